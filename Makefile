@@ -40,7 +40,7 @@ endif
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PACKAGES := openssl zlib libpcre2-8 hiredis $(MSGPACK)
 LIB_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LIBS := -lev $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ldl -lm
+LIBS := -lev -lcrypt $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -ldl -lm
 
 # llhttp: a library on Debian 13, C sources of the node-llhttp package on Debian 12
 ifeq ($(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),yes)
@@ -71,7 +71,7 @@ comma := ,
 
 # ------------------------------------------------------------------- layers
 # One archive per layer. A program of a layer links with this layer and all layers below it.
-LAYERS   := process api upstream backend socketio broker engineio ws http io base
+LAYERS   := process adminui api upstream backend socketio broker engineio ws http io base
 DIR_base := common/base
 DIR_io   := common/io
 DIR_broker := broker
@@ -82,6 +82,7 @@ DIR_socketio := node/socketio
 DIR_backend := node/backend
 DIR_upstream := node/upstream
 DIR_api := node/api
+DIR_adminui := node/adminui
 DIR_process  := node/process
 # The load tester shares the lower layers with the server. The library contains nothing of it.
 DIR_load := tests/load
@@ -94,6 +95,7 @@ BELOW_process := $(LAYERS)
 BELOW_backend := backend socketio broker engineio ws http io base
 BELOW_upstream := upstream http io base
 BELOW_api := api socketio broker engineio ws http io base
+BELOW_adminui := adminui socketio broker engineio ws http io base
 BELOW_socketio := socketio broker engineio ws http io base
 BELOW_engineio := engineio ws http io base
 BELOW_ws := ws http io base
@@ -233,7 +235,7 @@ unit-python:
 	cd backends/python && timeout 300 $(PYTHON) -W ignore -m unittest discover -b -t . -s tests
 
 .PHONY: unit
-unit: $(foreach l,base io broker http ws engineio socketio api backend upstream process load,unit-$(l))
+unit: $(foreach l,base io broker http ws engineio socketio adminui api backend upstream process load,unit-$(l))
 
 # ---------------------------------------------------------------------- fuzz
 # fuzz: FUZZ_SECONDS for each target, with new inputs in each run. fuzz-check: the same FUZZ_RUNS inputs in each run, so that only
@@ -358,7 +360,7 @@ readme-check: $(addprefix $(BUILD)/,$(WITH_TABLES)) all
 	TEST_BUILD=$(abspath $(BUILD)) node --test tests/docs/*.test.mjs
 
 # At most three files of these folders may depend on each other in a circle, and a header must explain each circle.
-CIRCLES_IN := common/base node/http node/engineio node/socketio node/api node/backend node/upstream node/process
+CIRCLES_IN := common/base node/http node/engineio node/socketio node/adminui node/api node/backend node/upstream node/process
 .PHONY: structure-check
 structure-check: all
 	node tests/structure/circles.mjs $(BUILD)/obj $(CIRCLES_IN)

@@ -22,6 +22,7 @@ table() {
 		cmd    make                   make
 		cmd    pkg-config             pkgconf|pkg-config
 		header stdio.h                libc6-dev
+		header crypt.h                libcrypt-dev
 		header ev.h                   libev-dev
 		header hiredis/hiredis.h      libhiredis-dev
 		header openssl/ssl.h          libssl-dev

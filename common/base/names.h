@@ -24,7 +24,8 @@ enum {
 	NAMES_ATTACH = 7 * NAMES_BLOCK,	 /* clients behind those links */
 	NAMES_UPSTREAM = 8 * NAMES_BLOCK,
 	NAMES_PROCESS = 9 * NAMES_BLOCK,
-	NAMES_MAX = 10 * NAMES_BLOCK /* all numbers are below this */
+	NAMES_ADMINUI = 10 * NAMES_BLOCK,
+	NAMES_MAX = 11 * NAMES_BLOCK /* all numbers are below this */
 };
 
 struct names_row {

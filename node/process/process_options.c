@@ -214,6 +214,7 @@ server_options_tables(struct server_options *options, struct option_table out[SE
 	out[4] = broker_options_table(&options->broker);
 	out[5] = upstream_options_table(&options->upstream);
 	out[6] = backend_options_table(&options->backend);
+	out[7] = adminui_options_table(&options->adminui);
 }
 
 int
@@ -281,5 +282,7 @@ server_options_check(const struct server_options *options, char error[OPTION_ERR
 		result = backend_options_check(&options->backend, options->front.tls_cert != NULL, error);
 	if (result == 0)
 		result = broker_settings_check(&options->broker, error);
+	if (result == 0)
+		result = adminui_options_check(&options->adminui, error);
 	return result < 0 ? result : eio_options_check(&options->eio, error);
 }

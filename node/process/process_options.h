@@ -11,6 +11,7 @@
 
 #include "broker/broker_options.h"
 #include "common/base/options.h"
+#include "node/adminui/adminui_options.h"
 #include "node/api/api_options.h"
 #include "node/backend/backend_options.h"
 #include "node/engineio/eio_options.h"
@@ -64,10 +65,11 @@ struct server_options {
 	struct broker_settings broker;
 	struct upstream_options upstream;
 	struct backend_options backend;
+	struct adminui_options adminui;
 	struct option_row *eio_rows; /* the engine's rows with Socket.IO's default path */
 };
 
-#define SERVER_TABLES 7
+#define SERVER_TABLES 8
 
 struct option_table front_options_table(struct front_options *options);
 struct option_table program_options_table(struct program_options *options);

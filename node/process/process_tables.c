@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "broker/broker_tables.h"
+#include "node/adminui/adminui_tables.h"
 #include "node/backend/backend_tables.h"
 #include "node/engineio/eio_tables.h"
 #include "node/upstream/upstream_tables.h"
@@ -12,5 +13,8 @@ static const struct names served_reasons = {NAMES_PROCESS, 0, NULL, &eio_reasons
 
 NAMES_DEFINE(
 	process_reasons, NAMES_PROCESS, PROCESS_REASON_TABLE, PROCESS_REASON_END, &served_reasons, &broker_reasons);
-NAMES_DEFINE(process_counters, NAMES_PROCESS, PROCESS_COUNTER_TABLE, PROCESS_COUNTER_END, &backend_counters,
+/* This table has no rows either; it joins the backends' counters and the admin UI's. */
+static const struct names served_counters = {NAMES_PROCESS, 0, NULL, &backend_counters, &adminui_counters};
+
+NAMES_DEFINE(process_counters, NAMES_PROCESS, PROCESS_COUNTER_TABLE, PROCESS_COUNTER_END, &served_counters,
 	&upstream_counters);

@@ -23,6 +23,7 @@
 #include "common/base/must.h"
 #include "common/base/random.h"
 #include "common/io/log.h"
+#include "node/adminui/adminui.h"
 #include "node/engineio/eio.h"
 #include "node/engineio/eio_sid.h"
 #include "node/engineio/eio_tables.h"
@@ -56,6 +57,7 @@ struct sio_host {
 	struct cluster *cluster;   /* set by sio_listen() */
 	struct upstream *upstream; /* set by sio_listen() */
 	struct backends *backends; /* set by sio_listen(); NULL: no backends */
+	struct adminui *adminui;   /* set by sio_listen(); NULL: no admin UI */
 	bool awaits_program;	   /* server_await_program() */
 	struct drain drain;
 	uint64_t gone_by; /* when remaining connections are cut; 0: never */
@@ -395,6 +397,19 @@ server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
 		place ? &place->hub : &no_hub, &self, error);
 }
 
+static void
+server_serve_adminui(struct sio_host *host)
+{
+	const struct adminui_setup setup = {.loop = &host->loop,
+		.io = host->core,
+		.engine = host->engine,
+		.options = &host->options.adminui,
+		.node = (unsigned)host->options.node.node_id,
+		.worker = host->place ? host->place->slot : 0};
+
+	host->adminui = adminui_new(&setup);
+}
+
 int
 sio_listen(sio_server *io, char *error)
 {
@@ -449,6 +464,7 @@ sio_listen(sio_server *io, char *error)
 		io, host->engine, &host->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
 	host->upstream = upstream_new(&host->loop, &host->options.upstream);
 	backends_on_upstream(host->backends, server_on_backend_http, host);
+	server_serve_adminui(host); /* before the backends, which own all namespaces that do not exist */
 	backends_serve(host->backends, io);
 	host->state = HOST_OPEN;
 	if (host->place) {
@@ -503,6 +519,7 @@ static void
 server_begin_closing(struct sio_host *host)
 {
 	server_set_drained(host, true);
+	adminui_stop(host->adminui);
 	if (host->state != HOST_NEW) {
 		front_stop(host->front);
 		backends_drain(host->backends);
@@ -632,6 +649,7 @@ sio_server_free(sio_server *io)
 		return;
 	host = sio_core_host(io);
 	must(host->state == HOST_NEW || host->state == HOST_CLOSED);
+	adminui_free(host->adminui);
 	sio_core_free(io);
 	if (host->engine)
 		eio_server_free(host->engine);

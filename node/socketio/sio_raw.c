@@ -151,6 +151,13 @@ sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg)
 	io->watcher_arg = arg;
 }
 
+void
+sio_raw_on_namespace(sio_server *io, void (*fn)(sio_nsp *nsp, void *arg), void *arg)
+{
+	io->nsp_made = fn;
+	io->nsp_made_arg = arg;
+}
+
 sio_nsp *
 sio_raw_nsp(const sio_server *io, struct text name)
 {

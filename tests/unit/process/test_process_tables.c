@@ -11,6 +11,7 @@
 #include "broker/broker_tables.h"
 #include "common/io/io_tables.h"
 #include "node/backend/backend_client_tables.h"
+#include "node/adminui/adminui_tables.h"
 #include "node/backend/backend_tables.h"
 #include "node/engineio/eio_tables.h"
 #include "node/http/http_tables.h"
@@ -60,7 +61,7 @@ test_each_counter_has_its_own_metric_name(void **state)
 	check(&process_counters, "abcdefghijklmnopqrstuvwxyz_",
 		io_counters.count + http_counters.count + ws_counters.count + eio_counters.count +
 			sio_counters.count + backend_counters.count + backend_client_counters.count +
-			upstream_counters.count + process_counters.count);
+			upstream_counters.count + adminui_counters.count + process_counters.count);
 	assert_string_equal(names_word(&process_counters, COUNT_BYTES_OUT), "bytes_sent");
 	assert_string_equal(names_word(&process_counters, COUNT_UPSTREAM_CUT), "upstream_cut");
 }

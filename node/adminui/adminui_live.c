@@ -1,0 +1,177 @@
+/*
+ * The events of development mode, emitted to the admins of all servers while somebody looks. At most
+ * EVENTS_PER_SECOND of them are emitted, since a busy server has more events than a person can read; the others are
+ * counted.
+ */
+#include "common/base/mem.h"
+#include "node/adminui/adminui_internal.h"
+#include "node/socketio/sio_core.h"
+#include "node/socketio/sio_raw.h"
+
+#define EVENTS_PER_SECOND 1000
+#define SOCKET_MAX (64 * 1024) /* bytes; a socket with more data and rooms is not shown */
+
+/* May one more event be emitted now? Writes the time that it carries. */
+static bool
+live_begin_event(struct adminui *ui, char date[ADMINUI_DATE])
+{
+	uint64_t now = loop_wall_ms();
+
+	if (ui->second != now / 1000) {
+		ui->second = now / 1000;
+		ui->shown = 0;
+	}
+	if (ui->shown == EVENTS_PER_SECOND) {
+		counter_add(&ui->loop->counters, COUNT_ADMINUI_DROPPED, 1);
+		return false;
+	}
+	ui->shown++;
+	adminui_date(now, date);
+	return true;
+}
+
+static void
+live_on_connection(sio_socket *socket, void *arg)
+{
+	struct adminui *ui = arg;
+	char date[ADMINUI_DATE];
+	struct buffer out;
+
+	if (!live_begin_event(ui, date))
+		return;
+	buffer_init(&out, SOCKET_MAX);
+	adminui_socket_write(socket, &out);
+	buffer_add_byte(&out, '\0');
+	if (buffer_error(&out) == 0)
+		sio_emit(sio_all(ui->nsp), "socket_connected", "js", (const char *)out.data, date);
+	buffer_fini(&out);
+}
+
+static void
+live_on_upgrade(sio_socket *socket, void *arg)
+{
+	struct adminui *ui = arg;
+	char date[ADMINUI_DATE];
+
+	if (live_begin_event(ui, date))
+		sio_emit(sio_all(ui->nsp), "socket_updated", "{s:s,s:s,s:s}", "id", sio_id(socket), "nsp",
+			sio_nsp_name(sio_socket_nsp(socket)), "transport", sio_transport(socket));
+}
+
+/* A listener of "disconnecting", because the dashboard expects this event before those of the socket's rooms. */
+static void
+live_on_disconnecting(sio_socket *socket, const char *reason, void *arg)
+{
+	struct adminui *ui = arg;
+	char date[ADMINUI_DATE];
+
+	if (live_begin_event(ui, date))
+		sio_emit(sio_all(ui->nsp), "socket_disconnected", "ssss", sio_nsp_name(sio_socket_nsp(socket)),
+			sio_id(socket), reason, date);
+}
+
+static void
+live_on_room(sio_nsp *nsp, sio_room_change change, const char *room, const char *id, void *arg)
+{
+	struct adminui *ui = arg;
+	char date[ADMINUI_DATE];
+
+	if ((change == SIO_ROOM_JOINED || change == SIO_ROOM_LEFT) && live_begin_event(ui, date))
+		sio_emit(sio_all(ui->nsp), change == SIO_ROOM_JOINED ? "room_joined" : "room_left", "ssss",
+			sio_nsp_name(nsp), room, id, date);
+}
+
+static void
+live_show_event(struct adminui *ui, const char *name, sio_socket *socket, sio_event *event)
+{
+	char date[ADMINUI_DATE];
+
+	if (live_begin_event(ui, date))
+		sio_emit(sio_all(ui->nsp), name, "ss[s*]s", sio_nsp_name(sio_socket_nsp(socket)), sio_id(socket),
+			sio_event_name(event), event, date);
+}
+
+static void
+live_on_received(sio_socket *socket, sio_event *event, void *arg)
+{
+	live_show_event(arg, "event_received", socket, event);
+}
+
+static void
+live_on_sent(sio_socket *socket, sio_event *event, void *arg)
+{
+	live_show_event(arg, "event_sent", socket, event);
+}
+
+/* Events of the admins themselves are not shown, which would cause events without end. */
+static void
+live_listen(struct adminui *ui, sio_nsp *nsp)
+{
+	sio_on_connection(nsp, live_on_connection, ui);
+	sio_on_disconnecting(nsp, live_on_disconnecting, ui);
+	sio_on_upgrade(nsp, live_on_upgrade, ui);
+	sio_on_room(nsp, live_on_room, ui);
+	if (nsp == ui->nsp)
+		return;
+	sio_on_any(nsp, live_on_received, ui);
+	sio_on_any_outgoing(nsp, live_on_sent, ui);
+}
+
+static void
+live_ignore(struct adminui *ui, sio_nsp *nsp)
+{
+	sio_off_connection(nsp, live_on_connection, ui);
+	sio_off_disconnecting(nsp, live_on_disconnecting, ui);
+	sio_off_upgrade(nsp, live_on_upgrade, ui);
+	sio_off_room(nsp, live_on_room, ui);
+	if (nsp == ui->nsp)
+		return;
+	sio_off_any(nsp, live_on_received, ui);
+	sio_off_any_outgoing(nsp, live_on_sent, ui);
+}
+
+static void
+live_on_namespace(sio_nsp *nsp, void *arg)
+{
+	struct adminui *ui = arg;
+
+	if (ui->live)
+		live_listen(ui, nsp);
+}
+
+static void
+live_each(void *arg, struct text name, unsigned sockets)
+{
+	struct adminui *ui = arg;
+	sio_nsp *nsp = sio_raw_nsp(ui->io, name);
+
+	(void)sockets;
+	if (ui->live)
+		live_listen(ui, nsp);
+	else
+		live_ignore(ui, nsp);
+}
+
+static void
+live_set(struct adminui *ui, bool live)
+{
+	struct sio_stats stats;
+
+	if (ui->live == live)
+		return;
+	ui->live = live;
+	sio_core_stats(ui->io, &stats, live_each, ui);
+	sio_raw_on_namespace(ui->io, live ? live_on_namespace : NULL, ui);
+}
+
+void
+adminui_live_begin(struct adminui *ui)
+{
+	live_set(ui, true);
+}
+
+void
+adminui_live_end(struct adminui *ui)
+{
+	live_set(ui, false);
+}

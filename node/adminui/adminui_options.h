@@ -1,0 +1,22 @@
+/* The options of the admin UI. Without `enabled` the others have no effect. */
+#ifndef NODE_ADMINUI_ADMINUI_OPTIONS_H
+#define NODE_ADMINUI_ADMINUI_OPTIONS_H
+
+#include "common/base/options.h"
+
+enum adminui_mode { ADMINUI_PRODUCTION, ADMINUI_DEVELOPMENT };
+
+struct adminui_options {
+	bool enabled;
+	char *users;	 /* see adminui_users.h */
+	char *user_file; /* see adminui_users.h */
+	int mode;	 /* enum adminui_mode */
+	bool readonly;
+};
+
+struct option_table adminui_options_table(struct adminui_options *options);
+/* Checks that `enabled` comes with users, and that they are well formed. Returns 0, or ERROR_ARGUMENT and one line.
+ */
+int adminui_options_check(const struct adminui_options *options, char error[OPTION_ERROR_MAX]);
+
+#endif
