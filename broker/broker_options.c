@@ -15,6 +15,7 @@
 static const struct option_row rows[] = {
 	{ .group = "Cluster",
 	  .name = "redis", .type = OPTION_TEXT, .offset = AT(redis), .value = "URL",
+	  .secret = OPTION_URL_PASSWORD,
 	  .help = "Redis that connects the nodes: redis://user:password@host:port/db, rediss://... with TLS, unix:///path, "
 		  "redis+sentinel://host,host/master/db or redis+cluster://host,host. Of several hosts of redis://, the node uses "
 		  "the first that answers and is a master" },
@@ -38,7 +39,7 @@ static const struct option_row rows[] = {
 	  .name = "redisPasswordFile", .type = OPTION_TEXT, .offset = AT(redis_password_file), .value = "FILE",
 	  .help = "File with the password of Redis, instead of a password in the URL. When the password changes, the node also sends "
 		  "it on its live connections" },
-	{ .name = "redisSentinelPassword", .type = OPTION_TEXT, .offset = AT(redis_sentinel_password), .value = "TEXT",
+	{ .name = "redisSentinelPassword", .type = OPTION_TEXT, .offset = AT(redis_sentinel_password), .value = "TEXT", .secret = OPTION_HIDDEN,
 	  .help = "Password of the sentinels; the password in the URL is the one of Redis" },
 	{ .name = "redisCa", .type = OPTION_TEXT, .offset = AT(redis_ca), .value = "FILE",
 	  .help = "Certificate authority (PEM) that verifies a rediss:// server; by default the system's authorities" },
@@ -48,10 +49,10 @@ static const struct option_row rows[] = {
 	  .help = "Private key (PEM) of redisTlsCert" },
 	{ .name = "redisTlsInsecure", .type = OPTION_FLAG, .offset = AT(redis_tls_insecure), .initial = "false",
 	  .help = "Accept any certificate of Redis. The traffic is encrypted, but an impostor can read it" },
-	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT",
+	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT", .secret = OPTION_HIDDEN,
 	  .help = "Secret that all nodes share. Messages through Redis without a valid HMAC are dropped, including those of "
 		  "Node.js servers and emitters. Set it in the environment: other users can read a command line" },
-	{ .name = "redisSecretAccepted", .type = OPTION_TEXT, .offset = AT(redis_secret_accepted), .value = "TEXT",
+	{ .name = "redisSecretAccepted", .type = OPTION_TEXT, .offset = AT(redis_secret_accepted), .value = "TEXT", .secret = OPTION_HIDDEN,
 	  .help = "A second secret that a node accepts but does not send with, while the nodes change redisSecret one by one" },
 	{ .group = "Outages of Redis",
 	  .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,

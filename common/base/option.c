@@ -288,6 +288,74 @@ option_assign(const struct option_row *row, void *into, const char *label, const
 	return ERROR_ARGUMENT;
 }
 
+/* Appends a number with the largest unit that leaves it whole. */
+static void
+option_write_number(enum option_type type, uint64_t number, struct buffer *out)
+{
+	static const struct {
+		enum option_type type;
+		const char *unit;
+		uint64_t factor;
+	} units[] = {
+		{OPTION_MS, "m", 60 * 1000},
+		{OPTION_MS, "s", 1000},
+		{OPTION_BYTES, "g", 1024 * 1024 * 1024},
+		{OPTION_BYTES, "m", 1024 * 1024},
+		{OPTION_BYTES, "k", 1024},
+	};
+
+	for (unsigned i = 0; i < sizeof units / sizeof units[0]; i++) {
+		if (units[i].type == type && number > 0 && number % units[i].factor == 0) {
+			buffer_printf(out, "%" PRIu64 "%s", number / units[i].factor, units[i].unit);
+			return;
+		}
+	}
+	buffer_printf(out, "%" PRIu64, number);
+}
+
+static void
+option_write_choice(const char *choices, int index, struct buffer *out)
+{
+	struct text rest = text_from(choices), one = TEXT_NONE;
+
+	for (int i = 0; i <= index && text_cut(&rest, '|', &one); i++)
+		continue;
+	buffer_add_text(out, one);
+}
+
+void
+option_write(const struct option_row *row, const void *into, struct buffer *out)
+{
+	const void *field = (const char *)into + row->offset;
+	const char *text;
+	int number;
+
+	switch (row->type) {
+	case OPTION_FLAG:
+		buffer_add_text(out, text_from(*(const bool *)field ? "true" : "false"));
+		break;
+	case OPTION_AUTO:
+		number = *(const int *)field;
+		buffer_add_text(out, text_from(number < 0 ? "auto" : number > 0 ? "true" : "false"));
+		break;
+	case OPTION_NUMBER:
+	case OPTION_MS:
+	case OPTION_BYTES:
+		option_write_number(row->type, *(const uint64_t *)field, out);
+		break;
+	case OPTION_TEXT:
+	case OPTION_SWITCH:
+	case OPTION_LIST:
+	case OPTION_EACH:
+		text = *(char *const *)field;
+		buffer_add_text(out, text_from(text ? text : ""));
+		break;
+	case OPTION_CHOICE:
+		option_write_choice(row->choices, *(const int *)field, out);
+		break;
+	}
+}
+
 void
 option_default(const struct option_row *row, void *into)
 {

@@ -47,6 +47,9 @@ void option_default(const struct option_row *row, void *into);
  */
 int option_assign(const struct option_row *row, void *into, const char *label, const char *value, char *error);
 
+/* Appends the field's value in the form that option_assign() reads. An unset text is empty. */
+void option_write(const struct option_row *row, const void *into, struct buffer *out);
+
 /* Frees the field's text. */
 void option_clear(const struct option_row *row, void *into);
 

@@ -11,12 +11,6 @@
 /* The form in which the user wrote a name, and in which error lines name options. */
 enum style { STYLE_FLAG, STYLE_ENV, STYLE_NAME };
 
-/* A row and the struct that it fills. */
-struct found {
-	const struct option_row *row;
-	void *into;
-};
-
 static void
 option_write_name(enum style style, const char *name, char out[OPTION_NAME_MAX])
 {
@@ -29,7 +23,8 @@ option_write_name(enum style style, const char *name, char out[OPTION_NAME_MAX])
 }
 
 static bool
-options_find(const struct option_table *tables, size_t n, enum style style, struct text name, struct found *found)
+options_find_form(
+	const struct option_table *tables, size_t n, enum style style, struct text name, struct option_found *found)
 {
 	char form[OPTION_NAME_MAX];
 
@@ -39,7 +34,7 @@ options_find(const struct option_table *tables, size_t n, enum style style, stru
 		for (size_t r = 0; r < tables[t].count; r++) {
 			option_write_name(style, tables[t].rows[r].name, form);
 			if (text_is(text_from(form), name)) {
-				*found = (struct found){&tables[t].rows[r], tables[t].into};
+				*found = (struct option_found){&tables[t].rows[r], tables[t].into};
 				return true;
 			}
 		}
@@ -96,7 +91,7 @@ options_unknown_name(const struct option_table *tables, size_t n, enum style sty
 void
 options_defaults(const struct option_table *tables, size_t n)
 {
-	struct found found;
+	struct option_found found;
 
 	for (size_t t = 0; t < n; t++) {
 		for (size_t r = 0; r < tables[t].count; r++) {
@@ -106,9 +101,10 @@ options_defaults(const struct option_table *tables, size_t n)
 			/* Two options with one name are a faulty table: the second could never be set. */
 			option_flag_name(row->name, flag);
 			option_env_name(row->name, env);
-			must(options_find(tables, n, STYLE_FLAG, text_from(flag), &found) && found.row == row);
+			must(options_find_form(tables, n, STYLE_FLAG, text_from(flag), &found) && found.row == row);
 			must(tables[t].flags_only ||
-				(options_find(tables, n, STYLE_ENV, text_from(env), &found) && found.row == row));
+				(options_find_form(tables, n, STYLE_ENV, text_from(env), &found) &&
+					found.row == row));
 			option_default(row, tables[t].into);
 		}
 	}
@@ -140,57 +136,97 @@ option_no_value(const char *label, char *error)
 }
 
 int
-options_set(const struct option_table *tables, size_t n, const char *name, const char *value, char *error)
+options_find(const struct option_table *tables, size_t n, const char *name, struct option_found *found, char *error)
 {
 	struct text text = text_from(name);
 	enum style style = STYLE_NAME;
-	struct found found;
 
 	if (text_starts(text, TEXT(OPTION_PREFIX)))
 		style = STYLE_ENV;
 	else if (text_has(text, TEXT("-")))
 		style = STYLE_FLAG;
-	if (!options_find(tables, n, style, text, &found) && !options_find(tables, n, STYLE_FLAG, text, &found))
+	if (!options_find_form(tables, n, style, text, found) &&
+		!options_find_form(tables, n, STYLE_FLAG, text, found))
 		return options_unknown_name(tables, n, style, "", text, error);
+	return 0;
+}
+
+int
+options_set(const struct option_table *tables, size_t n, const char *name, const char *value, char *error)
+{
+	struct option_found found;
+	int result = options_find(tables, n, name, &found, error);
+
+	if (result < 0)
+		return result;
 	if (!value)
 		value = option_bare_value(found.row);
 	return value ? option_assign(found.row, found.into, name, value, error) : option_no_value(name, error);
 }
 
+/* Reports a result to the callbacks, if there are any. Returns the result, or 0 if the reading goes on. */
 static int
-options_read_environment(const struct option_table *tables, size_t n, char *error)
+options_report(const struct options_reading *reading, const struct option_row *row, bool environment, int result,
+	const char *error)
+{
+	if (!reading)
+		return result;
+	if (result < 0)
+		reading->on_error(reading->arg, error);
+	else
+		reading->on_set(reading->arg, row, environment);
+	return 0;
+}
+
+static int
+options_read_variable(const struct option_table *tables, size_t n, struct text name, const char *value,
+	const struct option_row **row, char *error)
+{
+	char label[OPTION_NAME_MAX];
+	struct option_found found;
+
+	*row = NULL;
+	if (!options_find_form(tables, n, STYLE_ENV, name, &found))
+		return options_unknown_name(tables, n, STYLE_ENV, "", name, error);
+	if (value[0] == '\0')
+		return 0;
+	*row = found.row;
+	option_env_name(found.row->name, label);
+	return option_assign(found.row, found.into, label, value, error);
+}
+
+static int
+options_read_environment(
+	const struct option_table *tables, size_t n, const struct options_reading *reading, char *error)
 {
 	if (n > 0 && tables[0].flags_only)
 		return 0;
 	for (char **at = environ; at && *at; at++) {
 		struct text rest = text_from(*at), name;
-		char label[OPTION_NAME_MAX];
-		struct found found;
+		const struct option_row *row;
 		int result;
 
 		if (!text_starts(rest, TEXT(OPTION_PREFIX)) || !text_has(rest, TEXT("=")))
 			continue;
 		text_cut(&rest, '=', &name);
-		if (!options_find(tables, n, STYLE_ENV, name, &found))
-			return options_unknown_name(tables, n, STYLE_ENV, "", name, error);
-		if (rest.n == 0)
-			continue;
-		option_env_name(found.row->name, label);
-		result = option_assign(found.row, found.into, label, rest.at, error);
-		if (result != 0)
+		result = options_read_variable(tables, n, name, rest.at, &row, error);
+		if (result < 0 || row)
+			result = options_report(reading, row, true, result, error);
+		if (result < 0)
 			return result;
 	}
 	return 0;
 }
 
-/* Adds an item to the list that earlier flags have made. */
-static int
-option_append_item(const struct found *found, const char *label, const char *value, char *error)
+int
+options_append(const struct option_found *found, const char *label, const char *value, char *error)
 {
 	char **field = (char **)(void *)((char *)found->into + found->row->offset);
 	struct buffer joined;
 	int result;
 
+	if (!*field)
+		return option_assign(found->row, found->into, label, value, error);
 	buffer_init(&joined, strlen(*field) + strlen(value) + 2);
 	buffer_printf(&joined, "%s,%s", *field, value);
 	buffer_add_byte(&joined, '\0');
@@ -225,12 +261,13 @@ option_was_given(struct given *given, const struct option_row *row)
  * Reads the flag in words[0], and its value if that is the next word. Returns the number of words used, or an error.
  */
 static int
-options_read_flag(const struct option_table *tables, size_t n, char **words, struct given *given, char *error)
+options_read_flag(const struct option_table *tables, size_t n, char **words, struct given *given,
+	const struct option_row **row, char *error)
 {
 	struct text rest = text_from(words[0] + 2), name = TEXT_NONE;
 	char label[OPTION_NAME_MAX + 2] = "--";
 	const char *value = NULL;
-	struct found found;
+	struct option_found found;
 	bool negated = false;
 	int result, taken = 1;
 
@@ -240,9 +277,9 @@ options_read_flag(const struct option_table *tables, size_t n, char **words, str
 	} else {
 		name = rest;
 	}
-	if (!options_find(tables, n, STYLE_FLAG, name, &found)) {
+	if (!options_find_form(tables, n, STYLE_FLAG, name, &found)) {
 		negated = text_starts(name, TEXT("no-")) &&
-			  options_find(tables, n, STYLE_FLAG, text_of(name.at + 3, name.n - 3), &found) &&
+			  options_find_form(tables, n, STYLE_FLAG, text_of(name.at + 3, name.n - 3), &found) &&
 			  option_bare_value(found.row) != NULL;
 		if (!negated && value && (text_is(name, TEXT("help")) || text_is(name, TEXT("version")))) {
 			if (error) {
@@ -255,6 +292,7 @@ options_read_flag(const struct option_table *tables, size_t n, char **words, str
 		if (!negated)
 			return options_unknown_name(tables, n, STYLE_FLAG, "--", name, error);
 	}
+	*row = found.row;
 	option_flag_name(found.row->name, label + 2);
 	if (negated && value) {
 		if (error)
@@ -274,17 +312,17 @@ options_read_flag(const struct option_table *tables, size_t n, char **words, str
 			return option_no_value(label, error);
 	}
 	if (found.row->type == OPTION_EACH && option_was_given(given, found.row))
-		result = option_append_item(&found, label, value, error);
+		result = options_append(&found, label, value, error);
 	else
 		result = option_assign(found.row, found.into, label, value, error);
 	return result < 0 ? result : taken;
 }
 
-/* Returns 1 for --help, 2 for --version, otherwise 0. */
+/* Returns 1 for --help or -h, 2 for --version, otherwise 0. */
 static int
 options_help_or_version(const char *word)
 {
-	return strcmp(word, "--help") == 0 ? 1 : strcmp(word, "--version") == 0 ? 2 : 0;
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 ? 1 : strcmp(word, "--version") == 0 ? 2 : 0;
 }
 
 static int
@@ -309,34 +347,97 @@ options_read(const struct option_table *tables, size_t n, int argc, char **argv,
 	return options_read_words(tables, n, argc, argv, NULL, 0, &none, error);
 }
 
-int
-options_read_words(const struct option_table *tables, size_t n, int argc, char **argv, const char **words, size_t max,
-	size_t *count, char *error)
+/* The words of a reading: where they go, and the callbacks. */
+struct options_words {
+	const char **words;
+	size_t max, *count;
+	const struct options_reading *reading; /* NULL: the first error ends the reading */
+};
+
+/* Returns the number of arguments that a faulty flag uses: its value must not be reported as an argument. */
+static int
+options_skip_faulty(char **argv)
+{
+	return strchr(argv[0], '=') == NULL && argv[1] && argv[1][0] != '-' ? 2 : 1;
+}
+
+/* Reads the argument argv[0]. Returns the number of arguments used, or an error. */
+static int
+options_read_argument(const struct option_table *tables, size_t n, char **argv, struct given *given,
+	const struct options_words *into, char *error)
+{
+	const struct option_row *row = NULL;
+	int result;
+
+	if (strncmp(argv[0], "--", 2) != 0 || argv[0][2] == '\0') {
+		if (argv[0][0] != '-' && *into->count < into->max) {
+			into->words[(*into->count)++] = argv[0];
+			return 1;
+		}
+		result = options_unexpected_word(argv[0], argv[0][0] == '-' ? 0 : into->max, error);
+		result = options_report(into->reading, NULL, false, result, error);
+		return result < 0 ? result : 1;
+	}
+	result = options_read_flag(tables, n, argv, given, &row, error);
+	if (options_report(into->reading, row, false, result, error) < 0)
+		return result;
+	return result < 0 ? options_skip_faulty(argv) : result;
+}
+
+static int
+options_read_into(const struct option_table *tables, size_t n, int argc, char **argv,
+	const struct options_words *into, char *error)
 {
 	struct given given = {.count = 0};
 	int result;
 
-	*count = 0;
+	*into->count = 0;
 
 	/* Checked before the environment, so that --help works even if a variable is wrong. */
 	if (argc > 1 && options_help_or_version(argv[1]))
 		return options_help_or_version(argv[1]);
-	result = options_read_environment(tables, n, error);
+	result = options_read_environment(tables, n, into->reading, error);
 	if (result < 0)
 		return result;
-	for (int i = 1; i < argc;) {
+	for (int i = 1; i < argc; i += result) {
 		if (options_help_or_version(argv[i]))
 			return options_help_or_version(argv[i]);
-		if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0') {
-			if (argv[i][0] == '-' || *count == max)
-				return options_unexpected_word(argv[i], argv[i][0] == '-' ? 0 : max, error);
-			words[(*count)++] = argv[i++];
-			continue;
-		}
-		result = options_read_flag(tables, n, argv + i, &given, error);
+		result = options_read_argument(tables, n, argv + i, &given, into, error);
 		if (result < 0)
 			return result;
-		i += result;
 	}
 	return 0;
+}
+
+int
+options_read_words(const struct option_table *tables, size_t n, int argc, char **argv, const char **words, size_t max,
+	size_t *count, char *error)
+{
+	const struct options_words into = {words, max, count, NULL};
+
+	return options_read_into(tables, n, argc, argv, &into, error);
+}
+
+int
+options_read_all(
+	const struct option_table *tables, size_t n, int argc, char **argv, const struct options_reading *reading)
+{
+	char error[OPTION_ERROR_MAX];
+	size_t none;
+	const struct options_words into = {NULL, 0, &none, reading};
+
+	return options_read_into(tables, n, argc, argv, &into, error);
+}
+
+void
+options_reset(const struct option_found *found)
+{
+	option_clear(found->row, found->into);
+	option_default(found->row, found->into);
+}
+
+void
+options_write_value(const struct option_found *found, struct buffer *out)
+{
+	option_write(found->row, found->into, out);
 }

@@ -33,6 +33,13 @@ enum option_type {
 	OPTION_EACH,   /* like LIST; repeating the flag adds an item each time */
 };
 
+/* What of a value a list of the configuration must not show. */
+enum option_secret {
+	OPTION_OPEN,	     /* nothing */
+	OPTION_HIDDEN,	     /* the whole value */
+	OPTION_URL_PASSWORD, /* the password of a URL */
+};
+
 /* Returns true for options whose flag needs no value and has a form with --no-. */
 static inline bool
 option_is_flag(enum option_type type)
@@ -57,6 +64,8 @@ struct option_row {
 	const char *value;   /* word for the value in --help: "MS", "FILE" */
 	const char *help;    /* help text without a final full stop */
 	const char *group;   /* heading in --help; NULL: same group as the row before */
+	enum option_secret secret;
+	bool reload; /* a change in the configuration file takes effect on SIGHUP */
 };
 
 struct option_table {
@@ -82,13 +91,52 @@ void options_fini(const struct option_table *tables, size_t n);
  */
 int options_set(const struct option_table *tables, size_t n, const char *name, const char *value, char *error);
 
+/* A row and the struct that it fills. */
+struct option_found {
+	const struct option_row *row;
+	void *into;
+};
+
+/*
+ * Finds an option by any form of its name, as options_set() does. Returns 0, or ERROR_NOT_FOUND with one line in
+ * `error` (may be NULL).
+ */
+int options_find(
+	const struct option_table *tables, size_t n, const char *name, struct option_found *found, char *error);
+
+/*
+ * Adds an item to an option of type OPTION_EACH. Returns 0, or ERROR_ARGUMENT with one line in `error` that calls the
+ * option `label`.
+ */
+int options_append(const struct option_found *found, const char *label, const char *value, char *error);
+
+/* Sets an option to its default. */
+void options_reset(const struct option_found *found);
+
+/* Appends the value of an option in the form in which options_set() reads it. An unset text is empty. */
+void options_write_value(const struct option_found *found, struct buffer *out);
+
 /*
  * Reads the SOCKEYE_* variables, then argv without argv[0]: --name value, --name=value, --flag, --no-flag. An unknown
  * SOCKEYE_* variable is an error. An empty variable counts as unset, because an image or a compose file can override
- * a variable but not remove it. Other arguments are refused. Returns 0, 1 for --help, 2 for --version, or a negative
- * error with a line in `error`.
+ * a variable but not remove it. Other arguments are refused. Returns 0, 1 for --help or -h, 2 for --version, or a
+ * negative error with a line in `error`.
  */
 int options_read(const struct option_table *tables, size_t n, int argc, char **argv, char *error);
+
+/* Callbacks of options_read_all(). */
+struct options_reading {
+	void (*on_set)(void *arg, const struct option_row *row, bool environment);
+	void (*on_error)(void *arg, const char *error);
+	void *arg;
+};
+
+/*
+ * Like options_read(), but reports each option that is set, and each error instead of only the first. Returns 0, 1
+ * for --help or -h, 2 for --version.
+ */
+int options_read_all(
+	const struct option_table *tables, size_t n, int argc, char **argv, const struct options_reading *reading);
 
 /*
  * Like options_read(), for a program that also takes arguments. At most `max` of them are stored in `words` (pointers

@@ -41,6 +41,8 @@ help_add_limits(struct buffer *out, const struct option_row *row)
 	} else if (help_default(row)[0]) {
 		buffer_printf(out, "; default %s", help_default(row));
 	}
+	if (row->reload)
+		buffer_add_text(out, TEXT("; SIGHUP applies a change of the configuration file"));
 }
 
 static void

@@ -14,6 +14,7 @@ static const struct option_row adminui_rows[] = {
 	  .name = "adminUi", .type = OPTION_FLAG, .offset = AT(enabled), .initial = "false",
 	  .help = "Serve the namespace /admin for the dashboard @socket.io/admin-ui" },
 	{ .name = "adminUiAuth", .type = OPTION_TEXT, .offset = AT(users), .value = "USERS",
+	  .secret = OPTION_HIDDEN,
 	  .help = "Who may log in to the admin UI: NAME:HASH with a bcrypt hash as \"htpasswd -nB NAME\" prints it, several separated by commas; none: everybody, without a password; set it in the environment, as a command line is visible to other users" },
 	{ .name = "adminUiAuthFile", .type = OPTION_TEXT, .offset = AT(user_file), .value = "FILE",
 	  .help = "File with the users of the admin UI, one NAME:HASH per line as \"htpasswd -B\" writes it" },

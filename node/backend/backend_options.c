@@ -19,6 +19,7 @@ static const struct option_row rows[] = {
 	{ .name = "backendSecretFile", .type = OPTION_TEXT, .offset = AT(secret_file), .value = "FILE",
 	  .help = "File with a secret that backends must know" },
 	{ .name = "backendSecret", .type = OPTION_TEXT, .offset = AT(secret), .value = "TEXT",
+	  .secret = OPTION_HIDDEN,
 	  .help = "The secret itself; use the environment variable, because other users can see a command line" },
 	{ .name = "backendCa", .type = OPTION_TEXT, .offset = AT(ca), .value = "FILE",
 	  .help = "Certificate authority (PEM): a tls:// address accepts only backends with a certificate signed by it" },

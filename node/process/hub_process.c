@@ -54,6 +54,7 @@ hub_process_on_reload(void *arg)
 {
 	struct hub_process *process = arg;
 
+	log_control_apply(process->setup->log);
 	outreach_reload(&process->outreach);
 }
 

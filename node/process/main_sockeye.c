@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/io/streams.h"
 #include "node/api/api.h"
+#include "node/process/config.h"
 #include "node/process/metrics.h"
 #include "node/process/master.h"
 #include "node/process/worker.h"
@@ -25,12 +26,14 @@ static const char help_head[] =
 	"  sockeye --app my.so --port 443 --tls-cert cert.pem --tls-key key.pem\n"
 	"  sockeye --exec \"node --import @sockeye/backend/register server.js\"\n"
 	"\n"
-	"Every option is a flag (--ping-interval 25s), an environment variable (SOCKEYE_PING_INTERVAL=25s)\n"
-	"and a name for sio_set_option() (\"pingInterval\"). Flags override the environment; both override\n"
-	"what the application sets. Times are in milliseconds, or like 300ms, 25s, 2m. Sizes are in bytes, or\n"
-	"like 64k, 1m, 1e6.\n"
+	"Every option is a flag (--ping-interval 25s), an environment variable (SOCKEYE_PING_INTERVAL=25s),\n"
+	"a line of the file of --config (pingInterval = 25s) and a name for sio_set_option(). Flags override\n"
+	"the environment, which overrides the file, which overrides what the application sets.\n"
+	"Times are in milliseconds, or like 300ms, 25s, 2m. Sizes are in bytes, or like 64k, 1m, 1e6.\n"
 	"\n"
-	"  --help            print this text (--help=markdown: the options as a table; --help=metrics: the\n"
+	"  --check           check all options and files, report every mistake and end: 0, or 2 with mistakes\n"
+	"  --print-config    print all options and where each value comes from; secrets are not shown\n"
+	"  --help, -h        print this text (--help=markdown: the options as a table; --help=metrics: the\n"
 	"                    metrics of the admin port as a table)\n"
 	"  --version         print the version\n"
 	"\n";
@@ -38,7 +41,8 @@ static const char help_head[] =
 static const char help_tail[] =
 	"\n"
 	"Signals: SIGTERM and SIGINT disconnect the clients over --drain-time, then stop the server; a second\n"
-	"one stops it at once. SIGHUP reloads certificates and API keys and deploys the program of --exec.\n"
+	"one stops it at once. SIGHUP reloads certificates, API keys and the file of --config, and deploys\n"
+	"the program of --exec.\n"
 	"SIGUSR1 disconnects every tenth client over --drain-time, so that it connects to another server.\n"
 	"SIGUSR2 switches to the next log level; after debug comes the initial level.\n"
 	"With several workers, send signals to the process that you started: it supervises the workers.\n"
@@ -88,14 +92,51 @@ program_name(const char *path)
 	return slash ? slash + 1 : path ? path : "sockeye";
 }
 
+/* Prints a mistake; called for the first one, or with --check for each. */
+static void
+complain(void *program, const char *error)
+{
+	streams_complain(program, error);
+}
+
+static void
+print_config(struct config *config, struct server_options *server)
+{
+	struct buffer out;
+
+	buffer_init(&out, HELP_MAX);
+	config_print(config, server, &out);
+	fwrite(out.data, 1, out.len, stdout);
+	buffer_fini(&out);
+}
+
+/* Acts on what config_read() has returned. Returns the exit code. */
+static int
+run(const struct worker_setup *setup, struct server_options *server, int read)
+{
+	struct config *config = setup->config;
+	unsigned workers;
+
+	if (read < 0) /* a file cannot be read: the usage is right */
+		return read == ERROR_SYSTEM && !config->check ? EXIT_NO_START : EXIT_USAGE;
+	if (config->print)
+		print_config(config, server);
+	if (config->check || config->print)
+		return streams_flush(setup->program) ? EXIT_FINE : EXIT_NO_START;
+	workers = master_workers(&config->program);
+	return workers == 1 && !exec_is_wanted(&config->program.exec) ? (int)worker_run(setup)
+								      : master_run(setup, server, workers);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct program_options program = {0};
+	const char *program = program_name(argc > 0 ? argv[0] : NULL);
+	struct config config;
 	struct server_options server;
-	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
-	struct worker_setup setup = {program_name(argc > 0 ? argv[0] : NULL), &program, argc, argv, NULL};
-	char error[OPTION_ERROR_MAX];
+	struct option_table tables[CONFIG_TABLES];
+	struct worker_setup setup = {program, &config.program, &config, NULL};
+	const struct config_listener listener = {complain, (void *)(uintptr_t)program};
 	bool markdown = wants_help_as("markdown", argc, argv);
 	int code = EXIT_FINE, read;
 
@@ -103,30 +144,22 @@ main(int argc, char **argv)
 	streams_open();
 	if (wants_help_as("metrics", argc, argv)) {
 		print_metrics();
-		return streams_flush(setup.program) ? EXIT_FINE : EXIT_NO_START;
+		return streams_flush(program) ? EXIT_FINE : EXIT_NO_START;
 	}
-	options_defaults(tables, 1);
+	config_init(&config, argc, argv);
 	server_options_init(&server);
-	server_options_tables(&server, tables + 1);
-	read = markdown ? 1 : options_read(tables, 1 + SERVER_TABLES, argc, argv, error);
+	read = markdown ? 1 : config_read(&config, &server, &listener);
 	if (read == 1) {
-		print_help(tables, 1 + SERVER_TABLES, markdown);
+		config_tables(&config, &server, tables);
+		print_help(tables, CONFIG_TABLES, markdown);
 	} else if (read == 2) {
 		printf("sockeye %s\n", SOCKEYE_VERSION);
-	} else if (read < 0 || (read = server_options_check(&server, error)) < 0 ||
-		   (read = program_options_check(&program, error)) < 0) {
-		streams_complain(setup.program, error);
-		code = read == ERROR_SYSTEM ? EXIT_NO_START
-					    : EXIT_USAGE; /* a file cannot be read: the usage is right */
 	} else {
-		unsigned workers = master_workers(&program);
-
-		code = workers == 1 && !exec_is_wanted(&program.exec) ? (int)worker_run(&setup)
-								      : master_run(&setup, &server, workers);
+		code = run(&setup, &server, read);
 	}
-	if (read > 0 && !streams_flush(setup.program))
+	if (read > 0 && !streams_flush(program))
 		code = EXIT_NO_START;
 	server_options_fini(&server);
-	options_fini(tables, 1);
+	config_fini(&config);
 	return code;
 }

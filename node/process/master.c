@@ -29,6 +29,7 @@
  * workers (care.h), and requests at the child's door wait for its successor.
  */
 #include "node/process/master.h"
+#include "node/process/config_hup.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -245,6 +246,19 @@ master_child_ended(struct master *master, pid_t pid, int status)
 	}
 }
 
+/* Workers read the file by themselves. Ones that start later get the options of the master's reading. */
+static void
+master_reload(struct master *master)
+{
+	struct config *config = master->setup->config;
+	struct option_table tables[CONFIG_TABLES];
+
+	config_tables(config, master->server, tables);
+	config_on_hup(config, tables, master->log);
+	if (master->server->node.drain_time > master->drain_ms)
+		master->drain_ms = master->server->node.drain_time;
+}
+
 static void
 master_read_signals(struct master *master)
 {
@@ -259,6 +273,7 @@ master_read_signals(struct master *master)
 			master_stop(master, (int)info.ssi_signo);
 			break;
 		case SIGHUP:
+			master_reload(master);
 			master_signal_workers(master, SIGHUP);
 			if (master->hub.pid > 0)
 				kill(master->hub.pid, SIGHUP);
@@ -417,7 +432,7 @@ master_turn(struct master *master)
 }
 
 int
-master_run(const struct worker_setup *setup, const struct server_options *server, unsigned workers)
+master_run(const struct worker_setup *setup, struct server_options *server, unsigned workers)
 {
 	struct master master = {
 		.setup = setup, .server = server, .pid = getpid(), .signal_fd = -1, .hub_fd = -1, .count = workers};

@@ -16,6 +16,6 @@ unsigned master_workers(const struct program_options *options);
  * opened or the first worker does not start, the master ends with one line on stderr. `server` has flags and
  * environment applied.
  */
-int master_run(const struct worker_setup *setup, const struct server_options *server, unsigned workers);
+int master_run(const struct worker_setup *setup, struct server_options *server, unsigned workers);
 
 #endif

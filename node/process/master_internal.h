@@ -31,7 +31,7 @@ struct child {
 
 struct master {
 	const struct worker_setup *setup;
-	const struct server_options *server;
+	struct server_options *server;
 	pid_t pid;
 	int signal_fd;
 	int hub_fd;

@@ -91,13 +91,15 @@ static const struct option_row node_rows[] = {
 	  .max = EIO_SID_PLACE_MAX, .value = "N",
 	  .help = "Number of this node, part of its session ids; must be unique behind one load balancer" },
 	{ .name = "drainTime", .type = OPTION_MS, .offset = offsetof(struct node_options, drain_time), .initial = "10s",
-	  .max = DAY_MS, .value = "MS",
+	  .max = DAY_MS, .value = "MS", .reload = true,
 	  .help = "Spread the disconnection of clients on SIGTERM over this time, so that they do not all reconnect at once; 0: disconnect all at once" },
 };
 
 static const struct option_row program_rows[] = {
 	{ .group = "Program",
-	  .name = "app", .type = OPTION_TEXT, .offset = offsetof(struct program_options, app), .value = "FILE",
+	  .name = "config", .type = OPTION_TEXT, .offset = offsetof(struct program_options, config), .value = "FILE",
+	  .help = "File with options, one name = value per line; flags and the environment override it" },
+	{ .name = "app", .type = OPTION_TEXT, .offset = offsetof(struct program_options, app), .value = "FILE",
 	  .help = "Application to run: a shared object with a function sio_app()" },
 	{ .name = "exec", .type = OPTION_TEXT, .offset = offsetof(struct program_options, exec.command), .value = "COMMAND",
 	  .help = "Backend program that is started, supervised and stopped with the server; its output is logged; SIGHUP starts a new one and stops the old one when the new one is ready" },
@@ -121,8 +123,10 @@ static const struct option_row program_rows[] = {
 	  .help = "With several workers, kill and restart a worker whose handler runs for this long; 0: never" },
 	{ .name = "logLevel", .type = OPTION_CHOICE, .offset = offsetof(struct program_options, log_level),
 	  .initial = "info", .choices = "error|warn|info|debug", .value = "LEVEL",
+	  .reload = true,
 	  .help = "Least severe level that is logged; debug adds handshakes, refusals, packets by namespace and event, acknowledgements, messages between nodes, and why each client was closed; SIGUSR2 switches the level" },
 	{ .name = "logFilter", .type = OPTION_TEXT, .offset = offsetof(struct program_options, log_filter), .value = "FILTER",
+	  .reload = true,
 	  .help = "Limit debug lines to matching clients: sid=Ab3-x_Qz (as in the log, or in full), address=192.0.2.7 or namespace=/chat; of several, separated by commas, all must match" },
 
 	{ .group = "Admin",
@@ -134,7 +138,7 @@ static const struct option_row program_rows[] = {
 	  .help = "Address of the admin port; anyone who can connect to it can read the metrics and change the log level" },
 
 	{ .group = "HTTP API",
-	  .name = "apiKey", .type = OPTION_TEXT, .offset = API(keys), .value = "KEYS",
+	  .name = "apiKey", .type = OPTION_TEXT, .offset = API(keys), .value = "KEYS", .secret = OPTION_HIDDEN,
 	  .help = "Keys of the HTTP API on the admin port, separated by commas, each of at least 16 characters; without apiKey and apiKeyFile the API is off; set it in the environment, as a command line is visible to other users" },
 	{ .name = "apiKeyFile", .type = OPTION_TEXT, .offset = API(key_file), .value = "FILE",
 	  .help = "File with keys of the HTTP API, one per line; SIGHUP reloads it" },
@@ -235,8 +239,9 @@ front_options_check(const struct front_options *options, char error[OPTION_ERROR
 	http_trust_free(trust);
 	if (!options->tls_cert == !options->tls_key)
 		return 0;
-	snprintf(error, OPTION_ERROR_MAX, "option %s: missing (TLS needs both a certificate and a key)",
-		options->tls_cert ? "--tls-key" : "--tls-cert");
+	snprintf(error, OPTION_ERROR_MAX,
+		"option %s: missing (%s needs it, as TLS needs both a certificate and a key)",
+		options->tls_cert ? "--tls-key" : "--tls-cert", options->tls_cert ? "--tls-cert" : "--tls-key");
 	return ERROR_ARGUMENT;
 }
 
@@ -272,17 +277,30 @@ program_options_check(const struct program_options *options, char error[OPTION_E
 }
 
 int
+server_options_check_layer(const struct server_options *options, unsigned layer, char error[OPTION_ERROR_MAX])
+{
+	switch (layer) {
+	case 0:
+		return front_options_check(&options->front, error);
+	case 1:
+		return upstream_options_check(&options->upstream, error);
+	case 2:
+		return backend_options_check(&options->backend, options->front.tls_cert != NULL, error);
+	case 3:
+		return broker_settings_check(&options->broker, error);
+	case 4:
+		return adminui_options_check(&options->adminui, error);
+	default:
+		return eio_options_check(&options->eio, error);
+	}
+}
+
+int
 server_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX])
 {
-	int result = front_options_check(&options->front, error);
+	int result = 0;
 
-	if (result == 0)
-		result = upstream_options_check(&options->upstream, error);
-	if (result == 0)
-		result = backend_options_check(&options->backend, options->front.tls_cert != NULL, error);
-	if (result == 0)
-		result = broker_settings_check(&options->broker, error);
-	if (result == 0)
-		result = adminui_options_check(&options->adminui, error);
-	return result < 0 ? result : eio_options_check(&options->eio, error);
+	for (unsigned layer = 0; result == 0 && layer < SERVER_LAYERS_CHECKED; layer++)
+		result = server_options_check_layer(options, layer, error);
+	return result;
 }

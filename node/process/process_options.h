@@ -47,6 +47,7 @@ struct node_options {
 
 /* The program around the server. */
 struct program_options {
+	char *config;	  /* NULL: no configuration file */
 	uint64_t workers; /* 0: one per core */
 	char *app;	  /* NULL: no application inside */
 	struct exec_options exec;
@@ -83,10 +84,13 @@ void server_options_tables(struct server_options *options, struct option_table o
 
 /*
  * Check options that depend on one another, such as a key without a certificate. Return 0, or ERROR_ARGUMENT with one
- * line in `error`. server_options_check() includes the checks of the layers below.
+ * line in `error`. server_options_check() includes the checks of the layers below. server_options_check_layer() is
+ * one of its checks; `layer` is less than SERVER_LAYERS_CHECKED.
  */
 int front_options_check(const struct front_options *options, char error[OPTION_ERROR_MAX]);
 int program_options_check(const struct program_options *options, char error[OPTION_ERROR_MAX]);
 int server_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX]);
+#define SERVER_LAYERS_CHECKED 6
+int server_options_check_layer(const struct server_options *options, unsigned layer, char error[OPTION_ERROR_MAX]);
 
 #endif

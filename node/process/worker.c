@@ -13,6 +13,7 @@
 #include "common/io/log.h"
 #include "common/io/streams.h"
 #include "node/process/app.h"
+#include "node/process/config_hup.h"
 #include "node/process/crash.h"
 #include "node/process/outreach.h"
 #include "node/process/server.h"
@@ -122,7 +123,10 @@ worker_on_reload(void *arg)
 	const struct broker_settings *settings = &server_options_of(worker->io)->broker;
 	struct server_face face;
 	bool redis_files = broker_settings_have_files(settings);
+	struct option_table tables[CONFIG_TABLES] = {program_options_table(&worker->setup->config->program)};
 
+	server_tables(worker->io, tables + 1);
+	config_on_hup(worker->setup->config, tables, worker->own_log);
 	if (redis_files)
 		worker_check_redis_files(settings);
 	server_face(worker->io, &face);
@@ -216,18 +220,14 @@ worker_complain(const struct worker *worker, enum worker_exit code, const char *
 	return code;
 }
 
-/* Applies flags and the environment again, over what the application has set. */
+/* Applies the file, the environment and flags again, over what the application has set. */
 static int
 worker_read_options(struct worker *worker, char error[OPTION_ERROR_MAX])
 {
-	struct program_options program = {0};
-	struct option_table tables[1 + SERVER_TABLES] = {program_options_table(&program)};
-	int result;
+	struct option_table server[SERVER_TABLES];
 
-	server_tables(worker->io, tables + 1);
-	result = options_read(tables, 1 + SERVER_TABLES, worker->setup->argc, worker->setup->argv, error);
-	options_fini(tables, 1);
-	return result;
+	server_tables(worker->io, server);
+	return config_apply(worker->setup->config, server, error);
 }
 
 /* Reports to the master that this worker serves. */

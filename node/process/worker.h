@@ -23,14 +23,14 @@ enum worker_exit {
  */
 #define WORKER_STOP_SIGNAL SIGQUIT
 
+struct config;
 struct place;
 
 struct worker_setup {
 	const char *program;		       /* last part of argv[0], for error lines */
 	const struct program_options *options; /* already read */
-	int argc; /* the command line, which is read again to override the options that the application sets */
-	char **argv;
-	struct place *place; /* NULL: a single process */
+	struct config *config;		       /* applied again to override the options that the application sets */
+	struct place *place;		       /* NULL: a single process */
 };
 
 /* A worker with a place writes this to its ready_fd once, when it serves. */

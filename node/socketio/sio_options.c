@@ -6,35 +6,36 @@
 
 static const struct option_row rows[] = {
 	{"connectTimeout", OPTION_MS, AT(connect_timeout), "45000", 1, 86400000, NULL, "MS",
-		"Close a connection that has not joined a namespace within this time", "Socket.IO"},
+		"Close a connection that has not joined a namespace within this time", .group = "Socket.IO"},
 	{"serveClient", OPTION_FLAG, AT(serve_client), "true", 0, 0, NULL, NULL,
-		"Serve the browser bundle under the path", NULL},
+		"Serve the browser bundle under the path", .group = NULL},
 	{"cleanupEmptyChildNamespaces", OPTION_AUTO, AT(cleanup_empty_child_namespaces), "auto", 0, 0, NULL, NULL,
 		"Free a namespace made by a pattern or function when its last socket leaves; auto: only with Redis, "
 		"where each namespace costs a subscription",
-		NULL},
+		.group = NULL},
 	{"maxAttachments", OPTION_NUMBER, AT(max_attachments), "10", 1, SIO_ATTACHMENTS_MAX, NULL, "N",
-		"Maximum number of binary attachments in one packet from a client", NULL},
+		"Maximum number of binary attachments in one packet from a client", .group = NULL},
 	{"maxNamespaces", OPTION_NUMBER, AT(max_namespaces), "100", 1, 10000, NULL, "N",
-		"Maximum number of namespaces that one client may join", NULL},
+		"Maximum number of namespaces that one client may join", .group = NULL},
 	{"maxRefusedConnects", OPTION_NUMBER, AT(max_refused_connects), "100", 1, 1000000, NULL, "N",
 		"Maximum number of refused attempts of one client to join a namespace within 10 s; one more closes "
 		"the client",
-		NULL},
+		.group = NULL},
 	{"maxRooms", OPTION_NUMBER, AT(max_rooms), "10000", 1, 10000000, NULL, "N",
-		"Maximum number of rooms that one socket may join", NULL},
+		"Maximum number of rooms that one socket may join", .group = NULL},
 	{"maxRoomLength", OPTION_BYTES, AT(max_room_length), "512", 20, 65535, NULL, "BYTES",
-		"Maximum length of the name of a room that a socket joins", NULL},
+		"Maximum length of the name of a room that a socket joins", .group = NULL},
 	{"maxRoomBytes", OPTION_BYTES, AT(max_room_bytes), "1m", 1024, 1 << 30, NULL, "BYTES",
-		"Maximum total length of the names of all rooms that the sockets of one client are in", NULL},
+		"Maximum total length of the names of all rooms that the sockets of one client are in",
+		.group = NULL},
 	{"maxPendingAcks", OPTION_NUMBER, AT(max_pending_acks), "1000", 1, 1000000, NULL, "N",
 		"Maximum number of acknowledgements that one socket may owe, and of its events that the application "
 		"may keep",
-		NULL},
+		.group = NULL},
 	{"maxChildren", OPTION_NUMBER, AT(max_children), "10000", 1, 10000000, NULL, "N",
 		"Maximum number of namespaces made by patterns and functions; beyond it, namespaces without sockets "
 		"are freed, the longest empty first",
-		NULL},
+		.group = NULL},
 };
 
 struct option_table

@@ -13,6 +13,8 @@
 #include <sys/wait.h>
 
 #include "common/io/log.h"
+#include "common/base/mem.h"
+#include "node/process/config.h"
 #include "node/process/worker.h"
 #include "tests/unit/process/scratch.h"
 
@@ -57,9 +59,11 @@ teardown(void **state)
 static void
 run_child(int argc, char **argv, const char *app)
 {
-	struct program_options program = {.app = (char *)(uintptr_t)app, .log_level = LOG_INFO};
-	struct worker_setup setup_worker = {"sockeye", &program, argc, argv, NULL};
+	struct config config;
+	struct worker_setup setup_worker = {"sockeye", &config.program, &config, NULL};
 
+	config_init(&config, argc, argv);
+	config.program.app = app ? mem_text(app, strlen(app)) : NULL;
 	_exit(worker_run(&setup_worker));
 }
 
