@@ -42,6 +42,8 @@ table() {
 		;;
 	unit) cat <<-'END'
 		header cmocka.h               libcmocka-dev
+		cmd    openssl                openssl
+		cmd    redis-server           redis-server
 		file   usr/share/i18n/charmaps/UTF-8.gz locales
 		END
 		;;
