@@ -584,9 +584,3 @@ eio_transport(const struct eio_session *s)
 {
 	return s->transport->name;
 }
-
-unsigned
-eio_session_revision(const struct eio_session *s)
-{
-	return s->revision;
-}
