@@ -193,6 +193,9 @@ broker_settings_contradiction(const struct broker_settings *settings)
 	if (settings->redis_subscription_mode != BUS_SUBSCRIPTION_DYNAMIC &&
 		settings->redis_mode != BROKER_MODE_SHARDED)
 		return "option --redis-subscription-mode: only --redis-mode sharded has subscription modes";
+	if ((settings->redis_routing != BROKER_ROUTING_ROOMS || settings->redis_routing_max != 100000) &&
+		settings->redis_mode != BROKER_MODE_CLASSIC)
+		return "option --redis-routing: only --redis-mode classic chooses which broadcasts a worker receives";
 	if (settings->redis_log && settings->redis_mode != BROKER_MODE_CLASSIC)
 		return "option --redis-log: only --redis-mode classic has a log";
 	if (broker_text_set(settings->redis_secret_accepted) && !broker_text_set(settings->redis_secret))

@@ -118,6 +118,8 @@ void
 bus_finish_closing(struct bus *bus)
 {
 	bus_close_links(bus);
+	if (bus->log != NULL)
+		bus_log_write_off(bus->log);
 	loop_defer(bus->loop, &bus->call);
 }
 

@@ -83,6 +83,18 @@ bus_log_free(struct bus_log *log)
 }
 
 void
+bus_log_write_off(struct bus_log *log)
+{
+	while (!list_empty(&log->doubtful)) {
+		struct waiting_publish *first = container_of(log->doubtful.next, struct waiting_publish, link);
+
+		list_remove(&first->link);
+		waiting_publish_free(first);
+		log->bus->stats.uncertain++;
+	}
+}
+
+void
 bus_log_stats(const struct bus_log *log, struct bus_stats *out)
 {
 	out->log_held_bytes = log->held_bytes;

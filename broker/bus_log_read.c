@@ -507,15 +507,7 @@ bus_log_subscriptions_lost(struct bus_log *log)
 static void
 log_do_without(struct bus_log *log)
 {
-	struct bus *bus = log->bus;
-
-	while (!list_empty(&log->doubtful)) {
-		struct waiting_publish *first = container_of(log->doubtful.next, struct waiting_publish, link);
-
-		list_remove(&first->link);
-		waiting_publish_free(first);
-		bus->stats.uncertain++;
-	}
+	bus_log_write_off(log);
 	log->gap = false;
 	if (log->behind)
 		log_gap(log, "the server keeps no log");

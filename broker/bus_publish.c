@@ -199,7 +199,8 @@ bus_send_trial(struct bus *bus)
 {
 	if (bus->trial != NULL || list_empty(&bus->waiting))
 		return;
-	if (bus_oldest_waiting(bus)->kind != 0) { /* the log keeps what the server refuses */
+	/* the log keeps what the server refuses */
+	if (bus_oldest_waiting(bus)->kind != 0 && bus_log_active(bus->log)) {
 		bus->careful = false;
 		bus_send_waiting(bus);
 		return;

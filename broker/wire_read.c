@@ -50,6 +50,8 @@ wire_read_broadcast(struct wire_message *message, struct text payload)
 	}
 	if (rc == 0)
 		rc = wire_reading_packet(&reading);
+	if (rc == ERROR_UNSUPPORTED) /* an array is not of another adapter */
+		rc = ERROR_SYNTAX;
 	if (rc == 0)
 		rc = wire_reading_opts(&reading);
 	if (rc < 0)

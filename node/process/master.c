@@ -12,6 +12,7 @@
  *   any        SIGUSR2                            same       all processes switch to the next log level
  *   STOPPING   no program is left                 STOPPING   workers get SIGTERM (WORKER_STOP_SIGNAL with --exec) and
  *                                                            keep the port open until all have drained
+ *   STOPPING   the hub ends                       STOPPING   it is forked again, at once or after a pause
  *   STOPPING   no worker is left                  ENDING     the hub gets HUB_STOP_SIGNAL
  *   STOPPING   drain time and GRACE_MS over       ENDING     all are killed
  *   STOPPING,  a second signal within             same       none
@@ -237,8 +238,12 @@ master_child_ended(struct master *master, pid_t pid, int status)
 		break;
 	case STOPPING:
 		master_write_off_dead(master);
-		if (child != &master->hub && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
+		if (child == &master->hub) { /* the workers that drain still need it */
+			master_child_failed(master, child);
 			master_log_ended(master, child, pid, status);
+		} else if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+			master_log_ended(master, child, pid, status);
+		}
 		master_continue_stopping(master);
 		break;
 	case ENDING:
@@ -344,10 +349,12 @@ master_start_due(struct master *master)
 {
 	uint64_t now = master_now();
 
-	if (master->phase >= STOPPING)
+	if (master->phase == ENDING)
 		return;
 	if (master->hub.pause.due > 0 && master->hub.pause.due <= now)
 		master_child_start(master, &master->hub);
+	if (master->phase == STOPPING)
+		return;
 	for (unsigned i = 0; i < master->count; i++) {
 		if (master->workers[i].pause.due > 0 && master->workers[i].pause.due <= now)
 			master_child_start(master, &master->workers[i]);
@@ -364,8 +371,9 @@ master_wait_ms(const struct master *master)
 	pause_due_at_most(&when, exec_due(master->exec, now));
 	if (master->phase == SERVING)
 		pause_due_at_most(&when, care_due(master->care));
-	if (master->phase < STOPPING) {
+	if (master->phase != ENDING)
 		pause_due_at_most(&when, master->hub.pause.due);
+	if (master->phase < STOPPING) {
 		for (unsigned i = 0; i < master->count; i++)
 			pause_due_at_most(&when, master->workers[i].pause.due);
 	}

@@ -2,8 +2,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
 import { endsWithFile } from "./support/leftovers.mjs";
 import { build, parseLine } from "./support/server.mjs";
@@ -55,6 +57,23 @@ for (const workers of [1, 3])
       assert.equal(count(server.out, "exit handlers run"), workers);
       assert.ok(!/event=(worker_ended|hub_ended|killed)|state=down/.test(server.log), server.log);
     });
+
+test("a hub that ends while the workers drain is restarted, and the drain goes on", async () => {
+  const server = await start(2, "--drain-time", "60s");
+  const sockets = await clients(server, 20);
+  const hub = () => readFileSync(`/proc/${server.child.pid}/task/${server.child.pid}/children`, "utf8").trim().split(" ")
+    .find((pid) => { try { return readFileSync(`/proc/${pid}/comm`, "utf8") === "sockeye-hub\n"; } catch { return false; } });
+  const first = hub();
+  server.child.kill("SIGTERM");
+  while (count(server.log, "event=stopping") < 1) await next(server.child.stderr, "data");
+  process.kill(Number(first), "SIGKILL");
+  while (count(server.log, "event=hub_ended") < 1) await next(server.child.stderr, "data");
+  const restarted = (async () => { while ([undefined, first].includes(hub())) await sleep(20); })();
+  await within(restarted, "the new hub");
+  for (const socket of sockets) socket.close();
+  assert.deepEqual(await within(server.exited, "the end"), [0, null], server.log);
+  assert.equal(count(server.log, "event=hub_ended"), 1, server.log);
+});
 
 for (const workers of [1, 3])
   test(`two signals at the same moment, as timeout(1) sends them, count as one (workers: ${workers})`, async () => {

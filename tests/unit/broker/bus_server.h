@@ -38,6 +38,7 @@ count_of(const char *what)
 /* Serves one bus as Redis would, except for the faults that the test sets. */
 static struct server {
 	struct listener *listener;
+	const char *refused; /* the channel that nobody may publish to; NULL: none */
 	char url[64];
 	struct conn *commands, *subscriptions, *logging_in; /* the latest connection of each kind */
 	struct conn *watched;				    /* `logged_in` says that it has sent AUTH; NULL: none */
@@ -100,6 +101,10 @@ serve(struct conn *c, const struct hub_command *command)
 	} else if (text_is(args[0], TEXT("PUBLISH"))) {
 		server.commands = c;
 		server.published++;
+		if (server.refused != NULL && text_is(args[1], text_from(server.refused))) {
+			say(c, "-NOPERM this user has no permissions to access the channel\r\n");
+			return;
+		}
 		say(c, ":1\r\n");
 		if (server.deaf)
 			return;

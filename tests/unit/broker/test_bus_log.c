@@ -501,6 +501,47 @@ a_server_without_scripts_is_used_without_the_log(void **state)
 	end();
 }
 
+/* One refused publish at a time is tried without the log, too, so the others stay in the queue. */
+static void
+without_the_log_a_refused_publish_is_tried_alone(void **state)
+{
+	uint64_t lost;
+
+	(void)state;
+	LOG->unsupported = true;
+	begin();
+	server.refused = "news";
+	record(&a, "1");
+	RUN_UNTIL(downs(&a) == 1);
+	lost = stats_of(&a).dropped + stats_of(&a).uncertain;
+	record(&a, "2");
+	record(&a, "3");
+	RUN_UNTIL(downs(&a) == 3);
+	assert_int_equal(stats_of(&a).dropped + stats_of(&a).uncertain, lost);
+	server.refused = NULL;
+	RUN_UNTIL(news.messages == 2);
+	assert_string_equal(texts_of(&news), "2 3 ");
+	end();
+}
+
+/* A bus that is closed while it looks for its messages does not know which of them the server has executed. */
+static void
+a_bus_closed_while_it_reads_counts_what_is_doubtful(void **state)
+{
+	(void)state;
+	begin();
+	LOG->publishing = CUT;
+	LOG->slow = true;
+	record(&a, "1");
+	record(&a, "2");
+	RUN_UNTIL(LOG->reads == 1);
+	assert_int_equal(stats_of(&a).uncertain, 0);
+	listen_no_more(&a, &news);
+	bus_close(a.bus, 1000, on_bus_closed, &a);
+	assert_int_equal(stats_of(&a).uncertain, 2);
+	RUN_UNTIL(a.closings == 1);
+}
+
 static void
 a_log_that_is_gone_is_a_gap(void **state)
 {
@@ -545,6 +586,8 @@ main(void)
 		LOG_CASE(a_subscription_without_confirmation_gets_its_messages_once),
 		LOG_CASE(a_room_that_appeared_while_away_gets_nothing_older),
 		LOG_CASE(a_server_without_scripts_is_used_without_the_log),
+		LOG_CASE(without_the_log_a_refused_publish_is_tried_alone),
+		LOG_CASE(a_bus_closed_while_it_reads_counts_what_is_doubtful),
 		LOG_CASE(a_log_that_is_gone_is_a_gap),
 	};
 

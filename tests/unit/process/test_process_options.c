@@ -193,6 +193,24 @@ checks_across_rows(void **state)
 }
 
 static void
+routing_is_for_the_classic_mode(void **state)
+{
+	struct settings *s = *state;
+
+	assert_int_equal(set(s, "redis", "redis://h"), 0);
+	assert_int_equal(set(s, "redis-routing", "all"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-mode", "sharded"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "--redis-routing"));
+	assert_int_equal(set(s, "redis-routing", "rooms"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-routing-max", "7"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "--redis-routing"));
+}
+
+static void
 streams_have_a_mode_and_one_server(void **state)
 {
 	struct settings *s = *state;
@@ -241,6 +259,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(flags_beat_the_environment, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(checks_across_rows, setup, teardown),
+		cmocka_unit_test_setup_teardown(routing_is_for_the_classic_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(streams_have_a_mode_and_one_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(help_shows_every_flag_and_the_path, setup, teardown),
 	};
