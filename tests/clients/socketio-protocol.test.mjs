@@ -7,20 +7,20 @@ import { build, startSockeye } from "./support/server.mjs";
 import { within } from "./support/wait.mjs";
 
 const SID = /^[\w-]{20}$/;
-const OPTIONS = ["--connect-timeout", "400"];
 
-let server, everything;
+let server, everything, impatient;
 before(async () => {
-  server = await startSockeye("protocol", OPTIONS);
+  server = await startSockeye("protocol");
+  impatient = await startSockeye("protocol", ["--connect-timeout", "2000"]);
   everything = await startSockeye(path.join(build, "tests/everything.so"));
 });
-after(() => Promise.all([server.stop(), everything.stop()]));
+after(() => Promise.all([server.stop(), everything.stop(), impatient.stop()]));
 
 const open = (of = server) => Ws.open(of, "/socket.io/");
 
 /** A client of `/` whose CONNECT has been answered and whose `auth` event has been read. */
-async function joined(payload = "") {
-  const ws = await open();
+async function joined(payload = "", of = server) {
+  const ws = await open(of);
   ws.send(`40${payload}`);
   ws.sid = JSON.parse((await ws.message()).slice(2)).sid;
   assert.match(await ws.message(), /^42\["auth",/);
@@ -100,8 +100,8 @@ describe("CONNECT", () => {
   });
 
   test("a connection without a CONNECT is closed in time, even if a CONNECT was refused", async () => {
-    const ws = await open();
-    const refused = await open();
+    const ws = await open(impatient);
+    const refused = await open(impatient);
     refused.send("40/random");
     assert.match(await refused.message(), /^44/);
     await assertClosed(ws, "silence");
@@ -109,9 +109,9 @@ describe("CONNECT", () => {
   });
 
   test("after one CONNECT the connection stays open, even when the client has left the namespace", async () => {
-    const ws = await joined();
+    const ws = await joined("", impatient);
     ws.send("41");
-    const later = await open();
+    const later = await open(impatient);
     await assertClosed(later, "silence"); // the time limit of `later` began after that of `ws`
     ws.send("40");
     assert.match(await ws.message(), /^40\{/);

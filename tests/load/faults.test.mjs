@@ -33,7 +33,7 @@ const faults = ({ messages: { sent, received, ...counts } }) => Object.fromEntri
 describe("faults of messages are counted", { concurrency: 4 }, () => {
   for (const scenario of ["echo", "ack", "broadcast", "room"]) {
     const receivers = scenario === "broadcast" || scenario === "room" ? 10 : 1;
-    const answer = { clients: 10, roomSize: 10, ...open };
+    const answer = { clients: 10, roomSize: 10, settle: 3000, ...open };
 
     test(`${scenario}: lost messages are counted`, async () => {
       let seen = 0;
