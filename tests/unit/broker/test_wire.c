@@ -303,7 +303,9 @@ messages_of_the_streams_adapter_are_unsupported(void **state)
 		wire_read_broadcast(&m, TEXT("{\"type\":7,\"uid\":\"x\",\"nsp\":\"/\"}")), ERROR_UNSUPPORTED);
 	assert_int_equal(wire_read_broadcast(&m, TEXT("{\"type\":7,\"uid\":\"x\"}")), ERROR_SYNTAX);
 	/* an array is a message of the classic adapter, even if the type of its packet is wrong */
-	assert_int_equal(wire_read_broadcast(&m, TEXT("[\"x\",{\"type\":3,\"data\":[\"a\"],\"nsp\":\"/\"},{}]")),
+	assert_int_equal(wire_read_broadcast(&m, TEXT("\x93\xa1x\x83\xa4type\x03\xa4"
+						      "data\x91\xa1"
+						      "a\xa3nsp\xa1/\x80")),
 		ERROR_SYNTAX);
 }
 
