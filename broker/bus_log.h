@@ -86,7 +86,7 @@ void bus_log_room_empty(struct bus_log *log, struct text channel);
 
 void bus_log_subscriptions_lost(struct bus_log *log);
 void bus_log_commands_lost(struct bus_log *log);
-/* Frees the messages of older connections that have no answer, and counts them as uncertain. */
+/* Frees the messages that older connections sent and the server never answered. Counts them as uncertain. */
 void bus_log_write_off(struct bus_log *log);
 /*
  * Called when the check message has come back after a connect. Returns true if the bus must catch up first; it then

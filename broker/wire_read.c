@@ -50,7 +50,7 @@ wire_read_broadcast(struct wire_message *message, struct text payload)
 	}
 	if (rc == 0)
 		rc = wire_reading_packet(&reading);
-	if (rc == ERROR_UNSUPPORTED) /* an array is not of another adapter */
+	if (rc == ERROR_UNSUPPORTED) /* other adapters never send arrays */
 		rc = ERROR_SYNTAX;
 	if (rc == 0)
 		rc = wire_reading_opts(&reading);

@@ -14,8 +14,8 @@
  *   adminui_socket.c    one socket as the dashboard expects it
  *
  * Somebody looks at this server if an admin is connected to it, if another server has said within ADMINUI_WATCH_MS
- * that an admin is connected there, or if there are Node.js servers, which do not say so. Otherwise this layer has no
- * listeners in other namespaces, and only a timer that looks for Node.js servers.
+ * that an admin is connected there, or if there are Node.js servers, whose admins it cannot see. Otherwise this layer
+ * has no listeners in other namespaces, and only a timer that looks for Node.js servers.
  */
 #ifndef NODE_ADMINUI_ADMINUI_H
 #define NODE_ADMINUI_ADMINUI_H

@@ -10,7 +10,7 @@
 #include "common/base/mem.h"
 #include "node/adminui/adminui_users.h"
 
-/* A hash of a random password that nobody has kept, of the cost that htpasswd and bcryptjs use by default. */
+/* A well-formed hash that no known password matches. Its cost is 10, the default of bcryptjs. */
 #define NOBODY "$2b$10$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
 
 struct comparison {

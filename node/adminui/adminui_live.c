@@ -58,7 +58,7 @@ live_on_upgrade(sio_socket *socket, void *arg)
 			sio_nsp_name(sio_socket_nsp(socket)), "transport", sio_transport(socket));
 }
 
-/* A listener of "disconnecting", because the dashboard expects this event before those of the socket's rooms. */
+/* Listens to "disconnecting": the dashboard expects this event before the room_left events of the socket. */
 static void
 live_on_disconnecting(sio_socket *socket, const char *reason, void *arg)
 {

@@ -22,7 +22,7 @@ struct adminui_login {
 	struct list link;
 	uint64_t ticket;
 	sio_step *step;
-	const struct adminui_user *user; /* NULL: there is no such user */
+	const struct adminui_user *user; /* NULL: the name is unknown */
 	char address[ADDRESS_SIZE];
 	char session[ADMINUI_SESSION_ID + 1];
 };

@@ -39,7 +39,7 @@ int sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner,
 void sio_raw_own_others(sio_server *io, const struct sio_owner *owner, void *arg);
 /* Sets the server's only watcher, for the life of the server; borrowed. */
 void sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg);
-/* Calls fn(nsp, arg) for each new namespace, before the application knows it. NULL: not any more. */
+/* Calls fn(nsp, arg) for each new namespace, before the application learns of it. NULL stops the calls. */
 void sio_raw_on_namespace(sio_server *io, void (*fn)(sio_nsp *nsp, void *arg), void *arg);
 /* Returns the namespace, or NULL if it does not exist. */
 sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
