@@ -157,6 +157,8 @@ struct text eio_sid(const struct eio_session *s); /* valid as long as the sessio
 void *eio_owner(const struct eio_session *s);	  /* the result of on_open */
 const struct eio_handshake *eio_session_handshake(const struct eio_session *s);
 const char *eio_transport(const struct eio_session *s); /* "polling" or "websocket" */
+/* Returns the protocol revision: 4, or 3 for a client that the option allowEIO3 admitted. */
+unsigned eio_session_revision(const struct eio_session *s);
 
 /*
  * Queues messages in this order, without any packet between them. Takes a reference to each. Ignored unless

@@ -38,6 +38,8 @@ static const struct option_row rows[] = {
 		"Transports that clients may use", .group = NULL},
 	{"allowUpgrades", OPTION_FLAG, AT(allow_upgrades), "true", 0, 0, NULL, NULL,
 		"Allow long-polling sessions to upgrade to WebSocket", .group = NULL},
+	{"allowEIO3", OPTION_FLAG, AT(allow_eio3), "false", 0, 0, NULL, NULL,
+		"Serve clients of Engine.IO 3 too (Socket.IO 1 and 2)", .group = NULL},
 	{"destroyUpgrade", OPTION_FLAG, AT(destroy_upgrade), "true", 0, 0, NULL, NULL,
 		"Close a connection that requested an upgrade on a path that is not served, after the 404",
 		.group = NULL},

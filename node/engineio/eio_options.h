@@ -17,6 +17,7 @@ struct eio_options {
 	uint64_t max_http_buffer_size;
 	char *transports; /* "polling,websocket" */
 	bool allow_upgrades;
+	bool allow_eio3; /* serve clients of protocol revision 3 */
 	bool destroy_upgrade;
 	uint64_t destroy_upgrade_timeout;
 	char *initial_packet; /* NULL: none */

@@ -229,7 +229,7 @@ eio_room_for(const struct eio_server *server, unsigned waiting)
 static void
 eio_open_session(struct eio_server *server, struct http_request *r, struct eio_arrival arrival)
 {
-	enum eio_context fault = eio_verify_revision(&arrival);
+	enum eio_context fault = eio_verify_revision(&server->gate, r, &arrival);
 	struct eio_session *s;
 
 	if (fault == EIO_CONTEXT_COUNT)

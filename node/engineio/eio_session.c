@@ -584,3 +584,9 @@ eio_transport(const struct eio_session *s)
 {
 	return s->transport->name;
 }
+
+unsigned
+eio_session_revision(const struct eio_session *s)
+{
+	return s->revision;
+}

@@ -88,9 +88,18 @@ verify_handshake(struct eio_gate *gate, const struct http_request *r, bool webso
 }
 
 enum eio_context
-eio_verify_revision(const struct eio_arrival *arrival)
+eio_verify_revision(struct eio_gate *gate, const struct http_request *r, const struct eio_arrival *arrival)
 {
-	return arrival->revision == 4 ? EIO_CONTEXT_COUNT : EIO_CONTEXT_PROTOCOL;
+	char room[CONN_ADDRESS_MAX];
+
+	if (arrival->revision == 4 || gate->sessions->options->allow_eio3)
+		return EIO_CONTEXT_COUNT;
+	if (!gate->told_of_eio3) {
+		gate->told_of_eio3 = true; /* one old device can retry for ever */
+		log_event(LOG_WARN, "eio3_refused", "address", LOG_TEXT(http_client_address(r, room)), "hint",
+			LOG_STR("--allow-eio3 serves clients of Socket.IO 1 and 2"), NULL);
+	}
+	return EIO_CONTEXT_PROTOCOL;
 }
 
 bool

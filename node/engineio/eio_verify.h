@@ -24,6 +24,7 @@ struct eio_gate {
 	struct eio_sessions *sessions;
 	struct http_origins *origins; /* of corsOrigin; NULL: CORS is off */
 	struct log_limit lines;	      /* limits the log lines about refused origins */
+	bool told_of_eio3;	      /* the log has named the option allowEIO3 */
 };
 
 /*
@@ -33,6 +34,7 @@ struct eio_gate {
 enum eio_context eio_verify(struct eio_gate *gate, const struct http_request *r, struct eio_arrival *out);
 
 /* Checks the protocol revision of a handshake, after on_allow has accepted it. */
-enum eio_context eio_verify_revision(const struct eio_arrival *arrival);
+enum eio_context eio_verify_revision(
+	struct eio_gate *gate, const struct http_request *r, const struct eio_arrival *arrival);
 
 #endif
