@@ -1,6 +1,7 @@
 /*
- * The Engine.IO server, protocol revision 4: sessions over HTTP long-polling and WebSocket. It is independent of
- * Socket.IO. Source: Engine.IO protocol v4 (socket.io repository, docs/engine.io-protocol/v4-current.md).
+ * The Engine.IO server, protocol revision 4 and, with the option allowEIO3, 3: sessions over HTTP long-polling and
+ * WebSocket. It is independent of Socket.IO. Source: Engine.IO protocol v3 and v4 (socket.io repository,
+ * docs/engine.io-protocol).
  *
  * Requests arrive through eio_handle(). Sessions and messages go up through struct eio_ops; messages go down through
  * eio_send(). A downward call never calls up: the on_close of a session closed by eio_close() comes at the end of the

@@ -10,6 +10,7 @@
 /*        cause                      reason                meaning */
 #define EIO_CAUSE_TABLE(X)                                                                                           \
 	X(EIO_CAUSE_NO_PONG, EIO_PING_TIMEOUT, "no pong")                                                            \
+	X(EIO_CAUSE_NO_PING, EIO_PING_TIMEOUT, "no ping")                                                            \
 	X(EIO_CAUSE_MALFORMED, EIO_PARSE_ERROR, "malformed packet")                                                  \
 	X(EIO_CAUSE_PING, EIO_TRANSPORT_ERROR, "invalid heartbeat direction")                                        \
 	X(EIO_CAUSE_POLL_OVERLAP, EIO_TRANSPORT_ERROR, "overlap from client")                                        \

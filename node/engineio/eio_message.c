@@ -78,6 +78,17 @@ eio_message_ref(struct eio_message *message)
 	return message;
 }
 
+static void
+message_free_v3(struct eio_message_v3 *v3)
+{
+	if (v3 == NULL)
+		return;
+	ws_message_fini(&v3->frame);
+	block_unref(v3->parts[false]);
+	block_unref(v3->parts[true]);
+	mem_free(v3);
+}
+
 void
 eio_message_unref(struct eio_message *message)
 {
@@ -85,6 +96,7 @@ eio_message_unref(struct eio_message *message)
 		return;
 	ws_message_fini(&message->frame);
 	block_unref(message->base64);
+	message_free_v3(message->v3);
 	mem_free(message);
 }
 

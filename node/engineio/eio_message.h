@@ -1,7 +1,7 @@
 /*
  * A message for any number of sessions. It is encoded at most once per variant: the WebSocket frame on creation,
- * a compressed frame and base64 for polling on first use. Reference-counted, and immutable once shared. The functions
- * that create a message return NULL if memory for its bytes runs out.
+ * a compressed frame, base64 for polling and the forms of protocol revision 3 on first use. Reference-counted, and
+ * immutable once shared. The functions that create a message return NULL if memory for its bytes runs out.
  */
 #ifndef NODE_ENGINEIO_EIO_MESSAGE_H
 #define NODE_ENGINEIO_EIO_MESSAGE_H
@@ -13,13 +13,20 @@
 #include "common/base/text.h"
 #include "node/ws/ws_message.h"
 
+/* The forms of a message for clients of protocol revision 3, made by eio_message_v3.h. */
+struct eio_message_v3 {
+	struct ws_message frame; /* of a binary message: with the byte 4 in front */
+	struct block *parts[2];	 /* in a text payload; in a binary payload */
+};
+
 struct eio_message {
 	uint32_t refs;
 	bool binary;
 	/* The payload is the packet: the type digit '4' and a text, or the bytes of a binary message. `compress`
 	 * holds for polling, too (httpCompression). */
 	struct ws_message frame;
-	struct block *base64; /* "b" and the base64 of a binary message, made by eio_message_polling() */
+	struct block *base64;	   /* "b" and the base64 of a binary message, made by eio_message_polling() */
+	struct eio_message_v3 *v3; /* NULL: no client of revision 3 has received it */
 };
 
 /* Creates a text message with one reference. `data` is valid UTF-8, without the type digit. */

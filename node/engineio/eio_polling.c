@@ -26,10 +26,14 @@
 #include "common/base/must.h"
 #include "common/base/utf8.h"
 #include "node/engineio/eio_cookie.h"
+#include "node/engineio/eio_payload_v3.h"
 #include "node/engineio/eio_queue.h"
 
 #define CLOSE_GRACE_MS                                                                                               \
 	20 /* by how much two requests that are sent at the same time on two connections can arrive apart */
+
+/* A function that finds the next packet of a body, as eio_payload_next(). */
+typedef int decode_next(struct eio_payload *payload, struct eio_packet *out);
 
 /* The carrier of a session on polling. */
 struct polling {
@@ -39,10 +43,12 @@ struct polling {
 	struct buffer body;	    /* the body of the POST */
 	uint8_t *packets;	    /* the body once it is being handled */
 	struct eio_payload payload; /* the packets not handled yet */
+	decode_next *next;	    /* decodes the body */
 	struct wheel_entry grace;   /* runs while a POST with only the close packet waits for a poll */
 	struct eio_queue queue;	    /* packets that wait for a poll */
 	bool ready; /* the body is complete; its packets are handled at the end of this turn, or of several turns */
 	bool handling; /* its packets are being handled; the POST is answered afterwards */
+	bool b64;      /* the client cannot receive binary payloads; false for revision 4, which has none */
 };
 
 static void
@@ -90,12 +96,14 @@ answer_poll(struct polling *polling, struct eio_message *const *messages, unsign
 	const struct eio_options *options = polling->session->all->options;
 	struct http_request *r = polling->get;
 	struct block *block;
-	bool compress = false;
+	bool compress = false, binary = polling->session->revision == 3 && !polling->b64;
 	size_t from = 0;
 
 	for (unsigned i = 0; i < n; i++)
 		compress = compress || messages[i]->frame.compress;
-	if (n == 1 && !messages[0]->binary) {
+	if (polling->session->revision == 3) {
+		block = eio_payload_v3_encode(messages, n, &binary);
+	} else if (n == 1 && !messages[0]->binary) {
 		block = block_ref(messages[0]->frame.block);
 		from = messages[0]->frame.payload_at;
 	} else {
@@ -108,7 +116,8 @@ answer_poll(struct polling *polling, struct eio_message *const *messages, unsign
 	compress = compress && block->len - from >= eio_options_gzip_threshold(options);
 	polling->get = NULL;
 	polling_add_fields(r);
-	http_reply_block(r, 200, "text/plain; charset=UTF-8", block, from, block->len - from, compress);
+	http_reply_block(r, 200, binary ? "application/octet-stream" : "text/plain; charset=UTF-8", block, from,
+		block->len - from, compress);
 	block_unref(block);
 }
 
@@ -231,12 +240,14 @@ post_packets(struct polling *polling)
 
 		polling->packets = buffer_steal(&polling->body, &n);
 		eio_payload_init(&polling->payload, polling->packets, n);
-		got = utf8_valid(polling->packets, n) ? 0 : ERROR_UTF8;
+		/* a binary payload has texts of its own, each of which is checked when it is decoded */
+		if (polling->next != eio_payload_v3_next_binary && !utf8_valid(polling->packets, n))
+			got = ERROR_UTF8;
 	}
 	while (got >= 0 && s->state != EIO_STATE_CLOSED) {
 		if (loop_share_spent(l) || s->paused)
 			return 1;
-		got = eio_payload_next(&polling->payload, &packet);
+		got = polling->next(&polling->payload, &packet);
 		if (got <= 0)
 			break;
 		loop_spend(l, LOOP_WORK_PACKET + packet.n);
@@ -281,14 +292,22 @@ polling_on_grace_over(struct wheel_entry *entry)
 	dispatch_post(container_of(entry, struct polling, grace));
 }
 
+/* Returns true if the body of the POST is the close packet alone. */
+static bool
+is_farewell(const struct polling *polling)
+{
+	struct text body = buffer_text(&polling->body);
+
+	return text_is(body, polling->session->revision == 3 ? TEXT("1:1") : TEXT("1"));
+}
+
 /* Returns true if the POST is held, so that a poll on its way still gets its reply. */
 static bool
 hold_farewell(struct polling *polling)
 {
 	struct eio_session *s = polling->session;
 
-	if (polling->body.len != 1 || polling->body.data[0] != EIO_PACKET_CLOSE || polling->get != NULL ||
-		s->candidate != NULL)
+	if (!is_farewell(polling) || polling->get != NULL || s->candidate != NULL)
 		return false;
 	if (!wheel_armed(&polling->grace)) {
 		loop_disarm(s->all->loop, &s->timer); /* nothing can keep this session from closing */
@@ -486,6 +505,14 @@ is_octet_stream(const struct http_request *r)
 	return text_cut(&type, ';', &media) && text_is_nocase(text_trim(media), TEXT("application/octet-stream"));
 }
 
+static decode_next *
+decoder_for(const struct eio_session *s, const struct http_request *r)
+{
+	if (s->revision == 4)
+		return eio_payload_next;
+	return is_octet_stream(r) ? eio_payload_v3_next_binary : eio_payload_v3_next;
+}
+
 static void
 handle_post(struct polling *polling, struct http_request *r)
 {
@@ -494,7 +521,7 @@ handle_post(struct polling *polling, struct http_request *r)
 	if (polling->post != NULL) {
 		eio_session_end(s, EIO_CAUSE_PUSH_OVERLAP, NULL);
 		reply_empty(r, 400);
-	} else if (is_octet_stream(r)) {
+	} else if (is_octet_stream(r) && s->revision == 4) {
 		/* revision 4 sends binary only as base64 text; the request must be answered (CVE-2026-59725) */
 		eio_session_end(s, EIO_CAUSE_CONTENT, NULL);
 		reply_empty(r, 400);
@@ -503,6 +530,7 @@ handle_post(struct polling *polling, struct http_request *r)
 	} else {
 		eio_session_input(s);
 		polling->post = r;
+		polling->next = decoder_for(s, r);
 		/* post_body() enforces the limit, because the HTTP layer's limit would look like a peer that left */
 		http_wait(r, &post_ops, polling, UINT64_MAX);
 	}
@@ -521,12 +549,13 @@ eio_polling_request(struct eio_session *s, struct http_request *r)
 }
 
 void
-eio_polling_open(struct eio_session *s, struct http_request *r)
+eio_polling_open(struct eio_session *s, struct http_request *r, bool b64)
 {
 	struct polling *polling = mem_zalloc(sizeof(*polling));
 
 	polling->session = s;
 	polling->get = r;
+	polling->b64 = b64;
 	buffer_init(&polling->body, s->all->options->max_http_buffer_size);
 	wheel_entry_init(&polling->grace, polling_on_grace_over);
 	eio_cookie_add(s->all->options, r, eio_sid(s), loop_wall_ms() / 1000);

@@ -4,8 +4,11 @@
 
 #include "node/engineio/eio_session.h"
 
-/* Opens a new session. The request of the handshake is its first poll. */
-void eio_polling_open(struct eio_session *s, struct http_request *r);
+/*
+ * Opens a new session. The request of the handshake is its first poll. With `b64`, a client of protocol revision 3
+ * gets binary messages as base64; revision 4 always does.
+ */
+void eio_polling_open(struct eio_session *s, struct http_request *r, bool b64);
 
 /* Handles another request of a session on polling. */
 void eio_polling_request(struct eio_session *s, struct http_request *r);

@@ -23,6 +23,14 @@
  *   ping time    unsolicited pong             ping in pingInterval
  *   ping time    upgrade completed            unchanged: the client counts from the last ping, upgrade or not
  *   pong         upgrade completed            ping in pingInterval: the pong may be lost with the old transport
+ *
+ * In protocol revision 3 the client sends the pings.
+ *
+ *   Waiting for  Event                        Next
+ *   ping         ping                         pong is sent; ping within pingInterval + pingTimeout
+ *   ping         timer while paused, resumed  ping within pingInterval + pingTimeout, because input was not read
+ *   ping         timer                        closed, ping timeout
+ *   ping         other packet, upgrade        unchanged
  */
 #include "node/engineio/eio_session.h"
 
@@ -42,7 +50,7 @@
 static unsigned
 connection_reason(const struct eio_session *s)
 {
-	if (s->cause == EIO_CAUSE_NO_PONG)
+	if (s->cause == EIO_CAUSE_NO_PONG || s->cause == EIO_CAUSE_NO_PING)
 		return REASON_PING_TIMEOUT;
 	if (s->cause == EIO_CAUSE_MALFORMED)
 		return REASON_PARSE_ERROR;
@@ -62,6 +70,15 @@ pong_after(const struct eio_session *s)
 	return late <= timeout / LATENESS_PART ? timeout - late : timeout;
 }
 
+/* Gives a client of revision 3 the full time for its next ping. */
+static void
+await_ping(struct eio_session *s)
+{
+	const struct eio_options *options = s->all->options;
+
+	loop_arm(s->all->loop, &s->timer, options->ping_interval + options->ping_timeout);
+}
+
 static void
 session_timer(struct wheel_entry *entry)
 {
@@ -69,6 +86,10 @@ session_timer(struct wheel_entry *entry)
 
 	if (s->state == EIO_STATE_CLOSING) {
 		eio_session_end(s, EIO_CAUSE_NOT_FETCHED, NULL);
+	} else if (s->revision == 3 && s->paused) {
+		await_ping(s);
+	} else if (s->revision == 3) {
+		eio_session_end(s, EIO_CAUSE_NO_PING, NULL);
 	} else if (s->awaits_pong && s->paused) {
 		loop_arm(s->all->loop, &s->timer, s->all->options->ping_interval);
 		s->transport->put(s, s->all->ping);
@@ -91,11 +112,15 @@ eio_session_expire(struct eio_session *s)
 	session_timer(&s->timer);
 }
 
-/* Schedules the next ping, one interval from now. */
+/* Schedules the next ping, one interval from now, or waits for the client's. */
 static void
 session_heartbeat(struct eio_session *s)
 {
 	s->awaits_pong = false;
+	if (s->revision == 3) {
+		await_ping(s);
+		return;
+	}
 	loop_arm(s->all->loop, &s->timer, s->all->options->ping_interval);
 }
 
@@ -226,6 +251,7 @@ eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_
 	all->memory.close = session_doom;
 	budget_add_source(&loop->budget, &all->memory);
 	all->ping = eio_message_packet(EIO_PACKET_PING, TEXT_NONE);
+	all->pong = eio_message_packet(EIO_PACKET_PONG, TEXT_NONE);
 	all->noop = eio_message_packet(EIO_PACKET_NOOP, TEXT_NONE);
 	all->close = eio_message_packet(EIO_PACKET_CLOSE, TEXT_NONE);
 	if (options->initial_packet != NULL)
@@ -240,6 +266,7 @@ eio_sessions_fini(struct eio_sessions *all)
 	loop_call_cancel(&all->settle_later);
 	budget_remove_source(&all->memory);
 	eio_message_unref(all->ping);
+	eio_message_unref(all->pong);
 	eio_message_unref(all->noop);
 	eio_message_unref(all->close);
 	eio_message_unref(all->initial);
@@ -402,6 +429,20 @@ eio_session_wait(struct eio_session *s)
 	loop_arm(s->all->loop, &s->timer, s->all->options->close_timeout);
 }
 
+/* Handles a packet of the heartbeat. Each revision lets the client send only one of the two. */
+static int
+session_beat(struct eio_session *s, enum eio_packet_type type)
+{
+	if (type == (s->revision == 3 ? EIO_PACKET_PONG : EIO_PACKET_PING)) {
+		eio_session_end(s, EIO_CAUSE_PING, NULL);
+		return ERROR_STATE;
+	}
+	session_heartbeat(s);
+	if (type == EIO_PACKET_PING)
+		session_put(s, s->all->pong);
+	return 0;
+}
+
 int
 eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 {
@@ -423,11 +464,8 @@ eio_session_packet(struct eio_session *s, const struct eio_packet *packet)
 			ops->on_message(s, s->owner, packet->binary, packet->data, packet->n);
 		return 0;
 	case EIO_PACKET_PONG:
-		session_heartbeat(s);
-		return 0;
 	case EIO_PACKET_PING:
-		eio_session_end(s, EIO_CAUSE_PING, NULL);
-		return ERROR_STATE;
+		return session_beat(s, packet->type);
 	default: /* open, upgrade and noop are ignored on an established transport */
 		return 0;
 	}
@@ -500,7 +538,9 @@ eio_resume(struct eio_session *s)
 	s->paused = false;
 	if (s->state == EIO_STATE_CLOSED)
 		return;
-	if (s->state == EIO_STATE_OPEN && s->awaits_pong)
+	if (s->state == EIO_STATE_OPEN && s->revision == 3)
+		await_ping(s);
+	else if (s->state == EIO_STATE_OPEN && s->awaits_pong)
 		loop_arm(s->all->loop, &s->timer, s->all->options->ping_timeout);
 	s->transport->pause(s);
 }

@@ -32,7 +32,7 @@ struct eio_sessions {
 	uint64_t max_buffered;		   /* eio_options_max_buffered() */
 	bool allowed[EIO_TRANSPORT_KINDS]; /* the option transports */
 	char *open_tail[2];		   /* open packets after the sid; index: whether an upgrade is offered */
-	struct eio_message *ping, *noop, *close, *initial; /* packets that are the same for all sessions */
+	struct eio_message *ping, *pong, *noop, *close, *initial; /* packets that are the same for all sessions */
 };
 
 enum eio_state { EIO_STATE_OPEN, EIO_STATE_CLOSING, EIO_STATE_CLOSED };
@@ -49,7 +49,7 @@ struct eio_session {
 	struct eio_candidate *candidate;       /* NULL: no upgrade in progress */
 	const char *description;	       /* why the session closed, for logs */
 	uint64_t held;			       /* bytes of eio_hold(), including the handshake */
-	unsigned revision : 4;		       /* protocol revision: 4 */
+	unsigned revision : 4;		       /* protocol revision: 4 or 3 */
 	unsigned state : 2;		       /* enum eio_state */
 	unsigned cause : 5;		       /* enum eio_cause once closed */
 	bool awaits_pong : 1;

@@ -7,7 +7,7 @@
 /*        number                      log word               meaning */
 #define EIO_REASON_TABLE(X)                                                                                          \
 	X(REASON_PARSE_ERROR, "parse-error", "an Engine.IO packet that cannot be decoded")                           \
-	X(REASON_PING_TIMEOUT, "ping-timeout", "no pong within pingTimeout")                                         \
+	X(REASON_PING_TIMEOUT, "ping-timeout", "no pong within pingTimeout; with Engine.IO 3, no ping in time")      \
 	X(REASON_UPGRADE_TIMEOUT, "upgrade-timeout", "an upgrade was not completed in time")
 
 NAMES_DECLARE(NAMES_EIO, EIO_REASON_TABLE, EIO_REASON_END);

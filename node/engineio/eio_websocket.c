@@ -1,21 +1,29 @@
 /*
  * WebSocket as a transport: one packet per message. A text message begins with the type digit; a binary message is
- * sent as it is. The carrier is the struct ws itself, so an idle session owns nothing more.
+ * sent as it is, in protocol revision 3 with the byte 4 in front. The carrier is the struct ws itself, so an idle
+ * session owns nothing more.
  */
 #include "node/engineio/eio_websocket.h"
 
 #include "common/base/error.h"
+#include "node/engineio/eio_message_v3.h"
+#include "node/engineio/eio_payload_v3.h"
 
 static void
 websocket_on_message(struct ws *ws, void *owner, bool binary, uint8_t *data, size_t n)
 {
 	struct eio_session *s = owner;
 	struct eio_packet packet = {.type = EIO_PACKET_MESSAGE, .binary = true, .data = data, .n = n};
+	int error = 0;
 
 	if (s->marked && !conn_continues(ws_conn(ws)))
 		eio_session_input(s);
-	if (!binary && eio_packet_parse(data, n, &packet) < 0)
-		eio_session_end(s, EIO_CAUSE_MALFORMED, error_text(ERROR_SYNTAX));
+	if (s->revision == 3)
+		error = binary ? eio_packet_v3_parse_binary(data, n, &packet) : eio_packet_v3_parse(data, n, &packet);
+	else if (!binary)
+		error = eio_packet_parse(data, n, &packet);
+	if (error < 0)
+		eio_session_end(s, EIO_CAUSE_MALFORMED, error_text(error));
 	else
 		eio_session_packet(s, &packet);
 }
@@ -133,11 +141,24 @@ base64_put(struct eio_session *s, struct eio_message *message)
 		websocket_put(s, message);
 		return;
 	}
-	packet = eio_message_polling(message);
+	packet = s->revision == 3 ? eio_message_v3_text(message) : eio_message_polling(message);
 	if (packet.at == NULL)
 		conn_no_memory(ws_conn(ws));
 	else
 		ws_send_bytes(ws, WS_TEXT, packet.at, packet.n);
+	websocket_limit_queue(s, ws);
+}
+
+static void
+v3_put(struct eio_session *s, struct eio_message *message)
+{
+	struct ws_message *frame = eio_message_v3_frame(message);
+	struct ws *ws = s->carrier;
+
+	if (frame == NULL)
+		conn_no_memory(ws_conn(ws));
+	else
+		ws_send(ws, frame);
 	websocket_limit_queue(s, ws);
 }
 
@@ -180,44 +201,40 @@ websocket_stop(struct eio_session *s, void *carrier, unsigned reason)
 	eio_websocket_abandon(carrier, reason);
 }
 
-static const struct eio_transport websocket_transport = {
-	.name = "websocket",
-	.kind = EIO_WEBSOCKET,
-	.put = websocket_put,
-	.writable = websocket_writable,
-	.sent = websocket_writable,
-	.settle = websocket_settle,
-	.pause = websocket_pause,
-	.cork = websocket_cork,
-	.stop = websocket_stop,
-};
-
+/* The transports differ in how they frame a binary message. */
+#define WEBSOCKET_TRANSPORT(put_)                                                                                    \
+	{                                                                                                            \
+		.name = "websocket", .kind = EIO_WEBSOCKET, .put = put_, .writable = websocket_writable,             \
+		.sent = websocket_writable, .settle = websocket_settle, .pause = websocket_pause,                    \
+		.cork = websocket_cork, .stop = websocket_stop,                                                      \
+	}
+static const struct eio_transport websocket_transport = WEBSOCKET_TRANSPORT(websocket_put);
+static const struct eio_transport websocket_v3_transport = WEBSOCKET_TRANSPORT(v3_put);
 /* For clients that cannot receive binary (query b64): binary messages are sent as base64 text. */
-static const struct eio_transport websocket_base64_transport = {
-	.name = "websocket",
-	.kind = EIO_WEBSOCKET,
-	.put = base64_put,
-	.writable = websocket_writable,
-	.sent = websocket_writable,
-	.settle = websocket_settle,
-	.pause = websocket_pause,
-	.cork = websocket_cork,
-	.stop = websocket_stop,
-};
+static const struct eio_transport websocket_base64_transport = WEBSOCKET_TRANSPORT(base64_put);
+#undef WEBSOCKET_TRANSPORT
+
+static const struct eio_transport *
+transport_for(const struct eio_session *s, bool b64)
+{
+	if (b64)
+		return &websocket_base64_transport;
+	return s->revision == 3 ? &websocket_v3_transport : &websocket_transport;
+}
 
 void
 eio_websocket_open(struct eio_session *s, struct http_request *r, const struct ws_options *options, bool b64)
 {
 	struct ws *ws = ws_accept(r, options, ops_for(s), s);
 
-	eio_session_open(s, b64 ? &websocket_base64_transport : &websocket_transport, ws);
+	eio_session_open(s, transport_for(s, b64), ws);
 }
 
 void
 eio_websocket_adopt(struct eio_session *s, struct ws *ws, bool b64)
 {
 	ws_set_owner(ws, ops_for(s), s);
-	eio_session_upgrade(s, b64 ? &websocket_base64_transport : &websocket_transport, ws);
+	eio_session_upgrade(s, transport_for(s, b64), ws);
 }
 
 void

@@ -22,7 +22,7 @@
 
 static const char help_head[] =
 	"Usage: engine-echo [OPTION]...\n"
-	"An Engine.IO server (protocol revision 4) that sends every message back to its sender.\n"
+	"An Engine.IO server (protocol revision 4, and 3 with --allow-eio3) that sends every message back to its sender.\n"
 	"\n"
 	"  engine-echo --port 3000 --ping-interval 300 --ping-timeout 200\n"
 	"\n"
