@@ -65,7 +65,7 @@ sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms,
 	struct sio_ack *ack = ack_add(s, id);
 
 	if (ack == NULL) {
-		sio_log_limit(&s->nsp->io->turn, "emit-refused", text_of(s->id, SIO_ID_LENGTH), "max-pending-acks");
+		sio_log_limit(&s->nsp->io->turn, "emit-refused", sio_socket_id_text(s), "max-pending-acks");
 		return SIO_ERR_TOO_MANY;
 	}
 	wheel_entry_init(&ack->timer, ack_timed_out);
@@ -176,7 +176,7 @@ sio_gather_wait(struct sio_gather *gather, struct sio_socket *s, uint64_t id)
 
 	gather->expected++;
 	if (ack == NULL) {
-		sio_log_limit(&gather->io->turn, "ack-refused", text_of(s->id, SIO_ID_LENGTH), "max-pending-acks");
+		sio_log_limit(&gather->io->turn, "ack-refused", sio_socket_id_text(s), "max-pending-acks");
 		return;
 	}
 	ack->gather = gather;

@@ -146,7 +146,7 @@ sio_ids_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags
 
 	rooms->error = sio_rooms_select(nsp, who, &scratch->selection);
 	for (unsigned i = 0; i < scratch->selection.count; i++)
-		known_add(rooms, text_of(scratch->selection.at[i]->id, SIO_ID_LENGTH));
+		known_add(rooms, sio_socket_id_text(scratch->selection.at[i]));
 	sio_scratch_give(&nsp->io->turn, scratch);
 	if (sio_cluster_reached(nsp, flags)) {
 		struct broker_question to_broker = sio_question_to_broker(&rooms->question, flags, timeout_ms);

@@ -52,7 +52,7 @@ sio_client_new(struct sio_server *io, struct eio_session *session)
 	io->served = true;
 	c->io = io;
 	c->session = session;
-	c->parser = &sio_parser_json;
+	c->parser = eio_session_revision(session) == 3 ? &sio_parser_json4 : &sio_parser_json;
 	list_init(&c->checks);
 	wheel_entry_init(&c->timer, client_timed_out);
 	loop_arm(io->loop, &c->timer, io->options.connect_timeout);

@@ -211,8 +211,11 @@ cluster_in_on_sockets(void *owner, const struct wire_target *who, struct buffer 
 	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
 	buffer_add_byte(json, '[');
-	for (unsigned i = 0; i < scratch->selection.count; i++)
-		buffer_printf(json, "%s\"%s\"", i != 0 ? "," : "", scratch->selection.at[i]->id);
+	for (unsigned i = 0; i < scratch->selection.count; i++) {
+		if (i != 0)
+			buffer_add_byte(json, ',');
+		json_write_string(json, sio_socket_id_text(scratch->selection.at[i]));
+	}
 	buffer_add_byte(json, ']');
 	fail_if_incomplete(&scratch->selection, json);
 	sio_scratch_give(&nsp->io->turn, scratch);

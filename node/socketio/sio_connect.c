@@ -63,12 +63,12 @@ connect_enter(struct sio_socket *s)
 	}
 	s->state = SIO_CONNECTED;
 	s->unannounced = true;
-	table_add(&nsp->sockets, &s->node, text_of(s->id, SIO_ID_LENGTH));
+	table_add(&nsp->sockets, &s->node, sio_socket_id_text(s));
 	list_add_tail(&nsp->connected, &s->link);
 	nsp->count++;
 	sio_client_joined(c);
 	_Static_assert(sizeof reply - sizeof "{\"sid\":\"\"}" == SIO_ID_LENGTH, "one dash for each character");
-	memcpy(reply + sizeof "{\"sid\":\"" - 1, s->id, SIO_ID_LENGTH);
+	memcpy(reply + sizeof "{\"sid\":\"" - 1, s->id, SIO_ID_LENGTH); /* revision 4 omits it */
 	sio_client_send(c, SIO_CONNECT, sio_nsp_text(nsp), text_of(reply, sizeof reply - 1));
 	connect_mark_reply(s);
 	/* listeners of rooms may emit to the socket or disconnect it, so the reply is queued first */
@@ -136,17 +136,6 @@ sio_connect_accept_later(struct sio_socket *s)
 	sio_turn_defer(&nsp->io->turn, &accepted->job);
 }
 
-void
-sio_connect_refuse(struct sio_socket *s, const char *message, struct text data)
-{
-	struct sio_client *c = s->client;
-	struct sio_nsp *nsp = s->nsp;
-
-	/* the socket is freed at the end of the turn, so the name stays valid until then */
-	sio_leave_drop(s);
-	sio_connect_error(c, sio_nsp_text(nsp), message, data);
-}
-
 /*
  * A refused CONNECT costs the server a pattern or a middleware and the client almost nothing. So refusals are
  * limited.
@@ -168,8 +157,31 @@ connect_refused_too_often(struct sio_client *c)
 	return true;
 }
 
-void
-sio_connect_error(struct sio_client *c, struct text nsp, const char *message, struct text data)
+/*
+ * The payload of CONNECT_ERROR. Revision 4 has the data of a refusal or, without data, its message; but an error of
+ * the server itself has the form of revision 5 for all clients.
+ */
+static void
+connect_write_error(struct buffer *out, const char *message, struct text data, unsigned revision)
+{
+	if (revision == 4) {
+		if (data.n != 0)
+			buffer_add_text(out, data);
+		else
+			json_write_string(out, text_from(message));
+		return;
+	}
+	buffer_add_text(out, TEXT("{\"message\":"));
+	json_write_string(out, text_from(message));
+	if (data.n != 0) {
+		buffer_add_text(out, TEXT(",\"data\":"));
+		buffer_add_text(out, data);
+	}
+	buffer_add_byte(out, '}');
+}
+
+static void
+connect_error_as(struct sio_client *c, struct text nsp, const char *message, struct text data, unsigned revision)
 {
 	struct sio_scratch *scratch;
 	struct buffer *out;
@@ -184,18 +196,29 @@ sio_connect_error(struct sio_client *c, struct text nsp, const char *message, st
 	}
 	scratch = sio_scratch_take(&c->io->turn);
 	out = &scratch->payload.json;
-	buffer_add_text(out, TEXT("{\"message\":"));
-	json_write_string(out, text_from(message));
-	if (data.n != 0) {
-		buffer_add_text(out, TEXT(",\"data\":"));
-		buffer_add_text(out, data);
-	}
-	buffer_add_byte(out, '}');
+	connect_write_error(out, message, data, revision);
 	if (buffer_error(out) == 0)
 		sio_client_send(c, SIO_CONNECT_ERROR, nsp, buffer_text(out));
 	else
 		sio_client_send(c, SIO_CONNECT_ERROR, nsp, TEXT("{\"message\":\"Refused\"}"));
 	sio_scratch_give(&c->io->turn, scratch);
+}
+
+void
+sio_connect_error(struct sio_client *c, struct text nsp, const char *message, struct text data)
+{
+	connect_error_as(c, nsp, message, data, 5);
+}
+
+void
+sio_connect_refuse(struct sio_socket *s, const char *message, struct text data)
+{
+	struct sio_client *c = s->client;
+	struct sio_nsp *nsp = s->nsp;
+
+	/* the socket is freed at the end of the turn, so the name stays valid until then */
+	sio_leave_drop(s);
+	connect_error_as(c, sio_nsp_text(nsp), message, data, c->parser->revision);
 }
 
 /* ------------------------------------------------------------------- steps */

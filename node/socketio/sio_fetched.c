@@ -73,7 +73,7 @@ sio_fetched_fini(struct sio_fetched_list *list)
 static bool
 fetched_copy_names(struct sio_fetched *to, const struct sio_socket *s)
 {
-	size_t cursor = 0, n = SIO_ID_LENGTH + 1, at = n;
+	size_t cursor = 0, n = (size_t)s->id_len + 1, at = n;
 	const char *room;
 
 	while ((room = sio_room_next(s, &cursor)) != NULL)
@@ -81,7 +81,7 @@ fetched_copy_names(struct sio_fetched *to, const struct sio_socket *s)
 	to->names = mem_try_alloc(n);
 	if (to->names == NULL)
 		return false;
-	memcpy(to->names, s->id, SIO_ID_LENGTH + 1);
+	memcpy(to->names, s->id, (size_t)s->id_len + 1);
 	cursor = 0;
 	while ((room = sio_room_next(s, &cursor)) != NULL) {
 		memcpy(to->names + at, room, strlen(room) + 1);
@@ -248,7 +248,9 @@ sio_fetched_write(const struct sio_socket *s, struct buffer *json, struct attach
 	const char *room;
 	bool first = true;
 
-	buffer_printf(json, "{\"id\":\"%s\",\"handshake\":", s->id);
+	buffer_add_text(json, TEXT("{\"id\":"));
+	json_write_string(json, sio_socket_id_text(s));
+	buffer_add_text(json, TEXT(",\"handshake\":"));
 	sio_handshake_write(s, json, auth_without_placeholders(sio_handshake_auth(s)));
 	buffer_add_text(json, TEXT(",\"rooms\":["));
 	while ((room = sio_room_next(s, &cursor)) != NULL) {

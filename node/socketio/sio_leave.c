@@ -128,7 +128,7 @@ leave_finish(struct sio_socket *s)
 	nsp->io->disconnects[s->reason]++;
 	leave_notify_owner(s, sio_reason_text(s->reason));
 	if (log_debug())
-		sio_trace_left(s->client->session, sio_nsp_text(nsp), text_of(s->id, SIO_ID_LENGTH), s->reason);
+		sio_trace_left(s->client->session, sio_nsp_text(nsp), sio_socket_id_text(s), s->reason);
 	if (nsp->parent != NULL)
 		leave_run_listeners(&nsp->parent->disconnecting, s);
 	leave_run_listeners(&nsp->disconnecting, s);

@@ -10,7 +10,8 @@
  * differs between encodings stays in the parser's file: whether attachments follow the text or are inside it, what an
  * older revision omits from CONNECT, how it words CONNECT_ERROR.
  *
- * Implementations: sio_parser_json.c (protocol revision 5, the default parser).
+ * Implementations: sio_parser_json.c (protocol revision 5, the default parser), sio_parser_json4.c (revision 4, for
+ * clients of Socket.IO 1 and 2).
  */
 #ifndef NODE_SOCKETIO_SIO_PARSER_H
 #define NODE_SOCKETIO_SIO_PARSER_H
@@ -37,7 +38,8 @@ struct sio_partial;
 
 struct sio_parser {
 	const char *name;
-	unsigned variant; /* index among the encodings of a packet, below SIO_VARIANTS_MAX */
+	unsigned revision; /* of the Socket.IO protocol: 5 or 4 */
+	unsigned variant;  /* index among the encodings of a packet, below SIO_VARIANTS_MAX */
 	/*
 	 * Makes the messages of a packet and returns their number, at most SIO_MESSAGES_MAX; 0: no memory. The size
 	 * of the packet and the number of attachments are already checked. `head` is an empty buffer to work in.
@@ -58,5 +60,7 @@ struct sio_parser {
 
 /* The default parser of socket.io, revision 5 (sio_parser_json.c). */
 extern const struct sio_parser sio_parser_json;
+/* The parser of Socket.IO 1 and 2, protocol revision 4 (sio_parser_json4.c). */
+extern const struct sio_parser sio_parser_json4;
 
 #endif

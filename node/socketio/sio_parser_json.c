@@ -9,17 +9,8 @@
  *   partial      binary                      kept; the last one completes the packet
  */
 #include "common/base/error.h"
-#include "common/base/mem.h"
 #include "common/base/must.h"
-#include "node/socketio/sio_parser.h"
-
-/* The text is kept as it is and parsed again when the attachments are complete. */
-struct sio_partial {
-	struct attachments attachments;
-	unsigned wanted;
-	size_t bytes, n;
-	char message[];
-};
+#include "node/socketio/sio_partial.h"
 
 static unsigned
 json_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
@@ -48,36 +39,6 @@ json_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio
 	return 0;
 }
 
-/* Returns NULL without memory. */
-static struct sio_partial *
-partial_new(const struct sio_packet *head, struct text message)
-{
-	struct sio_partial *partial = mem_try_alloc(sizeof *partial + message.n);
-
-	if (partial == NULL)
-		return NULL;
-	attachments_init(&partial->attachments);
-	partial->wanted = head->attachments;
-	partial->bytes = partial->n = message.n;
-	memcpy(partial->message, message.at, message.n);
-	return partial;
-}
-
-static void
-json_forget(struct sio_partial *partial)
-{
-	if (partial == NULL)
-		return;
-	attachments_fini(&partial->attachments);
-	mem_free(partial);
-}
-
-static size_t
-json_held(const struct sio_partial *partial)
-{
-	return partial != NULL ? sizeof *partial + partial->bytes : 0;
-}
-
 static int
 json_decode_no_memory(struct sio_packet *out)
 {
@@ -102,7 +63,8 @@ json_decode_text(struct sio_partial **partial, struct text message, const struct
 	}
 	if (out->type != SIO_BINARY_EVENT && out->type != SIO_BINARY_ACK)
 		return 1;
-	*partial = partial_new(out, message);
+	/* the text is kept as it is and parsed again when the attachments are complete */
+	*partial = sio_partial_new(message, out->attachments);
 	return *partial != NULL ? 0 : json_decode_no_memory(out);
 }
 
@@ -146,9 +108,10 @@ json_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
 
 const struct sio_parser sio_parser_json = {
 	.name = "json",
+	.revision = 5,
 	.variant = 0,
 	.encode = json_encode,
 	.decode = json_decode,
-	.held = json_held,
-	.forget = json_forget,
+	.held = sio_partial_held,
+	.forget = sio_partial_free,
 };

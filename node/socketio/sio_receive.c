@@ -37,6 +37,9 @@ sio_receive_open(void *arg, struct eio_session *session)
 
 	if (io->watcher != NULL && io->watcher->on_open != NULL)
 		io->watcher->on_open(io->watcher_arg, session, eio_ticket(io->engine));
+	/* a client of revision 4 is in "/" without asking */
+	if (c->parser->revision == 4)
+		sio_connect(c, TEXT("/"), TEXT_NONE);
 	return c;
 }
 

@@ -68,12 +68,21 @@ sio_off_room(sio_nsp *nsp, sio_room_fn *fn, void *arg)
 	return sio_listeners_remove(&nsp->room, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
 }
 
+/* Returns the connected socket with this id if it is in its own room, or NULL. Most names do not look like an id. */
+static struct sio_socket *
+socket_in_own_room(const struct sio_nsp *nsp, struct text name)
+{
+	bool like_id = name.n == SIO_ID_LENGTH || (name.n > SIO_ID_LENGTH && name.at[0] == '/');
+	struct table_node *n = like_id ? table_find(&nsp->sockets, name) : NULL;
+	struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
+
+	return s != NULL && s->in_own_room ? s : NULL;
+}
+
 bool
 sio_rooms_own(const struct sio_nsp *nsp, struct text name)
 {
-	struct table_node *n = name.n == SIO_ID_LENGTH ? table_find(&nsp->sockets, name) : NULL;
-
-	return n != NULL && container_of(n, struct sio_socket, node)->in_own_room;
+	return socket_in_own_room(nsp, name) != NULL;
 }
 
 /* Reports a new room to the bus, which may have to subscribe, and to the listeners. `room` ends with NUL. */
@@ -164,7 +173,7 @@ membership_free(struct sio_membership *membership)
 static bool
 is_own_room(const struct sio_socket *s, struct text name)
 {
-	return name.n == SIO_ID_LENGTH && memcmp(name.at, s->id, SIO_ID_LENGTH) == 0;
+	return name.n == s->id_len && memcmp(name.at, s->id, name.n) == 0;
 }
 
 /* A room that other sockets joined under this id is the same room; it exists while any socket is in it. */
@@ -174,10 +183,10 @@ sio_rooms_enter(struct sio_socket *s)
 	if (s->in_own_room)
 		return;
 	s->in_own_room = true;
-	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
-		room_appear(s->nsp, text_of(s->id, SIO_ID_LENGTH), true);
+	if (room_find(s->nsp, sio_socket_id_text(s)) == NULL)
+		room_appear(s->nsp, sio_socket_id_text(s), true);
 	sio_cork_joined(s->client);
-	rooms_member_changed(s, SIO_ROOM_JOINED, text_of(s->id, SIO_ID_LENGTH));
+	rooms_member_changed(s, SIO_ROOM_JOINED, sio_socket_id_text(s));
 }
 
 void
@@ -186,9 +195,9 @@ sio_rooms_leave_own(struct sio_socket *s)
 	if (!s->in_own_room)
 		return;
 	s->in_own_room = false;
-	rooms_member_changed(s, SIO_ROOM_LEFT, text_of(s->id, SIO_ID_LENGTH));
-	if (room_find(s->nsp, text_of(s->id, SIO_ID_LENGTH)) == NULL)
-		room_vanish(s->nsp, text_of(s->id, SIO_ID_LENGTH));
+	rooms_member_changed(s, SIO_ROOM_LEFT, sio_socket_id_text(s));
+	if (room_find(s->nsp, sio_socket_id_text(s)) == NULL)
+		room_vanish(s->nsp, sio_socket_id_text(s));
 }
 
 static int
@@ -197,7 +206,7 @@ room_refuse(struct sio_socket *s, const char *limit, int error)
 	struct sio_server *io = s->nsp->io;
 
 	counter_add(&io->loop->counters, COUNT_ROOMS_REFUSED, 1);
-	sio_log_limit(&io->turn, "room-refused", text_of(s->id, SIO_ID_LENGTH), limit);
+	sio_log_limit(&io->turn, "room-refused", sio_socket_id_text(s), limit);
 	return error;
 }
 
@@ -304,7 +313,7 @@ sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text na
 	list_each(it, next, &nsp->connected)
 	{
 		const struct sio_socket *s = container_of(it, struct sio_socket, link);
-		struct text own = text_of(s->id, SIO_ID_LENGTH);
+		struct text own = sio_socket_id_text(s);
 
 		if (s->in_own_room && room_find(nsp, own) == NULL)
 			each(arg, own);
@@ -374,15 +383,11 @@ static void
 selection_meet_room(struct sio_nsp *nsp, struct text name, uint64_t epoch, struct sio_selection *out)
 {
 	struct sio_room *room = room_find(nsp, name);
+	struct sio_socket *own = socket_in_own_room(nsp, name);
 	struct list *it, *next;
 
-	if (name.n == SIO_ID_LENGTH) {
-		struct table_node *n = table_find(&nsp->sockets, name);
-		struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
-
-		if (s != NULL && s->in_own_room)
-			selection_meet(s, epoch, out);
-	}
+	if (own != NULL)
+		selection_meet(own, epoch, out);
 	if (room == NULL)
 		return;
 	list_each(it, next, &room->members)

@@ -19,6 +19,8 @@
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_check.h"
 
+#include <stdio.h>
+
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/random.h"
@@ -26,7 +28,9 @@
 struct sio_socket *
 sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 {
+	struct text sid = TEXT_NONE, prefix = TEXT_NONE;
 	struct sio_socket *s;
+	size_t id_len = SIO_ID_LENGTH;
 	char *copy = NULL;
 
 	if (auth.n > 2) { /* not {} */
@@ -35,7 +39,12 @@ sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 			return NULL;
 		memcpy(copy, auth.at, auth.n);
 	}
-	s = mem_zalloc(sizeof *s);
+	if (c->parser->revision == 4) {
+		sid = eio_sid(c->session);
+		prefix = text_is(sio_nsp_text(nsp), TEXT("/")) ? TEXT_NONE : sio_nsp_text(nsp);
+		id_len = prefix.n + (prefix.n != 0) + sid.n;
+	}
+	s = mem_zalloc(sizeof *s + id_len + 1);
 	sio_born(SIO_A_SOCKET, s);
 	list_init(&s->link);
 	list_init(&s->rooms);
@@ -43,7 +52,12 @@ sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 	s->client = c;
 	s->state = SIO_WAITING;
 	s->issued = loop_wall_ms();
-	random_id(s->id, SIO_ID_LENGTH);
+	s->id_len = (uint16_t)id_len;
+	if (sid.n != 0)
+		snprintf(s->id, id_len + 1, "%.*s%s%.*s", (int)prefix.n, prefix.n != 0 ? prefix.at : "",
+			prefix.n != 0 ? "#" : "", (int)sid.n, sid.at);
+	else
+		random_id(s->id, SIO_ID_LENGTH);
 	if (copy != NULL) {
 		s->auth = copy;
 		s->auth_len = (uint32_t)auth.n;

@@ -11,7 +11,7 @@
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_stored.h"
 
-#define SIO_ID_LENGTH 20
+#define SIO_ID_LENGTH 20    /* of a socket that is not of revision 4 in a custom namespace (sio_socket_new()) */
 #define SIO_WAITING_BYTES 4 /* limit on kept events of one socket, in units of maxHttpBufferSize */
 
 enum sio_state { SIO_WAITING, SIO_CONNECTED, SIO_CLOSING, SIO_DISCONNECTING, SIO_GONE };
@@ -49,15 +49,25 @@ struct sio_socket {
 	bool unannounced : 1; /* its "connection" listeners have not run yet */
 	bool reply_fresh : 1; /* the client has not shown that it has read its CONNECT reply; it cannot have read it
 				 while eio_mark_passed() is false */
-	char id[SIO_ID_LENGTH + 1];
+	uint16_t id_len;
+	char id[]; /* ends with NUL */
 };
 
 /* Most clients are idle and have one socket, so the size of the two structs is limited. */
-_Static_assert(sizeof(struct sio_client) + sizeof(struct sio_socket) <= 320, "an idle client got larger");
+_Static_assert(sizeof(struct sio_client) + sizeof(struct sio_socket) + SIO_ID_LENGTH + 1 <= 320,
+	"an idle client got larger");
 
-/* Returns NULL if there is no memory for a copy of `auth`. */
+/*
+ * Returns NULL if there is no memory for a copy of `auth`. The id is random, except for a client of revision 4: such
+ * a client gets no id in CONNECT and derives it from the Engine.IO sid: "<sid>" in "/", else "<namespace>#<sid>".
+ */
 struct sio_socket *sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth);
 struct sio_extra *sio_socket_extra(struct sio_socket *s);
+static inline struct text
+sio_socket_id_text(const struct sio_socket *s)
+{
+	return text_of(s->id, s->id_len);
+}
 /* Sets socket.data and takes ownership of it; NULL removes it. It is charged to the client's budget. */
 void sio_socket_set_data(struct sio_socket *s, struct sio_stored *data);
 

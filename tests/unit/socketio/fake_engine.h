@@ -23,6 +23,7 @@
 
 struct eio_session {
 	char sid[EIO_SID_LENGTH + 1];
+	unsigned revision; /* of the protocol */
 	void *owner;
 	bool used, open, busy; /* busy: not writable */
 	bool unsent;	       /* something was sent this turn, or the transport is busy */
@@ -74,6 +75,14 @@ eio_refuse(struct eio_pending *pending, const char *message)
 	fake_engine.refused++;
 	(void)snprintf(
 		fake_engine.refusal, sizeof fake_engine.refusal, "%s", message != NULL ? message : "Forbidden");
+}
+
+static unsigned fake_revision = 4; /* of the next session */
+
+unsigned
+eio_session_revision(const struct eio_session *s)
+{
+	return s->revision;
 }
 
 static uint32_t fake_ticket;		  /* of the next session */
@@ -363,6 +372,8 @@ fake_open(unsigned which)
 	memset(s->sid, (int)('a' + which), EIO_SID_LENGTH);
 	buffer_init(&s->sent, 64u << 20);
 	s->used = s->open = true;
+	s->revision = fake_revision;
+	s->owner = s; /* until on_open() returns, which may send */
 	s->owner = sio_core_ops()->on_open(fake_io, s);
 	return s;
 }
