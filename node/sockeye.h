@@ -599,7 +599,11 @@ SIO_API int sio_off_server_event(sio_nsp *nsp, const char *event, sio_server_eve
 
 /* --------------------------------------------------------------- sockets */
 
-SIO_API const char *sio_id(const sio_socket *socket); /* socket.id: 20 characters, valid as long as the socket */
+/*
+ * socket.id, valid as long as the socket: 20 characters. For clients of Socket.IO 1 and 2 (allowEIO3) it is the sid
+ * of the session, which is a secret; in a custom namespace "/namespace#" stands before it.
+ */
+SIO_API const char *sio_id(const sio_socket *socket);
 /* Returns a connected socket of this node, or NULL. To reach a socket of any node, emit to sio_to(sio_all(nsp), id). */
 SIO_API sio_socket *sio_find(const sio_nsp *nsp, const char *id);
 SIO_API sio_nsp *sio_socket_nsp(const sio_socket *socket);
