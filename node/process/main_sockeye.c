@@ -10,6 +10,7 @@
 #include "node/process/config.h"
 #include "node/process/metrics.h"
 #include "node/process/master.h"
+#include "node/process/notify.h"
 #include "node/process/worker.h"
 
 #define HELP_MAX (1 << 20) /* far more than the help takes */
@@ -135,13 +136,15 @@ main(int argc, char **argv)
 	struct config config;
 	struct server_options server;
 	struct option_table tables[CONFIG_TABLES];
-	struct worker_setup setup = {program, &config.program, &config, NULL};
+	struct notify notify;
+	struct worker_setup setup = {program, &config.program, &config, NULL, &notify};
 	const struct config_listener listener = {complain, (void *)(uintptr_t)program};
 	bool markdown = wants_help_as("markdown", argc, argv);
 	int code = EXIT_FINE, read;
 
 	mem_keep_little();
 	streams_open();
+	notify_init(&notify);
 	if (wants_help_as("metrics", argc, argv)) {
 		print_metrics();
 		return streams_flush(program) ? EXIT_FINE : EXIT_NO_START;

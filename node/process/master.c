@@ -49,6 +49,7 @@
 #include "node/process/crash.h"
 #include "node/process/hub_process.h"
 #include "node/process/master_internal.h"
+#include "node/process/notify.h"
 #include "node/process/signals.h"
 
 #define GRACE_MS 8000	  /* after the drain time; a worker takes at most 5 s to send its last bytes */
@@ -165,6 +166,8 @@ master_stop(struct master *master, int signum)
 	}
 	log_event(LOG_INFO, "stopping", "signal", LOG_STR(name), NULL);
 	master->phase = STOPPING;
+	notify_stopping(master->setup->notify,
+		master->setup->options->exec.stop_timeout + master->drain_ms + GRACE_MS + HUB_GRACE_MS, "Draining");
 	master->stopping_since = master_now();
 	master_close_listeners(
 		master); /* before the workers close theirs: a socket without a worker would still collect clients */
@@ -265,6 +268,29 @@ master_reload(struct master *master)
 }
 
 static void
+master_notify_ready(const struct master *master)
+{
+	char status[NOTIFY_STATUS_MAX];
+
+	snprintf(status, sizeof status, "Serving on port %u with %u workers", master->port, master->count);
+	notify_ready(master->setup->notify, status);
+}
+
+static void
+master_on_hup(struct master *master)
+{
+	if (master->phase == SERVING)
+		notify_reloading(master->setup->notify);
+	master_reload(master);
+	master_signal_workers(master, SIGHUP);
+	if (master->hub.pid > 0)
+		kill(master->hub.pid, SIGHUP);
+	exec_deploy(master->exec, master_now());
+	if (master->phase == SERVING)
+		master_notify_ready(master);
+}
+
+static void
 master_read_signals(struct master *master)
 {
 	struct signalfd_siginfo info;
@@ -278,11 +304,7 @@ master_read_signals(struct master *master)
 			master_stop(master, (int)info.ssi_signo);
 			break;
 		case SIGHUP:
-			master_reload(master);
-			master_signal_workers(master, SIGHUP);
-			if (master->hub.pid > 0)
-				kill(master->hub.pid, SIGHUP);
-			exec_deploy(master->exec, master_now());
+			master_on_hup(master);
 			break;
 		case SIGUSR1:
 			master_signal_workers(master, SIGUSR1);
@@ -314,6 +336,7 @@ master_announce(struct master *master)
 	}
 	master->phase = SERVING;
 	server_log_listening(master->server->front.host, master->port, &face);
+	master_notify_ready(master);
 }
 
 static void
@@ -368,6 +391,7 @@ master_wait_ms(const struct master *master)
 	uint64_t when = UINT64_MAX, now = master_now();
 
 	pause_due_at_most(&when, master->kill_at);
+	pause_due_at_most(&when, master->alive_at);
 	pause_due_at_most(&when, exec_due(master->exec, now));
 	if (master->phase == SERVING)
 		pause_due_at_most(&when, care_due(master->care));
@@ -422,10 +446,21 @@ master_wait_for_events(struct master *master)
 	exec_polled(master->exec, programs, n_programs, master_now());
 }
 
+/* The supervisor ends a master that does not reach this in time. */
+static void
+master_notify_alive(struct master *master)
+{
+	if (master->alive_at == 0 || master_now() < master->alive_at)
+		return;
+	notify_alive(master->setup->notify);
+	master->alive_at = master_now() + master->setup->notify->alive_every;
+}
+
 static void
 master_turn(struct master *master)
 {
 	master_wait_for_events(master);
+	master_notify_alive(master);
 	master_read_signals(master);
 	master_look_after_programs(master);
 	if (master->kill_at > 0 && master_now() >= master->kill_at) {
@@ -451,6 +486,7 @@ master_run(const struct worker_setup *setup, struct server_options *server, unsi
 		streams_complain(setup->program, error);
 		master.code = EXIT_NO_START;
 	} else {
+		master.alive_at = setup->notify && setup->notify->alive_every > 0 ? master_now() : 0;
 		master_child_start(&master, &master.hub);
 		master_child_start(&master, &master.workers[0]);
 		while (master.phase != ENDING || master.hub.pid > 0 || master_has_workers(&master) ||

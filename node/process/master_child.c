@@ -85,6 +85,7 @@ child_run_worker(struct master *master, struct child *child, int ready_fd)
 	doors_keep(&master->doors, slot);
 	log_set_origin("worker", slot);
 	setup.place = &place;
+	setup.notify = NULL;
 	return (int)worker_run(&setup);
 }
 

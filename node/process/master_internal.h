@@ -38,8 +38,9 @@ struct master {
 	char hub_name[HUB_NAME_MAX];
 	enum phase phase;
 	int code;
-	bool draining;	  /* STOPPING: the workers have got the signal */
-	uint64_t kill_at; /* 0: never */
+	bool draining;	   /* STOPPING: the workers have got the signal */
+	uint64_t kill_at;  /* 0: never */
+	uint64_t alive_at; /* next notify_alive(); 0: never */
 	uint64_t stopping_since;
 	uint64_t drain_ms;
 	uint16_t port;

@@ -16,6 +16,7 @@
 #include "node/process/config_hup.h"
 #include "node/process/crash.h"
 #include "node/process/outreach.h"
+#include "node/process/notify.h"
 #include "node/process/server.h"
 #include "node/process/stats_fill.h"
 #include "node/process/signals.h"
@@ -33,6 +34,8 @@
 #define CROWD_CHECK_S 2.
 #define CROWD_MIN 1000
 
+#define STOP_MS 10000 /* after the drain: the last bytes to slow clients, the cluster, stop listeners */
+
 #define LAST_WORDS_S 0.01 /* at least one turn of the loop, and time for data that one turn does not read */
 
 struct worker {
@@ -43,6 +46,7 @@ struct worker {
 	struct signals signals;
 	struct ev_timer crowd_timer, stats_timer;
 	struct ev_timer last_words;  /* runs between the stop signal and the drain */
+	struct ev_timer alive_timer; /* single worker whose supervisor has a watchdog */
 	struct stats_page *page;     /* of the place, or its own */
 	struct vitals *vitals;	     /* of the place, or its own */
 	struct log_control *own_log; /* single worker only; other workers use their place's */
@@ -83,6 +87,7 @@ worker_on_stop(void *arg)
 {
 	struct worker *worker = arg;
 
+	notify_stopping(worker->setup->notify, server_drain_time(worker->io) + STOP_MS, "Draining");
 	if (worker->signals.stop_signal == 0) {
 		worker_drain(worker);
 		return;
@@ -117,6 +122,37 @@ worker_reload_tls(struct worker *worker)
 }
 
 static void
+worker_notify_ready(const struct worker *worker)
+{
+	char status[NOTIFY_STATUS_MAX];
+
+	snprintf(status, sizeof status, "Serving on port %u", sio_port(worker->io));
+	notify_ready(worker->setup->notify, status);
+}
+
+static void
+worker_on_alive(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	const struct worker *worker = timer->data;
+
+	(void)ev;
+	(void)events;
+	notify_alive(worker->setup->notify);
+}
+
+/* A handler that does not return keeps the timer from running, so the supervisor ends the process. */
+static void
+worker_start_alive_timer(struct worker *worker)
+{
+	ev_tstamp every = worker->setup->notify ? (ev_tstamp)worker->setup->notify->alive_every / 1000 : 0;
+
+	ev_timer_init(&worker->alive_timer, worker_on_alive, 0., every);
+	worker->alive_timer.data = worker;
+	if (every > 0)
+		ev_timer_start(worker->ev, &worker->alive_timer);
+}
+
+static void
 worker_on_reload(void *arg)
 {
 	struct worker *worker = arg;
@@ -125,6 +161,8 @@ worker_on_reload(void *arg)
 	bool redis_files = broker_settings_have_files(settings);
 	struct option_table tables[CONFIG_TABLES] = {program_options_table(&worker->setup->config->program)};
 
+	if (!worker->signals.stopping)
+		notify_reloading(worker->setup->notify);
 	server_tables(worker->io, tables + 1);
 	config_on_hup(worker->setup->config, tables, worker->own_log);
 	if (redis_files)
@@ -134,6 +172,8 @@ worker_on_reload(void *arg)
 	if (face.tls || !(redis_files || exec_is_wanted(&worker->setup->options->exec)))
 		worker_reload_tls(worker);
 	outreach_reload(&worker->outreach);
+	if (!worker->signals.stopping)
+		worker_notify_ready(worker);
 }
 
 static void
@@ -369,8 +409,11 @@ worker_run(const struct worker_setup *setup)
 		ev_timer_start(worker.ev, &worker.stats_timer);
 		if (!setup->place && setup->options->hang_warning > 0)
 			worker.watchdog = watchdog_start(worker.vitals, setup->options->hang_warning);
+		worker_notify_ready(&worker);
+		worker_start_alive_timer(&worker);
 		ev_run(worker.ev, 0);
 		watchdog_stop(worker.watchdog);
+		ev_timer_stop(worker.ev, &worker.alive_timer);
 		ev_timer_stop(worker.ev, &worker.stats_timer);
 		ev_timer_stop(worker.ev, &worker.crowd_timer);
 		log_event(LOG_INFO, "stopped", NULL);

@@ -24,6 +24,7 @@ enum worker_exit {
 #define WORKER_STOP_SIGNAL SIGQUIT
 
 struct config;
+struct notify;
 struct place;
 
 struct worker_setup {
@@ -31,6 +32,7 @@ struct worker_setup {
 	const struct program_options *options; /* already read */
 	struct config *config;		       /* applied again to override the options that the application sets */
 	struct place *place;		       /* NULL: a single process */
+	const struct notify *notify;	       /* NULL: a worker whose master speaks to the supervisor */
 };
 
 /* A worker with a place writes this to its ready_fd once, when it serves. */

@@ -1,0 +1,85 @@
+// The server as a systemd service: the messages of Type=notify and WatchdogSec, and the unit file.
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { after, test } from "node:test";
+import { endsWithFile } from "./support/leftovers.mjs";
+import { build, root, startExec, startSockeye } from "./support/server.mjs";
+import { within } from "./support/wait.mjs";
+
+const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-notify-"));
+after(() => rmSync(dir, { recursive: true }));
+
+/** The end of the supervisor: `next(look)` resolves with the next message for which `look` is true. */
+async function supervisor(name) {
+  const socket = path.join(dir, name);
+  const child = endsWithFile(spawn("/usr/bin/python3", [path.join(root, "tests/clients/support/notify.py"), socket],
+    { stdio: ["pipe", "pipe", "inherit"] }), () => "");
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const read = async () => (await within(lines.next(), `a message at ${name}`)).value;
+  assert.equal(await read(), "ready");
+  return {
+    socket,
+    seen: [],
+    async next(look = (message) => !message.WATCHDOG) {
+      for (;;) {
+        const message = JSON.parse(await read());
+        this.seen.push(message);
+        if (look(message)) return message;
+      }
+    },
+    end: () => child.stdin.end(),
+  };
+}
+
+for (const workers of [1, 2]) {
+  test(`the process that was started says READY, RELOADING and STOPPING (${workers} workers)`, async () => {
+    const systemd = await supervisor(`life-${workers}`);
+    const server = await startSockeye("chat", ["--workers", String(workers), "--drain-time", "3s"],
+      { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "20000" });
+    const ready = await systemd.next();
+    assert.equal(ready.READY, "1");
+    assert.equal(ready.STATUS, `Serving on port ${server.port}${workers > 1 ? " with 2 workers" : ""}`);
+    for (let i = 0; i < 3; i++) await systemd.next((message) => message.WATCHDOG === "1");
+
+    server.child.kill("SIGHUP");
+    const reloading = await systemd.next();
+    assert.equal(reloading.RELOADING, "1");
+    assert.match(reloading.MONOTONIC_USEC, /^\d+$/);
+    assert.equal((await systemd.next()).READY, "1");
+
+    server.child.kill("SIGTERM");
+    const stopping = await systemd.next();
+    assert.equal(stopping.STOPPING, "1");
+    assert.ok(Number(stopping.EXTEND_TIMEOUT_USEC) > 3e6, "the time for the drain");
+    await server.stop();
+    assert.deepEqual([...new Set(systemd.seen.map((message) => message.pid))], [server.pid]);
+    systemd.end();
+  });
+}
+
+test("programs of --exec do not see the supervisor's socket", async () => {
+  const systemd = await supervisor("exec");
+  const server = await startExec("sh -c 'echo socket=${NOTIFY_SOCKET:-none} limit=${WATCHDOG_USEC:-none}; exec sleep 1000'",
+    [], { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "60000000" });
+  const line = await server.line((fields) => fields.event === "exec" && fields.stream === "stdout");
+  assert.equal(line.text, "socket=none limit=none");
+  await server.stop();
+  systemd.end();
+});
+
+test("the unit and the example of credentials are valid", (t) => {
+  if (spawnSync("systemd-analyze", ["--version"]).error) return t.skip("there is no systemd-analyze");
+  const units = path.join(dir, "units");
+  mkdirSync(path.join(units, "sockeye.service.d"), { recursive: true });
+  const text = readFileSync(path.join(root, "deploy/sockeye.service"), "utf8");
+  writeFileSync(path.join(units, "sockeye.service"), text.replaceAll("/usr/local/bin", build));
+  writeFileSync(path.join(units, "sockeye.service.d/credentials.conf"), readFileSync(path.join(root, "deploy/credentials.conf")));
+  const got = spawnSync("systemd-analyze", ["verify", "--man=no", path.join(units, "sockeye.service")], { encoding: "utf8" });
+  const about = got.stderr.split("\n").filter((line) => line.includes("sockeye"));
+  assert.deepEqual(about, [], "complaints");
+  assert.equal(got.status, 0, got.stderr);
+});
