@@ -146,6 +146,16 @@ adminui_new(const struct adminui_setup *setup)
 	return ui;
 }
 
+bool
+adminui_reload(struct adminui *ui)
+{
+	if (ui == NULL || ui->options->user_file == NULL || ui->options->user_file[0] == '\0')
+		return false;
+	if (!ui->stopped)
+		adminui_login_reload(ui);
+	return true;
+}
+
 void
 adminui_stop(struct adminui *ui)
 {

@@ -43,6 +43,11 @@ struct adminui_setup {
  * the file of users has become unreadable since, which is logged.
  */
 struct adminui *adminui_new(const struct adminui_setup *setup);
+/*
+ * Reads the file of users again, and logs a line. Sessions and connections of users who are gone or have another
+ * password end. Returns false if there is no such file. Accepts NULL.
+ */
+bool adminui_reload(struct adminui *ui);
 /* Ends timers and refuses the clients that wait for their log-in, before the server closes. Accepts NULL. */
 void adminui_stop(struct adminui *ui);
 /* Requires that no client is connected. Waits for a password that is being compared. Accepts NULL. */

@@ -10,12 +10,9 @@
 #include "common/base/mem.h"
 #include "node/adminui/adminui_users.h"
 
-/* A well-formed hash that no known password matches. Its cost is 10, the default of bcryptjs. */
-#define NOBODY "$2b$10$abcdefghijklmnopqrstuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu"
-
 struct comparison {
 	uint64_t ticket;
-	bool same, nobody;
+	bool same;
 	char password[ADMINUI_PASSWORD_MAX + 1];
 	char hash[ADMINUI_HASH_LENGTH + 1];
 };
@@ -47,7 +44,7 @@ bcrypt_is_same(struct comparison *comparison, struct crypt_data *data)
 		return false;
 	for (size_t i = 0; i < ADMINUI_HASH_LENGTH; i++)
 		differs |= (unsigned char)(made[i] ^ comparison->hash[i]);
-	return differs == 0 && !comparison->nobody;
+	return differs == 0;
 }
 
 static void *
@@ -170,9 +167,9 @@ adminui_bcrypt_compare(struct adminui_bcrypt *bcrypt, uint64_t ticket, struct te
 		return false;
 	}
 	last = &bcrypt->ring[(bcrypt->first + bcrypt->count) % ADMINUI_BCRYPT_QUEUE];
-	*last = (struct comparison){.ticket = ticket, .nobody = hash == NULL};
+	*last = (struct comparison){.ticket = ticket};
 	memcpy(last->password, password.at, password.n);
-	snprintf(last->hash, sizeof last->hash, "%s", hash != NULL ? hash : NOBODY);
+	snprintf(last->hash, sizeof last->hash, "%s", hash);
 	bcrypt->count++;
 	pthread_cond_signal(&bcrypt->more);
 	pthread_mutex_unlock(&bcrypt->lock);

@@ -23,9 +23,8 @@ struct adminui_bcrypt *adminui_bcrypt_new(
 void adminui_bcrypt_free(struct adminui_bcrypt *bcrypt);
 
 /*
- * Queues a comparison; done(arg, ticket, ...) follows, never from within this call. `hash` is NULL for a user who
- * does not exist: the comparison takes as long as another and fails. Returns false if the queue is full, the password
- * is longer than ADMINUI_PASSWORD_MAX or contains a NUL, or no thread can be started.
+ * Queues a comparison; done(arg, ticket, ...) follows, never from within this call. Returns false if the queue is
+ * full, the password is longer than ADMINUI_PASSWORD_MAX or contains a NUL, or no thread can be started.
  */
 bool adminui_bcrypt_compare(struct adminui_bcrypt *bcrypt, uint64_t ticket, struct text password, const char *hash);
 

@@ -87,6 +87,8 @@ adminui_shows_events(const struct adminui *ui)
 bool adminui_login_init(struct adminui *ui);
 /* Admits or refuses clients from now on. The namespace exists. */
 void adminui_login_listen(struct adminui *ui);
+/* Reads the users again. If that fails, the users of before stay, and a line in the log says why. */
+void adminui_login_reload(struct adminui *ui);
 void adminui_login_stop(struct adminui *ui);
 void adminui_login_fini(struct adminui *ui);
 

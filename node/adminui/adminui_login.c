@@ -178,7 +178,7 @@ static void
 login_try_password(struct adminui *ui, sio_step *step, const char *from, struct text name, struct text password)
 {
 	struct address address = {{0}};
-	const struct adminui_user *user;
+	const struct adminui_user *user, *compared;
 	struct adminui_login *login;
 
 	(void)address_read(text_from(from), &address); /* clients without an address share one */
@@ -187,7 +187,8 @@ login_try_password(struct adminui *ui, sio_step *step, const char *from, struct 
 		return;
 	}
 	user = adminui_users_find(ui->users, name);
-	if (!adminui_bcrypt_compare(ui->bcrypt, ui->tickets + 1, password, user != NULL ? user->hash : NULL)) {
+	compared = user != NULL ? user : adminui_users_stand_in(ui->users, name);
+	if (!adminui_bcrypt_compare(ui->bcrypt, ui->tickets + 1, password, compared->hash)) {
 		login_refuse(ui, step, from, password.n > ADMINUI_PASSWORD_MAX ? "invalid-credentials" : "busy",
 			password.n > ADMINUI_PASSWORD_MAX ? "invalid credentials" : "busy; try again");
 		return;
@@ -250,8 +251,8 @@ adminui_login_init(struct adminui *ui)
 	return true;
 }
 
-void
-adminui_login_stop(struct adminui *ui)
+static void
+login_refuse_waiting(struct adminui *ui, const char *message)
 {
 	struct list *it, *next;
 
@@ -259,9 +260,70 @@ adminui_login_stop(struct adminui *ui)
 	{
 		struct adminui_login *login = container_of(it, struct adminui_login, link);
 
-		sio_refuse(login->step, "the server is stopping", NULL);
+		sio_refuse(login->step, message, NULL);
 		login_free(login);
 	}
+}
+
+void
+adminui_login_stop(struct adminui *ui)
+{
+	login_refuse_waiting(ui, "the server is stopping");
+}
+
+/* -------------------------------------------------------------------- reload */
+
+struct dismissal {
+	const char *user;
+	unsigned count;
+};
+
+static void
+login_dismiss_socket(sio_socket *socket, void *arg)
+{
+	const struct adminui_admin *admin = sio_user(socket);
+	struct dismissal *dismissal = arg;
+
+	if (admin == NULL || strcmp(admin->user, dismissal->user) != 0)
+		return;
+	sio_disconnect(socket, true);
+	dismissal->count++;
+}
+
+/* Ends the sessions and connections of users who are gone or have another password. Returns how many connections. */
+static unsigned
+login_dismiss(struct adminui *ui, const struct adminui_users *before)
+{
+	struct dismissal dismissal = {.count = 0};
+
+	for (unsigned i = 0; i < before->count; i++) {
+		const struct adminui_user *user = adminui_users_find(ui->users, text_from(before->at[i].name));
+
+		if (user != NULL && strcmp(user->hash, before->at[i].hash) == 0)
+			continue;
+		dismissal.user = before->at[i].name;
+		adminui_sessions_end(&ui->sessions, dismissal.user);
+		(void)sio_local_sockets(sio_all(ui->nsp), login_dismiss_socket, &dismissal);
+	}
+	return dismissal.count;
+}
+
+void
+adminui_login_reload(struct adminui *ui)
+{
+	struct adminui_users *before = ui->users, *users;
+	char error[ADMINUI_USERS_ERROR_MAX];
+	unsigned dismissed;
+
+	if (adminui_users_new(&users, ui->options->users, ui->options->user_file, error) != 0) {
+		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
+		return;
+	}
+	login_refuse_waiting(ui, "busy; try again"); /* they refer to the users of before */
+	ui->users = users;
+	dismissed = login_dismiss(ui, before);
+	adminui_users_free(before);
+	log_event(LOG_INFO, "reload", "admin_ui_users", LOG_INT(users->count), "dismissed", LOG_INT(dismissed), NULL);
 }
 
 void

@@ -17,7 +17,7 @@ static const struct option_row adminui_rows[] = {
 	  .secret = OPTION_HIDDEN,
 	  .help = "Who may log in to the admin UI: NAME:HASH with a bcrypt hash as \"htpasswd -nB NAME\" prints it, several separated by commas; none: everybody, without a password; set it in the environment, as a command line is visible to other users" },
 	{ .name = "adminUiAuthFile", .type = OPTION_TEXT, .offset = AT(user_file), .value = "FILE",
-	  .help = "File with the users of the admin UI, one NAME:HASH per line as \"htpasswd -B\" writes it" },
+	  .help = "File with the users of the admin UI, one NAME:HASH per line as \"htpasswd -B\" writes it; SIGHUP reloads it" },
 	{ .name = "adminUiMode", .type = OPTION_CHOICE, .offset = AT(mode), .initial = "production",
 	  .choices = "production|development", .value = "MODE",
 	  .help = "What the admin UI shows: production: servers and their statistics; development: also each socket with its rooms, data and handshake, and each event as it happens" },

@@ -1,6 +1,7 @@
 #include "node/adminui/adminui_sessions.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void
 adminui_sessions_add(struct adminui_sessions *sessions, const struct sha256 *digest, const char *user, uint64_t now)
@@ -29,4 +30,13 @@ adminui_sessions_find(const struct adminui_sessions *sessions, struct text id, u
 			user = session->user;
 	}
 	return user;
+}
+
+void
+adminui_sessions_end(struct adminui_sessions *sessions, const char *user)
+{
+	for (unsigned i = 0; i < ADMINUI_SESSIONS_MAX; i++) {
+		if (strcmp(sessions->at[i].user, user) == 0)
+			sessions->at[i] = (struct adminui_session){.until = 0};
+	}
 }

@@ -33,4 +33,7 @@ void adminui_sessions_add(
 /* Returns the name of the session's user, or NULL if there is no such session. Takes a constant time. */
 const char *adminui_sessions_find(const struct adminui_sessions *sessions, struct text id, uint64_t now);
 
+/* Ends all sessions of a user. */
+void adminui_sessions_end(struct adminui_sessions *sessions, const char *user);
+
 #endif

@@ -1,12 +1,13 @@
 /*
- * Who may log in to the admin UI: names with bcrypt hashes, in the format of Apache's htpasswd. They are read once,
- * at the start.
+ * Who may log in to the admin UI: names with bcrypt hashes, in the format of Apache's htpasswd. They are read at
+ * the start and on SIGHUP.
  */
 #ifndef NODE_ADMINUI_ADMINUI_USERS_H
 #define NODE_ADMINUI_ADMINUI_USERS_H
 
 #include <stdbool.h>
 
+#include "common/base/sha256.h"
 #include "common/base/text.h"
 
 #define ADMINUI_USERS_MAX 64
@@ -23,6 +24,7 @@ struct adminui_user {
 struct adminui_users {
 	bool open; /* "none": everybody is admitted, without a log-in */
 	unsigned count;
+	struct sha256 secret; /* of all hashes */
 	struct adminui_user at[ADMINUI_USERS_MAX];
 };
 
@@ -36,6 +38,14 @@ void adminui_users_free(struct adminui_users *users); /* accepts NULL */
 
 /* Finds a user by name, in a time that does not depend on the names. Returns NULL if there is none. */
 const struct adminui_user *adminui_users_find(const struct adminui_users *users, struct text name);
+
+/*
+ * Returns the user whose hash the password of an unknown name is compared with, so that the answer takes as long as
+ * for a known name, also if the hashes have different costs. Every server with the same users chooses the same user
+ * for a name. The choice depends on the hashes too, so a client cannot predict it. Requires that `users` are not
+ * open.
+ */
+const struct adminui_user *adminui_users_stand_in(const struct adminui_users *users, struct text name);
 
 /* Returns true for a well-formed bcrypt hash ($2a$, $2b$ or $2y$) whose cost is at most ADMINUI_COST_MAX. */
 bool adminui_is_hash(struct text hash);

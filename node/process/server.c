@@ -500,6 +500,12 @@ server_reload_tls(struct sio_server *io, char *error)
 	return backends_reload_tls(host->backends, error);
 }
 
+bool
+server_reload_admin_ui(struct sio_server *io)
+{
+	return adminui_reload(sio_core_host(io)->adminui);
+}
+
 /* Shows the siblings whether this worker has drained. They wait for it while the whole node drains. */
 static void
 server_set_drained(const struct sio_host *host, bool drained)

@@ -67,6 +67,9 @@ void server_log_listening(const char *host, uint16_t port, const struct server_f
 /* See front_reload_tls(). Returns 0, or a negative error with one line in `error` (SIO_ERROR_LINE bytes). */
 int server_reload_tls(struct sio_server *io, char *error);
 
+/* See adminui_reload(). Returns false if the admin UI has no file of users. */
+bool server_reload_admin_ui(struct sio_server *io);
+
 /* Number of sessions that have closed since the start. */
 uint64_t server_sessions_closed(const sio_server *io);
 

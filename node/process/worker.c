@@ -158,7 +158,7 @@ worker_on_reload(void *arg)
 	struct worker *worker = arg;
 	const struct broker_settings *settings = &server_options_of(worker->io)->broker;
 	struct server_face face;
-	bool redis_files = broker_settings_have_files(settings);
+	bool redis_files = broker_settings_have_files(settings), admin_users;
 	struct option_table tables[CONFIG_TABLES] = {program_options_table(&worker->setup->config->program)};
 
 	if (!worker->signals.stopping)
@@ -167,9 +167,10 @@ worker_on_reload(void *arg)
 	config_on_hup(worker->setup->config, tables, worker->own_log);
 	if (redis_files)
 		worker_check_redis_files(settings);
+	admin_users = server_reload_admin_ui(worker->io);
 	server_face(worker->io, &face);
 	/* without TLS, the signal may be meant for those files, or for the master, which deploys the programs */
-	if (face.tls || !(redis_files || exec_is_wanted(&worker->setup->options->exec)))
+	if (face.tls || !(redis_files || admin_users || exec_is_wanted(&worker->setup->options->exec)))
 		worker_reload_tls(worker);
 	outreach_reload(&worker->outreach);
 	if (!worker->signals.stopping)

@@ -19,6 +19,8 @@
 
 #define HASH "$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW" /* "secret" */
 
+#define REST "abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"
+
 static char error[ADMINUI_USERS_ERROR_MAX];
 
 static struct address
@@ -79,6 +81,42 @@ test_users_of_a_file(void **state)
 	assert_int_not_equal(of_file(&users, NULL, "alice:secret\n"), 0);
 	assert_null(strstr(error, "secret"));
 	assert_null(users);
+}
+
+static char names_chosen[200];
+
+/* The answer to an unknown name must take as long as to a known one. */
+static void
+test_an_unknown_name_costs_as_much_as_some_user(void **state)
+{
+	static const char *const lists[] = {"a:" HASH, "a:" HASH ",b:$2y$05$" REST, "a:" HASH ",b:$2y$06$" REST};
+	unsigned changed = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+		struct adminui_users *users, *same;
+		unsigned chosen[2] = {0, 0};
+
+		assert_int_equal(adminui_users_new(&users, lists[i], NULL, error), 0);
+		assert_int_equal(adminui_users_new(&same, lists[i], NULL, error), 0);
+		for (unsigned n = 0; n < 200; n++) {
+			char name[16];
+			struct text text = text_of(name, (size_t)snprintf(name, sizeof name, "nobody%u", n));
+			const struct adminui_user *user = adminui_users_stand_in(users, text);
+
+			assert_string_equal(adminui_users_stand_in(same, text)->name, user->name);
+			chosen[user - users->at]++;
+			if (i == 1)
+				names_chosen[n] = user->name[0];
+			else if (i == 2)
+				changed += user->name[0] != names_chosen[n];
+		}
+		assert_int_equal(chosen[0] + chosen[1], 200);
+		assert_true(i == 0 ? chosen[0] == 200 : chosen[0] > 50 && chosen[1] > 50);
+		adminui_users_free(users);
+		adminui_users_free(same);
+	}
+	assert_true(changed > 50); /* the hashes decide, which clients do not know */
 }
 
 static void
@@ -191,6 +229,11 @@ test_sessions_end_and_are_bounded(void **state)
 	}
 	assert_null(adminui_sessions_find(sessions, TEXT("first"), 2));
 	assert_string_equal(adminui_sessions_find(sessions, TEXT("1"), 2), "bob");
+	digest = sha256_of(TEXT("first"), TEXT_NONE);
+	adminui_sessions_add(sessions, &digest, "alice", 2);
+	adminui_sessions_end(sessions, "bob");
+	assert_null(adminui_sessions_find(sessions, TEXT("2"), 2));
+	assert_string_equal(adminui_sessions_find(sessions, TEXT("first"), 2), "alice");
 	mem_free(sessions);
 }
 
@@ -236,7 +279,7 @@ test_passwords_are_compared_in_order(void **state)
 	memset(longest, 's', sizeof longest);
 	assert_true(adminui_bcrypt_compare(bcrypt, 7, TEXT("secret"), HASH));
 	assert_true(adminui_bcrypt_compare(bcrypt, 8, TEXT("Secret"), HASH));
-	assert_true(adminui_bcrypt_compare(bcrypt, 9, TEXT("secret"), NULL));
+	assert_true(adminui_bcrypt_compare(bcrypt, 9, TEXT("secret"), "$2y$05$" REST));
 	assert_true(adminui_bcrypt_compare(bcrypt, 10, text_of(longest, ADMINUI_PASSWORD_MAX), HASH));
 	assert_false(adminui_bcrypt_compare(bcrypt, 11, text_of(longest, ADMINUI_PASSWORD_MAX + 1), HASH));
 	assert_false(adminui_bcrypt_compare(bcrypt, 11, text_of("secret\0x", 8), HASH));
@@ -274,6 +317,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_users_of_a_list),
 		cmocka_unit_test(test_users_of_a_file),
+		cmocka_unit_test(test_an_unknown_name_costs_as_much_as_some_user),
 		cmocka_unit_test(test_only_bcrypt_hashes_of_a_bearable_cost),
 		cmocka_unit_test(test_an_address_has_a_share_of_attempts),
 		cmocka_unit_test(test_an_ipv6_network_is_one_address),
