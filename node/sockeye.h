@@ -60,6 +60,7 @@ typedef struct sio_event sio_event;     /* a received event: its arguments, and 
 typedef struct sio_step sio_step;       /* a decision that a middleware owes: sio_next() or sio_refuse() */
 typedef struct sio_answers sio_answers; /* the answers to an emit with acknowledgement */
 typedef struct sio_request sio_request; /* an HTTP request, passed to the engine's hooks */
+typedef struct sio_list sio_list;       /* values to be sent as one array; see sio_list_new() */
 
 typedef enum {
 	SIO_OK = 0,
@@ -442,6 +443,8 @@ SIO_API sio_target sio_timeout(sio_target target, uint32_t ms); /* how long sio_
  *   s  const char * (NULL: null)     i  int           u  unsigned          B  const void *, size_t: binary
  *   S  const char *, size_t          I  int64_t       d  double            j  const char *: JSON text, validated
  *   v  sio_value (SIO_NONE: null)    b  int: boolean  n  null, no value   V  const struct msgpack_object *
+ *   J  const char *: as j, and {"$base64":"AAEC"} anywhere in it becomes binary; see sio_format_text()
+ *   L  sio_list *: an array       F  const sio_socket_info *, unsigned: an array of fetched sockets, {id, rooms, data}
  *   *  sio_event *: all its arguments (at the top level and in arrays)
  *   [...]  array      {s:x,...}  object: keys are s or S; a member whose v is SIO_NONE is omitted
  *
@@ -456,6 +459,32 @@ SIO_API sio_target sio_timeout(sio_target target, uint32_t ms); /* how long sio_
  * nodes when the bus is back.
  */
 SIO_API int sio_emit(sio_target target, const char *event, const char *format, ...);
+
+/*
+ * Makes a value. `format` describes one value, as for sio_emit(). The value is valid until the callback returns. Returns
+ * SIO_NONE after an error, which the warning "call-failed" names, and for an empty format.
+ */
+SIO_API sio_value sio_format(sio_server *io, const char *format, ...);
+/*
+ * As sio_format(), and returns JSON text, NUL-terminated; NULL after an error. A binary is written as
+ * {"$base64":"AAEC"}, so sio_format_text(io, "v", value) keeps everything that a client sent, for example in a
+ * database; the letter J reads it again. Do not use J for text in which clients can write such objects themselves.
+ */
+SIO_API const char *sio_format_text(sio_server *io, const char *format, ...);
+
+/*
+ * Collects values when their number is not known beforehand. sio_list_add() appends each value that `format` describes.
+ * The letter L of a format sends the list as one array, as often as wanted. A list is valid until the callback returns,
+ * and needs no free.
+ *   sio_list *names = sio_list_new(io);
+ *   while (more) sio_list_add(names, "s", next_name());
+ *   sio_ack(event, "L", names);
+ * sio_list_add() has the errors of sio_emit(). After SIO_ERR_ARGUMENT the list is as before. After SIO_ERR_TOO_BIG or
+ * SIO_ERR_SYSTEM it is incomplete, and every later use of it fails with that error.
+ */
+SIO_API sio_list *sio_list_new(sio_server *io);
+SIO_API int sio_list_add(sio_list *list, const char *format, ...);
+SIO_API unsigned sio_list_count(const sio_list *list); /* number of values */
 
 /*
  * Emits an event and collects the acknowledgements. If the call returns 0, `fn` is called exactly once, never from

@@ -43,6 +43,7 @@ static const struct {
 	[SIO_A_STEP] = {"step", "it was already answered"},
 	[SIO_AN_ANSWER] = {"answers", "their callback has returned"},
 	[SIO_A_REQUEST] = {"request", "its callback has returned"},
+	[SIO_A_LIST] = {"list", "the callback that made it has returned"},
 	[SIO_AN_OWNER] = {"value", "the event, or other owner, that it came from is gone"},
 	[SIO_A_FUNCTION] = {"function", ""},
 	[SIO_A_CURSOR] = {"cursor", ""},

@@ -29,6 +29,7 @@ enum sio_kind {
 	SIO_A_STEP,
 	SIO_AN_ANSWER,
 	SIO_A_REQUEST,
+	SIO_A_LIST,
 	SIO_AN_OWNER,	/* of values */
 	SIO_A_FUNCTION, /* this and the following are not handles: only NULL is a mistake */
 	SIO_A_CURSOR,

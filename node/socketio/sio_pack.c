@@ -13,7 +13,9 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/base/json_base64.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_list.h"
 #include "node/socketio/sio_packet.h"
 #include "node/socketio/sio_value.h"
 
@@ -74,15 +76,20 @@ sio_pack_binary(struct sio_pack *pack, const void *bytes, size_t n)
 }
 
 static int
-sio_pack_copy(struct sio_pack *pack, struct text json, const struct sio_value_owner *owner)
+sio_pack_copy(struct sio_pack *pack, struct text json, const struct attachments *from)
 {
-	const struct attachments *from = owner ? owner->attachments : NULL;
 	int error;
 
 	if (!from || from->count == 0)
 		pack->foreign = true;
 	error = json_placeholders_copy(json, from, &pack->payload->attachments, &pack->payload->json);
 	return error ? error : pack->payload->attachments.count > ATTACHMENTS_MAX ? ERROR_TOO_MANY : 0;
+}
+
+static const struct attachments *
+sio_pack_attachments(const struct sio_value_owner *owner)
+{
+	return owner ? owner->attachments : NULL;
 }
 
 /* A missing value is JavaScript's undefined: null in an array, no member in an object. */
@@ -92,7 +99,7 @@ sio_pack_value(struct sio_pack *pack, sio_value value)
 	struct sio_pack_level *level = &pack->levels[pack->depth];
 
 	if (value.n > 0)
-		return sio_pack_copy(pack, text_of(value.json, value.n), value.owner);
+		return sio_pack_copy(pack, text_of(value.json, value.n), sio_pack_attachments(value.owner));
 	if (level->object) {
 		if (!pack->payload->json.error)
 			pack->payload->json.len = level->start;
@@ -150,6 +157,85 @@ sio_pack_json(struct sio_pack *pack, const char *json)
 }
 
 static int
+sio_pack_base64(struct sio_pack *pack, const char *json)
+{
+	struct sio_payload *payload = pack->payload;
+	int error;
+
+	if (!sio_is_pointer(json))
+		return sio_pack_refuse(pack, "an invalid pointer to JSON text");
+	if (json_check(text_from(json), JSON_DEPTH_MAX))
+		return sio_pack_refuse(pack, "the text is not JSON");
+	pack->foreign = true;
+	error = json_base64_read(text_from(json), ATTACHMENTS_MAX, &payload->attachments, &payload->json);
+	if (error == ERROR_SYNTAX)
+		payload->why = "the value of $base64 is not Base64";
+	if (error == ERROR_EXISTS)
+		payload->why = "an object that looks like the placeholder of an attachment";
+	return error;
+}
+
+/* The elements were checked when they were added. */
+static int
+sio_pack_list(struct sio_pack *pack, const sio_list *list)
+{
+	struct buffer *out = &pack->payload->json;
+	int error;
+
+	if (!sio_is_pointer(list))
+		return sio_pack_refuse(pack, "an invalid pointer to a list");
+	SIO_NEEDS(SIO_A_LIST, list, ERROR_ARGUMENT);
+	if (list->error)
+		return list->error;
+	buffer_add_byte(out, '[');
+	error = list->count ? sio_pack_copy(pack, buffer_text(&list->payload.json), &list->payload.attachments) : 0;
+	buffer_add_byte(out, ']');
+	return error;
+}
+
+/* Packs one fetched socket. Its handshake stays out, because it holds cookies and the client's authentication. */
+static int
+sio_pack_fetched_one(struct sio_pack *pack, const sio_socket_info *info)
+{
+	struct buffer *out = &pack->payload->json;
+	int error = 0;
+
+	buffer_add_text(out, TEXT("{\"id\":"));
+	json_write_string(out, text_from(info->id));
+	buffer_add_text(out, TEXT(",\"rooms\":["));
+	for (unsigned i = 0; i < info->rooms_count; i++) {
+		if (i > 0)
+			buffer_add_byte(out, ',');
+		json_write_string(out, text_from(info->rooms[i]));
+	}
+	buffer_add_text(out, TEXT("],\"data\":"));
+	if (info->data.n > 0)
+		error = sio_pack_copy(
+			pack, text_of(info->data.json, info->data.n), sio_pack_attachments(info->data.owner));
+	else
+		buffer_add_text(out, TEXT("{}"));
+	buffer_add_byte(out, '}');
+	return error;
+}
+
+static int
+sio_pack_fetched(struct sio_pack *pack, const sio_socket_info *infos, unsigned n)
+{
+	int error = 0;
+
+	if (n > 0 && !sio_is_pointer(infos))
+		return sio_pack_refuse(pack, "an invalid pointer to fetched sockets");
+	buffer_add_byte(&pack->payload->json, '[');
+	for (unsigned i = 0; i < n && !error; i++) {
+		if (i > 0)
+			buffer_add_byte(&pack->payload->json, ',');
+		error = sio_pack_fetched_one(pack, &infos[i]);
+	}
+	buffer_add_byte(&pack->payload->json, ']');
+	return error;
+}
+
+static int
 sio_pack_string(struct sio_pack *pack, struct text string)
 {
 	return json_write_string(&pack->payload->json, string) ? 0 : sio_pack_refuse(pack, "the text is not UTF-8");
@@ -178,6 +264,7 @@ static int
 sio_pack_item(struct sio_pack *pack, char letter)
 {
 	struct buffer *out = &pack->payload->json;
+	const sio_socket_info *infos;
 	const char *at;
 
 	switch (letter) {
@@ -214,6 +301,13 @@ sio_pack_item(struct sio_pack *pack, char letter)
 		return sio_pack_msgpack(pack, va_arg(pack->args, const msgpack_object *));
 	case 'j':
 		return sio_pack_json(pack, va_arg(pack->args, const char *));
+	case 'J':
+		return sio_pack_base64(pack, va_arg(pack->args, const char *));
+	case 'L':
+		return sio_pack_list(pack, va_arg(pack->args, const sio_list *));
+	case 'F':
+		infos = va_arg(pack->args, const sio_socket_info *);
+		return sio_pack_fetched(pack, infos, va_arg(pack->args, unsigned));
 	default:
 		return sio_pack_refuse(pack, "unknown letter");
 	}
@@ -304,7 +398,7 @@ sio_pack_event_args(struct sio_pack *pack, const sio_event *event)
 	if (args->count == 0)
 		return 0;
 	error = sio_pack_begin(pack, args->count);
-	return error ? error : sio_pack_copy(pack, args->list, args->owner);
+	return error ? error : sio_pack_copy(pack, args->list, sio_pack_attachments(args->owner));
 }
 
 static int
@@ -359,6 +453,7 @@ sio_pack_run(struct sio_pack *pack, const char *format)
 			break;
 	}
 	pack->payload->at = (size_t)(f - format);
+	pack->payload->values = pack->top;
 	return error ? error : pack->depth > 0 ? sio_pack_refuse(pack, "unclosed bracket") : 0;
 }
 
@@ -368,6 +463,7 @@ sio_pack_init(struct sio_pack *pack, struct sio_payload *payload, unsigned top_m
 	pack->payload = payload;
 	payload->why = NULL;
 	payload->at = 0;
+	payload->values = 0;
 	pack->top = 0;
 	pack->top_max = top_max;
 	pack->foreign = false;

@@ -10,6 +10,9 @@
  *   v  sio_value              a received value, unchanged, with its attachments
  *   V  const msgpack_object * a MessagePack value
  *   j  const char *           ready JSON text, checked
+ *   J  const char *           the same, with binary as {"$base64":"..."}
+ *   L  const sio_list *       an array of the list's elements
+ *   F  const sio_socket_info *, unsigned   an array of fetched sockets: {id,rooms,data}
  *   *  const sio_event *      all arguments of a received event; not inside an object
  *   [...]  array   {k:v,...}  object: keys by s or S, e.g. "{s:i,s:[s,s]}"
  * Commas, colons and blanks between items are optional. A `v` without a value (SIO_NONE) is null; in an object, the

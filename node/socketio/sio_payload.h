@@ -8,6 +8,7 @@
 struct sio_payload {
 	struct buffer json; /* "[\"event\",arg,...]" for events, "[arg,...]" for acks, one value for data */
 	struct attachments attachments;
+	unsigned values; /* that the format described, outside of all brackets */
 	const char *why; /* after a failure: the reason; NULL: the error code says it all */
 	size_t at;	 /* after a failure: the offset in the format */
 };

@@ -31,6 +31,7 @@ static void
 turn_free_texts(struct sio_turn *turn)
 {
 	struct sio_turn_text *text;
+	struct sio_turn_object *held;
 
 	while ((text = turn->texts) != NULL) {
 		turn->texts = text->next;
@@ -40,6 +41,10 @@ turn_free_texts(struct sio_turn *turn)
 			sio_value_owner_fini(&text->owner);
 		}
 		mem_free(text);
+	}
+	while ((held = turn->held) != NULL) {
+		turn->held = held->next;
+		held->free(held);
 	}
 }
 
@@ -176,6 +181,15 @@ sio_turn_value(struct sio_turn *turn, struct text json)
 
 	sio_value_owner_init(&text->owner, json, NULL);
 	return sio_value_make(json, &text->owner);
+}
+
+void
+sio_turn_hold(struct sio_turn *turn, struct sio_turn_object *held, void (*free)(struct sio_turn_object *held))
+{
+	held->free = free;
+	held->next = turn->held;
+	turn->held = held;
+	loop_defer(turn->loop, &turn->end);
 }
 
 /* ---------------------------------------------------------------- scratch */

@@ -40,14 +40,21 @@ struct sio_scratch {
 	struct sio_selection selection;
 };
 
+/* An object that lives until the turn ends, embedded in it. */
+struct sio_turn_object {
+	struct sio_turn_object *next;
+	void (*free)(struct sio_turn_object *held);
+};
+
 struct sio_turn {
 	struct loop *loop;
 	struct loop_call end;
-	struct list jobs;	     /* in the order in which they were queued */
-	struct list last;	     /* run after `jobs`: they free the objects that jobs belong to */
-	struct sio_turn_text *texts; /* valid until the turn ends */
-	struct sio_scratch *scratch; /* scratches that are not in use */
-	size_t max_payload;	     /* limit of a scratch's payload in bytes */
+	struct list jobs;	      /* in the order in which they were queued */
+	struct list last;	      /* run after `jobs`: they free the objects that jobs belong to */
+	struct sio_turn_text *texts;  /* valid until the turn ends */
+	struct sio_turn_object *held; /* what sio_turn_hold() got */
+	struct sio_scratch *scratch;  /* scratches that are not in use */
+	size_t max_payload;	      /* limit of a scratch's payload in bytes */
 	struct log_limit log_limit;
 };
 
@@ -71,6 +78,9 @@ const char *sio_turn_copy(struct sio_turn *turn, struct text text);
 char *sio_turn_room(struct sio_turn *turn, size_t n);
 /* Returns a value for a checked text, which must live at least until the end of the turn. */
 sio_value sio_turn_value(struct sio_turn *turn, struct text json);
+
+/* Calls free(held) at the end of the turn. */
+void sio_turn_hold(struct sio_turn *turn, struct sio_turn_object *held, void (*free)(struct sio_turn_object *held));
 
 /* Takes work space, to be given back before the call returns. An up-call meanwhile may take another. */
 struct sio_scratch *sio_scratch_take(struct sio_turn *turn);
