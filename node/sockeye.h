@@ -517,7 +517,11 @@ SIO_API unsigned sio_answers_missing(const sio_answers *answers);
 /* Returns one answer; SIO_NONE past the last, and for an acknowledgement without arguments. */
 SIO_API sio_value sio_answer(const sio_answers *answers, unsigned index);
 
-/* A matching socket: if it is on this node, its present state; otherwise its state when its node answered. */
+/*
+ * A matching socket: if it is on this node, its state at the time of the call; otherwise its state when its node
+ * answered. All of it is valid until `fn` returns. The handshake of a socket of this node is written when it is first
+ * read; without memory for that it is SIO_NONE.
+ */
 typedef struct {
 	const char *id;
 	const char *const *rooms;

@@ -127,11 +127,13 @@ void
 adminui_socket_write(const sio_socket *socket, struct buffer *out)
 {
 	struct text data;
+	struct sio_handshake source = sio_handshake_ref(socket);
 	struct buffer handshake;
 
 	data.at = sio_json(sio_data(socket), &data.n);
 	buffer_init(&handshake, out->max);
-	sio_handshake_write(socket, &handshake, TEXT("{}"));
+	sio_handshake_write(&source, TEXT("{}"), &handshake);
+	sio_handshake_unref(&source);
 	buffer_fail(out, buffer_error(&handshake));
 	buffer_printf(out, "{\"id\":\"%s\",\"clientId\":", sio_id(socket)); /* base64url */
 	write_client(out, socket);

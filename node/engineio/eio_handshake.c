@@ -119,6 +119,7 @@ eio_handshake_new(const struct http_request *r)
 	handshake->address_len = (uint8_t)address.n;
 	handshake->url_len = (uint32_t)r->target.n;
 	handshake->bytes_len = (uint32_t)n;
+	handshake->refs = 1;
 	at = handshake->bytes;
 	memcpy(at, r->target.at, r->target.n);
 	at += r->target.n;
@@ -133,9 +134,12 @@ eio_handshake_new(const struct http_request *r)
 }
 
 void
-eio_handshake_free(struct eio_handshake *handshake)
+eio_handshake_unref(const struct eio_handshake *handshake)
 {
-	mem_free(handshake);
+	struct eio_handshake *counted = (struct eio_handshake *)(uintptr_t)handshake;
+
+	if (counted != NULL && --counted->refs == 0)
+		mem_free(counted);
 }
 
 struct text

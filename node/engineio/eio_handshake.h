@@ -1,4 +1,7 @@
-/* A compact copy of a session's first request, in one allocation. Socket.IO's `handshake` object is made from it. */
+/*
+ * A compact copy of a session's first request, in one allocation. Socket.IO's `handshake` object is made from it. The
+ * copy does not change. It is reference-counted, so that a list of sockets can be read after a session has ended.
+ */
 #ifndef NODE_ENGINEIO_EIO_HANDSHAKE_H
 #define NODE_ENGINEIO_EIO_HANDSHAKE_H
 
@@ -14,12 +17,23 @@ struct eio_handshake {
 	uint8_t address_len;
 	uint32_t url_len;
 	uint32_t bytes_len;
+	uint32_t refs;
 	char bytes[]; /* the url, the address, and the header fields; eio_handshake.c has the layout */
 };
 
-/* Copies the request. Returns NULL if memory runs out; the copy can be as large as the head of the request. */
+/*
+ * Copies the request. Returns one reference, or NULL if memory runs out; the copy can be as large as the head of the
+ * request.
+ */
 struct eio_handshake *eio_handshake_new(const struct http_request *r);
-void eio_handshake_free(struct eio_handshake *handshake);
+/* Adds a reference. The bytes stay constant; only the count changes. */
+static inline const struct eio_handshake *
+eio_handshake_ref(const struct eio_handshake *handshake)
+{
+	((struct eio_handshake *)(uintptr_t)handshake)->refs++;
+	return handshake;
+}
+void eio_handshake_unref(const struct eio_handshake *handshake); /* accepts NULL */
 
 static inline size_t
 eio_handshake_size(const struct eio_handshake *handshake)

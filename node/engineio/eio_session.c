@@ -129,7 +129,7 @@ session_free(struct eio_session *s)
 {
 	must(s->carrier == NULL && s->candidate == NULL);
 	budget_sub(&s->all->loop->budget, s->held);
-	eio_handshake_free(s->handshake);
+	eio_handshake_unref(s->handshake);
 	mem_free(s);
 }
 

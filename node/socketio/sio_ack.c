@@ -259,7 +259,7 @@ sio_gather_finish(struct sio_gather *gather)
 	if (gather->sink != NULL)
 		gather->sink->end(gather->arg);
 	for (unsigned i = 0; i < gather->answers.count; i++)
-		sio_stored_free(gather->answers.stored[i]);
+		sio_stored_unref(gather->answers.stored[i]);
 	mem_free(gather->answers.stored);
 	sio_silent_fini(&gather->named);
 	mem_free(gather);

@@ -152,10 +152,11 @@ sio_check_value(const char *function, sio_value value)
 	const struct sio_value_owner *owner = value.owner;
 	const struct handle *handle = handle_find(owner);
 
-	if (value.n == 0)
+	if (owner == NULL)
 		return;
-	if (handle == NULL || handle->kind != SIO_AN_OWNER || !handle->alive || value.json < owner->json.at ||
-		value.json + value.n > owner->json.at + owner->json.n)
+	if (handle == NULL || handle->kind != SIO_AN_OWNER || !handle->alive ||
+		(value.n != 0 &&
+			(value.json < owner->json.at || value.json + value.n > owner->json.at + owner->json.n)))
 		abort_misuse(function, SIO_AN_OWNER, "it is no longer valid", kinds[SIO_AN_OWNER].gone);
 }
 

@@ -192,14 +192,19 @@ cluster_in_on_fetch(void *owner, const struct wire_target *who, struct buffer *j
 {
 	struct sio_nsp *nsp = owner;
 	struct sio_scratch *scratch = cluster_in_select(nsp, who);
+	struct sio_fetched_list list = {0};
 
+	sio_fetched_add_sockets(&list, &scratch->selection);
 	buffer_add_byte(json, '[');
-	for (unsigned i = 0; i < scratch->selection.count; i++) {
+	for (unsigned i = 0; i < list.count; i++) {
 		if (i != 0)
 			buffer_add_byte(json, ',');
-		sio_fetched_write(scratch->selection.at[i], json, attachments);
+		sio_fetched_write(&list.at[i], json, attachments);
 	}
 	buffer_add_byte(json, ']');
+	if (list.error != 0)
+		buffer_fail(json, ERROR_MEMORY);
+	sio_fetched_fini(&list);
 	fail_if_incomplete(&scratch->selection, json);
 	sio_scratch_give(&nsp->io->turn, scratch);
 }

@@ -25,37 +25,14 @@ static void
 fetch_finish(struct sio_question *question)
 {
 	struct sio_fetch *fetch = container_of(question, struct sio_fetch, question);
-	sio_socket_info *infos = mem_try_alloc(fetch->found.count * sizeof *infos);
 	int error = fetch->found.error != 0 ? fetch->found.error : question->error;
 	struct sio_underway before;
-	const char **rooms;
-	unsigned count = 0;
-	size_t total_rooms = 0, at = 0;
 
-	for (unsigned i = 0; i < fetch->found.count; i++)
-		total_rooms += fetch->found.at[i].rooms;
-	rooms = mem_try_alloc(total_rooms * sizeof(const char *));
-	if (infos == NULL || rooms == NULL)
-		error = SIO_ERR_SYSTEM;
-	else
-		count = fetch->found.count;
-	for (unsigned i = 0; i < count; i++) {
-		const struct sio_fetched *one = &fetch->found.at[i];
-		const char *name = one->names;
-
-		infos[i] = (sio_socket_info){name, rooms + at, one->rooms, one->data, one->handshake};
-		for (unsigned r = 0; r < one->rooms; r++) {
-			name += strlen(name) + 1;
-			rooms[at++] = name;
-		}
-	}
 	if (error == SIO_ERR_SYSTEM)
 		loop_count_no_memory(question->io->loop);
 	before = sio_underway_enter(&question->io->underway, NULL, "fetch");
-	fetch->fn(question->io, error, infos, count, question->silent, fetch->arg);
+	fetch->fn(question->io, error, fetch->found.at, fetch->found.count, question->silent, fetch->arg);
 	sio_underway_leave(&question->io->underway, before);
-	mem_free(rooms);
-	mem_free(infos);
 	sio_fetched_fini(&fetch->found);
 	mem_free(fetch);
 }
@@ -78,8 +55,7 @@ fetch_new(struct sio_nsp *nsp, const struct sio_selection *here, sio_fetch_fn *f
 	fetch->fn = fn;
 	fetch->arg = arg;
 	sio_question_init(&fetch->question, nsp->io, fetch_finish, fetch_on_answer);
-	for (unsigned i = 0; i < here->count; i++)
-		sio_fetched_add_socket(&fetch->found, here->at[i]);
+	sio_fetched_add_sockets(&fetch->found, here);
 	return fetch;
 }
 

@@ -3,149 +3,246 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
+#include "common/base/must.h"
 #include "node/socketio/sio_handshake.h"
+#include "node/socketio/sio_rooms.h"
 
-/*
- * Returns `items`, reallocated if necessary, with room for one more than `count`. Without memory returns NULL, sets
- * the error and leaves `items` as it was.
- */
-static void *
-fetched_grow(struct sio_fetched_list *list, void *items, unsigned count, unsigned *size, size_t each)
+/* The private part of an entry for a socket of this node. The value `handshake` of the entry leads to it. */
+struct fetched_local {
+	struct sio_value_owner owner; /* of the handshake; its text is on the heap */
+	struct sio_handshake handshake;
+	struct sio_stored *data;
+};
+
+/* An answer of another node, into which the values of its sockets point. */
+struct fetched_kept {
+	struct fetched_kept *next;
+	struct sio_stored *stored;
+};
+
+static struct fetched_local *
+fetched_local(const sio_socket_info *info)
 {
-	unsigned wanted = *size == 0 ? 8 : *size * 2;
+	return container_of((struct sio_value_owner *)(uintptr_t)info->handshake.owner, struct fetched_local, owner);
+}
 
-	if (count < *size)
-		return items;
-	items = mem_try_realloc(items, wanted * each);
-	if (items != NULL)
-		*size = wanted;
-	else
-		list->error = SIO_ERR_SYSTEM;
-	return items;
+/* Writes the handshake when it is first read. */
+static void
+fetched_write_late(struct sio_value_owner *owner)
+{
+	struct fetched_local *local = container_of(owner, struct fetched_local, owner);
+	struct buffer json;
+
+	/* unlimited, because its parts were limited before: the head of a request, the auth of one packet */
+	buffer_init(&json, SIZE_MAX / 2);
+	sio_handshake_write(&local->handshake, sio_auth_text(local->handshake.auth), &json);
+	if (buffer_error(&json) == 0) {
+		owner->json.at = (char *)buffer_steal(&json, &owner->json.n);
+	} else {
+		owner->no_memory = true;
+	}
+	buffer_fini(&json);
+}
+
+static void
+fetched_local_fini(struct fetched_local *local)
+{
+	mem_free((char *)(uintptr_t)local->owner.json.at);
+	sio_value_owner_fini(&local->owner);
+	sio_handshake_unref(&local->handshake);
+	sio_stored_unref(local->data);
 }
 
 /* Takes ownership of `stored`. Returns NULL, with the error set, if there is no memory for it or `stored` is NULL. */
 static const struct sio_stored *
 fetched_keep(struct sio_fetched_list *list, struct sio_stored *stored)
 {
-	struct sio_stored **kept;
+	struct fetched_kept *kept = stored != NULL ? arena_alloc(&list->arena, sizeof *kept) : NULL;
 
-	if (stored == NULL) {
+	if (kept == NULL) {
+		sio_stored_unref(stored);
 		list->error = SIO_ERR_SYSTEM;
 		return NULL;
 	}
-	kept = fetched_grow(list, list->kept, list->kept_count, &list->kept_size, sizeof *list->kept);
-	if (kept == NULL) {
-		sio_stored_free(stored);
-		return NULL;
-	}
+	*kept = (struct fetched_kept){list->kept, stored};
 	list->kept = kept;
-	list->kept[list->kept_count++] = stored;
 	return stored;
 }
 
-static struct sio_fetched *
-fetched_add(struct sio_fetched_list *list)
+/* Makes room for `more` entries. */
+static bool
+fetched_reserve(struct sio_fetched_list *list, unsigned more)
 {
-	struct sio_fetched *at = fetched_grow(list, list->at, list->count, &list->size, sizeof *list->at);
+	unsigned wanted = list->count + more;
+	sio_socket_info *at;
 
-	if (at == NULL)
-		return NULL;
+	if (wanted <= list->size)
+		return true;
+	if (wanted < list->size * 2)
+		wanted = list->size * 2;
+	at = mem_try_realloc(list->at, wanted * sizeof *at);
+	if (at == NULL) {
+		list->error = SIO_ERR_SYSTEM;
+		return false;
+	}
 	list->at = at;
-	list->at[list->count] = (struct sio_fetched){.data = sio_value_none(), .handshake = sio_value_none()};
-	return &list->at[list->count++];
+	list->size = wanted;
+	return true;
 }
 
 void
 sio_fetched_fini(struct sio_fetched_list *list)
 {
-	for (unsigned i = 0; i < list->count; i++)
-		mem_free(list->at[i].names);
-	for (unsigned i = 0; i < list->kept_count; i++)
-		sio_stored_free(list->kept[i]);
+	for (unsigned i = 0; i < list->local; i++)
+		fetched_local_fini(fetched_local(&list->at[i]));
+	for (struct fetched_kept *kept = list->kept; kept != NULL; kept = kept->next)
+		sio_stored_unref(kept->stored);
+	sio_stored_unref(list->no_data);
+	arena_fini(&list->arena);
 	mem_free(list->at);
-	mem_free(list->kept);
 	*list = (struct sio_fetched_list){0};
 }
 
 /* -------------------------------------------------------- sockets of this node */
 
-static bool
-fetched_copy_names(struct sio_fetched *to, const struct sio_socket *s)
+/* Allocates an entry's memory: the private part, then the array of rooms, then the names. */
+static struct fetched_local *
+fetched_local_new(struct sio_fetched_list *list, const struct sio_socket *s)
 {
-	size_t cursor = 0, n = (size_t)s->id_len + 1, at = n;
-	const char *room;
+	size_t n = sizeof(struct fetched_local) + (size_t)s->id_len + 1;
+	struct list *it, *next;
 
-	while ((room = sio_room_next(s, &cursor)) != NULL)
-		n += strlen(room) + 1;
-	to->names = mem_try_alloc(n);
-	if (to->names == NULL)
-		return false;
-	memcpy(to->names, s->id, (size_t)s->id_len + 1);
-	cursor = 0;
-	while ((room = sio_room_next(s, &cursor)) != NULL) {
-		memcpy(to->names + at, room, strlen(room) + 1);
-		at += strlen(room) + 1;
-		to->rooms++;
+	n += ((size_t)s->room_count + 1) * sizeof(const char *);
+	list_each(it, next, &s->rooms) n +=
+		(size_t)container_of(it, struct sio_membership, in_socket)->key.room->node.key_len + 1;
+	return arena_alloc(&list->arena, n);
+}
+
+static void
+fetched_copy_names(sio_socket_info *to, struct fetched_local *local, const struct sio_socket *s)
+{
+	const char **rooms = (const char **)(local + 1);
+	unsigned count = 0;
+	char *name = (char *)(rooms + s->room_count + 1);
+	struct list *it, *next;
+
+	to->id = memcpy(name, s->id, (size_t)s->id_len + 1);
+	name += s->id_len + 1;
+	if (s->in_own_room)
+		rooms[count++] = to->id;
+	list_each(it, next, &s->rooms)
+	{
+		const struct sio_room *room = container_of(it, struct sio_membership, in_socket)->key.room;
+
+		rooms[count++] = memcpy(name, room->name, (size_t)room->node.key_len + 1);
+		name += room->node.key_len + 1;
 	}
-	return true;
+	to->rooms = rooms;
+	to->rooms_count = count;
 }
 
 /* Data that was never set is {}, as in the original. */
-static struct text
-fetched_data_of(const struct sio_socket *s, const struct attachments **attachments)
+static struct sio_stored *
+fetched_data_of(const struct sio_fetched_list *list, const struct sio_socket *s)
 {
-	const struct sio_stored *data = s->extra != NULL ? s->extra->data : NULL;
+	return s->extra != NULL && s->extra->data != NULL ? s->extra->data : list->no_data;
+}
 
-	*attachments = data != NULL ? &data->attachments : NULL;
-	return data != NULL ? data->owner.json : TEXT("{}");
+static void
+fetched_add_socket(struct sio_fetched_list *list, const struct sio_socket *s)
+{
+	struct fetched_local *local = fetched_local_new(list, s);
+	sio_socket_info *to = &list->at[list->count];
+
+	if (local == NULL) {
+		list->error = SIO_ERR_SYSTEM;
+		return;
+	}
+	fetched_copy_names(to, local, s);
+	local->data = sio_stored_ref(fetched_data_of(list, s));
+	local->handshake = sio_handshake_ref(s);
+	sio_value_owner_init(&local->owner, TEXT_NONE, NULL);
+	local->owner.write = fetched_write_late;
+	to->data = sio_stored_value(local->data);
+	to->handshake = sio_value_late(&local->owner);
+	list->count++;
+	list->local++;
 }
 
 void
-sio_fetched_add_socket(struct sio_fetched_list *list, const struct sio_socket *s)
+sio_fetched_add_sockets(struct sio_fetched_list *list, const struct sio_selection *sockets)
 {
-	struct sio_fetched *to = fetched_add(list);
-	const struct attachments *attachments;
-	struct text data = fetched_data_of(s, &attachments);
-	struct buffer json;
-
-	if (to == NULL)
+	must(list->count == list->local);
+	if (sockets->count == 0 || !fetched_reserve(list, sockets->count))
 		return;
-	if (!fetched_copy_names(to, s)) {
+	if (list->no_data == NULL)
+		list->no_data = sio_stored_new(TEXT("{}"), NULL);
+	if (list->no_data == NULL) {
 		list->error = SIO_ERR_SYSTEM;
-		list->count--;
 		return;
 	}
-	to->data = sio_stored_value(fetched_keep(list, sio_stored_new(data, attachments)));
-	/* unlimited, because its parts were limited before: the head of a request, the auth of one packet */
-	buffer_init(&json, SIZE_MAX / 2);
-	sio_handshake_write(s, &json, sio_handshake_auth(s));
-	if (buffer_error(&json) == 0)
-		to->handshake = sio_stored_value(fetched_keep(list, sio_stored_new(buffer_text(&json), NULL)));
-	else
-		list->error = SIO_ERR_SYSTEM;
-	buffer_fini(&json);
+	for (unsigned i = 0; i < sockets->count; i++)
+		fetched_add_socket(list, sockets->at[i]);
 }
 
 /* ------------------------------------------------------ sockets of another node */
 
-/* Appends a name and NUL. A number is written as JavaScript does. Returns false for any other type. */
-static bool
-fetched_add_name(struct buffer *out, struct text value)
+#define NUMBER_MAX 32 /* more than the bytes of a number as JavaScript writes it, with NUL */
+
+/* Returns the bytes that fetched_copy_name() needs at most; 0 for a value that is not a name. */
+static size_t
+fetched_name_size(struct text value)
 {
 	enum json_type type = json_type(value);
-	char *room;
 
-	if (type == JSON_STRING) {
-		room = (char *)buffer_room(out, value.n);
-		if (room != NULL)
-			out->len += json_string_decode_name(value, room);
-	} else if (type == JSON_NUMBER) {
-		json_write_double(out, json_number_double(value));
+	return type == JSON_STRING ? value.n + 1 : type == JSON_NUMBER ? NUMBER_MAX : 0;
+}
+
+/* Copies a name and appends NUL. A number is written as JavaScript does. Returns the end. */
+static char *
+fetched_copy_name(struct text value, char *out)
+{
+	struct buffer number = {.data = (uint8_t *)out, .size = NUMBER_MAX, .max = NUMBER_MAX};
+	size_t n;
+
+	if (json_type(value) == JSON_STRING) {
+		n = json_string_decode_name(value, out);
 	} else {
-		return false;
+		json_write_double(&number, json_number_double(value));
+		n = number.len;
 	}
-	buffer_add_byte(out, '\0');
+	out[n] = '\0';
+	return out + n + 1;
+}
+
+/* Copies the names of a socket into the arena. Returns false without memory. */
+static bool
+fetched_copy_remote_names(struct sio_fetched_list *list, sio_socket_info *to, struct text id, struct text rooms)
+{
+	struct text rest = rooms, room;
+	unsigned count = 0, copied = 0;
+	size_t n = fetched_name_size(id);
+	const char **array;
+	char *name;
+
+	while (rooms.n != 0 && json_array_next(&rest, &room)) {
+		n += fetched_name_size(room);
+		count += fetched_name_size(room) != 0;
+	}
+	array = arena_alloc(&list->arena, count * sizeof *array + n);
+	if (array == NULL)
+		return false;
+	name = (char *)(array + count);
+	to->id = name;
+	name = fetched_copy_name(id, name);
+	while (copied < count && json_array_next(&rooms, &room)) {
+		if (fetched_name_size(room) == 0)
+			continue;
+		array[copied++] = name;
+		name = fetched_copy_name(room, name);
+	}
+	to->rooms = array;
+	to->rooms_count = count;
 	return true;
 }
 
@@ -154,34 +251,27 @@ static void
 fetched_add_object(struct sio_fetched_list *list, struct text object, const struct sio_stored *data,
 	const struct sio_stored *plain)
 {
-	struct text rooms = json_object_get(object, TEXT("rooms")), room;
+	struct text rooms = json_object_get(object, TEXT("rooms"));
 	struct text handshake = json_object_get(object, TEXT("handshake"));
 	struct text id = json_object_get(object, TEXT("id"));
-	struct sio_fetched *to;
-	struct buffer names;
-	unsigned count = 0;
-	size_t n;
+	sio_socket_info *to;
 
 	if (id.n == 0 || json_type(id) != JSON_STRING)
 		return;
-	buffer_init(&names, SIZE_MAX / 2); /* the names are not longer than the JSON text, apart from a few NULs */
-	fetched_add_name(&names, id);
-	if (rooms.n != 0 && json_type(rooms) == JSON_ARRAY) {
-		while (json_array_next(&rooms, &room))
-			count += fetched_add_name(&names, room);
-	}
-	to = buffer_error(&names) == 0 ? fetched_add(list) : NULL;
-	if (to == NULL) {
+	if (rooms.n != 0 && json_type(rooms) != JSON_ARRAY)
+		rooms = TEXT_NONE;
+	if (!fetched_reserve(list, 1))
+		return;
+	to = &list->at[list->count];
+	if (!fetched_copy_remote_names(list, to, id, rooms)) {
 		list->error = SIO_ERR_SYSTEM;
-		buffer_fini(&names);
 		return;
 	}
-	to->rooms = count;
-	to->names = (char *)buffer_steal(&names, &n);
 	to->data = sio_value_make(json_object_get(object, TEXT("data")), &data->owner);
 	if (handshake.n != 0)
 		handshake.at = plain->json + (handshake.at - data->json);
 	to->handshake = sio_value_make(handshake, &plain->owner);
+	list->count++;
 }
 
 /*
@@ -224,14 +314,12 @@ auth_without_placeholders(struct text auth)
 
 /* Data is replaced by {} if the attachments would exceed the limit of the receiver. */
 static void
-fetched_write_data(const struct sio_socket *s, struct buffer *json, struct attachments *attachments)
+fetched_write_data(const struct sio_stored *data, struct buffer *json, struct attachments *attachments)
 {
-	const struct attachments *from;
-	struct text data = fetched_data_of(s, &from);
 	unsigned had = attachments->count;
 	size_t len = json->len;
 
-	if (json_placeholders_copy(data, from, attachments, json) == 0 &&
+	if (json_placeholders_copy(data->owner.json, &data->attachments, attachments, json) == 0 &&
 		attachments->count <= MSGPACK_ATTACHMENTS_MAX)
 		return;
 	attachments_cut(attachments, had);
@@ -242,24 +330,21 @@ fetched_write_data(const struct sio_socket *s, struct buffer *json, struct attac
 }
 
 void
-sio_fetched_write(const struct sio_socket *s, struct buffer *json, struct attachments *attachments)
+sio_fetched_write(const sio_socket_info *info, struct buffer *json, struct attachments *attachments)
 {
-	size_t cursor = 0;
-	const char *room;
-	bool first = true;
+	const struct fetched_local *local = fetched_local(info);
 
 	buffer_add_text(json, TEXT("{\"id\":"));
-	json_write_string(json, sio_socket_id_text(s));
+	json_write_string(json, text_from(info->id));
 	buffer_add_text(json, TEXT(",\"handshake\":"));
-	sio_handshake_write(s, json, auth_without_placeholders(sio_handshake_auth(s)));
+	sio_handshake_write(&local->handshake, auth_without_placeholders(sio_auth_text(local->handshake.auth)), json);
 	buffer_add_text(json, TEXT(",\"rooms\":["));
-	while ((room = sio_room_next(s, &cursor)) != NULL) {
-		if (!first)
+	for (unsigned i = 0; i < info->rooms_count; i++) {
+		if (i != 0)
 			buffer_add_byte(json, ',');
-		first = false;
-		json_write_string(json, text_from(room));
+		json_write_string(json, text_from(info->rooms[i]));
 	}
 	buffer_add_text(json, TEXT("],\"data\":"));
-	fetched_write_data(s, json, attachments);
+	fetched_write_data(local->data, json, attachments);
 	buffer_add_byte(json, '}');
 }

@@ -18,7 +18,7 @@ formatted_free(struct sio_turn_object *held)
 {
 	struct formatted *formatted = container_of(held, struct formatted, held);
 
-	sio_stored_free(formatted->stored);
+	sio_stored_unref(formatted->stored);
 	mem_free(formatted);
 }
 

@@ -20,10 +20,33 @@ handshake_of(const struct sio_socket *s)
 	return s->client != NULL && s->client->session != NULL ? eio_session_handshake(s->client->session) : NULL;
 }
 
+struct sio_handshake
+sio_handshake_ref(const struct sio_socket *s)
+{
+	const struct eio_handshake *engine = handshake_of(s);
+
+	return (struct sio_handshake){.engine = engine != NULL ? eio_handshake_ref(engine) : NULL,
+		.auth = s->auth != NULL ? block_ref(s->auth) : NULL,
+		.issued = s->issued};
+}
+
+void
+sio_handshake_unref(struct sio_handshake *handshake)
+{
+	eio_handshake_unref(handshake->engine);
+	block_unref(handshake->auth);
+}
+
+struct text
+sio_auth_text(const struct block *auth)
+{
+	return auth != NULL ? text_of((const char *)auth->data, auth->len) : TEXT("{}");
+}
+
 struct text
 sio_handshake_auth(const struct sio_socket *s)
 {
-	return s->auth != NULL ? text_of(s->auth, s->auth_len) : TEXT("{}");
+	return sio_auth_text(s->auth);
 }
 
 sio_value
@@ -325,26 +348,26 @@ handshake_write_query(struct text query, struct buffer *out)
 }
 
 void
-sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct text auth)
+sio_handshake_write(const struct sio_handshake *handshake, struct text auth, struct buffer *out)
 {
-	const struct eio_handshake *handshake = handshake_of(s);
+	const struct eio_handshake *engine = handshake->engine;
 
 	buffer_add_text(out, TEXT("{\"headers\":{"));
-	if (handshake != NULL)
-		handshake_write_headers(handshake, out);
+	if (engine != NULL)
+		handshake_write_headers(engine, out);
 	buffer_add_text(out, TEXT("},\"time\":"));
-	handshake_write_time(out, s->issued);
+	handshake_write_time(out, handshake->issued);
 	buffer_add_text(out, TEXT(",\"address\":"));
-	json_write_string(out, handshake != NULL ? eio_handshake_address(handshake) : TEXT(""));
-	buffer_printf(out, ",\"xdomain\":%s,\"secure\":%s,\"issued\":",
-		handshake != NULL && handshake->xdomain ? "true" : "false",
-		handshake != NULL && handshake->secure ? "true" : "false");
-	buffer_add_number(out, (int64_t)s->issued);
+	json_write_string(out, engine != NULL ? eio_handshake_address(engine) : TEXT(""));
+	buffer_printf(out,
+		",\"xdomain\":%s,\"secure\":%s,\"issued\":", engine != NULL && engine->xdomain ? "true" : "false",
+		engine != NULL && engine->secure ? "true" : "false");
+	buffer_add_number(out, (int64_t)handshake->issued);
 	buffer_add_text(out, TEXT(",\"url\":"));
-	json_write_string(out, handshake != NULL ? eio_handshake_url(handshake) : TEXT(""));
+	json_write_string(out, engine != NULL ? eio_handshake_url(engine) : TEXT(""));
 	buffer_add_text(out, TEXT(",\"query\":{"));
-	if (handshake != NULL)
-		handshake_write_query(eio_handshake_query(handshake), out);
+	if (engine != NULL)
+		handshake_write_query(eio_handshake_query(engine), out);
 	buffer_add_text(out, TEXT("},\"auth\":"));
 	buffer_add_text(out, auth);
 	buffer_add_byte(out, '}');

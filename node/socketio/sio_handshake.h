@@ -4,8 +4,19 @@
 
 #include "node/socketio/sio_socket.h"
 
+/* What the handshake object is written from. It outlives the socket: all parts are counted and constant. */
+struct sio_handshake {
+	const struct eio_handshake *engine; /* NULL: the session is gone */
+	struct block *auth;		    /* NULL: {} */
+	uint64_t issued;
+};
+
+struct sio_handshake sio_handshake_ref(const struct sio_socket *s);
+void sio_handshake_unref(struct sio_handshake *handshake);
+/* Returns the JSON text of an auth, which is {} if the client sent none. */
+struct text sio_auth_text(const struct block *auth);
 /* Appends the whole handshake object as JSON. */
-void sio_handshake_write(const struct sio_socket *s, struct buffer *out, struct text auth);
+void sio_handshake_write(const struct sio_handshake *handshake, struct text auth, struct buffer *out);
 /* Returns JSON, or {} if the client sent no auth. */
 struct text sio_handshake_auth(const struct sio_socket *s);
 

@@ -18,7 +18,7 @@ leave_client_list(struct sio_socket *s)
 	*at = s->next;
 	s->next = NULL;
 	s->client->places--;
-	sio_client_hold(s->client, -(int64_t)s->auth_len);
+	sio_client_hold(s->client, s->auth != NULL ? -(int64_t)s->auth->len : 0);
 }
 
 static void
@@ -88,10 +88,10 @@ leave_free_socket(struct sio_socket *s)
 		table_fini(&s->extra->acks);
 		sio_event_listeners_fini(&s->extra->events);
 		sio_listeners_fini(&s->extra->use);
-		sio_stored_free(s->extra->data);
+		sio_stored_unref(s->extra->data);
 		mem_free(s->extra);
 	}
-	mem_free(s->auth);
+	block_unref(s->auth);
 	sio_retire(s);
 	sio_nsp_unused(nsp);
 }

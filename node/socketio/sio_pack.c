@@ -98,6 +98,7 @@ sio_pack_value(struct sio_pack *pack, sio_value value)
 {
 	struct sio_pack_level *level = &pack->levels[pack->depth];
 
+	value = sio_value_read(value);
 	if (value.n > 0)
 		return sio_pack_copy(pack, text_of(value.json, value.n), sio_pack_attachments(value.owner));
 	if (level->object) {

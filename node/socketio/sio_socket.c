@@ -31,13 +31,12 @@ sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 	struct text sid = TEXT_NONE, prefix = TEXT_NONE;
 	struct sio_socket *s;
 	size_t id_len = SIO_ID_LENGTH;
-	char *copy = NULL;
+	struct block *copy = NULL;
 
 	if (auth.n > 2) { /* not {} */
-		copy = mem_try_alloc(auth.n);
+		copy = block_try_copy(auth.at, auth.n);
 		if (copy == NULL)
 			return NULL;
-		memcpy(copy, auth.at, auth.n);
 	}
 	if (c->parser->revision == 4) {
 		sid = eio_sid(c->session);
@@ -60,7 +59,6 @@ sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 		random_id(s->id, SIO_ID_LENGTH);
 	if (copy != NULL) {
 		s->auth = copy;
-		s->auth_len = (uint32_t)auth.n;
 		sio_client_hold(c, (int64_t)auth.n);
 	}
 	s->next = c->sockets;
@@ -89,7 +87,7 @@ sio_socket_set_data(struct sio_socket *s, struct sio_stored *data)
 	struct sio_extra *extra = sio_socket_extra(s);
 
 	sio_client_hold(s->client, (int64_t)sio_stored_size(data) - (int64_t)sio_stored_size(extra->data));
-	sio_stored_free(extra->data);
+	sio_stored_unref(extra->data);
 	extra->data = data;
 }
 

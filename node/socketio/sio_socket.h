@@ -36,11 +36,10 @@ struct sio_socket {
 	struct sio_socket *next;   /* next socket of the client */
 	struct list rooms;	   /* struct sio_membership in order of joining */
 	struct sio_extra *extra;
-	char *auth; /* JSON text; NULL: {} */
+	struct block *auth; /* JSON text; NULL: {} */
 	void *user;
 	uint64_t mark; /* epoch of the last selection that met this socket */
 	uint64_t issued;
-	uint32_t auth_len;
 	uint32_t room_count;
 	uint8_t state;	/* enum sio_state */
 	uint8_t reason; /* enum sio_reason */

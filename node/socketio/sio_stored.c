@@ -9,6 +9,7 @@ sio_stored_new(struct text json, const struct attachments *attachments)
 
 	if (stored == NULL)
 		return NULL;
+	stored->refs = 1;
 	memcpy(stored->json, json.at, json.n);
 	attachments_init(&stored->attachments);
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
@@ -25,9 +26,9 @@ sio_stored_size(const struct sio_stored *stored)
 }
 
 void
-sio_stored_free(struct sio_stored *stored)
+sio_stored_unref(struct sio_stored *stored)
 {
-	if (stored == NULL)
+	if (stored == NULL || --stored->refs > 0)
 		return;
 	sio_value_owner_fini(&stored->owner);
 	attachments_fini(&stored->attachments);

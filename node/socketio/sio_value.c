@@ -71,6 +71,30 @@ sio_value_make(struct text json, const struct sio_value_owner *owner)
 	return (sio_value){.json = json.at, .n = json.n, .owner = owner};
 }
 
+/* Decoded copies belong to the owner but are not part of its value, so making one is invisible to callers. */
+static struct sio_value_owner *
+sio_value_owner(sio_value value)
+{
+	must(value.owner != NULL);
+	return (struct sio_value_owner *)(uintptr_t)value.owner;
+}
+
+sio_value
+sio_value_late(const struct sio_value_owner *owner)
+{
+	return (sio_value){.json = NULL, .n = 0, .owner = owner};
+}
+
+sio_value
+sio_value_write(sio_value late)
+{
+	struct sio_value_owner *owner = sio_value_owner(late);
+
+	if (owner->json.n == 0)
+		owner->write(owner);
+	return sio_value_make(owner->json, owner);
+}
+
 sio_value
 sio_value_none(void)
 {
@@ -91,14 +115,6 @@ static struct text
 sio_value_text(sio_value value)
 {
 	return text_of(value.json, value.n);
-}
-
-/* Decoded copies belong to the owner but are not part of its value, so making one is invisible to callers. */
-static struct sio_value_owner *
-sio_value_owner(sio_value value)
-{
-	must(value.owner != NULL);
-	return (struct sio_value_owner *)(uintptr_t)value.owner;
 }
 
 static const struct block *
@@ -128,6 +144,7 @@ sio_type
 sio_type_of(sio_value value)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	if (value.n == 0)
 		return SIO_NONE;
 	switch (json_type(sio_value_text(value))) {
@@ -151,6 +168,7 @@ sio_value
 sio_get(sio_value object, const char *key)
 {
 	SIO_NEEDS_VALUE(object);
+	object = sio_value_read(object);
 	if (!sio_value_is(object, '{'))
 		return sio_value_none();
 	if (!sio_is_pointer(key))
@@ -162,6 +180,7 @@ sio_value
 sio_at(sio_value array, unsigned index)
 {
 	SIO_NEEDS_VALUE(array);
+	array = sio_value_read(array);
 	struct text rest = sio_value_text(array), element;
 
 	if (!sio_value_is(array, '['))
@@ -176,6 +195,7 @@ unsigned
 sio_length(sio_value value)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	struct text rest = sio_value_text(value), key, element;
 	unsigned n = 0;
 
@@ -230,6 +250,7 @@ bool
 sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	SIO_NEEDS(SIO_A_CURSOR, cursor, false);
 	SIO_NEEDS(SIO_A_RESULT, member, false);
 	struct text rest = sio_value_text(value), name = TEXT_NONE, element;
@@ -256,6 +277,7 @@ const char *
 sio_string(sio_value value, size_t *n)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	if (value.n == 0 || *value.json != '"') {
 		if (n)
 			*n = 0;
@@ -268,6 +290,7 @@ int64_t
 sio_int(sio_value value, int64_t otherwise)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	int64_t number;
 	double real;
 
@@ -283,6 +306,7 @@ double
 sio_double(sio_value value, double otherwise)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	return sio_type_of(value) == SIO_NUMBER ? json_number_double(sio_value_text(value)) : otherwise;
 }
 
@@ -290,6 +314,7 @@ bool
 sio_bool(sio_value value, bool otherwise)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	return sio_type_of(value) == SIO_BOOL ? *value.json == 't' : otherwise;
 }
 
@@ -297,6 +322,7 @@ const void *
 sio_binary(sio_value value, size_t *n)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	const struct block *block = sio_value_block(value);
 
 	if (n)
@@ -308,6 +334,7 @@ const char *
 sio_json(sio_value value, size_t *n)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	if (n)
 		*n = value.n;
 	return value.json;
@@ -474,6 +501,7 @@ const struct msgpack_object *
 sio_msgpack(sio_value value)
 {
 	SIO_NEEDS_VALUE(value);
+	value = sio_value_read(value);
 	struct sio_builder builder = {0};
 	const struct sio_object *made;
 	struct table_node *node;

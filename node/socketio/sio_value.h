@@ -1,6 +1,7 @@
 /*
  * The inside of the public sio_value: checked JSON text, the attachments that its placeholders refer to, and the
- * decoded copies that sio_string() and sio_msgpack() return.
+ * decoded copies that sio_string() and sio_msgpack() return. A value with an owner but without text is late: its
+ * owner writes the text when the value is first read.
  *
  * Each received text (an event, an answer to an emit, a socket's data) has one owner, embedded in its struct. The
  * owner borrows text and attachments, which must outlive it. Decoded copies are made on demand; strings take at most
@@ -21,6 +22,8 @@ struct sio_value_owner {
 	const struct attachments *attachments; /* NULL: none; then placeholders are plain objects */
 	struct sio_decoded *decoded;	       /* NULL until a copy is needed */
 	bool no_memory;			       /* a copy could not be made; the holder then closes the client */
+	/* Sets `json`, once, when a late value is read; leaves it empty if memory is short. NULL: `json` is set */
+	void (*write)(struct sio_value_owner *owner);
 };
 
 /* `json` must be checked (json_check(), sio_packet_parse()) or packed by sio_pack.h. Allocates nothing. */
@@ -29,6 +32,16 @@ void sio_value_owner_fini(struct sio_value_owner *owner);
 
 /* `json` is part of owner->json, without surrounding whitespace; TEXT_NONE gives SIO_NONE. */
 sio_value sio_value_make(struct text json, const struct sio_value_owner *owner);
+
+/* Makes a late value: owner->write() writes the text on demand. */
+sio_value sio_value_late(const struct sio_value_owner *owner);
+sio_value sio_value_write(sio_value late);
+/* Returns the value with its text. Every function that reads the text calls this first. */
+static inline sio_value
+sio_value_read(sio_value value)
+{
+	return value.n == 0 && value.owner != NULL ? sio_value_write(value) : value;
+}
 
 /* SIO_NONE: a missing argument or member. */
 sio_value sio_value_none(void);

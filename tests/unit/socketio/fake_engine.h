@@ -284,13 +284,20 @@ static const struct http_header *fake_fields = fake_headers;
 static unsigned fake_field_count = sizeof fake_headers / sizeof fake_headers[0];
 static const char *fake_query = "EIO=4&name=a+b%21";
 
-static const struct eio_handshake fake_handshake = {.issued = 1, .secure = true, .xdomain = true};
+static struct eio_handshake fake_handshake = {.issued = 1, .secure = true, .xdomain = true, .refs = 1};
 
 const struct eio_handshake *
 eio_session_handshake(const struct eio_session *s)
 {
 	(void)s;
 	return &fake_handshake;
+}
+
+void
+eio_handshake_unref(const struct eio_handshake *h)
+{
+	if (h != NULL)
+		fake_handshake.refs--;
 }
 
 struct text
@@ -435,6 +442,7 @@ fake_stop(void)
 	fake_turn();
 	must(eio_count(&fake_engine) == 0);
 	sio_core_free(fake_io);
+	must(fake_handshake.refs == 1);
 	for (unsigned i = 0; i < FAKE_SESSIONS; i++)
 		buffer_fini(&fake_engine.sessions[i].sent);
 	loop_fini(&fake_loop);

@@ -223,6 +223,49 @@ test_idle_client(void **state)
 	assert_int_equal(bytes, 0);
 }
 
+/* ------------------------------------------------------------------- fetch */
+
+#define FETCHED FAKE_SESSIONS
+
+static size_t fetch_allocations, fetch_bytes;
+
+static void
+on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
+{
+	(void)io;
+	(void)sockets;
+	(void)arg;
+	assert_int_equal(error, 0);
+	assert_int_equal(n, FETCHED);
+	assert_int_equal(silent, 0);
+	fetch_allocations = allocations;
+	fetch_bytes = bytes;
+}
+
+/* A list of sockets is a few large blocks, and it has no handshake that the application does not read. */
+static void
+test_fetch(void **state)
+{
+	struct sio_options o = fake_options();
+	size_t allocations_before, bytes_before;
+
+	(void)state;
+	fake_start(&o);
+	for (unsigned i = 0; i < FETCHED; i++)
+		fake_receive(fake_open(i), false, "0", 1);
+	fake_turn();
+	assert_int_equal(sio_fetch(sio_all(sio_of(fake_io, "/")), on_fetched, NULL), 0);
+	fake_turn(); /* the scratch of the selection is allocated now */
+	allocations_before = allocations;
+	bytes_before = bytes;
+	assert_int_equal(sio_fetch(sio_all(sio_of(fake_io, "/")), on_fetched, NULL), 0);
+	fake_turn();
+	assert_in_range(fetch_allocations - allocations_before, 1, FETCHED / 2);
+	assert_in_range(fetch_bytes - bytes_before, FETCHED * 100, FETCHED * 400);
+	fake_stop();
+	assert_int_equal(bytes, 0);
+}
+
 /* ------------------------------------------------------------------- hooks */
 
 static sio_step *asked;
@@ -334,6 +377,7 @@ main(void)
 		cmocka_unit_test(test_message_is_all_that_is_allocated),
 		cmocka_unit_test(test_broadcasts_of_a_cluster),
 		cmocka_unit_test(test_idle_client),
+		cmocka_unit_test(test_fetch),
 		cmocka_unit_test(test_allow_request),
 		cmocka_unit_test(test_api_errors),
 		cmocka_unit_test(test_pattern_limits),

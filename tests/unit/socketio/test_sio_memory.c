@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "common/base/arena.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_tables.h"
 #include "tests/unit/faults.h"
@@ -22,6 +23,7 @@ static struct eio_session *first, *second; /* the sender, and a client that must
 static sio_socket *socket_now;
 static sio_event *kept;
 static unsigned called;
+static unsigned handshakes; /* fetched and readable */
 static int error_seen;
 
 static void
@@ -57,6 +59,7 @@ start(void **state)
 	connect_one(0, &first);
 	called = 0;
 	error_seen = 0;
+	handshakes = 0;
 	kept = NULL;
 	return 0;
 }
@@ -334,24 +337,43 @@ static void
 on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
 {
 	(void)io;
-	(void)sockets;
 	(void)silent;
 	(void)arg;
 	called++;
 	error_seen = error;
 	assert_true(n <= 2);
+	for (unsigned i = 0; i < n; i++)
+		handshakes += sio_type_of(sio_get(sockets[i].handshake, "headers")) == SIO_OBJECT;
 }
 
 static void
 test_fetch_ends_with_an_error(void **state)
 {
 	(void)state;
-	fault_above = NONE_ABOVE; /* the handshake needs more */
+	fault_above = ARENA_CHUNK_MIN - 1; /* the list needs more */
 	assert_int_equal(sio_fetch(sio_all(sio_of(fake_io, "/")), on_fetched, NULL), 0);
 	fake_turn();
 	assert_int_equal(called, 1);
 	assert_int_equal(error_seen, SIO_ERR_SYSTEM);
+	assert_int_equal(handshakes, 0);
 	assert_true(first->open && second->open);
+}
+
+/* The list takes little memory. A handshake that cannot be written when it is read is SIO_NONE. */
+static void
+test_fetched_handshake_needs_memory(void **state)
+{
+	(void)state;
+	fault_above = NONE_ABOVE; /* the long header field needs more */
+	assert_int_equal(sio_fetch(sio_all(sio_of(fake_io, "/")), on_fetched, NULL), 0);
+	fake_turn();
+	assert_int_equal(called, 1);
+	assert_int_equal(error_seen, 0);
+	assert_int_equal(handshakes, 0);
+	fault_above = SIZE_MAX;
+	assert_int_equal(sio_fetch(sio_all(sio_of(fake_io, "/")), on_fetched, NULL), 0);
+	fake_turn();
+	assert_int_equal(handshakes, 2);
 }
 
 static void
@@ -458,6 +480,7 @@ main(void)
 		TEST(test_answer_of_many_is_missing),
 		TEST(test_data_stays_as_it_was),
 		TEST(test_fetch_ends_with_an_error),
+		TEST(test_fetched_handshake_needs_memory),
 		TEST(test_rooms_end_with_an_error),
 		TEST(test_room_is_refused),
 		TEST(test_refusal_without_its_text),
