@@ -23,7 +23,7 @@ NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(
 	$(if $(filter readme-check,$(GOALS)),docs) \
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter unit-javascript run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check %.stamp,$(GOALS)),npm) \
+	$(if $(filter unit-javascript admin-ui run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients,$(GOALS)),clients) \
 	$(if $(filter test-cluster test-backends chaos-backends chaos-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
@@ -107,6 +107,7 @@ BELOW_load := load engineio ws http io base
 below = $(foreach l,$(BELOW_$(1)),$(call archive,$(l)))
 
 -include node/client/bundle.mk
+include node/adminui/page/page.mk
 
 APPS := $(patsubst node/apps/%.c,$(BUILD)/apps/%.so,$(wildcard node/apps/*.c))
 LIBRARY_OBJ := $(foreach l,$(LAYERS),$(call objects,$(l))) $(LLHTTP_OBJ) $(BUNDLE_OBJ)
@@ -195,6 +196,7 @@ install: all
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsockeye.so
 	install $(APPS) $(DESTDIR)$(PREFIX)/lib/sockeye/
 	install -m 644 node/apps/public/* $(DESTDIR)$(PREFIX)/share/sockeye/public/
+	[ ! -d $(ADMIN_PAGE) ] || cp -R --no-preserve=mode,ownership $(ADMIN_PAGE) $(DESTDIR)$(PREFIX)/share/sockeye/
 	install -m 644 node/sockeye.h $(DESTDIR)$(PREFIX)/include/
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' deploy/sockeye.pc.in \
 		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/sockeye.pc
@@ -297,12 +299,12 @@ $(TESTS_NPM): tests/package-lock.json
 	@touch $@
 
 # Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names the build folder.
-test-clients: all $(TEST_APP) $(TESTS_NPM)
+test-clients: all $(TEST_APP) $(TESTS_NPM) admin-ui
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
 # All programs that the steps of `make test` run from this build folder. They are built first, because steps that run at the same
 # time must not build in one folder.
-test-programs: all $(UNIT_TESTS) $(TEST_APP) $(PEER_APP) $(BUILD)/bench-floor $(TESTS_NPM) $(EXAMPLES_JS)/node_modules/.package-lock.json
+test-programs: all $(UNIT_TESTS) $(TEST_APP) $(PEER_APP) $(BUILD)/bench-floor $(TESTS_NPM) admin-ui $(EXAMPLES_JS)/node_modules/.package-lock.json
 
 # Each line is one step: the name of its lane and the arguments of `make`. Lanes run at the same time, and the steps of a lane run in
 # this order (tests/lanes.sh). The steps of the lane "computing" keep the processors busy; the other lanes mostly wait.
@@ -377,6 +379,7 @@ help:
 	@echo "make run-backend  the same with a chat in JavaScript, which runs in a process behind the server"
 	@echo "make install      PREFIX=$(PREFIX) DESTDIR="
 	@echo "make deps         install the packages for building; each target installs what it needs, or says what is missing"
+	@echo "make admin-ui     get the page of the admin UI (--admin-ui), which the admin port serves and make install copies"
 	@echo "make clean        remove build/"
 	@echo
 	@echo "make test             install what the tests need and run all of them; COMPOSE=1: test-compose too"

@@ -167,6 +167,11 @@ listing_send_first(struct adminui *ui, struct listing *listing)
 	}
 	buffer_add_text(&all, all.len == 0 ? TEXT("[]") : TEXT("]"));
 	buffer_add_byte(&all, '\0');
+	/*
+	 * The dashboard shows the namespace "/" first if it knows it when all_sockets comes, else another one. This
+	 * event makes it known, as its sockets may be at other servers, and changes no socket.
+	 */
+	sio_emit(sio_to(sio_all(ui->nsp), listing->admin), "socket_updated", "{s:s,s:s}", "id", "", "nsp", "/");
 	if (buffer_error(&all) == 0)
 		sio_emit(sio_to(sio_all(ui->nsp), listing->admin), "all_sockets", "j", (const char *)all.data);
 	buffer_fini(&all);

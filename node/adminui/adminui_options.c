@@ -21,6 +21,8 @@ static const struct option_row adminui_rows[] = {
 	{ .name = "adminUiMode", .type = OPTION_CHOICE, .offset = AT(mode), .initial = "production",
 	  .choices = "production|development", .value = "MODE",
 	  .help = "What the admin UI shows: production: servers and their statistics; development: also each socket with its rooms, data and handshake, and each event as it happens" },
+	{ .name = "adminUiPage", .type = OPTION_TEXT, .offset = AT(page), .value = "DIR",
+	  .help = "Folder with the page of the admin UI, which the admin port serves at /ui/ with --admin-ui; if not set: admin-ui next to the program, or share/sockeye/admin-ui of the installation" },
 	{ .name = "adminUiReadonly", .type = OPTION_FLAG, .offset = AT(readonly), .initial = "false",
 	  .help = "Refuse the commands of the admin UI: emit, join, leave and disconnect" },
 };

@@ -11,6 +11,7 @@ struct adminui_options {
 	char *users;	 /* see adminui_users.h */
 	char *user_file; /* see adminui_users.h */
 	int mode;	 /* enum adminui_mode */
+	char *page;	 /* folder; NULL or "": the default */
 	bool readonly;
 };
 

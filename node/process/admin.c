@@ -9,6 +9,7 @@
 #include "common/io/log.h"
 #include "node/http/http.h"
 #include "node/http/http_query.h"
+#include "node/process/admin_page.h"
 #include "node/process/metrics.h"
 
 #define CONNECTIONS_MAX 64   /* enough for a few scrapers and probes */
@@ -26,8 +27,9 @@ struct admin {
 	unsigned count;
 	const struct exec_stats *exec;
 	struct log_control *log;
-	struct api *api;       /* NULL: the HTTP API is off */
-	const struct hub *hub; /* NULL: no hub that subscribes at Redis */
+	struct api *api;	 /* NULL: the HTTP API is off */
+	struct admin_page *page; /* NULL: the admin UI is off */
+	const struct hub *hub;	 /* NULL: no hub that subscribes at Redis */
 };
 
 /* ----------------------------------------------------------------- answers */
@@ -299,9 +301,11 @@ admin_on_request(void *arg, struct http_request *request)
 
 	if (api_matches(request->path)) {
 		api_handle(admin->api, request);
+	} else if (admin_page_matches(request->path)) {
+		admin_page_handle(admin->page, request);
 	} else if (!route) {
 		admin_reply(request, 404, "text/plain; charset=utf-8",
-			TEXT("Not found (use /healthz, /readyz, /metrics, /cluster, /log or /api)\n"));
+			TEXT("Not found (use /healthz, /readyz, /metrics, /cluster, /log, /api or /ui/)\n"));
 	} else if (request->method == HTTP_GET || request->method == HTTP_HEAD ||
 		   (route->put && request->method == HTTP_PUT)) {
 		route->serve(admin, request);
@@ -376,6 +380,12 @@ admin_set_hub(struct admin *admin, const struct hub *hub)
 }
 
 void
+admin_serve_page(struct admin *admin, const struct adminui_options *options)
+{
+	admin->page = admin_page_new(options);
+}
+
+void
 admin_free(struct admin *admin)
 {
 	if (admin == NULL)
@@ -383,6 +393,7 @@ admin_free(struct admin *admin)
 	http_server_cut(&admin->server);
 	loop_finish_turn(admin->loop);
 	listener_free(admin->listener);
+	admin_page_free(admin->page);
 	mem_free(admin->snapshot);
 	mem_free(admin);
 }

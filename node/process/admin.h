@@ -1,7 +1,7 @@
 /*
  * The admin listener: GET /healthz (alive), /readyz (accepting), /metrics and /log, for a single worker or, in the
  * hub process, for several. It reads the workers' stats pages and does not ask the workers. Paths below /api go to
- * the HTTP API.
+ * the HTTP API, and those below /ui to the page of the admin UI.
  *
  * /readyz is 200 while at least one worker accepts clients and has, or once had, an application; else it is 503. The
  * loss of the bus does not make a node unready, as the node still serves its clients; the answer then has
@@ -13,6 +13,7 @@
 #define NODE_PROCESS_ADMIN_H
 
 #include "common/io/listener.h"
+#include "node/adminui/adminui_options.h"
 #include "node/api/api.h"
 #include "node/process/exec_stats.h"
 #include "node/process/log_control.h"
@@ -41,6 +42,9 @@ struct admin *admin_new(struct loop *l, struct listener_set *set, const struct s
 
 /* Shows the hub's connection to Redis in the metrics. `hub` is borrowed. */
 void admin_set_hub(struct admin *admin, const struct hub *hub);
+
+/* Serves the page of the admin UI if the options enable it, see admin_page_new(). */
+void admin_serve_page(struct admin *admin, const struct adminui_options *options);
 
 /* Cuts the connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */
 void admin_free(struct admin *admin);

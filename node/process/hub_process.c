@@ -103,6 +103,8 @@ hub_process_start_admin(struct hub_process *process)
 	}
 	process->admin = admin_new(&process->loop, hub_setup->admin, hub_setup->pages, hub_setup->workers,
 		hub_setup->exec, hub_setup->log, process->outreach.api);
+	if (hub_setup->server != NULL)
+		admin_serve_page(process->admin, &hub_setup->server->adminui);
 	if (hub_setup->hub.ear != NULL)
 		admin_set_hub(process->admin, process->hub);
 	return EXIT_FINE;

@@ -25,7 +25,7 @@ struct hub_process_setup {
 	const struct exec_stats *exec; /* NULL: no --exec */
 	struct log_control *log;       /* changed at the admin listener; the hub applies changes on SIGUSR2 */
 	unsigned workers;
-	/* For the HTTP API; both NULL: it is off. */
+	/* For the HTTP API and the page of the admin UI; both NULL: they are off. */
 	const struct api_options *api;
 	const struct server_options *server;
 	/* The address of listening_fd, and the Redis at which this hub subscribes. */

@@ -132,7 +132,7 @@ static const struct option_row program_rows[] = {
 	{ .group = "Admin",
 	  .name = "adminPort", .type = OPTION_NUMBER, .offset = offsetof(struct program_options, admin.port), .initial = "0",
 	  .max = 65535, .value = "PORT",
-	  .help = "Port of /healthz, /readyz, /metrics, /log and the HTTP API; 0: no admin port" },
+	  .help = "Port of /healthz, /readyz, /metrics, /log, the HTTP API and the page of the admin UI; 0: no admin port" },
 	{ .name = "adminHost", .type = OPTION_TEXT, .offset = offsetof(struct program_options, admin.host),
 	  .initial = "127.0.0.1", .value = "ADDRESS",
 	  .help = "Address of the admin port; anyone who can connect to it can read the metrics and change the log level" },

@@ -309,10 +309,12 @@ worker_start_admin(struct worker *worker, char error[SIO_ERROR_LINE])
 	server_parts(worker->io, &parts);
 	setup.loop = parts.loop;
 	rc = outreach_init(&worker->outreach, &setup, error);
-	if (rc == 0)
-		worker->admin = admin_new(parts.loop, &worker->admin_sockets, worker->page, 1, NULL, worker->own_log,
-			worker->outreach.api);
-	return rc;
+	if (rc != 0)
+		return rc;
+	worker->admin = admin_new(
+		parts.loop, &worker->admin_sockets, worker->page, 1, NULL, worker->own_log, worker->outreach.api);
+	admin_serve_page(worker->admin, &server_options_of(worker->io)->adminui);
+	return 0;
 }
 
 static enum worker_exit

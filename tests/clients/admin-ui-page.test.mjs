@@ -1,29 +1,35 @@
-// The dashboard of @socket.io/admin-ui itself, in headless Chromium, against the server's half.
+// The dashboard of @socket.io/admin-ui itself, as the admin port serves it, in headless Chromium.
 import assert from "node:assert/strict";
+import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
 import { io } from "socket.io-client";
-import { build, root, startSockeye } from "./support/server.mjs";
+import { logIn, openBrowser, openPage } from "./support/admin-page.mjs";
+import { freePort } from "./support/port.mjs";
+import { build, startSockeye } from "./support/server.mjs";
 import { next } from "./support/wait.mjs";
 
 const WAIT_MS = 40_000;
 const USERS = "alice:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"; // "secret"
-const dashboard = path.join(root, "tests/node_modules/@socket.io/admin-ui/ui/dist");
+const PAGE = path.join(build, "admin-ui");
 let browser;
 let server;
+let admin;
 let client;
 
-before(async () => {
-  server = await startSockeye(path.join(build, "tests/peer.so"), ["--admin-ui", "--admin-ui-mode", "development", "--public", dashboard],
+async function start(args) {
+  const port = await freePort();
+  admin = `http://127.0.0.1:${port}`;
+  server = await startSockeye(path.join(build, "tests/peer.so"),
+    ["--admin-ui", "--admin-ui-mode", "development", "--admin-port", String(port), "--cors-origin", admin, "--cors-credentials", ...args],
     { PEER_NAME: "peer", SOCKEYE_ADMIN_UI_AUTH: USERS });
+}
+
+before(async () => {
+  await start(["--workers", "2"]);
   client = io(server.url, { transports: ["websocket"], reconnection: false });
   await next(client, "connect");
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
-  });
+  browser = await openBrowser();
 });
 
 after(async () => {
@@ -32,25 +38,18 @@ after(async () => {
   await server.stop();
 });
 
-test("log in, reload, see a socket, move it into a room and out of it", async () => {
-  const page = await browser.newPage({ viewport: { width: 1400, height: 1200 } });
-  page.setDefaultTimeout(WAIT_MS);
-  await page.route(/^https:/, (route) => route.abort()); // fonts from other servers
-  await page.goto(`${server.url}/`);
-  await page.getByLabel("Server URL").fill(server.url);
-  await page.getByLabel("Username").fill("alice");
-  await page.getByLabel("Password").fill("wrong");
-  await page.getByRole("button", { name: "Connect" }).click();
+test("log in, reload, see a socket, move it into a room and out of it, and disconnect it", async () => {
+  const page = await openPage(browser, `${admin}/ui`);
+  await logIn(page, server.url, "alice", "wrong");
   await page.getByText("Invalid credentials").waitFor();
-  await page.getByLabel("Password").fill("secret");
-  await page.getByRole("button", { name: "Connect" }).click();
+  await logIn(page, server.url, "alice", "secret");
   await page.getByText("connected", { exact: true }).first().waitFor();
 
-  await page.goto(`${server.url}/#/servers/`);
+  await page.goto(`${admin}/ui/#/servers/`);
   await page.reload(); // logs in by the session
-  await page.getByRole("cell", { name: /#0\.0$/ }).waitFor();
+  for (const worker of ["0.0", "0.1"]) await page.getByRole("cell", { name: new RegExp(`#${worker}$`) }).waitFor();
 
-  await page.goto(`${server.url}/#/sockets/`);
+  await page.goto(`${admin}/ui/#/sockets/`);
   const { id } = client;
   await page.getByText(id).first().click();
   await page.waitForURL(`**/#/n/%2F/sockets/${id}`);
@@ -63,8 +62,50 @@ test("log in, reload, see a socket, move it into a room and out of it", async ()
   await server.line((l) => l.event === "admin-ui-command" && l.command === "leave"); // the page itself keeps the row
   assert.deepEqual(await client.timeout(WAIT_MS).emitWithAck("rooms"), [id]);
 
+  await page.goto(`${admin}/ui/#/sockets/`);
+  const row = page.getByRole("row").filter({ has: page.getByText(id) }).filter({ has: page.locator(".mdi-logout") });
+  const gone = next(client, "disconnect");
+  await row.locator("button:has(.mdi-logout)").click();
+  assert.equal((await gone)[0], "io server disconnect");
+  await row.waitFor({ state: "detached" });
+
   assert.deepEqual(server.logged("admin-ui-command").map((l) => [l.command, l.user, l.result]), [
     ["join", "alice", "ok"],
     ["leave", "alice", "ok"],
+    ["_disconnect", "alice", "ok"],
   ]);
+  assert.ok(await page.evaluate(() => document.fonts.load("24px 'Material Design Icons'", "\u{F0BFB}").then((fonts) => fonts.length === 1 && fonts[0].status === "loaded")));
+  assert.ok(await page.evaluate(() => document.fonts.load("16px Roboto", "a").then((fonts) => fonts.length > 0)));
+  assert.deepEqual(page.strangers, [], "the page works without other servers");
+  assert.deepEqual(page.complaints, []);
+  await page.close();
+});
+
+test("the files have a strict policy, and nothing else is served", async () => {
+  const get = (where, options) => fetch(admin + where, { redirect: "manual", ...options });
+  const index = await get("/ui/");
+  assert.equal(index.status, 200);
+  assert.match(index.headers.get("content-type"), /^text\/html/);
+  assert.match(index.headers.get("content-security-policy"), /default-src 'none'; script-src 'self';.*frame-ancestors 'none'/);
+  assert.equal(index.headers.get("x-content-type-options"), "nosniff");
+  assert.equal((await get("/ui")).headers.get("location"), "ui/");
+  assert.equal((await get("/ui/favicon.png")).status, 200);
+  for (const where of ["/ui/css", "/ui/nothing", "/ui/../sockeye", "/ui/%2e%2e/sockeye", "/ui//"]) assert.equal((await get(where)).status, 404, where);
+  assert.equal((await get("/ui/", { method: "POST" })).status, 405);
+  assert.equal((await get("/uix")).status, 404);
+  await server.line((l) => l.event === "admin-ui" && l.page === PAGE);
+});
+
+test("without the page's files, one line says how to get them, and the server runs", async () => {
+  const one = server;
+  for (const args of [["--workers", "1"], ["--workers", "2"]]) {
+    await start([...args, "--admin-ui-page", path.join(os.tmpdir(), "sockeye-no-page")]);
+    const answer = await fetch(`${admin}/ui/`);
+    assert.equal(answer.status, 404);
+    assert.match(await answer.text(), /^the page of the admin UI is not installed \(get it with: make admin-ui\)\n$/);
+    assert.equal(server.logged("admin-ui").filter((l) => /make admin-ui/.test(l.error)).length, 1);
+    assert.equal((await fetch(`${admin}/healthz`)).status, 200);
+    await server.stop();
+  }
+  server = one;
 });
