@@ -61,6 +61,7 @@ table() {
 		python socketio               python3-socketio
 		python aiohttp                python3-aiohttp
 		python websocket              python3-websocket
+		python msgpack                python3-msgpack
 		END
 		;;
 	cluster) cat <<-'END'

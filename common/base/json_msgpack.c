@@ -45,21 +45,6 @@ msgpack_add_json_string(struct buffer *out, struct text quoted)
 }
 
 static void
-msgpack_add_unsigned(struct buffer *out, uint64_t value)
-{
-	if (value < 0x80)
-		buffer_add_byte(out, (uint8_t)value);
-	else if (value <= UINT8_MAX)
-		msgpack_add(out, MSGPACK_UINT_8, value, 1);
-	else if (value <= UINT16_MAX)
-		msgpack_add(out, MSGPACK_UINT_8 + 1, value, 2);
-	else if (value <= UINT32_MAX)
-		msgpack_add(out, MSGPACK_UINT_8 + 2, value, 4);
-	else
-		msgpack_add(out, MSGPACK_UINT_8 + 3, value, 8);
-}
-
-static void
 msgpack_add_negative(struct buffer *out, uint64_t magnitude)
 {
 	uint64_t value = 0 - magnitude; /* two's complement, truncated to the width */

@@ -41,9 +41,10 @@ int json_to_msgpack(struct text json, const struct attachments *attachments, str
  *
  *   bin                             a placeholder and an attachment (`attachments` NULL: ERROR_UNSUPPORTED)
  *   nil, NaN, infinities            null
- *   ext -1, notepack 2's Date       ISO 8601 string
- *   ext 0 of 1 byte                 null (undefined)
- *   ext 0 of other lengths          binary (ArrayBuffer)
+ *   ext -1                          ISO 8601 string
+ *   fixext of type 0: 8 bytes       ISO 8601 string (notepack 2's Date)
+ *   fixext of type 0: 1 byte        null (notepack 2's undefined)
+ *   any other ext of type 0         binary (ArrayBuffer)
  *   other ext                       [type,binary], as the decoder of notepack returns
  *   keys that are not strings       the property name in JavaScript; containers and ext: ERROR_UNSUPPORTED
  *   uint64, int64                   all digits are kept

@@ -72,4 +72,20 @@ msgpack_add_array(struct buffer *out, uint32_t n)
 		msgpack_add(out, MSGPACK_ARRAY_16 + 1, n, 4);
 }
 
+/* Appends a non-negative integer. */
+static inline void
+msgpack_add_unsigned(struct buffer *out, uint64_t value)
+{
+	if (value < 0x80)
+		buffer_add_byte(out, (uint8_t)value);
+	else if (value <= UINT8_MAX)
+		msgpack_add(out, MSGPACK_UINT_8, value, 1);
+	else if (value <= UINT16_MAX)
+		msgpack_add(out, MSGPACK_UINT_8 + 1, value, 2);
+	else if (value <= UINT32_MAX)
+		msgpack_add(out, MSGPACK_UINT_8 + 2, value, 4);
+	else
+		msgpack_add(out, MSGPACK_UINT_8 + 3, value, 8);
+}
+
 #endif

@@ -9,36 +9,10 @@
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/json_msgpack.h"
+#include "common/base/msgpack_item.h"
 
 /* range of a Date in ECMAScript: 100 million days on each side of 1970 */
 #define DATE_MAX_MS INT64_C(8640000000000000)
-
-/* The kind of a value, from its first byte. */
-enum msgpack_kind {
-	MSGPACK_NIL,
-	MSGPACK_BOOL,
-	MSGPACK_UINT,
-	MSGPACK_INT,
-	MSGPACK_DOUBLE,
-	MSGPACK_STR,
-	MSGPACK_BIN,
-	MSGPACK_ARRAY,
-	MSGPACK_MAP,
-	MSGPACK_EXT
-};
-
-struct msgpack_item {
-	enum msgpack_kind kind;
-	int8_t ext;
-	union {
-		bool boolean;
-		uint64_t uint;
-		int64_t sint;
-		double real;
-		uint32_t count;	  /* of an array or a map */
-		struct text body; /* of a str, a bin or an ext */
-	};
-};
 
 struct msgpack_frame {
 	uint32_t left; /* elements or members still to read */
@@ -46,163 +20,12 @@ struct msgpack_frame {
 };
 
 struct msgpack_reader {
-	const uint8_t *at, *end;
+	struct msgpack_input in;
 	struct attachments *attachments;
 	struct buffer *out;
 	unsigned depth, max_depth;
 	struct msgpack_frame frames[JSON_DEPTH_MAX];
 };
-
-/* Reads a big-endian integer of `width` bytes. Returns false if the input ends first. */
-static bool
-msgpack_read_uint(struct msgpack_reader *reader, unsigned width, uint64_t *value)
-{
-	if ((size_t)(reader->end - reader->at) < width)
-		return false;
-	*value = bytes_read(reader->at, width);
-	reader->at += width;
-	return true;
-}
-
-static int
-msgpack_read_body(struct msgpack_reader *reader, struct msgpack_item *item, enum msgpack_kind kind, uint64_t n)
-{
-	if (n > (size_t)(reader->end - reader->at))
-		return 0;
-	item->kind = kind;
-	item->body = text_of((const char *)reader->at, (size_t)n);
-	reader->at += n;
-	return 1;
-}
-
-static int
-msgpack_read_ext(struct msgpack_reader *reader, struct msgpack_item *item, uint64_t n)
-{
-	uint64_t type;
-
-	if (!msgpack_read_uint(reader, 1, &type))
-		return 0;
-	item->ext = (int8_t)type;
-	return msgpack_read_body(reader, item, MSGPACK_EXT, n);
-}
-
-static int
-msgpack_read_real(struct msgpack_reader *reader, struct msgpack_item *item, unsigned width)
-{
-	uint64_t bits;
-	uint32_t bits32;
-	float single;
-
-	if (!msgpack_read_uint(reader, width, &bits))
-		return 0;
-	item->kind = MSGPACK_DOUBLE;
-	if (width == 8) {
-		memcpy(&item->real, &bits, sizeof bits);
-	} else {
-		bits32 = (uint32_t)bits;
-		memcpy(&single, &bits32, sizeof single);
-		item->real = single;
-	}
-	return 1;
-}
-
-/* Reads a value with a tag from 0xc0 to 0xdf. Returns 1, 0 if it is truncated, or ERROR_SYNTAX. */
-static int
-msgpack_read_tagged(struct msgpack_reader *reader, struct msgpack_item *item, uint8_t tag)
-{
-	unsigned width = 0;
-	uint64_t n = 0;
-
-	if (tag >= 0xc4 && tag <= 0xc9) /* bin, ext: a length of 1, 2 or 4 bytes */
-		width = 1u << (tag - 0xc4) % 3;
-	else if (tag >= 0xcc && tag <= 0xd3) /* uint, int */
-		width = 1u << (tag & 3);
-	else if (tag >= 0xd9 && tag <= 0xdb) /* str */
-		width = 1u << (tag - 0xd9);
-	else if (tag >= 0xdc) /* array, map */
-		width = tag & 1 ? 4 : 2;
-	if (!msgpack_read_uint(reader, width, &n))
-		return 0;
-	switch (tag) {
-	case 0xc0:
-		item->kind = MSGPACK_NIL;
-		return 1;
-	case 0xc1:
-		return ERROR_SYNTAX;
-	case 0xc2:
-	case 0xc3:
-		item->kind = MSGPACK_BOOL;
-		item->boolean = tag & 1;
-		return 1;
-	case 0xc4:
-	case 0xc5:
-	case 0xc6:
-		return msgpack_read_body(reader, item, MSGPACK_BIN, n);
-	case 0xc7:
-	case 0xc8:
-	case 0xc9:
-		return msgpack_read_ext(reader, item, n);
-	case 0xca:
-		return msgpack_read_real(reader, item, 4);
-	case 0xcb:
-		return msgpack_read_real(reader, item, 8);
-	case 0xcc:
-	case 0xcd:
-	case 0xce:
-	case 0xcf:
-		item->kind = MSGPACK_UINT;
-		item->uint = n;
-		return 1;
-	case 0xd0:
-	case 0xd1:
-	case 0xd2:
-	case 0xd3:
-		item->kind = MSGPACK_INT;
-		item->sint = (int64_t)(n << (64 - 8 * width)) >> (64 - 8 * width); /* sign extended */
-		return 1;
-	case 0xd9:
-	case 0xda:
-	case 0xdb:
-		return msgpack_read_body(reader, item, MSGPACK_STR, n);
-	case 0xdc:
-	case 0xdd:
-	case 0xde:
-	case 0xdf:
-		item->kind = tag < 0xde ? MSGPACK_ARRAY : MSGPACK_MAP;
-		item->count = (uint32_t)n;
-		return 1;
-	default: /* 0xd4 to 0xd8: fixext 1, 2, 4, 8, 16 */
-		return msgpack_read_ext(reader, item, 1u << (tag - 0xd4));
-	}
-}
-
-/*
- * Reads the next value: its head, and the body of str, bin and ext. Returns 1, 0 if it is truncated, or ERROR_SYNTAX.
- */
-static int
-msgpack_read_item(struct msgpack_reader *reader, struct msgpack_item *item)
-{
-	uint8_t tag;
-
-	if (reader->at == reader->end)
-		return 0;
-	tag = *reader->at++;
-	if (tag < 0x80) {
-		item->kind = MSGPACK_UINT;
-		item->uint = tag;
-	} else if (tag < 0xa0) {
-		item->kind = tag < 0x90 ? MSGPACK_MAP : MSGPACK_ARRAY;
-		item->count = tag & 15;
-	} else if (tag < 0xc0) {
-		return msgpack_read_body(reader, item, MSGPACK_STR, tag & 31);
-	} else if (tag < 0xe0) {
-		return msgpack_read_tagged(reader, item, tag);
-	} else {
-		item->kind = MSGPACK_INT;
-		item->sint = (int8_t)tag;
-	}
-	return 1;
-}
 
 static void
 msgpack_write_uint(struct buffer *out, uint64_t value)
@@ -303,11 +126,11 @@ msgpack_write_ext(struct msgpack_reader *reader, const struct msgpack_item *item
 		msgpack_write_timestamp(reader->out, (int64_t)bytes_read(body + 4, 8), (uint32_t)bytes_read(body, 4));
 		return 0;
 	}
-	if (item->ext == 0 && n == 1) { /* undefined */
+	if (msgpack_item_undefined(item)) {
 		buffer_add_text(reader->out, TEXT("null"));
 		return 0;
 	}
-	if (item->ext == 0 && n == 8) { /* Date of notepack 2, in milliseconds */
+	if (item->ext == 0 && item->fixed && n == 8) { /* Date of notepack 2, in milliseconds */
 		msgpack_write_date(reader->out, (int64_t)bytes_read(body, 8));
 		return 0;
 	}
@@ -329,26 +152,26 @@ msgpack_write_ext(struct msgpack_reader *reader, const struct msgpack_item *item
 static int
 msgpack_write_key(struct msgpack_reader *reader, const struct msgpack_item *item)
 {
-	if (item->kind == MSGPACK_STR || item->kind == MSGPACK_BIN) {
+	if (item->kind == MSGPACK_KIND_STR || item->kind == MSGPACK_KIND_BIN) {
 		json_write_string(reader->out, item->body);
 		buffer_add_byte(reader->out, ':');
 		return 0;
 	}
 	buffer_add_byte(reader->out, '"');
 	switch (item->kind) {
-	case MSGPACK_NIL:
+	case MSGPACK_KIND_NIL:
 		buffer_add_text(reader->out, TEXT("null"));
 		break;
-	case MSGPACK_BOOL:
+	case MSGPACK_KIND_BOOL:
 		buffer_add_text(reader->out, item->boolean ? TEXT("true") : TEXT("false"));
 		break;
-	case MSGPACK_UINT:
+	case MSGPACK_KIND_UINT:
 		msgpack_write_uint(reader->out, item->uint);
 		break;
-	case MSGPACK_INT:
+	case MSGPACK_KIND_INT:
 		buffer_add_number(reader->out, item->sint);
 		break;
-	case MSGPACK_DOUBLE:
+	case MSGPACK_KIND_DOUBLE:
 		if (isnan(item->real))
 			buffer_add_text(reader->out, TEXT("NaN"));
 		else if (isinf(item->real))
@@ -368,10 +191,10 @@ msgpack_write_open(struct msgpack_reader *reader, const struct msgpack_item *ite
 {
 	if (reader->depth >= reader->max_depth)
 		return ERROR_TOO_DEEP;
-	buffer_add_byte(reader->out, item->kind == MSGPACK_MAP ? '{' : '[');
+	buffer_add_byte(reader->out, item->kind == MSGPACK_KIND_MAP ? '{' : '[');
 	reader->frames[reader->depth++] = (struct msgpack_frame){.left = item->count,
-		.map = item->kind == MSGPACK_MAP,
-		.key = item->kind == MSGPACK_MAP,
+		.map = item->kind == MSGPACK_KIND_MAP,
+		.key = item->kind == MSGPACK_KIND_MAP,
 		.first = true};
 	return 0;
 }
@@ -380,27 +203,27 @@ static int
 msgpack_write_item(struct msgpack_reader *reader, const struct msgpack_item *item)
 {
 	switch (item->kind) {
-	case MSGPACK_NIL:
+	case MSGPACK_KIND_NIL:
 		buffer_add_text(reader->out, TEXT("null"));
 		return 0;
-	case MSGPACK_BOOL:
+	case MSGPACK_KIND_BOOL:
 		buffer_add_text(reader->out, item->boolean ? TEXT("true") : TEXT("false"));
 		return 0;
-	case MSGPACK_UINT:
+	case MSGPACK_KIND_UINT:
 		msgpack_write_uint(reader->out, item->uint);
 		return 0;
-	case MSGPACK_INT:
+	case MSGPACK_KIND_INT:
 		buffer_add_number(reader->out, item->sint);
 		return 0;
-	case MSGPACK_DOUBLE:
+	case MSGPACK_KIND_DOUBLE:
 		json_write_double(reader->out, item->real);
 		return 0;
-	case MSGPACK_STR:
+	case MSGPACK_KIND_STR:
 		json_write_string(reader->out, item->body);
 		return 0;
-	case MSGPACK_BIN:
+	case MSGPACK_KIND_BIN:
 		return msgpack_write_bin(reader, item->body);
-	case MSGPACK_EXT:
+	case MSGPACK_KIND_EXT:
 		return msgpack_write_ext(reader, item);
 	default:
 		return msgpack_write_open(reader, item);
@@ -440,14 +263,14 @@ msgpack_read_value(struct msgpack_reader *reader)
 	do {
 		struct msgpack_frame *frame = reader->depth ? &reader->frames[reader->depth - 1] : NULL;
 
-		result = msgpack_read_item(reader, &item);
+		result = msgpack_item_read(&reader->in, &item);
 		if (result <= 0)
 			return result;
 		if (frame && frame->map && frame->key) {
 			result = msgpack_write_key(reader, &item);
 			frame->key = false;
 		} else {
-			if (frame && frame->map && item.kind != MSGPACK_ARRAY && item.kind != MSGPACK_MAP)
+			if (frame && frame->map && item.kind != MSGPACK_KIND_ARRAY && item.kind != MSGPACK_KIND_MAP)
 				frame->key = true;
 			result = msgpack_write_item(reader, &item);
 		}
@@ -469,15 +292,14 @@ msgpack_to_json(
 	unsigned count = attachments ? attachments->count : 0;
 	int result;
 
-	reader.at = bytes;
-	reader.end = bytes + n;
+	reader.in = (struct msgpack_input){bytes, bytes + n};
 	reader.attachments = attachments;
 	reader.out = out;
 	reader.depth = 0;
 	reader.max_depth = max_depth < JSON_DEPTH_MAX ? max_depth : JSON_DEPTH_MAX;
 	result = msgpack_read_value(&reader);
 	if (result > 0)
-		return reader.at - bytes;
+		return reader.in.at - bytes;
 	out->len = len; /* discard a partial value */
 	if (attachments)
 		attachments_cut(attachments, count);

@@ -44,6 +44,19 @@ client_timed_out(struct wheel_entry *entry)
 		sio_client_close(c);
 }
 
+/* Sets the parser, which the first message may change unless it is known. Old clients have only one parser. */
+static void
+client_set_parser(struct sio_client *c)
+{
+	if (eio_session_revision(c->session) == 3) {
+		c->parser = &sio_parser_json4;
+		c->parser_known = true;
+		return;
+	}
+	c->parser = c->io->options.parser == SIO_PARSER_MSGPACK ? &sio_parser_msgpack : &sio_parser_json;
+	c->parser_known = c->io->options.parser == SIO_PARSER_JSON;
+}
+
 struct sio_client *
 sio_client_new(struct sio_server *io, struct eio_session *session)
 {
@@ -52,11 +65,21 @@ sio_client_new(struct sio_server *io, struct eio_session *session)
 	io->served = true;
 	c->io = io;
 	c->session = session;
-	c->parser = eio_session_revision(session) == 3 ? &sio_parser_json4 : &sio_parser_json;
+	client_set_parser(c);
 	list_init(&c->checks);
 	wheel_entry_init(&c->timer, client_timed_out);
 	loop_arm(io->loop, &c->timer, io->options.connect_timeout);
 	return c;
+}
+
+void
+sio_client_choose_parser(struct sio_client *c, bool binary)
+{
+	c->parser_known = true;
+	if (binary && c->io->options.parser == SIO_PARSER_AUTO)
+		c->parser = &sio_parser_msgpack;
+	if (c->parser == &sio_parser_msgpack)
+		counter_add(&c->io->loop->counters, COUNT_MSGPACK_CLIENTS, 1);
 }
 
 void
@@ -81,14 +104,15 @@ sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable)
 		return;
 	}
 	encoded = sio_outgoing_for(out, c->parser);
-	if (encoded->count == 0) {
-		loop_count_no_memory(c->io->loop);
+	if (encoded->count < 0) {
+		if (encoded->count == ERROR_MEMORY)
+			loop_count_no_memory(c->io->loop);
 		return;
 	}
 	counter_add(counters, COUNT_PACKETS_OUT, 1);
 	if (log_debug())
 		sio_trace_out(c->session, &out->packet, encoded);
-	eio_send(c->session, encoded->messages, encoded->count);
+	eio_send(c->session, encoded->messages, (unsigned)encoded->count);
 }
 
 void

@@ -33,10 +33,16 @@ struct sio_client {
 	uint64_t refused_since;	     /* loop time in ms */
 	uint32_t room_bytes;	     /* bytes of the names of the rooms that its sockets are in */
 	bool joined;		     /* has joined a namespace, so connectTimeout no longer applies */
+	bool parser_known;	     /* otherwise the first message decides */
 	bool closed;		     /* closed by this server, which reads nothing more from it */
 };
 
 struct sio_client *sio_client_new(struct sio_server *io, struct eio_session *session);
+/*
+ * Decides on the parser by the kind of the client's first message, before which the server sends no packet: JSON
+ * packets begin with a text message, MessagePack packets are binary. The session keeps its parser.
+ */
+void sio_client_choose_parser(struct sio_client *c, bool binary);
 /* Requires that the session is gone and all sockets have left. */
 void sio_client_free(struct sio_client *c);
 

@@ -281,7 +281,7 @@ sio_connect(struct sio_client *c, struct text name, struct text auth)
 		return;
 	}
 	/* the application gets NUL-terminated names: it would see another name than the client sent */
-	if (memchr(name.at, '\0', name.n) != NULL)
+	if (name.n == 0 || *name.at != '/' || memchr(name.at, '\0', name.n) != NULL)
 		sio_connect_error(c, name, "Invalid namespace", TEXT_NONE);
 	else if (nsp != NULL && !nsp->unclaimed)
 		connect_to_nsp(c, nsp, auth);

@@ -13,8 +13,13 @@ static const struct option_row rows[] = {
 		"Free a namespace made by a pattern or function when its last socket leaves; auto: only with Redis, "
 		"where each namespace costs a subscription",
 		.group = NULL},
+	{"parser", OPTION_CHOICE, AT(parser), "auto", 0, 0, "auto|json|msgpack", "PARSER",
+		"Parser of the clients: json (the default of Socket.IO), msgpack (socket.io-msgpack-parser), or "
+		"auto: "
+		"the first packet of each client shows which one it uses",
+		.group = NULL},
 	{"maxAttachments", OPTION_NUMBER, AT(max_attachments), "10", 1, SIO_ATTACHMENTS_MAX, NULL, "N",
-		"Maximum number of binary attachments in one packet from a client", .group = NULL},
+		"Maximum number of binary attachments in one packet from a client of the JSON parser", .group = NULL},
 	{"maxNamespaces", OPTION_NUMBER, AT(max_namespaces), "100", 1, 10000, NULL, "N",
 		"Maximum number of namespaces that one client may join", .group = NULL},
 	{"maxRefusedConnects", OPTION_NUMBER, AT(max_refused_connects), "100", 1, 1000000, NULL, "N",

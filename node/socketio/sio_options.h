@@ -4,10 +4,14 @@
 
 #include "common/base/options.h"
 
+/* Values of the option parser, in the order of its choices. */
+enum { SIO_PARSER_AUTO, SIO_PARSER_JSON, SIO_PARSER_MSGPACK };
+
 struct sio_options {
 	uint64_t connect_timeout;	    /* ms within which a connection must join a namespace */
 	bool serve_client;		    /* serve the browser bundle under the path */
 	int cleanup_empty_child_namespaces; /* 1: yes; 0: no; -1: auto, which sio_listen() makes 1 or 0 */
+	int parser;			    /* SIO_PARSER_: which parsers clients may use */
 	uint64_t max_attachments;	    /* binary attachments in one packet from a client */
 	uint64_t max_namespaces;	    /* namespaces joined by one client */
 	uint64_t max_refused_connects;	    /* CONNECTs of one client refused within SIO_REFUSED_MS */

@@ -12,7 +12,7 @@ sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *h
 	out->compress = compress;
 	out->shared = false;
 	out->made = 0;
-	out->no_memory = false;
+	out->error = 0;
 	if (attachments != NULL && attachments->count > SIO_ATTACHMENTS_MAX)
 		return SIO_ERR_TOO_MANY;
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
@@ -26,7 +26,7 @@ sio_outgoing_fini(struct sio_outgoing *out)
 	for (unsigned made = out->made; made != 0; made &= made - 1) {
 		const struct sio_encoding *encoding = &out->encodings[__builtin_ctz(made)];
 
-		for (unsigned i = 0; i < encoding->count; i++)
+		for (int i = 0; i < encoding->count; i++)
 			eio_message_unref(encoding->messages[i]);
 	}
 	out->made = 0;
@@ -40,9 +40,10 @@ sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser)
 	must(parser->variant < SIO_VARIANTS_MAX);
 	encoding = &out->encodings[parser->variant];
 	encoding->count = parser->encode(&out->packet, out->head, encoding->messages);
-	must(encoding->count <= SIO_MESSAGES_MAX);
-	out->no_memory = out->no_memory || encoding->count == 0;
-	for (unsigned i = 0; i < encoding->count; i++) {
+	must(encoding->count != 0 && encoding->count <= SIO_MESSAGES_MAX);
+	if (encoding->count < 0)
+		out->error = encoding->count;
+	for (int i = 0; i < encoding->count; i++) {
 		encoding->messages[i]->frame.compress = out->compress;
 		encoding->messages[i]->frame.shared = out->shared;
 	}

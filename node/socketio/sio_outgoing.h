@@ -6,13 +6,14 @@
 #ifndef NODE_SOCKETIO_SIO_OUTGOING_H
 #define NODE_SOCKETIO_SIO_OUTGOING_H
 
+#include "common/base/error.h"
 #include "node/sockeye.h"
 #include "node/socketio/sio_parser.h"
 
 #define SIO_VARIANTS_MAX 3 /* parsers: JSON of revisions 5 and 4, MessagePack */
 
 struct sio_encoding {
-	unsigned count;
+	int count; /* of messages, or a negative enum error */
 	struct eio_message *messages[SIO_MESSAGES_MAX];
 };
 
@@ -20,9 +21,9 @@ struct sio_outgoing {
 	struct sio_packet_out packet;
 	struct buffer *head; /* borrowed, empty: work space of the encoder */
 	bool compress;
-	bool shared;	/* has several receivers; set before the first one is served */
-	uint8_t made;	/* bit per variant: this encoding exists */
-	bool no_memory; /* an encoding failed for want of memory, so its receivers got nothing */
+	bool shared;  /* has several receivers; set before the first one is served */
+	uint8_t made; /* bit per variant: this encoding exists */
+	int error;    /* of an encoding that failed, so its receivers got nothing; otherwise 0 */
 	struct sio_encoding encodings[SIO_VARIANTS_MAX];
 };
 
@@ -36,14 +37,18 @@ void sio_outgoing_fini(struct sio_outgoing *out);
 /* Encodes for the first receiver with this parser. */
 void sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser);
 
-/* The result after delivery: 0, or SIO_ERR_SYSTEM if receivers got nothing for want of memory. */
+/*
+ * The result after delivery: 0; SIO_ERR_SYSTEM if receivers got nothing for want of memory; SIO_ERR_ARGUMENT if their
+ * parser has no encoding for the packet, for example because it is nested too deeply.
+ */
 static inline int
 sio_outgoing_result(const struct sio_outgoing *out)
 {
-	return out->no_memory ? SIO_ERR_SYSTEM : 0;
+	return out->error == 0 ? 0 : out->error == ERROR_MEMORY ? SIO_ERR_SYSTEM : SIO_ERR_ARGUMENT;
 }
 
-/* The messages for clients with this parser; count 0: no memory. Valid until sio_outgoing_fini(). */
+/* The messages for clients with this parser; its count is negative after an error. Valid until sio_outgoing_fini().
+ */
 static inline const struct sio_encoding *
 sio_outgoing_for(struct sio_outgoing *out, const struct sio_parser *parser)
 {

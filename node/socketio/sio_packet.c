@@ -17,9 +17,6 @@
 #include "common/base/json_msgpack.h"
 #include "common/base/utf8.h"
 
-/* Number.MAX_SAFE_INTEGER: JavaScript rounds larger ids. */
-#define ID_MAX ((UINT64_C(1) << 53) - 1)
-
 /* True for the first letters of the reserved names and for an escape. Most names need no further comparison. */
 static bool
 may_be_reserved(char first)
@@ -126,8 +123,8 @@ sio_packet_nsp(struct sio_packet *out, struct text *rest, const struct sio_packe
 static int
 sio_packet_id(struct sio_packet *out, struct text *rest)
 {
-	out->has_id = sio_packet_digits(rest, ID_MAX, &out->id) > 0;
-	return out->id > ID_MAX ? ERROR_TOO_BIG : 0;
+	out->has_id = sio_packet_digits(rest, SIO_ID_MAX, &out->id) > 0;
+	return out->id > SIO_ID_MAX ? ERROR_TOO_BIG : 0;
 }
 
 /* EVENT, ACK and their binary forms: checks the array and finds the bounds of its elements. */

@@ -23,7 +23,8 @@ enum sio_packet_type {
 	SIO_BINARY_ACK = 6,
 };
 
-#define SIO_ARGS_MAX 255 /* arguments of one event, name included */
+#define SIO_ARGS_MAX 255		     /* arguments of one event, name included */
+#define SIO_ID_MAX ((UINT64_C(1) << 53) - 1) /* Number.MAX_SAFE_INTEGER: JavaScript rounds larger ids */
 
 /* A parsed packet. All texts point into the input. */
 struct sio_packet {
@@ -33,7 +34,7 @@ struct sio_packet {
 	const char *why;		  /* set by a parser with an error: the reason */
 	struct text nsp;		  /* "/" when absent */
 	bool has_id;
-	uint64_t id;			/* at most 2^53 - 1, as JavaScript has no larger exact integers */
+	uint64_t id;			/* at most SIO_ID_MAX */
 	struct text data;		/* checked JSON, or TEXT_NONE */
 	unsigned argc;			/* EVENT, ACK: number of elements of data */
 	struct text args[SIO_ARGS_MAX]; /* their bounds; EVENT: args[0] is the name */

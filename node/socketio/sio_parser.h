@@ -11,7 +11,7 @@
  * older revision omits from CONNECT, how it words CONNECT_ERROR.
  *
  * Implementations: sio_parser_json.c (protocol revision 5, the default parser), sio_parser_json4.c (revision 4, for
- * clients of Socket.IO 1 and 2).
+ * clients of Socket.IO 1 and 2), sio_parser_msgpack.c (MessagePack, revision 5).
  */
 #ifndef NODE_SOCKETIO_SIO_PARSER_H
 #define NODE_SOCKETIO_SIO_PARSER_H
@@ -41,10 +41,11 @@ struct sio_parser {
 	unsigned revision; /* of the Socket.IO protocol: 5 or 4 */
 	unsigned variant;  /* index among the encodings of a packet, below SIO_VARIANTS_MAX */
 	/*
-	 * Makes the messages of a packet and returns their number, at most SIO_MESSAGES_MAX; 0: no memory. The size
-	 * of the packet and the number of attachments are already checked. `head` is an empty buffer to work in.
+	 * Makes the messages of a packet and returns their number, at most SIO_MESSAGES_MAX, or a negative enum
+	 * error: ERROR_MEMORY, or the reason why the packet has no such encoding. The size of the packet and the
+	 * number of attachments are already checked. `head` is an empty buffer to work in.
 	 */
-	unsigned (*encode)(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages);
+	int (*encode)(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages);
 	/*
 	 * Takes one message of a client; data is writable and valid during the call. Returns 1: `out` is a complete
 	 * packet whose texts point into the message or into *partial. Returns 0: more messages are needed; after the
@@ -62,5 +63,7 @@ struct sio_parser {
 extern const struct sio_parser sio_parser_json;
 /* The parser of Socket.IO 1 and 2, protocol revision 4 (sio_parser_json4.c). */
 extern const struct sio_parser sio_parser_json4;
+/* socket.io-msgpack-parser (sio_parser_msgpack.c). */
+extern const struct sio_parser sio_parser_msgpack;
 
 #endif

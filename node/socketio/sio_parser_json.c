@@ -12,7 +12,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_partial.h"
 
-static unsigned
+static int
 json_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
 {
 	unsigned attachments = packet->attachments != NULL ? packet->attachments->count : 0;
@@ -25,7 +25,7 @@ json_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio
 	sio_packet_write_head(head, type, attachments, packet->nsp, packet->has_id ? &packet->id : NULL);
 	must(buffer_error(head) != ERROR_TOO_BIG);
 	if (buffer_error(head) != 0)
-		return 0;
+		return ERROR_MEMORY;
 	messages[0] = eio_message_text2(buffer_text(head), packet->json);
 	for (made = 0; messages[made] != NULL && made < attachments; made++) {
 		const struct block *block = packet->attachments->blocks[made];
@@ -33,10 +33,10 @@ json_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio
 		messages[1 + made] = eio_message_binary(block->data, block->len);
 	}
 	if (messages[made] != NULL)
-		return 1 + attachments;
+		return 1 + (int)attachments;
 	while (made > 0)
 		eio_message_unref(messages[--made]);
-	return 0;
+	return ERROR_MEMORY;
 }
 
 static int

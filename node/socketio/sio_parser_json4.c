@@ -16,7 +16,7 @@
 
 #define QUERY_MAX 8192 /* bytes of a namespace's query; a longer name is refused like a long name of revision 5 */
 
-static unsigned
+static int
 json4_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
 {
 	struct sio_packet_out plain;

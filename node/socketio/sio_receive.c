@@ -2,8 +2,7 @@
  * How the messages of one session are handled.
  *
  *   message            state of the client                   action
- *   text               a binary packet is incomplete         decode error
- *   binary             no binary packet is incomplete        decode error
+ *   the first one      no parser yet                         decides on the parser, sio_client_choose_parser()
  *   undecodable        any                                   decode error
  *   CONNECT            not in that namespace                 sio_connect()
  *                      asked already, reply not read yet     ignored
@@ -251,7 +250,7 @@ void
 sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8_t *data, size_t n)
 {
 	struct sio_client *c = owner;
-	const struct sio_parser *parser = c->parser;
+	const struct sio_parser *parser;
 	struct sio_server *io = c->io;
 	struct sio_partial *partial = c->partial;
 	size_t held;
@@ -259,6 +258,9 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 
 	if (c->closed)
 		return;
+	if (!c->parser_known)
+		sio_client_choose_parser(c, binary);
+	parser = c->parser;
 	held = partial != NULL ? parser->held(partial) : 0;
 	rc = parser->decode(&c->partial, binary, data, n, &io->limits, &io->packet);
 	if (c->partial != NULL)

@@ -10,6 +10,7 @@
 	X(COUNT_PACKETS_OUT, "packets_sent", "Socket.IO packets sent, one per receiver")                             \
 	X(COUNT_VOLATILE_DROPPED, "volatile_dropped", "volatile packets dropped because the transport was busy")     \
 	X(COUNT_DECODE_ERRORS, "decode_errors", "Socket.IO packets that could not be decoded")                       \
+	X(COUNT_MSGPACK_CLIENTS, "msgpack_clients", "clients of the MessagePack parser")                             \
 	X(COUNT_CONNECTS_REFUSED, "connects_refused", "CONNECT packets answered with CONNECT_ERROR")                 \
 	X(COUNT_REFUSED_TOO_OFTEN, "refused_too_often", "clients closed by the limit on refused CONNECT packets")    \
 	X(COUNT_ROOMS_REFUSED, "rooms_refused", "times a socket could not join a room because of a limit")           \

@@ -94,7 +94,7 @@ sio_trace_out(
 
 	if (!trace_wanted(session, packet->nsp))
 		return;
-	for (unsigned i = 0; i < encoded->count; i++)
+	for (int i = 0; i < encoded->count; i++)
 		bytes += encoded->messages[i]->frame.block->len - encoded->messages[i]->frame.payload_at;
 	trace_log_packet("packet_out", session, packet->type, packet->nsp, event_name_of(packet),
 		packet->has_id ? &packet->id : NULL, bytes,

@@ -14,7 +14,9 @@ before(async () => {
 after(() => server.stop());
 
 for (const transport of ["polling", "websocket"]) {
-  test(`python-socketio over ${transport}`, async () => {
-    await promisify(execFile)("/usr/bin/python3", [script, server.url, transport], { timeout: 60_000 });
-  });
+  for (const serializer of ["default", "msgpack"]) {
+    test(`python-socketio over ${transport}, serializer ${serializer}`, async () => {
+      await promisify(execFile)("/usr/bin/python3", [script, server.url, transport, serializer], { timeout: 60_000 });
+    });
+  }
 }

@@ -1,4 +1,4 @@
-"""Debian's python-socketio against the `protocol` application: client.py URL TRANSPORT. Exits 0 when all held."""
+"""Debian's python-socketio against the `protocol` application: client.py URL TRANSPORT [SERIALIZER]. Exits 0 when all held."""
 import asyncio
 import sys
 
@@ -11,8 +11,8 @@ async def within(awaitable):
     return await asyncio.wait_for(awaitable, WAIT_S)
 
 
-async def main(url, transport):
-    sio = socketio.AsyncClient(reconnection=False)
+async def main(url, transport, serializer="default"):
+    sio = socketio.AsyncClient(reconnection=False, serializer=serializer)
     seen = {"auth": asyncio.Queue(), "custom": asyncio.Queue(), "back": asyncio.Queue(), "gone": asyncio.Queue()}
 
     sio.on("auth", lambda data: seen["auth"].put_nowait(data))

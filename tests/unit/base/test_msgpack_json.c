@@ -191,6 +191,11 @@ test_read_binary(void **state)
 	assert_unpacks_binary(BYTES("\xc7\x03\x00"
 				    "abc"),
 		P(0), 1, TEXT("abc"));
+	/* notepack writes undefined and Date as fixext of type 0, and an ArrayBuffer of 1 or 8 bytes as ext 8 */
+	assert_unpacks_binary(BYTES("\xc7\x01\x00\x01"), P(0), 1, TEXT("\x01"));
+	assert_unpacks_binary(BYTES("\xc7\x08\x00"
+				    "12345678"),
+		P(0), 1, TEXT("12345678"));
 	assert_unpacks_binary(BYTES("\xc8\x00\x02\x05xy"), "[5," P(0) "]", 1, TEXT("xy"));
 	assert_unpacks_binary(BYTES("\xc9\x00\x00\x00\x01\x80z"), "[-128," P(0) "]", 1, TEXT("z"));
 	assert_unpacks_binary(BYTES("\xd4\x07"

@@ -13,7 +13,7 @@
 
 static unsigned encoded[2];
 
-static unsigned
+static int
 first_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
 {
 	encoded[0]++;
@@ -21,7 +21,7 @@ first_encode(const struct sio_packet_out *packet, struct buffer *head, struct ei
 }
 
 /* Another wire form: one message that contains the attachments. */
-static unsigned
+static int
 other_encode(const struct sio_packet_out *p, struct buffer *head, struct eio_message **messages)
 {
 	encoded[1]++;
@@ -87,6 +87,7 @@ join(unsigned which, const struct sio_parser *parser)
 	struct eio_session *s = fake_open(which);
 
 	((struct sio_client *)eio_owner(s))->parser = parser;
+	((struct sio_client *)eio_owner(s))->parser_known = true;
 	fake_receive(s, parser == &other, "0", 1);
 	fake_turn();
 	buffer_reset(&s->sent);

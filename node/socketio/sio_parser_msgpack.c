@@ -1,0 +1,376 @@
+/*
+ * The MessagePack parser (socket.io-msgpack-parser 3.0). Every packet is one binary message, a map:
+ *
+ *   key    value
+ *   type   0..4; there are no types for binary packets
+ *   nsp    string, always present
+ *   data   CONNECT: a map or absent; EVENT, ACK: an array; DISCONNECT: absent; CONNECT_ERROR: a string or a map
+ *   id     integer, or absent
+ *
+ * The keys come in any order, the last of equal keys counts, and other keys are ignored: stock clients send
+ * `options`. The value undefined of notepack 2 (d4 00 00) counts as absent.
+ *
+ * The layers above get the same as from a JSON client: `data` becomes JSON text, and its binary values become
+ * attachments. The original accepts event names that are reserved. Here they are refused, as the JSON parser refuses
+ * them: an event "disconnect" of a client would run the application's clean-up on a connected socket.
+ */
+#include <math.h>
+
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "common/base/msgpack.h"
+#include "common/base/msgpack_item.h"
+#include "common/base/utf8.h"
+#include "node/socketio/sio_parser.h"
+
+/* bytes of JSON for one byte of MessagePack, at most: a map of false to false needs 14 for 2 */
+#define JSON_PER_BYTE 8
+/* further bytes of JSON: a placeholder for each of MSGPACK_ATTACHMENTS_MAX binary values */
+#define JSON_EXTRA (MSGPACK_ATTACHMENTS_MAX * 48)
+/* bytes of a map without its namespace and data */
+#define HEAD_ROOM 64
+
+/* A packet's data as JSON. */
+struct sio_partial {
+	struct buffer json;
+	struct attachments attachments;
+};
+
+/* The state of one decode. */
+struct msgpack_packet {
+	struct msgpack_input in;
+	const struct sio_packet_limits *limits;
+	struct sio_partial *partial;
+	struct sio_packet *out;
+	bool has_type, has_nsp, is_array; /* is_array: the data is an array, whose elements are out->args */
+};
+
+/* ------------------------------------------------------------------ decoding */
+
+/* Returns an error for a value that ends the input or cannot be read; otherwise 0. */
+static int
+msgpack_packet_item(struct msgpack_input *in, struct msgpack_item *item)
+{
+	int rc = msgpack_item_read(in, item);
+
+	return rc == 0 ? ERROR_SYNTAX : rc < 0 ? rc : 0;
+}
+
+/* An integer may have come as a float64, as JavaScript has only one type of number. */
+static int
+msgpack_packet_integer(struct msgpack_packet *packet, uint64_t max, uint64_t *value, bool *present)
+{
+	struct msgpack_item item;
+	int rc = msgpack_packet_item(&packet->in, &item);
+
+	if (rc != 0)
+		return rc;
+	*present = !msgpack_item_undefined(&item);
+	if (!*present)
+		return 0;
+	if (item.kind == MSGPACK_KIND_DOUBLE && item.real >= 0 && item.real <= (double)max &&
+		floor(item.real) == item.real)
+		*value = (uint64_t)item.real;
+	else if (item.kind == MSGPACK_KIND_UINT || (item.kind == MSGPACK_KIND_INT && item.sint >= 0))
+		*value = item.kind == MSGPACK_KIND_UINT ? item.uint : (uint64_t)item.sint;
+	else
+		return ERROR_SYNTAX;
+	return *value <= max ? 0 : ERROR_TOO_BIG;
+}
+
+static int
+msgpack_packet_type(struct msgpack_packet *packet)
+{
+	uint64_t type = 0;
+	int rc = msgpack_packet_integer(packet, SIO_CONNECT_ERROR, &type, &packet->has_type);
+
+	packet->out->type = (enum sio_packet_type)type;
+	return rc;
+}
+
+static int
+msgpack_packet_nsp(struct msgpack_packet *packet)
+{
+	struct msgpack_item item;
+	int rc = msgpack_packet_item(&packet->in, &item);
+
+	if (rc != 0)
+		return rc;
+	if (item.kind != MSGPACK_KIND_STR)
+		return ERROR_SYNTAX;
+	if (item.body.n > packet->limits->max_nsp)
+		return ERROR_TOO_BIG;
+	if (!utf8_valid(item.body.at, item.body.n))
+		return ERROR_UTF8;
+	packet->out->nsp = item.body;
+	packet->has_nsp = true;
+	return 0;
+}
+
+/* Appends one value to the JSON text. */
+static int
+msgpack_packet_value(struct msgpack_packet *packet, unsigned max_depth)
+{
+	struct sio_partial *partial = packet->partial;
+	int64_t n = msgpack_to_json(packet->in.at, (size_t)(packet->in.end - packet->in.at), max_depth,
+		&partial->attachments, &partial->json);
+
+	if (n <= 0)
+		return n < 0 ? (int)n : ERROR_SYNTAX;
+	packet->in.at += n;
+	return 0;
+}
+
+/* Converts the elements of an array one by one, so that their bounds need no second pass. */
+static int
+msgpack_packet_elements(struct msgpack_packet *packet, uint32_t count)
+{
+	struct buffer *json = &packet->partial->json;
+
+	if (count > SIO_ARGS_MAX)
+		return ERROR_TOO_MANY;
+	buffer_add_byte(json, '[');
+	for (uint32_t i = 0; i < count; i++) {
+		size_t from;
+		int rc;
+
+		if (i > 0)
+			buffer_add_byte(json, ',');
+		from = json->len;
+		rc = msgpack_packet_value(packet, packet->limits->max_depth - 1);
+		if (rc != 0)
+			return rc;
+		packet->out->args[i].n = json->len - from; /* `at` follows when the text no longer moves */
+	}
+	buffer_add_byte(json, ']');
+	packet->out->argc = count;
+	packet->is_array = true;
+	return buffer_error(json);
+}
+
+static int
+msgpack_packet_data(struct msgpack_packet *packet)
+{
+	struct msgpack_input ahead = packet->in;
+	struct msgpack_item item;
+	int rc = msgpack_packet_item(&ahead, &item);
+
+	if (rc != 0)
+		return rc;
+	buffer_reset(&packet->partial->json);
+	attachments_cut(&packet->partial->attachments, 0);
+	packet->is_array = false;
+	packet->out->argc = 0;
+	if (item.kind != MSGPACK_KIND_ARRAY && !msgpack_item_undefined(&item))
+		return msgpack_packet_value(packet, packet->limits->max_depth);
+	packet->in = ahead;
+	return item.kind == MSGPACK_KIND_ARRAY ? msgpack_packet_elements(packet, item.count) : 0;
+}
+
+static int
+msgpack_packet_member(struct msgpack_packet *packet)
+{
+	struct msgpack_item key;
+	int rc = msgpack_packet_item(&packet->in, &key);
+
+	if (rc != 0)
+		return rc;
+	if (key.kind != MSGPACK_KIND_STR)
+		return ERROR_SYNTAX;
+	if (text_is(key.body, TEXT("type")))
+		return msgpack_packet_type(packet);
+	if (text_is(key.body, TEXT("data")))
+		return msgpack_packet_data(packet);
+	if (text_is(key.body, TEXT("nsp")))
+		return msgpack_packet_nsp(packet);
+	if (text_is(key.body, TEXT("id"))) {
+		packet->out->id = 0;
+		return msgpack_packet_integer(packet, SIO_ID_MAX, &packet->out->id, &packet->out->has_id);
+	}
+	rc = msgpack_item_skip(&packet->in);
+	return rc == 0 ? ERROR_SYNTAX : rc < 0 ? rc : 0;
+}
+
+static int
+msgpack_packet_members(struct msgpack_packet *packet)
+{
+	struct msgpack_item map;
+	int rc = msgpack_packet_item(&packet->in, &map);
+
+	if (rc == 0 && map.kind != MSGPACK_KIND_MAP)
+		rc = ERROR_SYNTAX;
+	/* each member takes at least a byte, so a false count ends at the end of the input */
+	for (uint32_t i = 0; rc == 0 && i < map.count; i++)
+		rc = msgpack_packet_member(packet);
+	if (rc == 0 && packet->in.at != packet->in.end)
+		rc = ERROR_SYNTAX;
+	return rc;
+}
+
+/* Sets the texts of the packet, which point into the JSON text. */
+static void
+msgpack_packet_finish(struct msgpack_packet *packet)
+{
+	struct sio_packet *out = packet->out;
+	struct sio_partial *partial = packet->partial;
+	const char *at;
+
+	out->data = partial->json.len > 0 ? buffer_text(&partial->json) : TEXT_NONE;
+	out->blocks = partial->attachments.count > 0 ? &partial->attachments : NULL;
+	out->attachments = partial->attachments.count;
+	at = out->data.at;
+	for (unsigned i = 0; i < out->argc; i++) {
+		out->args[i].at = ++at; /* behind the bracket or the comma */
+		at += out->args[i].n;
+	}
+}
+
+/* Checks the packet as a whole, by its type. */
+static int
+msgpack_packet_check(const struct msgpack_packet *packet)
+{
+	const struct sio_packet *out = packet->out;
+	bool is_map = out->data.n > 0 && *out->data.at == '{';
+
+	if (!packet->has_type || !packet->has_nsp)
+		return ERROR_SYNTAX;
+	if (out->attachments > SIO_ATTACHMENTS_MAX)
+		return ERROR_TOO_MANY;
+	switch (out->type) {
+	case SIO_CONNECT:
+		if (out->attachments > 0) /* `auth` is text */
+			return ERROR_UNSUPPORTED;
+		return out->data.n == 0 || is_map ? 0 : ERROR_SYNTAX;
+	case SIO_DISCONNECT:
+		return out->data.n == 0 ? 0 : ERROR_SYNTAX;
+	case SIO_CONNECT_ERROR:
+		return is_map || (out->data.n > 0 && *out->data.at == '"') ? 0 : ERROR_SYNTAX;
+	case SIO_EVENT:
+		if (!packet->is_array || out->argc == 0 || !sio_event_name_allowed(out->args[0]))
+			return ERROR_SYNTAX;
+		break;
+	default:
+		if (!packet->is_array)
+			return ERROR_SYNTAX;
+	}
+	/* a map that looks like a placeholder means the same as from a JSON client */
+	return out->attachments > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
+}
+
+/* Returns NULL without memory. */
+static struct sio_partial *
+msgpack_partial_new(size_t n)
+{
+	struct sio_partial *partial = mem_try_alloc(sizeof *partial);
+
+	if (partial == NULL)
+		return NULL;
+	buffer_init(&partial->json, n * JSON_PER_BYTE + JSON_EXTRA);
+	attachments_init(&partial->attachments);
+	return partial;
+}
+
+static void
+msgpack_forget(struct sio_partial *partial)
+{
+	if (partial == NULL)
+		return;
+	buffer_fini(&partial->json);
+	attachments_fini(&partial->attachments);
+	mem_free(partial);
+}
+
+static size_t
+msgpack_held(const struct sio_partial *partial)
+{
+	return partial != NULL ? sizeof *partial + partial->json.size + attachments_bytes(&partial->attachments) : 0;
+}
+
+static int
+msgpack_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
+	const struct sio_packet_limits *limits, struct sio_packet *out)
+{
+	struct msgpack_packet packet = {.in = {data, data + n}, .limits = limits, .out = out};
+	int rc;
+
+	if (!binary) {
+		out->why = "got plaintext data from a client of the MessagePack parser";
+		return ERROR_SYNTAX;
+	}
+	/* set field by field: `args` takes 4 KB */
+	out->has_id = false;
+	out->id = 0;
+	out->argc = 0;
+	packet.partial = *partial = msgpack_partial_new(n);
+	rc = packet.partial != NULL ? msgpack_packet_members(&packet) : ERROR_MEMORY;
+	if (rc == 0) {
+		msgpack_packet_finish(&packet);
+		rc = msgpack_packet_check(&packet);
+	}
+	out->why = error_text(rc);
+	return rc == 0 ? 1 : rc;
+}
+
+/* ------------------------------------------------------------------ encoding */
+
+static void
+msgpack_add_key(struct buffer *out, struct text key)
+{
+	msgpack_add_string(out, (uint32_t)key.n);
+	buffer_add_text(out, key);
+}
+
+/* Writes the map. The order of the keys is that of the original: the id of an ACK comes first. */
+static int
+msgpack_write_packet(const struct sio_packet_out *packet, struct buffer *out)
+{
+	int rc = 0;
+
+	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | (2 + (packet->json.n > 0) + packet->has_id)));
+	if (packet->has_id && packet->type == SIO_ACK) {
+		msgpack_add_key(out, TEXT("id"));
+		msgpack_add_unsigned(out, packet->id);
+	}
+	msgpack_add_key(out, TEXT("type"));
+	buffer_add_byte(out, (uint8_t)packet->type);
+	if (packet->json.n > 0) {
+		msgpack_add_key(out, TEXT("data"));
+		rc = json_to_msgpack(packet->json, packet->attachments, out);
+	}
+	if (packet->has_id && packet->type != SIO_ACK) {
+		msgpack_add_key(out, TEXT("id"));
+		msgpack_add_unsigned(out, packet->id);
+	}
+	msgpack_add_key(out, TEXT("nsp"));
+	msgpack_add_key(out, packet->nsp);
+	return rc != 0 ? rc : buffer_error(out);
+}
+
+static int
+msgpack_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
+{
+	struct buffer out;
+	int rc;
+
+	(void)head; /* its limit is for heads, and this packet is encoded as a whole */
+	buffer_init(&out, SIZE_MAX / 2);
+	(void)buffer_room(&out, HEAD_ROOM + packet->nsp.n + packet->json.n + attachments_bytes(packet->attachments));
+	rc = msgpack_write_packet(packet, &out);
+	if (rc == 0) {
+		messages[0] = eio_message_binary(out.data, out.len);
+		rc = messages[0] != NULL ? 1 : ERROR_MEMORY;
+	}
+	buffer_fini(&out);
+	return rc;
+}
+
+const struct sio_parser sio_parser_msgpack = {
+	.name = "msgpack",
+	.revision = 5,
+	.variant = 2,
+	.encode = msgpack_encode,
+	.decode = msgpack_decode,
+	.held = msgpack_held,
+	.forget = msgpack_forget,
+};

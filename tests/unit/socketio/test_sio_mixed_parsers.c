@@ -1,0 +1,241 @@
+/* Clients of the MessagePack parser beside clients of the JSON parsers, and how a client gets its parser. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/base/json.h"
+#include "node/socketio/sio_parser.h"
+#include "node/socketio/sio_tables.h"
+#include "tests/unit/socketio/fake_engine.h"
+
+#define NSP "a36e7370a12f"
+#define CONNECT "82a47479706500" NSP
+#define EVENT(data) "83a47479706502a464617461" data NSP
+
+static struct counters *counters;
+
+static void
+on_echo(sio_socket *s, sio_event *e, void *arg)
+{
+	(void)arg;
+	sio_emit(sio_all(sio_socket_nsp(s)), "echo", "*", e);
+	if (sio_wants_ack(e))
+		sio_ack(e, "B", "\x01", (size_t)1);
+}
+
+static void
+start(int parser)
+{
+	struct sio_options o = fake_options();
+
+	o.parser = parser;
+	fake_revision = 4;
+	fake_start(&o);
+	sio_core_attach(fake_io, &fake_engine, &o, 4096, 4096);
+	sio_on(sio_of(fake_io, "/"), "echo", on_echo, NULL);
+	counters = &fake_loop.counters;
+}
+
+static void
+says(struct eio_session *s, const char *text)
+{
+	fake_receive(s, false, text, strlen(text));
+	fake_turn();
+}
+
+static void
+sends(struct eio_session *s, const char *hex)
+{
+	uint8_t bytes[1024];
+	size_t n = 0;
+
+	for (; hex[2 * n] != '\0'; n++) {
+		unsigned byte;
+
+		assert_int_equal(sscanf(hex + 2 * n, "%2x", &byte), 1);
+		bytes[n] = (uint8_t)byte;
+	}
+	fake_receive(s, true, bytes, n);
+	fake_turn();
+}
+
+#define EXPECT_SENT(s, text)                                                                                         \
+	do {                                                                                                         \
+		buffer_add_byte(&(s)->sent, 0);                                                                      \
+		assert_string_equal((const char *)(s)->sent.data, text);                                             \
+		buffer_reset(&(s)->sent);                                                                            \
+	} while (0)
+
+/* The reply to CONNECT has a random id. */
+static bool
+joined(struct eio_session *s, bool msgpack)
+{
+	const char *text = msgpack ? "(83a47479706500a46461746181a3736964b4" : "0{\"sid\":";
+	bool same = s->sent.len > strlen(text) && memcmp(s->sent.data, text, strlen(text)) == 0;
+
+	buffer_reset(&s->sent);
+	return same;
+}
+
+static void
+test_first_message_decides(void **state)
+{
+	struct eio_session *s;
+
+	(void)state;
+	start(SIO_PARSER_AUTO);
+	s = fake_open(0);
+	says(s, "0");
+	assert_true(joined(s, false));
+	assert_int_equal(counters->value[COUNT_MSGPACK_CLIENTS], 0);
+	s = fake_open(1);
+	sends(s, CONNECT);
+	assert_true(joined(s, true));
+	assert_int_equal(counters->value[COUNT_MSGPACK_CLIENTS], 1);
+	/* further packets do not change the parser: such a client is closed */
+	says(s, "2[\"echo\"]");
+	EXPECT_SENT(s, "!\n");
+	s = &fake_engine.sessions[0];
+	sends(s, EVENT("91a46563686f"));
+	EXPECT_SENT(s, "!\n");
+	/* the first message is in no parser's form */
+	s = fake_open(2);
+	sends(s, "00");
+	EXPECT_SENT(s, "!\n");
+	s = fake_open(3);
+	says(s, "x");
+	EXPECT_SENT(s, "!\n");
+	assert_int_equal(counters->value[COUNT_DECODE_ERRORS], 4);
+	fake_stop();
+}
+
+static void
+test_one_parser_only(void **state)
+{
+	struct eio_session *s;
+
+	(void)state;
+	start(SIO_PARSER_JSON);
+	s = fake_open(0);
+	sends(s, CONNECT);
+	EXPECT_SENT(s, "!\n");
+	s = fake_open(1);
+	says(s, "0");
+	assert_true(joined(s, false));
+	assert_int_equal(counters->value[COUNT_MSGPACK_CLIENTS], 0);
+	fake_stop();
+
+	start(SIO_PARSER_MSGPACK);
+	s = fake_open(0);
+	says(s, "0");
+	EXPECT_SENT(s, "!\n");
+	s = fake_open(1);
+	sends(s, CONNECT);
+	assert_true(joined(s, true));
+	fake_stop();
+}
+
+/* Clients of Socket.IO 1 and 2 get CONNECT before they say anything, and have no other parser. */
+static void
+test_old_clients_have_their_parser(void **state)
+{
+	static const int parsers[] = {SIO_PARSER_AUTO, SIO_PARSER_JSON, SIO_PARSER_MSGPACK};
+	struct eio_session *s;
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof parsers / sizeof *parsers; i++) {
+		start(parsers[i]);
+		fake_revision = 3;
+		s = fake_open(0);
+		fake_turn();
+		EXPECT_SENT(s, "0\n");
+		says(s, "2[\"echo\",1]");
+		EXPECT_SENT(s, "2[\"echo\",1]\n");
+		sends(s, EVENT("91a46563686f"));
+		EXPECT_SENT(s, "!\n");
+		assert_int_equal(counters->value[COUNT_MSGPACK_CLIENTS], 0);
+		fake_stop();
+	}
+}
+
+static void
+test_share_a_namespace(void **state)
+{
+	struct eio_session *json, *msgpack, *old;
+
+	(void)state;
+	start(SIO_PARSER_AUTO);
+	json = fake_open(0);
+	says(json, "0");
+	assert_true(joined(json, false));
+	msgpack = fake_open(1);
+	sends(msgpack, CONNECT);
+	assert_true(joined(msgpack, true));
+	fake_revision = 3;
+	old = fake_open(2);
+	fake_turn();
+	EXPECT_SENT(old, "0\n");
+	/* ["echo", bytes], with an acknowledgement */
+	sends(msgpack, "84a47479706502a46461746192a46563686fc40201ffa2696405" NSP);
+	EXPECT_SENT(json, "51-[\"echo\",{\"_placeholder\":true,\"num\":0}]\n(01ff\n");
+	EXPECT_SENT(old, "51-[\"echo\",{\"_placeholder\":true,\"num\":0}]\n(01ff\n");
+	EXPECT_SENT(
+		msgpack, "(" EVENT("92a46563686fc40201ff") "\n(84a2696405a47479706503a46461746191c40101" NSP "\n");
+	says(json, "2[\"echo\",{\"a\":1.5}]");
+	EXPECT_SENT(msgpack, "(" EVENT("92a46563686f81a161cb3ff8000000000000") "\n");
+	EXPECT_SENT(old, "2[\"echo\",{\"a\":1.5}]\n");
+	sends(msgpack, "82a47479706501" NSP);
+	says(json, "2[\"echo\"]");
+	EXPECT_SENT(msgpack, "");
+	fake_stop();
+}
+
+/* The encoder of MessagePack limits the depth. The application gets an error, which is not want of memory. */
+static void
+test_nested_too_deeply(void **state)
+{
+	char deep[2 * JSON_DEPTH_MAX + 1] = "";
+	struct eio_session *json, *msgpack;
+
+	(void)state;
+	start(SIO_PARSER_AUTO);
+	msgpack = fake_open(1);
+	sends(msgpack, CONNECT);
+	assert_true(joined(msgpack, true));
+	memset(deep, '[', JSON_DEPTH_MAX);
+	memset(deep + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+	assert_int_equal(sio_emit(sio_all(sio_of(fake_io, "/")), "deep", "j", deep), SIO_ERR_ARGUMENT);
+	fake_turn();
+	EXPECT_SENT(msgpack, "");
+	assert_int_equal(counters->value[COUNT_NO_MEMORY], 0);
+	/* one level less is possible */
+	deep[2 * JSON_DEPTH_MAX - 1] = '\0';
+	assert_int_equal(sio_emit(sio_all(sio_of(fake_io, "/")), "deep", "j", deep + 1), 0);
+	fake_turn();
+	assert_true(msgpack->sent.len > JSON_DEPTH_MAX);
+	buffer_reset(&msgpack->sent);
+	json = fake_open(0);
+	says(json, "0");
+	assert_true(joined(json, false));
+	deep[2 * JSON_DEPTH_MAX - 1] = ']';
+	assert_int_equal(sio_emit(sio_all(sio_of(fake_io, "/")), "deep", "j", deep), SIO_ERR_ARGUMENT);
+	fake_turn();
+	assert_true(json->sent.len > 2 * JSON_DEPTH_MAX);
+	fake_stop();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_message_decides),
+		cmocka_unit_test(test_one_parser_only),
+		cmocka_unit_test(test_old_clients_have_their_parser),
+		cmocka_unit_test(test_share_a_namespace),
+		cmocka_unit_test(test_nested_too_deeply),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
