@@ -23,8 +23,8 @@ NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(
 	$(if $(filter readme-check,$(GOALS)),docs) \
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter unit-javascript admin-ui run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check %.stamp,$(GOALS)),npm) \
-	$(if $(filter test-clients,$(GOALS)),clients) \
+	$(if $(filter unit-javascript admin-ui run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check screenshots %.stamp,$(GOALS)),npm) \
+	$(if $(filter test-clients screenshots,$(GOALS)),clients) \
 	$(if $(filter test-cluster test-backends chaos-backends chaos-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
 	$(filter test,$(GOALS)))
@@ -351,9 +351,13 @@ $(BUILD)/docs/cluster.md: docs/cluster.md tests/cluster/history/table.mjs tests/
 	@{ sed '/<!-- kept:/q' $<; echo; node tests/cluster/history/table.mjs; echo; sed -n '/<!-- end of kept/,$$p' $<; } > $@
 
 WITH_TABLES := docs/options.md docs/operations.md docs/cluster.md
-.PHONY: readme readme-check
+.PHONY: readme readme-check screenshots
 readme: $(addprefix $(BUILD)/,$(WITH_TABLES))
 	cp $^ docs
+
+# The pictures of the chat's page.
+screenshots: all $(TESTS_NPM)
+	TEST_BUILD=$(abspath $(BUILD)) node tests/browser/screenshots.mjs
 
 readme-check: $(addprefix $(BUILD)/,$(WITH_TABLES)) all
 	@for file in $(WITH_TABLES); do \
@@ -402,6 +406,7 @@ help:
 	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"
 	@echo "make bench-cluster    what a message costs Redis in clusters of 2 to 64 workers"
 	@echo "make readme           write the tables of docs/options.md, docs/operations.md and docs/cluster.md"
+	@echo "make screenshots      take the pictures of the chat in docs/images"
 	@echo "make readme-check     compare these tables, check links, names and programs in the pages"
 	@echo
 	@echo "PORT=$(PORT)  DEBUG=1 (check every handle of the application, in build/debug)  SAN=1 (ASan and UBSan, in build/asan)"

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define ROOM_MAX 64
+#define NAME_MAX_BYTES 120
+#define WHO_MAX 200
 
 /* The chat's rooms have the prefix "room:", because each socket is also in a room named by its own id. */
 static bool
@@ -23,6 +25,23 @@ room_name(sio_value value, char out[ROOM_MAX])
 		return false;
 	snprintf(out, ROOM_MAX, "room:%s", name);
 	return true;
+}
+
+/* The name is part of the socket's data, so every server of the cluster can list it. An empty name removes it. */
+static bool
+set_name(sio_socket *socket, sio_value name)
+{
+	if (sio_type_of(name) != SIO_STRING || sio_length(name) > NAME_MAX_BYTES)
+		return false;
+	if (sio_length(name) == 0)
+		return sio_set_data(socket, "{}") == 0;
+	return sio_set_data(socket, "{s:v}", "name", name) == 0;
+}
+
+static sio_value
+name_of(const sio_socket *socket)
+{
+	return sio_get(sio_data(socket), "name");
 }
 
 /* Sends the received arguments, unchanged, to everyone: io.emit(). */
@@ -90,6 +109,58 @@ on_room_message(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "{s:b}", "ok", ok);
 }
 
+static void
+on_name(sio_socket *socket, sio_event *event, void *arg)
+{
+	bool ok = set_name(socket, sio_arg(event, 0));
+
+	(void)arg;
+	if (ok)
+		sio_emit(sio_everyone(socket), "user renamed", "{s:s,s:v}", "id", sio_id(socket), "name",
+			name_of(socket));
+	sio_ack(event, "{s:b}", "ok", ok);
+}
+
+/* Somebody types, for everyone or for a room. Clients that cannot receive it at once do not need it later. */
+static void
+on_typing(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_target target = sio_volatile(sio_others(socket));
+	char room[ROOM_MAX];
+
+	(void)arg;
+	if (sio_argc(event) > 0) {
+		if (!room_name(sio_arg(event, 0), room) || !sio_in_room(socket, room))
+			return;
+		target = sio_to(target, room);
+	}
+	sio_emit(target, "typing", "{s:s,s:v,s:v}", "id", sio_id(socket), "name", name_of(socket), "room",
+		sio_arg(event, 0));
+}
+
+/* Lists who is here: the sockets of all servers, with their data. */
+static void
+on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
+{
+	sio_event *question = arg;
+
+	(void)io;
+	(void)error; /* the sockets of a server that does not answer are missing */
+	(void)silent;
+	sio_ack(question, "F", sockets, n < WHO_MAX ? n : WHO_MAX);
+	sio_event_release(question);
+}
+
+static void
+on_who(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *question = sio_event_keep(event);
+
+	(void)arg;
+	if (sio_fetch(sio_all(sio_socket_nsp(socket)), on_fetched, question) != 0)
+		sio_event_release(question);
+}
+
 /* Answers another server that asks for the number of clients here. */
 static void
 on_count(sio_nsp *chat, sio_event *event, void *arg)
@@ -132,7 +203,8 @@ on_connection(sio_socket *socket, void *arg)
 	(void)arg;
 	sio_log(sio_socket_server(socket), "connection", "id", sio_id(socket), NULL);
 	sio_emit(sio_only(socket), "welcome", "s", "Hello! Welcome to the server.");
-	sio_emit(sio_others(socket), "user joined", "{s:s}", "id", sio_id(socket));
+	set_name(socket, sio_get(sio_auth(socket), "name"));
+	sio_emit(sio_others(socket), "user joined", "{s:s,s:v}", "id", sio_id(socket), "name", name_of(socket));
 	count_users(sio_socket_nsp(socket), NULL);
 }
 
@@ -141,7 +213,7 @@ on_disconnect(sio_socket *socket, const char *reason, void *arg)
 {
 	(void)arg;
 	sio_log(sio_socket_server(socket), "disconnect", "id", sio_id(socket), "reason", reason, NULL);
-	sio_emit(sio_everyone(socket), "user left", "{s:s}", "id", sio_id(socket));
+	sio_emit(sio_everyone(socket), "user left", "{s:s,s:v}", "id", sio_id(socket), "name", name_of(socket));
 	count_users(sio_socket_nsp(socket), NULL);
 }
 
@@ -184,6 +256,9 @@ sio_app(sio_server *io)
 	sio_on(chat, "join", on_join, NULL);
 	sio_on(chat, "leave", on_leave, NULL);
 	sio_on(chat, "room message", on_room_message, NULL);
+	sio_on(chat, "name", on_name, NULL);
+	sio_on(chat, "typing", on_typing, NULL);
+	sio_on(chat, "who", on_who, NULL);
 
 	sio_use(admin, check_token, NULL);
 	sio_on(admin, "announce", on_announce, chat);

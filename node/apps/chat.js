@@ -7,6 +7,16 @@ const anonymous = (user) => (typeof user === "string" && user !== "" ? user : "A
 const roomName = (name) => (typeof name === "string" && name !== "" && name.length < 59 ? "room:" + name : undefined);
 const noop = () => {};
 
+const NAME_MAX_BYTES = 120;
+const WHO_MAX = 200;
+
+// The name is part of the socket's data, so every server of the cluster can list it. An empty name removes it.
+const setName = (socket, name) => {
+	if (typeof name !== "string" || Buffer.byteLength(name) > NAME_MAX_BYTES) return false;
+	socket.data.name = name || undefined;
+	return true;
+};
+
 module.exports = (io) => {
 	const chat = io.of("/");
 
@@ -28,12 +38,13 @@ module.exports = (io) => {
 	io.on("connection", (socket) => {
 		console.log("connection", socket.id);
 		socket.emit("welcome", "Hello! Welcome to the server.");
-		socket.broadcast.emit("user joined", { id: socket.id });
+		setName(socket, socket.handshake.auth.name);
+		socket.broadcast.emit("user joined", { id: socket.id, name: socket.data.name });
 		countUsers();
 
 		socket.on("disconnect", (reason) => {
 			console.log("disconnect", socket.id, reason);
-			io.emit("user left", { id: socket.id });
+			io.emit("user left", { id: socket.id, name: socket.data.name });
 			countUsers();
 		});
 
@@ -69,6 +80,26 @@ module.exports = (io) => {
 			const ok = room !== undefined && socket.rooms.has(room);
 			if (ok) io.to(room).emit("room message", data);
 			ack({ ok });
+		});
+
+		socket.on("name", (name, ack = noop) => {
+			const ok = setName(socket, name);
+			if (ok) io.emit("user renamed", { id: socket.id, name: socket.data.name });
+			ack({ ok });
+		});
+
+		// Somebody types, for everyone or for a room. Clients that cannot receive it at once do not need it later.
+		socket.on("typing", (...args) => {
+			const room = roomName(args[0]);
+			if (args.length > 0 && !socket.rooms.has(room)) return;
+			const target = room ? socket.volatile.to(room) : socket.volatile.broadcast;
+			target.emit("typing", { id: socket.id, name: socket.data.name, room: args[0] });
+		});
+
+		// Lists who is here: the sockets of all servers, with their data.
+		socket.on("who", async (ack = noop) => {
+			const sockets = await io.fetchSockets();
+			ack(sockets.slice(0, WHO_MAX).map(({ id, rooms, data }) => ({ id, rooms: [...rooms], data })));
 		});
 	});
 

@@ -2,36 +2,23 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { Browser } from "./support/browser.mjs";
 import { root, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
 
-const WAIT_MS = 20_000;
 const pages = path.join(root, "node/apps/public");
 const certificate = makeCertificate();
 let browser;
 
-before(async () => {
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
-  });
-});
+before(async () => (browser = await Browser.start()));
 
 after(async () => {
-  await browser.close();
+  await browser.stop();
   certificate.remove();
 });
 
-/** A user, in a browser context that shares nothing with others. `faults` collects console errors and exceptions. */
 async function user(server, query = "") {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true });
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
-  page.faults = [];
-  page.on("pageerror", (error) => page.faults.push(error.message));
-  page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));
+  const page = await browser.page();
   await page.goto(`${server.url}/${query}`);
   await page.waitForSelector('#state[data-state="connected"]');
   return page;
@@ -43,7 +30,8 @@ async function talk(server, query, transport) {
   const alice = await user(server, query);
   const bob = await user(server, query);
   await says(alice, "Hello! Welcome to the server.");
-  await says(alice, `${await bob.textContent("#socket-id")} joined`);
+  const guest = `Guest ${(await bob.textContent("#socket-id")).slice(0, 4)}`;
+  await says(alice, `${guest} joined`);
   for (const page of [alice, bob]) await page.locator("#transport", { hasText: transport }).waitFor();
 
   await alice.fill("#name", "Alice");
@@ -53,7 +41,7 @@ async function talk(server, query, transport) {
   await says(bob, "Alice");
   await bob.fill("#message", "who is there?");
   await bob.press("#message", "Enter");
-  await says(alice, "Anonymous");
+  await says(alice, guest);
   await says(alice, "who is there?");
   await bob.locator("#messages .tick").first().waitFor();
 
@@ -77,10 +65,9 @@ async function talk(server, query, transport) {
   await alice.press("#announcement", "Enter");
   await says(bob, "We close at six");
 
-  const left = await bob.textContent("#socket-id");
   assert.deepEqual(bob.faults, []);
   await bob.context().close();
-  await says(alice, `${left} left`);
+  await says(alice, `${guest} left`);
   assert.deepEqual(alice.faults, []);
   await alice.context().close();
 }
@@ -116,14 +103,14 @@ test("the page shows every client event while the server stops and returns", asy
 
 test("the page fits a phone and follows the dark scheme", async () => {
   const server = await startSockeye("chat", ["--public", pages]);
-  const context = await browser.newContext({ viewport: { width: 360, height: 640 }, colorScheme: "dark" });
-  const page = await context.newPage();
+  const page = await browser.page({ viewport: { width: 360, height: 640 }, colorScheme: "dark" });
   await page.goto(server.url);
+  await page.click("text=Start chatting");
   await page.waitForSelector('#state[data-state="connected"]');
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
   const dark = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   await page.emulateMedia({ colorScheme: "light" });
   assert.notEqual(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), dark);
-  await context.close();
+  await page.context().close();
   await server.stop();
 });

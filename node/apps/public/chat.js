@@ -1,43 +1,35 @@
-// The chat page. Everything that other clients send is inserted as text, never as markup.
-"use strict";
+// The chat page: the connection, the conversation and the controls.
+import { $, avatarOf, clock, make, textOf } from "./dom.js";
+import { addPerson, askPeople, forgetPeople, guestName, knownName, nameOf, removePerson, startTyping, stopTypingOf } from "./people.js";
 
-const $ = (id) => document.getElementById(id);
 const MESSAGES_MAX = 500;
 const EVENTS_MAX = 200;
+const TOASTS_MAX = 3;
+const ACK_MS = 10000;
+const TYPING_EVERY_MS = 2000;
 const ROOMS = ["lobby", "music", "tech"];
 const ROOM_PREFIX = "# ";
 
-// ?transports=polling selects the transport; ?attempts=3 limits the attempts to reconnect.
+// ?transports=polling selects the transport; ?attempts=3 limits the attempts to reconnect; ?delay=100 is the time before
+// the first of them, in milliseconds.
 const params = new URLSearchParams(location.search);
 const transports = params.get("transports")?.split(",") ?? ["polling", "websocket"];
 const attempts = Number(params.get("attempts")) || 50;
+const delay = Number(params.get("delay")) || 1000;
 
-const socket = io({ transports, reconnectionAttempts: attempts, reconnectionDelayMax: 3000 });
+// The name goes with each connection, so the others see it from the beginning.
+const socket = io({
+	transports,
+	reconnectionAttempts: attempts,
+	reconnectionDelay: delay,
+	reconnectionDelayMax: 3 * delay,
+	autoConnect: false,
+	auth: (answer) => answer({ name: ownName() }),
+});
 const manager = socket.io;
 
-// ------------------------------------------------------------------ elements
-
-const make = (tag, className, text) => {
-	const element = document.createElement(tag);
-	if (className) element.className = className;
-	if (text !== undefined) element.textContent = text;
-	return element;
-};
-
-const textOf = (value) => {
-	if (typeof value === "string") return value;
-	return value === undefined ? "" : JSON.stringify(value);
-};
-
-const clock = (seconds) =>
-	new Date().toLocaleTimeString([], {
-		hour: "2-digit",
-		minute: "2-digit",
-		second: seconds ? "2-digit" : undefined,
-		hourCycle: "h23",
-	});
-
-const hueOf = (name) => [...name].reduce((hue, letter) => (hue * 31 + letter.codePointAt(0)) % 360, 7);
+const ownName = () => $("name").value.trim();
+const shownName = () => ownName() || guestName(socket.id);
 
 // --------------------------------------------------------------- conversation
 
@@ -62,48 +54,103 @@ const addNotice = (text, loud = false) => addLine(make("li", loud ? "notice loud
 const addMessage = ({ user, message, room, own }) => {
 	const name = textOf(user) || "Anonymous";
 	const item = make("li", own ? "message own" : "message");
-	const avatar = make("span", "avatar", [...name][0]);
 	const meta = make("p", "meta");
 
-	avatar.setAttribute("aria-hidden", "true");
-	avatar.style.setProperty("--hue", hueOf(name));
 	meta.append(make("b", "", own ? "You" : name), make("time", "", clock()));
 	if (room) meta.append(make("span", "tag", ROOM_PREFIX + room));
-	item.append(avatar, meta, make("p", "bubble", textOf(message)));
+	item.append(avatarOf(name), meta, make("p", "bubble", textOf(message)));
+	$("empty").hidden = true;
 	return addLine(item, own || atEnd());
 };
 
-// Messages that were sent and have not come back yet. A match marks a received message as the user's own.
-const pending = [];
+/*
+ * The user's own messages, until they come back. Each shows its state from the moment it is typed:
+ *
+ *   waiting  there is no connection; it is sent when there is one, in the order of typing
+ *   sending  it is on its way
+ *   sent     the server acknowledged it, or sent it to everyone, this client included
+ *   failed   it was not sent, or nobody knows whether it was; the user can send it again
+ */
+const outbox = [];
 
-const takePending = (room, data) => {
-	const user = data?.user ?? "Anonymous";
-	const index = pending.findIndex((p) => p.room === room && p.user === user && p.message === data?.message);
-	return index < 0 ? undefined : pending.splice(index, 1)[0];
+const setMessage = (mine, state, text, className = "status") => {
+	const meta = mine.item.querySelector(".meta");
+
+	mine.state = state;
+	mine.item.dataset.state = state;
+	for (const old of meta.querySelectorAll(".status, .again")) old.remove();
+	meta.append(make("span", className, text));
+	if (state !== "failed") return;
+	const again = make("button", "again", "Send again");
+	again.type = "button";
+	again.addEventListener("click", () => sendAgain(mine));
+	meta.append(again);
 };
 
-const receive = (room, data) => {
-	const mine = takePending(room, data);
-	const item = addMessage({ user: data?.user, message: data?.message, room, own: mine !== undefined });
-
-	if (mine) mine.item = item;
-};
-
-const acknowledged = (mine, error) => {
-	if (error || !mine.item) return;
+const settle = (mine) => {
 	const took = Math.max(1, Math.round(performance.now() - mine.sent));
-	mine.item.querySelector(".meta").append(make("span", "tick", `✓ ${took} ms`));
+
+	if (mine.state !== "sent") setMessage(mine, "sent", `✓ ${took} ms`, "status tick");
+};
+
+const onAnswer = (mine, attempt, error, answer) => {
+	if (mine.state !== "sending" || mine.attempt !== attempt) return;
+	if (error) setMessage(mine, "failed", "Not confirmed");
+	else if (mine.room && !answer?.ok) setMessage(mine, "failed", `Not sent: you are not in ${ROOM_PREFIX}${mine.room}`);
+	else settle(mine);
+};
+
+const transmit = (mine) => {
+	const { room, message } = mine;
+	const attempt = (mine.attempt = (mine.attempt ?? 0) + 1);
+	const answer = (error, data) => onAnswer(mine, attempt, error, data);
+
+	mine.user = shownName();
+	mine.sent = performance.now();
+	setMessage(mine, "sending", "Sending");
+	if (room) socket.timeout(ACK_MS).emit("room message", { room, user: mine.user, message }, answer);
+	else socket.timeout(ACK_MS).emit("chatMessage", { user: mine.user, message }, answer);
+};
+
+const offer = (mine) => {
+	if (socket.connected) transmit(mine);
+	else if (isOff($("state").dataset.state)) setMessage(mine, "failed", "Not sent: there is no connection");
+	else setMessage(mine, "waiting", "Waiting for the connection");
 };
 
 const send = (room, message) => {
-	const user = $("name").value.trim();
-	const mine = { room, user: user || "Anonymous", message, sent: performance.now() };
-	const data = user ? { user, message } : { message };
+	const mine = { room, message, item: addMessage({ user: shownName(), message, room, own: true }) };
 
-	pending.push(mine);
-	if (pending.length > MESSAGES_MAX) pending.shift();
-	if (room) socket.timeout(10000).emit("room message", { room, ...data }, (error) => acknowledged(mine, error));
-	else socket.timeout(10000).emit("chatMessage", data, (error) => acknowledged(mine, error));
+	outbox.push(mine);
+	if (outbox.length > MESSAGES_MAX) outbox.shift();
+	offer(mine);
+};
+
+const sendAgain = (mine) => {
+	if (isOff($("state").dataset.state)) connectAgain();
+	offer(mine);
+};
+
+const sendWaiting = () => {
+	for (const mine of [...outbox]) if (mine.state === "waiting") transmit(mine);
+};
+
+// No further attempt to connect will be made, unless the user asks for it.
+const giveUpWaiting = () => {
+	for (const mine of outbox) if (mine.state === "waiting") setMessage(mine, "failed", "Not sent: there is no connection");
+};
+
+// A message that comes back is one of the user's own if it was sent and has not come back yet.
+const receive = (room, data) => {
+	const mine = outbox.find((m) => m.sent && m.room === room && m.user === data?.user && m.message === data?.message);
+
+	if (mine) {
+		outbox.splice(outbox.indexOf(mine), 1);
+		settle(mine);
+	} else {
+		stopTypingOf(textOf(data?.user));
+		addMessage({ user: data?.user, message: data?.message, room });
+	}
 };
 
 // ----------------------------------------------------------------- the events
@@ -117,11 +164,20 @@ const logEvent = (name, detail = "", mood = "") => {
 	events.scrollTop = events.scrollHeight;
 };
 
+// A toast makes the conversation shorter. Whoever reads its end goes on reading its end.
+const changeToasts = (change) => {
+	const follow = atEnd();
+	change($("toasts"));
+	if (follow) toEnd();
+};
+
 const toast = (text) => {
 	const item = make("div", "toast", text);
-	$("toasts").append(item);
-	while ($("toasts").childElementCount > 4) $("toasts").firstElementChild.remove();
-	setTimeout(() => item.remove(), 6000);
+	changeToasts((toasts) => {
+		toasts.append(item);
+		while (toasts.childElementCount > TOASTS_MAX) toasts.firstElementChild.remove();
+	});
+	setTimeout(() => changeToasts(() => item.remove()), 6000);
 };
 
 const isOff = (state) => state === "disconnected" || state === "failed";
@@ -136,7 +192,7 @@ const setState = (state, text) => {
 };
 
 const setUsers = (count) => {
-	if (Number.isInteger(count)) $("users").textContent = count === 1 ? "1 client" : `${count} clients`;
+	if (Number.isInteger(count)) $("users").textContent = `${count} here`;
 };
 
 manager.on("open", () => {
@@ -154,26 +210,45 @@ manager.on("reconnect_error", (error) => logEvent("reconnect_error", error.messa
 manager.on("reconnect_failed", () => {
 	logEvent("reconnect_failed", "", "bad");
 	setState("failed", "No connection");
+	giveUpWaiting();
 });
 
 socket.on("connect", () => {
 	logEvent("connect", `${socket.id} ${manager.engine.transport.name}`, "good");
 	setState("connected", "Connected");
+	$("name").placeholder = guestName(socket.id);
+	askPeople(socket, { id: socket.id, name: ownName() });
 	for (const room of joinedRooms()) socket.emit("join", room, () => {}); // rooms belong to the old socket
+	sendWaiting();
 });
 socket.on("disconnect", (reason) => {
 	logEvent("disconnect", reason, "bad");
 	$("users").textContent = "";
+	forgetPeople(socket);
 	setState(socket.active ? "reconnecting" : "disconnected", socket.active ? "Reconnecting" : "Disconnected");
+	if (!socket.active) giveUpWaiting();
 });
 socket.on("connect_error", (error) => {
 	logEvent("connect_error", error.message, "bad");
-	if (!socket.active) setState("disconnected", error.message);
+	if (socket.active) return;
+	setState("disconnected", error.message);
+	giveUpWaiting();
 });
 
 socket.on("welcome", (text) => addNotice(textOf(text)));
-socket.on("user joined", (data) => addNotice(`${textOf(data?.id)} joined`));
-socket.on("user left", (data) => addNotice(`${textOf(data?.id)} left`));
+socket.on("user joined", (data) => {
+	addPerson(socket, data);
+	addNotice(`${nameOf(data)} joined`);
+});
+socket.on("user left", (data) => {
+	removePerson(socket, data);
+	addNotice(`${nameOf(data)} left`);
+});
+socket.on("user renamed", (data) => {
+	if (data?.id !== socket.id) addNotice(`${knownName(data)} is now ${nameOf(data)}`);
+	addPerson(socket, data);
+});
+socket.on("typing", startTyping);
 socket.on("users", setUsers);
 socket.on("chatMessage", (data) => receive("", data));
 socket.on("room message", (data) => receive(textOf(data?.room), data));
@@ -197,6 +272,7 @@ const listRooms = () => {
 	};
 	$("room").replaceChildren(option("", "Everyone"), ...joinedRooms().map((room) => option(room, ROOM_PREFIX + room)));
 	$("room").value = joinedRooms().includes(chosen) ? chosen : "";
+	$("room").hidden = joinedRooms().length === 0;
 	showTarget();
 };
 
@@ -209,7 +285,8 @@ const changeRoom = (box) => {
 	const action = box.checked ? "join" : "leave";
 	socket.timeout(10000).emit(action, box.value, (error, answer) => {
 		if (error || !answer?.ok) box.checked = !box.checked;
-		else addNotice(`You ${action === "join" ? "joined" : "left"} ${ROOM_PREFIX}${box.value}`);
+		else if (action === "join") addNotice(`You joined ${ROOM_PREFIX}${box.value}. Select it next to the message field to write to it.`);
+		else addNotice(`You left ${ROOM_PREFIX}${box.value}`);
 		listRooms();
 	});
 };
@@ -258,8 +335,8 @@ const makeAdmin = () => {
 
 const enterAdmin = (text) => {
 	token = text;
-	if (admin) admin.disconnect().connect();
-	else admin = makeAdmin();
+	admin = admin ? admin.disconnect() : makeAdmin();
+	admin.connect();
 };
 
 // ------------------------------------------------------------------- controls
@@ -276,7 +353,10 @@ const onSubmit = (form, field, fn) => {
 	});
 };
 
-onSubmit("composer", "message", (text) => send($("room").value, text));
+onSubmit("composer", "message", (text) => {
+	typed = -TYPING_EVERY_MS;
+	send($("room").value, text);
+});
 onSubmit("notify", "notification", (text) => socket.emit("sendNotification", text));
 onSubmit("admin", "token", enterAdmin);
 onSubmit("announce", "announcement", (text) => admin.emit("announce", text, () => {}));
@@ -290,13 +370,26 @@ $("newer").addEventListener("click", () => {
 	$("message").focus();
 });
 scroll.addEventListener("scroll", () => atEnd() && ($("newer").hidden = true));
+
+let typed = -TYPING_EVERY_MS;
+$("message").addEventListener("input", () => {
+	const now = performance.now();
+	if (!socket.connected || $("message").value.trim() === "" || now - typed < TYPING_EVERY_MS) return;
+	typed = now;
+	socket.volatile.emit("typing", ...($("room").value ? [$("room").value] : []));
+});
+
+const connectAgain = () => {
+	socket.connect();
+	setState("connecting", "Connecting");
+};
 $("link").addEventListener("click", () => {
 	if (isOff($("state").dataset.state)) {
-		socket.connect();
-		setState("connecting", "Connecting");
+		connectAgain();
 	} else {
 		socket.disconnect();
 		setState("disconnected", "Disconnected");
+		giveUpWaiting();
 	}
 });
 
@@ -312,10 +405,36 @@ document.addEventListener("keydown", (event) => {
 });
 
 // In a private window localStorage may throw; the name is then not remembered.
+const remember = () => {
+	try {
+		localStorage.setItem("name", ownName());
+	} catch {
+		// asked again next time
+	}
+};
 try {
 	$("name").value = localStorage.getItem("name") ?? "";
-	$("name").addEventListener("change", () => localStorage.setItem("name", $("name").value.trim()));
 } catch {
 	$("name").value = "";
 }
-if (matchMedia("(pointer: fine)").matches) $("message").focus();
+$("name").addEventListener("change", () => {
+	remember();
+	if (socket.connected) socket.emit("name", ownName(), () => {});
+});
+
+// On a phone the field for the name is out of sight, so the page asks for the name before it connects.
+const ask = () => {
+	$("ask").addEventListener("close", () => {
+		$("name").value = $("ask").returnValue === "guest" ? "" : $("ask-name").value.trim();
+		remember();
+		socket.connect();
+	});
+	$("ask").showModal();
+};
+
+if (ownName() === "" && matchMedia("(max-width: 52rem)").matches) {
+	ask();
+} else {
+	socket.connect();
+	if (matchMedia("(pointer: fine)").matches) $("message").focus();
+}
