@@ -45,6 +45,8 @@ adminui_on_tick(struct wheel_entry *entry)
 	adminui_stats_sample(ui);
 	if (due)
 		adminui_stats_emit(ui);
+	if (due && ui->admins > 0 && adminui_shows_events(ui))
+		adminui_foreign_look(ui);
 }
 
 static void
@@ -102,6 +104,7 @@ adminui_on_connection(sio_socket *socket, void *arg)
 	if (!adminui_shows_events(ui))
 		return;
 	adminui_list_begin(ui, sio_id(socket));
+	adminui_foreign_look(ui);
 	sio_server_side_emit(ui->nsp, ADMINUI_SAY_LIST, "s", sio_id(socket));
 }
 
@@ -141,6 +144,8 @@ adminui_new(const struct adminui_setup *setup)
 	if (adminui_shows_events(ui))
 		sio_on_server_event(ui->nsp, ADMINUI_SAY_LIST, adminui_on_list, ui);
 	adminui_list_init(ui);
+	adminui_foreign_init(ui);
+	adminui_live_init(ui);
 	wheel_entry_init(&ui->tick, adminui_on_tick);
 	loop_arm(ui->loop, &ui->tick, TICK_MS);
 	return ui;
@@ -164,6 +169,7 @@ adminui_stop(struct adminui *ui)
 	ui->stopped = true;
 	adminui_look(ui);
 	adminui_list_stop(ui);
+	adminui_foreign_stop(ui);
 	adminui_login_stop(ui);
 	loop_disarm(ui->loop, &ui->tick);
 }
@@ -174,6 +180,7 @@ adminui_free(struct adminui *ui)
 	if (ui == NULL)
 		return;
 	adminui_stop(ui);
+	adminui_live_fini(ui);
 	adminui_login_fini(ui);
 	adminui_stats_fini(ui);
 	mem_free(ui);

@@ -11,6 +11,7 @@
  *   adminui_stats.c     server_stats, every two seconds
  *   adminui_live.c      development: events as they happen
  *   adminui_list.c      development: the sockets that exist when an admin arrives
+ *   adminui_foreign.c   development: the same of Node.js servers
  *   adminui_socket.c    one socket as the dashboard expects it
  *
  * Somebody looks at this server if an admin is connected to it, if another server has said within ADMINUI_WATCH_MS

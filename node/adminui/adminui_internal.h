@@ -28,6 +28,7 @@
 struct adminui_admin {
 	char user[ADMINUI_NAME_MAX + 1];
 	char session[ADMINUI_SESSION_ID + 1]; /* made by this log-in; "": an older one, or none is needed */
+	bool foreign_listed;		      /* has got the sockets of Node.js servers */
 };
 
 /* Counters at the last sample. */
@@ -75,6 +76,11 @@ struct adminui {
 	struct list listings;
 	unsigned listings_count;
 	struct wheel_entry slice;
+
+	/* adminui_foreign.c */
+	struct list foreign; /* struct foreign_socket that are still to be sent */
+	size_t foreign_bytes;
+	struct wheel_entry foreign_slice;
 };
 
 static inline bool
@@ -101,6 +107,8 @@ void adminui_stats_sample(struct adminui *ui); /* once a second: what has happen
 void adminui_stats_emit(struct adminui *ui);
 void adminui_stats_fini(struct adminui *ui);
 
+void adminui_live_init(struct adminui *ui);
+void adminui_live_fini(struct adminui *ui);
 void adminui_live_begin(struct adminui *ui);
 void adminui_live_end(struct adminui *ui);
 
@@ -108,6 +116,14 @@ void adminui_list_init(struct adminui *ui);
 /* Sends the sockets of this server to an admin who has just connected, here or elsewhere. */
 void adminui_list_begin(struct adminui *ui, const char *admin);
 void adminui_list_stop(struct adminui *ui);
+
+/*
+ * If there are Node.js servers, lists their sockets, of all namespaces of this server, for the admins of this server
+ * who have not got them. Servers are counted from time to time, so this is to be called again.
+ */
+void adminui_foreign_look(struct adminui *ui);
+void adminui_foreign_init(struct adminui *ui);
+void adminui_foreign_stop(struct adminui *ui);
 
 #define ADMINUI_DATE 25 /* "2026-11-29T05:15:54.000Z" and NUL */
 /* Writes a time, in ms since 1970, as JSON.stringify writes a Date. */
@@ -117,5 +133,9 @@ void adminui_date(uint64_t ms, char out[ADMINUI_DATE]);
  * harmless, and of the application's query parameters, only the names.
  */
 void adminui_socket_write(const sio_socket *socket, struct buffer *out);
+/* The same for a socket of another server, whose data may have a mark: writes nothing if the mark is one of ours. */
+void adminui_remote_write(const sio_socket_info *info, const char *nsp, struct buffer *out);
+/* Appends the mark of a socket, see sio_observer. */
+void adminui_mark_write(const sio_socket *socket, struct buffer *out);
 
 #endif

@@ -3,12 +3,14 @@
  * EVENTS_PER_SECOND of them are emitted, since a busy server has more events than a person can read; the others are
  * counted.
  */
+#include "common/base/json.h"
 #include "common/base/mem.h"
 #include "node/adminui/adminui_internal.h"
 #include "node/socketio/sio_core.h"
 #include "node/socketio/sio_raw.h"
 
 #define EVENTS_PER_SECOND 1000
+#define OWNED_MAX 2048 /* bytes of an event beside its own text: the namespace with escapes, the id, the date */
 #define SOCKET_MAX (64 * 1024) /* bytes; a socket with more data and rooms is not shown */
 
 /* May one more event be emitted now? Writes the time that it carries. */
@@ -131,12 +133,62 @@ live_ignore(struct adminui *ui, sio_nsp *nsp)
 }
 
 static void
-live_on_namespace(sio_nsp *nsp, void *arg)
+live_on_namespace(void *arg, sio_nsp *nsp)
+{
+	live_listen(arg, nsp);
+}
+
+static void
+live_on_data(void *arg, sio_socket *socket)
 {
 	struct adminui *ui = arg;
+	sio_value data = sio_data(socket);
+	char date[ADMINUI_DATE];
 
-	if (ui->live)
-		live_listen(ui, nsp);
+	if (!live_begin_event(ui, date))
+		return;
+	if (sio_type_of(data) == SIO_NONE)
+		sio_emit(sio_all(ui->nsp), "socket_updated", "{s:s,s:s,s:{}}", "id", sio_id(socket), "nsp",
+			sio_nsp_name(sio_socket_nsp(socket)), "data");
+	else
+		sio_emit(sio_all(ui->nsp), "socket_updated", "{s:s,s:s,s:v}", "id", sio_id(socket), "nsp",
+			sio_nsp_name(sio_socket_nsp(socket)), "data", data);
+}
+
+/* An event for a backend application, which no listener gets. */
+static void
+live_on_owned_event(void *arg, sio_socket *socket, const struct sio_raw_event *event)
+{
+	struct adminui *ui = arg;
+	struct sio_raw_to to = {.nsp = ui->nsp};
+	struct sio_content content = {.attachments = event->attachments};
+	char date[ADMINUI_DATE];
+	struct buffer out;
+
+	if (!live_begin_event(ui, date))
+		return;
+	buffer_init(&out, event->json.n + OWNED_MAX);
+	buffer_add_text(&out, TEXT("[\"event_received\","));
+	json_write_string(&out, text_from(sio_nsp_name(sio_socket_nsp(socket))));
+	buffer_printf(&out, ",\"%s\",", sio_id(socket));
+	buffer_add_text(&out, event->json);
+	buffer_printf(&out, ",\"%s\"]", date);
+	content.json = buffer_text(&out);
+	if (buffer_error(&out) == 0)
+		(void)sio_raw_cast(&to, &content);
+	buffer_fini(&out);
+}
+
+static void
+live_observe(struct adminui *ui)
+{
+	const struct sio_observer watched = {.on_namespace = live_on_namespace,
+		.on_data = live_on_data,
+		.on_owned_event = live_on_owned_event,
+		.write_mark = adminui_mark_write};
+	const struct sio_observer idle = {.write_mark = adminui_mark_write};
+
+	sio_raw_observe(ui->io, ui->live ? &watched : &idle, ui);
 }
 
 static void
@@ -161,7 +213,19 @@ live_set(struct adminui *ui, bool live)
 		return;
 	ui->live = live;
 	sio_core_stats(ui->io, &stats, live_each, ui);
-	sio_raw_on_namespace(ui->io, live ? live_on_namespace : NULL, ui);
+	live_observe(ui);
+}
+
+void
+adminui_live_init(struct adminui *ui)
+{
+	live_observe(ui);
+}
+
+void
+adminui_live_fini(struct adminui *ui)
+{
+	sio_raw_observe(ui->io, NULL, NULL);
 }
 
 void

@@ -95,7 +95,7 @@ write_handshake(struct buffer *out, struct text handshake)
 	buffer_add_byte(out, '}');
 }
 
-/* The id of a session is a secret, so a client gets the beginning of its hash as a name. */
+/* The id of a session is a secret, so a client gets the beginning of its hash as a name. Appends it with quotes. */
 static void
 write_client(struct buffer *out, const sio_socket *socket)
 {
@@ -148,4 +148,87 @@ adminui_socket_write(const sio_socket *socket, struct buffer *out)
 	write_rooms(out, socket);
 	buffer_add_byte(out, '}');
 	buffer_fini(&handshake);
+}
+
+/* --------------------------------------------------------- of other servers */
+
+#define MARK TEXT("_admin")
+#define OURS TEXT("sockeye")
+
+void
+adminui_mark_write(const sio_socket *socket, struct buffer *out)
+{
+	buffer_add_text(out, TEXT("{\"clientId\":"));
+	write_client(out, socket);
+	buffer_printf(out, ",\"transport\":\"%s\",\"sockeye\":true}", sio_transport(socket));
+}
+
+/* Appends a member of the mark of another server, or a text in its place. */
+static void
+write_marked(struct buffer *out, struct text mark, struct text name, const char *instead)
+{
+	struct text value = json_object_get(mark, name);
+
+	if (value.n > 0 && json_type(value) == JSON_STRING)
+		buffer_add_text(out, value);
+	else
+		json_write_string(out, text_from(instead));
+}
+
+/* Appends an object without its mark. */
+static void
+write_unmarked(struct buffer *out, struct text object)
+{
+	struct text rest = object, key, value;
+	const char *comma = "";
+
+	buffer_add_byte(out, '{');
+	while (json_object_next(&rest, &key, &value)) {
+		if (json_string_is(key, MARK))
+			continue;
+		buffer_add_text(out, text_from(comma));
+		comma = ",";
+		buffer_add_text(out, key);
+		buffer_add_byte(out, ':');
+		buffer_add_text(out, value);
+	}
+	buffer_add_byte(out, '}');
+}
+
+static struct text
+json_of(sio_value value)
+{
+	struct text json;
+
+	json.at = sio_json(value, &json.n);
+	return json.at != NULL && json_type(json) == JSON_OBJECT ? json : TEXT("{}");
+}
+
+void
+adminui_remote_write(const sio_socket_info *info, const char *nsp, struct buffer *out)
+{
+	struct text data = json_of(info->data), mark = json_object_get(data, MARK);
+
+	if (mark.n == 0 || json_type(mark) != JSON_OBJECT)
+		mark = TEXT("{}"); /* a Node.js server without @socket.io/admin-ui */
+	if (json_object_get(mark, OURS).n > 0)
+		return;
+	buffer_add_text(out, TEXT("{\"id\":"));
+	json_write_string(out, text_from(info->id));
+	buffer_add_text(out, TEXT(",\"clientId\":"));
+	write_marked(out, mark, TEXT("clientId"), info->id);
+	buffer_add_text(out, TEXT(",\"transport\":"));
+	write_marked(out, mark, TEXT("transport"), "");
+	buffer_add_text(out, TEXT(",\"nsp\":"));
+	json_write_string(out, text_from(nsp));
+	buffer_add_text(out, TEXT(",\"data\":"));
+	write_unmarked(out, data);
+	buffer_add_text(out, TEXT(",\"handshake\":"));
+	write_handshake(out, json_of(info->handshake));
+	buffer_add_text(out, TEXT(",\"rooms\":["));
+	for (unsigned i = 0; i < info->rooms_count; i++) {
+		buffer_add_text(out, i > 0 ? TEXT(",") : TEXT(""));
+		json_write_string(out, text_from(info->rooms[i]));
+	}
+	buffer_add_text(out, TEXT("]}"));
 }

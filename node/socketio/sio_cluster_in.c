@@ -9,6 +9,8 @@
 #include "node/socketio/sio_server_event.h"
 #include "node/socketio/sio_tables.h"
 
+#define MARK_MAX 256 /* bytes of the observer's mark of a socket */
+
 static struct sio_selector
 selector_of(const struct wire_target *to)
 {
@@ -187,6 +189,22 @@ fail_if_incomplete(const struct sio_selection *selection, struct buffer *json)
 		buffer_fail(json, ERROR_MEMORY);
 }
 
+/* Writes one socket of an answer, with the observer's mark. */
+static void
+cluster_in_write(
+	struct sio_nsp *nsp, const sio_socket_info *info, struct buffer *json, struct attachments *attachments)
+{
+	const struct sio_observer *observer = &nsp->io->observer;
+	const sio_socket *s = observer->write_mark != NULL ? sio_find(nsp, info->id) : NULL;
+	struct buffer mark;
+
+	buffer_init(&mark, MARK_MAX);
+	if (s != NULL)
+		observer->write_mark(s, &mark);
+	sio_fetched_write(info, buffer_error(&mark) == 0 ? buffer_text(&mark) : TEXT_NONE, json, attachments);
+	buffer_fini(&mark);
+}
+
 static void
 cluster_in_on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct attachments *attachments)
 {
@@ -199,7 +217,7 @@ cluster_in_on_fetch(void *owner, const struct wire_target *who, struct buffer *j
 	for (unsigned i = 0; i < list.count; i++) {
 		if (i != 0)
 			buffer_add_byte(json, ',');
-		sio_fetched_write(&list.at[i], json, attachments);
+		cluster_in_write(nsp, &list.at[i], json, attachments);
 	}
 	buffer_add_byte(json, ']');
 	if (list.error != 0)

@@ -48,12 +48,13 @@ fetch_ask_other_nodes(struct sio_fetch *fetch, struct sio_nsp *nsp, const struct
 }
 
 static struct sio_fetch *
-fetch_new(struct sio_nsp *nsp, const struct sio_selection *here, sio_fetch_fn *fn, void *arg)
+fetch_new(struct sio_nsp *nsp, const struct sio_selection *here, unsigned flags, sio_fetch_fn *fn, void *arg)
 {
 	struct sio_fetch *fetch = mem_zalloc(sizeof *fetch);
 
 	fetch->fn = fn;
 	fetch->arg = arg;
+	fetch->found.unmark = nsp->io->observer.write_mark != NULL && (flags & SIO_FLAG_MARKED) == 0;
 	sio_question_init(&fetch->question, nsp->io, fetch_finish, fetch_on_answer);
 	sio_fetched_add_sockets(&fetch->found, here);
 	return fetch;
@@ -68,7 +69,7 @@ sio_fetch_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned fla
 	int rc;
 
 	rc = sio_rooms_select(nsp, who, &scratch->selection);
-	fetch = fetch_new(nsp, &scratch->selection, fn, arg);
+	fetch = fetch_new(nsp, &scratch->selection, flags, fn, arg);
 	if (rc != 0)
 		fetch->found.error = rc;
 	sio_question_asked(&fetch->question, fetch_ask_other_nodes(fetch, nsp, who, flags, timeout_ms));
@@ -80,7 +81,7 @@ fetch_one(struct sio_socket *s, sio_fetch_fn *fn, void *arg)
 {
 	struct sio_selection one = {.at = &s, .count = s->state == SIO_CONNECTED ? 1 : 0};
 
-	sio_question_asked(&fetch_new(s->nsp, &one, fn, arg)->question, 0);
+	sio_question_asked(&fetch_new(s->nsp, &one, 0, fn, arg)->question, 0);
 }
 
 int

@@ -4,7 +4,7 @@
 
 #include "node/socketio/sio_rooms.h"
 
-/* `flags`: SIO_FLAG_LOCAL, SIO_FLAG_TIMEOUT. Calls `fn` once, at the end of this turn or later. */
+/* `flags`: SIO_FLAG_LOCAL, SIO_FLAG_TIMEOUT, SIO_FLAG_MARKED. Calls `fn` once, at the end of this turn or later. */
 void sio_fetch_many(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, uint32_t timeout_ms,
 	sio_fetch_fn *fn, void *arg);
 /* Finds only the ids. On other nodes only the rooms of `who` apply, not its exceptions. */

@@ -246,6 +246,39 @@ fetched_copy_remote_names(struct sio_fetched_list *list, sio_socket_info *to, st
 	return true;
 }
 
+static bool
+fetched_is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Overwrites the member "_admin" of an object, and one comma beside it, with blanks. `data` is part of our own copy.
+ */
+static void
+fetched_unmark(struct text data)
+{
+	struct text rest = data, key, value;
+	char *from, *to;
+
+	if (data.n == 0 || json_type(data) != JSON_OBJECT)
+		return;
+	while (json_object_next(&rest, &key, &value)) {
+		if (!json_string_is(key, TEXT("_admin")))
+			continue;
+		from = (char *)(uintptr_t)key.at - 1;
+		to = (char *)(uintptr_t)value.at + value.n;
+		while (fetched_is_space(*from))
+			from--;
+		while (fetched_is_space(*to))
+			to++;
+		if (*from == '{')
+			to += *to == ',';
+		from += *from == '{';
+		memset(from, ' ', (size_t)(to - from));
+		rest = data;
+	}
+}
+
 /* `data` and `plain` hold the same text. */
 static void
 fetched_add_object(struct sio_fetched_list *list, struct text object, const struct sio_stored *data,
@@ -267,6 +300,8 @@ fetched_add_object(struct sio_fetched_list *list, struct text object, const stru
 		list->error = SIO_ERR_SYSTEM;
 		return;
 	}
+	if (list->unmark)
+		fetched_unmark(json_object_get(object, TEXT("data")));
 	to->data = sio_value_make(json_object_get(object, TEXT("data")), &data->owner);
 	if (handshake.n != 0)
 		handshake.at = plain->json + (handshake.at - data->json);
@@ -329,10 +364,25 @@ fetched_write_data(const struct sio_stored *data, struct buffer *json, struct at
 	buffer_add_text(json, TEXT("{}"));
 }
 
+/* Adds a member to the object that ends at the end of the text and begins at `at`. Other values stay as they are. */
+static void
+fetched_write_mark(size_t at, struct text mark, struct buffer *json)
+{
+	if (mark.n == 0 || buffer_error(json) != 0 || json->data[at] != '{')
+		return;
+	json->len--;
+	while (fetched_is_space((char)json->data[json->len - 1]))
+		json->len--;
+	buffer_add_text(json, json->data[json->len - 1] == '{' ? TEXT("\"_admin\":") : TEXT(",\"_admin\":"));
+	buffer_add_text(json, mark);
+	buffer_add_byte(json, '}');
+}
+
 void
-sio_fetched_write(const sio_socket_info *info, struct buffer *json, struct attachments *attachments)
+sio_fetched_write(const sio_socket_info *info, struct text mark, struct buffer *json, struct attachments *attachments)
 {
 	const struct fetched_local *local = fetched_local(info);
+	size_t at;
 
 	buffer_add_text(json, TEXT("{\"id\":"));
 	json_write_string(json, text_from(info->id));
@@ -345,6 +395,8 @@ sio_fetched_write(const sio_socket_info *info, struct buffer *json, struct attac
 		json_write_string(json, text_from(info->rooms[i]));
 	}
 	buffer_add_text(json, TEXT("],\"data\":"));
+	at = json->len;
 	fetched_write_data(local->data, json, attachments);
+	fetched_write_mark(at, mark, json);
 	buffer_add_byte(json, '}');
 }

@@ -15,6 +15,7 @@ struct sio_fetched_list {
 	sio_socket_info *at; /* the sockets of this node first */
 	unsigned count, size;
 	unsigned local;		    /* number of sockets of this node */
+	bool unmark;		    /* take "_admin" out of the data of other nodes' sockets */
 	struct arena arena;	    /* names, arrays of rooms, and the private part of each entry of this node */
 	struct fetched_kept *kept;  /* the answers of other nodes */
 	struct sio_stored *no_data; /* {}, shared by all sockets of this node without data */
@@ -27,7 +28,9 @@ void sio_fetched_add_sockets(struct sio_fetched_list *list, const struct sio_sel
 /* Adds a checked JSON array of {id,rooms,data,handshake} from another node. Malformed elements are skipped. */
 void sio_fetched_add_answer(struct sio_fetched_list *list, struct text json, const struct attachments *attachments);
 
-/* Appends one entry, a socket of this node, to an answer for another node. */
-void sio_fetched_write(const sio_socket_info *info, struct buffer *json, struct attachments *attachments);
+/* Appends one entry, a socket of this node, to an answer for another node. `mark`: the value of data._admin, or "".
+ */
+void sio_fetched_write(
+	const sio_socket_info *info, struct text mark, struct buffer *json, struct attachments *attachments);
 
 #endif

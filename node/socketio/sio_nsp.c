@@ -132,8 +132,8 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 		list_add_tail(&parent->family->children, &nsp->sibling);
 	}
 	sio_nsp_join(nsp);
-	if (io->nsp_made != NULL)
-		io->nsp_made(nsp, io->nsp_made_arg);
+	if (io->observer.on_namespace != NULL)
+		io->observer.on_namespace(io->observer_arg, nsp);
 	if (io->on_new_nsp != NULL && !text_is(name, TEXT("/"))) {
 		struct sio_underway before = sio_underway_enter(&io->underway, nsp->name, "new namespace");
 

@@ -56,6 +56,25 @@ struct sio_owner {
 	void (*on_room)(void *arg, sio_socket *socket, bool joined, struct text room);
 };
 
+/*
+ * Sees what happens at a server, for the admin UI, beside the listeners of sockeye.h. Each function may be NULL, and
+ * may call every function.
+ */
+struct sio_observer {
+	/* A new namespace, before the application learns of it. */
+	void (*on_namespace)(void *arg, sio_nsp *nsp);
+	/* socket.data of a connected socket has changed. */
+	void (*on_data)(void *arg, sio_socket *socket);
+	/* An event that only the owner of the namespace gets, and that no listener of sio_on_any() sees. */
+	void (*on_owned_event)(void *arg, sio_socket *socket, const struct sio_raw_event *event);
+	/*
+	 * Writes the object that answers to other servers' fetches have in socket.data as "_admin", where a Node.js
+	 * server with @socket.io/admin-ui expects it. If this function exists, sio_fetch() takes the member out of
+	 * the data of other nodes' sockets. It must not change anything.
+	 */
+	void (*write_mark)(const sio_socket *socket, struct buffer *out);
+};
+
 /* Further events of clients, with or without sockets, for an owner. Each function may be NULL. */
 struct sio_watcher {
 	/* A handshake that the application inside does not refuse. The watcher calls eio_allow() or its like, once.

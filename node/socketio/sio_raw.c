@@ -152,10 +152,10 @@ sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg)
 }
 
 void
-sio_raw_on_namespace(sio_server *io, void (*fn)(sio_nsp *nsp, void *arg), void *arg)
+sio_raw_observe(sio_server *io, const struct sio_observer *observer, void *arg)
 {
-	io->nsp_made = fn;
-	io->nsp_made_arg = arg;
+	io->observer = observer != NULL ? *observer : (struct sio_observer){NULL};
+	io->observer_arg = arg;
 }
 
 sio_nsp *

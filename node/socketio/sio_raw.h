@@ -39,8 +39,8 @@ int sio_raw_own(sio_server *io, struct text name, const struct sio_owner *owner,
 void sio_raw_own_others(sio_server *io, const struct sio_owner *owner, void *arg);
 /* Sets the server's only watcher, for the life of the server; borrowed. */
 void sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg);
-/* Calls fn(nsp, arg) for each new namespace, before the application learns of it. NULL stops the calls. */
-void sio_raw_on_namespace(sio_server *io, void (*fn)(sio_nsp *nsp, void *arg), void *arg);
+/* Sets the server's only observer. NULL: it has none. */
+void sio_raw_observe(sio_server *io, const struct sio_observer *observer, void *arg);
 /* Returns the namespace, or NULL if it does not exist. */
 sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
 
@@ -130,7 +130,10 @@ int sio_raw_cast_disconnect(const struct sio_raw_to *to, bool close);
  * `to` excepts rooms, which the question between nodes cannot express.
  */
 int sio_raw_ids(const struct sio_raw_to *to, sio_rooms_fn *fn, void *arg);
-/* Like sio_fetch(). sio_all_rooms() finds the names of all rooms. */
+/*
+ * Like sio_fetch(). With SIO_FLAG_MARKED in to->flags the data of other nodes' sockets keeps its member "_admin", see
+ * sio_observer. sio_all_rooms() finds the names of all rooms.
+ */
 int sio_raw_fetch(const struct sio_raw_to *to, sio_fetch_fn *fn, void *arg);
 
 #endif

@@ -142,6 +142,8 @@ receive_offer_to_owner(struct sio_socket *s, const struct sio_packet *packet)
 
 	if (nsp->owner->on_event == NULL || nsp->owner->on_event(nsp->owner_arg, s, &raw))
 		return s->state == SIO_CONNECTED;
+	if (nsp->io->observer.on_owned_event != NULL)
+		nsp->io->observer.on_owned_event(nsp->io->observer_arg, s, &raw);
 	return false;
 }
 

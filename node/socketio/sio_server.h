@@ -6,6 +6,7 @@
 
 #include "common/base/table.h"
 #include "node/engineio/eio.h"
+#include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_options.h"
 #include "node/socketio/sio_outgoing.h"
 #include "node/socketio/sio_reason.h"
@@ -50,8 +51,8 @@ struct sio_server {
 	struct sio_hooks_of_engine hooks;
 	void (*on_new_nsp)(sio_nsp *nsp, void *arg);
 	void *on_new_nsp_arg;
-	void (*nsp_made)(sio_nsp *nsp, void *arg); /* sio_raw_on_namespace() */
-	void *nsp_made_arg;
+	struct sio_observer observer; /* zeroed: none */
+	void *observer_arg;
 
 	const struct sio_watcher *watcher; /* sio_owner.h; may be NULL */
 	void *watcher_arg;

@@ -13,6 +13,7 @@ enum {
 	SIO_FLAG_TIMEOUT = 16,	 /* target.timeout is set */
 	SIO_FLAG_TOO_MANY = 32,	 /* more rooms were given than fit */
 	SIO_FLAG_MALFORMED = 64, /* a room was NULL */
+	SIO_FLAG_MARKED = 128,	 /* sio_raw_fetch(): keep "_admin" */
 };
 
 /* The rooms of a target as a selector. Allocates memory only for a list of rooms. */

@@ -1,6 +1,7 @@
 // The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter; a client can request each
 // operation. As a program it serves on a port that the kernel picks, which it prints: node peer.mjs NAME REDIS_URL
-// [--specific | --sharded=MODE | --streams=COUNT] [--v2]
+// [--specific | --sharded=MODE | --streams=COUNT] [--v2] [--admin-ui]
+import { instrument } from "@socket.io/admin-ui";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { createClient, createCluster } from "redis";
@@ -49,7 +50,7 @@ function targetOf(socket, spec) {
 
 function serve(nsp) {
   nsp.on("connection", (socket) => {
-    socket.data = { node: name };
+    socket.data.node = name; // data may have a member of the admin UI
     socket.on("join", async (room, ack) => {
       socket.join(room);
       await subscribed;
@@ -88,6 +89,7 @@ function serve(nsp) {
   nsp.on("mute", () => {});
 }
 
+if (flags.includes("--admin-ui")) instrument(io, { auth: false, mode: "development" });
 serve(io.of("/"));
 serve(io.of("/team"));
 io.listen(0);

@@ -157,10 +157,87 @@ test_all_readers(void **state)
 	assert_json(sio_get(sio_data(sockets[0]), "auth"), "{\"n\":2}");
 }
 
+/* ---------------------------------------------------------------- the mark "_admin" */
+
+static void
+assert_answer(const char *data, const char *mark, const char *wanted)
+{
+	struct attachments attachments = {0};
+	struct buffer json;
+
+	if (data != NULL)
+		assert_int_equal(sio_set_data(sockets[0], "j", data), 0);
+	fetch_all();
+	buffer_init(&json, 65536);
+	sio_fetched_write(&list.at[0], text_from(mark), &json, &attachments);
+	assert_int_equal(buffer_error(&json), 0);
+	buffer_add_byte(&json, '\0');
+	assert_non_null(strstr((const char *)json.data, wanted));
+	attachments_fini(&attachments);
+	buffer_fini(&json);
+	sio_fetched_fini(&list);
+}
+
+static void
+test_answers_have_the_mark(void **state)
+{
+	(void)state;
+	assert_answer(NULL, "", "\"data\":{}}");
+	assert_answer(NULL, "{\"x\":1}", "\"data\":{\"_admin\":{\"x\":1}}}");
+	assert_answer("{\"a\":[1]}", "", "\"data\":{\"a\":[1]}}");
+	assert_answer("{\"a\":[1]}", "{\"x\":1}", "\"data\":{\"a\":[1],\"_admin\":{\"x\":1}}}");
+	assert_answer("{ \"a\":1 \n}", "{}", "1,\"_admin\":{}}}");
+	assert_answer("{ }", "{}", "\"data\":{\"_admin\":{}}}");
+	assert_answer("[{\"a\":1}]", "{}", "\"data\":[{\"a\":1}]}");
+	assert_answer("\"text {}\"", "{}", "\"data\":\"text {}\"}");
+}
+
+static void
+assert_unmarked(const char *data, const char *wanted)
+{
+	for (int unmark = 0; unmark < 2; unmark++) {
+		char answer[512];
+		const char *json;
+		size_t n, at = 0;
+
+		list.unmark = unmark == 1;
+		(void)snprintf(
+			answer, sizeof answer, "[{\"id\":\"a\",\"handshake\":{},\"rooms\":[],\"data\":%s}]", data);
+		sio_fetched_add_answer(&list, text_from(answer), NULL);
+		assert_int_equal(list.count, 1);
+		json = sio_json(list.at[0].data, &n);
+		if (!list.unmark)
+			assert_memory_equal(json, data, n);
+		for (size_t i = 0; i < n && list.unmark; i++) {
+			if (json[i] != ' ') /* blanks stand for what was taken out */
+				assert_int_equal(json[i], wanted[at++]);
+		}
+		assert_int_equal(at, list.unmark ? strlen(wanted) : 0);
+		sio_fetched_fini(&list);
+	}
+}
+
+static void
+test_the_mark_is_taken_out(void **state)
+{
+	(void)state;
+	assert_unmarked("{\"_admin\":{\"clientId\":\"x\"}}", "{}");
+	assert_unmarked("{\"_admin\":{\"a\":[1,2]},\"b\":2}", "{\"b\":2}");
+	assert_unmarked("{\"b\":2,\"_admin\":7}", "{\"b\":2}");
+	assert_unmarked("{\"b\":2 , \"_admin\" : 7 , \"c\":{\"_admin\":1}}", "{\"b\":2,\"c\":{\"_admin\":1}}");
+	assert_unmarked("{\"_admin\":1,\"_admin\":2,\"c\":3}", "{\"c\":3}");
+	assert_unmarked("{\"\\u005fadmin\":1,\"c\":3}", "{\"c\":3}");
+	assert_unmarked("{\"a\":\"_admin\"}", "{\"a\":\"_admin\"}");
+	assert_unmarked("[\"_admin\"]", "[\"_admin\"]");
+	assert_unmarked("\"_admin\"", "\"_admin\"");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_answers_have_the_mark, start, stop),
+		cmocka_unit_test_setup_teardown(test_the_mark_is_taken_out, start, stop),
 		cmocka_unit_test_setup_teardown(test_list_outlives_sockets, start, stop),
 		cmocka_unit_test_setup_teardown(test_handshake_is_late, start, stop),
 		cmocka_unit_test_setup_teardown(test_all_readers, start, stop),
