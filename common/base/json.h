@@ -95,6 +95,11 @@ double json_number_double(struct text number);
  */
 bool json_write_string(struct buffer *out, struct text string);
 /*
+ * Writes the escape that JSON.stringify uses for a quote, a backslash or a control character, and returns its length.
+ * Hexadecimal digits are lower-case. JSON.stringify leaves DEL and the slash as they are.
+ */
+size_t json_escape_byte(uint8_t c, char out[6]);
+/*
  * Appends a number as JSON.stringify does: the shortest text that reads back as the same double, null for NaN and
  * infinities, 0 for -0.
  */

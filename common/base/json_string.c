@@ -163,39 +163,39 @@ json_sequence_length(const char *at, const char *end, bool *whole)
 	return n ? n : 1;
 }
 
-/*
- * Appends the escape that JSON.stringify uses for a byte: lower-case hexadecimal; DEL and the slash are not escaped.
- */
-static void
-json_write_escape(struct buffer *out, uint8_t c)
+size_t
+json_escape_byte(uint8_t c, char out[6])
 {
-	char text[6] = {'\\', 'u', '0', '0', ascii_hex_digits[c >> 4], ascii_hex_digits[c & 15]};
 	size_t n = 2;
 
+	out[0] = '\\';
 	switch (c) {
 	case '"':
 	case '\\':
-		text[1] = (char)c;
+		out[1] = (char)c;
 		break;
 	case '\b':
-		text[1] = 'b';
+		out[1] = 'b';
 		break;
 	case '\f':
-		text[1] = 'f';
+		out[1] = 'f';
 		break;
 	case '\n':
-		text[1] = 'n';
+		out[1] = 'n';
 		break;
 	case '\r':
-		text[1] = 'r';
+		out[1] = 'r';
 		break;
 	case '\t':
-		text[1] = 't';
+		out[1] = 't';
 		break;
 	default:
-		n = sizeof text;
+		memcpy(out + 1, "u00", 3);
+		out[4] = ascii_hex_digits[c >> 4];
+		out[5] = ascii_hex_digits[c & 15];
+		n = 6;
 	}
-	buffer_add(out, text, n);
+	return n;
 }
 
 bool
@@ -206,6 +206,7 @@ json_write_string(struct buffer *out, struct text string)
 
 	buffer_add_byte(out, '"');
 	while (at < end) {
+		char escape[6];
 		bool whole;
 		size_t n;
 
@@ -224,7 +225,7 @@ json_write_string(struct buffer *out, struct text string)
 			continue;
 		}
 		buffer_add(out, copied, (size_t)(at - copied));
-		json_write_escape(out, (uint8_t)*at);
+		buffer_add(out, escape, json_escape_byte((uint8_t)*at, escape));
 		copied = ++at;
 	}
 	buffer_add(out, copied, (size_t)(end - copied));

@@ -18,8 +18,8 @@
 	X(EIO_UNSUPPORTED_PROTOCOL, 400, "Unsupported protocol version")
 
 /*
- * One row per check. FOREIGN_ORIGIN, SERVER_CLOSED, TOO_MANY_SESSIONS and NO_MEMORY do not exist in Engine.IO. The
- * last three are answered with status 503.
+ * One row per check. FOREIGN_ORIGIN, JSONP, SERVER_CLOSED, TOO_MANY_SESSIONS and NO_MEMORY do not exist in Engine.IO.
+ * The last three are answered with status 503.
  */
 /*        context                       code                      word */
 #define EIO_CONTEXT_TABLE(X)                                                                                         \
@@ -32,6 +32,7 @@
 	X(EIO_CONTEXT_METHOD, EIO_BAD_HANDSHAKE_METHOD, "BAD_HANDSHAKE_METHOD")                                      \
 	X(EIO_CONTEXT_TRANSPORT_HANDSHAKE, EIO_BAD_REQUEST, "TRANSPORT_HANDSHAKE_ERROR")                             \
 	X(EIO_CONTEXT_FOREIGN_ORIGIN, EIO_FORBIDDEN, "FOREIGN_ORIGIN")                                               \
+	X(EIO_CONTEXT_JSONP, EIO_BAD_REQUEST, "JSONP")                                                               \
 	X(EIO_CONTEXT_FORBIDDEN, EIO_FORBIDDEN, "FORBIDDEN")                                                         \
 	X(EIO_CONTEXT_PROTOCOL, EIO_UNSUPPORTED_PROTOCOL, "UNSUPPORTED_PROTOCOL_VERSION")                            \
 	X(EIO_CONTEXT_SERVER_CLOSED, EIO_BAD_REQUEST, "SERVER_CLOSED")                                               \

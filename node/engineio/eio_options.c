@@ -40,6 +40,8 @@ static const struct option_row rows[] = {
 		"Allow long-polling sessions to upgrade to WebSocket", .group = NULL},
 	{"allowEIO3", OPTION_FLAG, AT(allow_eio3), "false", 0, 0, NULL, NULL,
 		"Serve clients of Engine.IO 3 too (Socket.IO 1 and 2)", .group = NULL},
+	{"allowJsonp", OPTION_AUTO, AT(allow_jsonp), "auto", 0, 0, NULL, NULL,
+		"Serve long-polling by JSONP too; auto means to the clients that allowEIO3 adds", .group = NULL},
 	{"destroyUpgrade", OPTION_FLAG, AT(destroy_upgrade), "true", 0, 0, NULL, NULL,
 		"Close a connection that requested an upgrade on a path that is not served, after the 404",
 		.group = NULL},

@@ -18,6 +18,7 @@ struct eio_options {
 	char *transports; /* "polling,websocket" */
 	bool allow_upgrades;
 	bool allow_eio3; /* serve clients of protocol revision 3 */
+	int allow_jsonp; /* serve JSONP: 0, 1, or -1: to clients of revision 3 only */
 	bool destroy_upgrade;
 	uint64_t destroy_upgrade_timeout;
 	char *initial_packet; /* NULL: none */

@@ -18,6 +18,9 @@
  *
  * If the peer aborts a request, the session closes: transport error. If the server closes the session while a poll
  * waits, the poll gets "1".
+ *
+ * A session on JSONP differs only in the form of what a poll gets and of what a POST brings (eio_jsonp.h). The other
+ * replies are the same.
  */
 #include "node/engineio/eio_polling.h"
 
@@ -49,6 +52,7 @@ struct polling {
 	bool ready; /* the body is complete; its packets are handled at the end of this turn, or of several turns */
 	bool handling; /* its packets are being handled; the POST is answered afterwards */
 	bool b64;      /* the client cannot receive binary payloads; false for revision 4, which has none */
+	struct eio_jsonp jsonp;
 };
 
 static void
@@ -89,36 +93,72 @@ reply_ok(struct http_request *r)
 	http_reply(r, 200, "text/html", TEXT("ok"), false);
 }
 
+/* The body of the reply to a poll. */
+struct polling_reply {
+	struct block *block; /* NULL: memory ran out */
+	size_t from;	     /* where the body begins in the block */
+	const char *type;
+};
+
+/* Makes the messages one payload. */
+static struct polling_reply
+encode_payload(const struct polling *polling, struct eio_message *const *messages, unsigned n)
+{
+	struct polling_reply reply = {.type = "text/plain; charset=UTF-8"};
+	bool binary = !polling->b64;
+
+	if (polling->session->revision == 3) {
+		reply.block = eio_payload_v3_encode(messages, n, &binary);
+		if (binary)
+			reply.type = "application/octet-stream";
+	} else if (n == 1 && !messages[0]->binary) {
+		reply.block = block_ref(messages[0]->frame.block);
+		reply.from = messages[0]->frame.payload_at;
+	} else {
+		reply.block = eio_payload_encode(messages, n);
+	}
+	return reply;
+}
+
+/* Makes a payload a script. */
+static struct polling_reply
+encode_script(const struct polling *polling, struct polling_reply payload)
+{
+	struct polling_reply reply = {.type = "application/javascript; charset=UTF-8"};
+
+	if (payload.block == NULL)
+		return reply;
+	reply.block = eio_jsonp_encode(polling->jsonp.index,
+		text_of((const char *)payload.block->data + payload.from, payload.block->len - payload.from));
+	block_unref(payload.block);
+	return reply;
+}
+
 /* Answers the poll with the messages as one payload. */
 static void
 answer_poll(struct polling *polling, struct eio_message *const *messages, unsigned n)
 {
-	const struct eio_options *options = polling->session->all->options;
+	struct polling_reply reply = encode_payload(polling, messages, n);
 	struct http_request *r = polling->get;
-	struct block *block;
-	bool compress = false, binary = polling->session->revision == 3 && !polling->b64;
-	size_t from = 0;
+	bool compress = false;
+	size_t length;
 
-	for (unsigned i = 0; i < n; i++)
-		compress = compress || messages[i]->frame.compress;
-	if (polling->session->revision == 3) {
-		block = eio_payload_v3_encode(messages, n, &binary);
-	} else if (n == 1 && !messages[0]->binary) {
-		block = block_ref(messages[0]->frame.block);
-		from = messages[0]->frame.payload_at;
-	} else {
-		block = eio_payload_encode(messages, n);
-	}
-	if (block == NULL) { /* the poll stays; the session ends with its connection */
+	if (polling->jsonp.on)
+		reply = encode_script(polling, reply);
+	if (reply.block == NULL) { /* the poll stays; the session ends with its connection */
 		conn_no_memory(http_request_conn(r));
 		return;
 	}
-	compress = compress && block->len - from >= eio_options_gzip_threshold(options);
+	for (unsigned i = 0; i < n; i++)
+		compress = compress || messages[i]->frame.compress;
+	length = reply.block->len - reply.from;
+	compress = compress && length >= eio_options_gzip_threshold(polling->session->all->options);
 	polling->get = NULL;
 	polling_add_fields(r);
-	http_reply_block(r, 200, binary ? "application/octet-stream" : "text/plain; charset=UTF-8", block, from,
-		block->len - from, compress);
-	block_unref(block);
+	if (polling->jsonp.on && !http_has_added(r, "X-Content-Type-Options")) /* the reply is a script and no page */
+		http_add_header(r, "X-Content-Type-Options", TEXT("nosniff"));
+	http_reply_block(r, 200, reply.type, reply.block, reply.from, length, compress);
+	block_unref(reply.block);
 }
 
 /* ------------------------------------------------------------------ queue */
@@ -238,10 +278,11 @@ post_packets(struct polling *polling)
 	if (polling->packets == NULL) {
 		size_t n;
 
+		got = buffer_error(&polling->body);
 		polling->packets = buffer_steal(&polling->body, &n);
 		eio_payload_init(&polling->payload, polling->packets, n);
 		/* a binary payload has texts of its own, each of which is checked when it is decoded */
-		if (polling->next != eio_payload_v3_next_binary && !utf8_valid(polling->packets, n))
+		if (got == 0 && polling->next != eio_payload_v3_next_binary && !utf8_valid(polling->packets, n))
 			got = ERROR_UTF8;
 	}
 	while (got >= 0 && s->state != EIO_STATE_CLOSED) {
@@ -462,6 +503,20 @@ post_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
 		refuse_post(polling, r);
 }
 
+/* Replaces a form by the payload in it. An error stays in the buffer until the body is handled. */
+static void
+decode_form(struct polling *polling)
+{
+	struct buffer *body = &polling->body;
+	int64_t n = eio_jsonp_decode(body->data, body->len);
+
+	loop_spend(polling->session->all->loop, body->len);
+	if (n < 0)
+		buffer_fail(body, (int)n);
+	else
+		body->len = (size_t)n;
+}
+
 /*
  * Defers the packets to the end of the turn. If a client sends a poll and a POST on two connections, both may be read
  * in one turn, in either order; the poll must be known when the POST is handled.
@@ -472,6 +527,8 @@ post_complete(struct http_request *r, void *user)
 	struct polling *polling = user;
 
 	(void)r;
+	if (polling->jsonp.on)
+		decode_form(polling);
 	polling->ready = true;
 	eio_session_dirty(polling->session);
 }
@@ -521,8 +578,8 @@ handle_post(struct polling *polling, struct http_request *r)
 	if (polling->post != NULL) {
 		eio_session_end(s, EIO_CAUSE_PUSH_OVERLAP, NULL);
 		reply_empty(r, 400);
-	} else if (is_octet_stream(r) && s->revision == 4) {
-		/* revision 4 sends binary only as base64 text; the request must be answered (CVE-2026-59725) */
+	} else if (is_octet_stream(r) && (s->revision == 4 || polling->jsonp.on)) {
+		/* revision 4 and JSONP send binary only as base64; the request must be answered (CVE-2026-59725) */
 		eio_session_end(s, EIO_CAUSE_CONTENT, NULL);
 		reply_empty(r, 400);
 	} else if (r->content_length > s->all->options->max_http_buffer_size) {
@@ -549,13 +606,14 @@ eio_polling_request(struct eio_session *s, struct http_request *r)
 }
 
 void
-eio_polling_open(struct eio_session *s, struct http_request *r, bool b64)
+eio_polling_open(struct eio_session *s, struct http_request *r, bool b64, struct eio_jsonp jsonp)
 {
 	struct polling *polling = mem_zalloc(sizeof(*polling));
 
 	polling->session = s;
 	polling->get = r;
-	polling->b64 = b64;
+	polling->b64 = b64 || jsonp.on;
+	polling->jsonp = jsonp;
 	buffer_init(&polling->body, s->all->options->max_http_buffer_size);
 	wheel_entry_init(&polling->grace, polling_on_grace_over);
 	eio_cookie_add(s->all->options, r, eio_sid(s), loop_wall_ms() / 1000);

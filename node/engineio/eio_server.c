@@ -256,7 +256,7 @@ eio_open_session(struct eio_server *server, struct http_request *r, struct eio_a
 	if (arrival.upgrade)
 		eio_websocket_open(s, r, &server->ws_options, arrival.b64);
 	else
-		eio_polling_open(s, r, arrival.b64);
+		eio_polling_open(s, r, arrival.b64, arrival.jsonp);
 	server->ticket = arrival.ticket;
 	eio_session_greet(s);
 	server->ticket = 0;

@@ -50,13 +50,42 @@ log_foreign_origin(struct eio_gate *gate, const struct http_request *r, struct t
 		LOG_STR("requests with a cookie need this host's origin, or one in corsOrigin"), NULL);
 }
 
+/* Returns the origin of the page whose address the field Referer gives, or "null" without that field. */
+static struct text
+referer_origin(const struct http_request *r)
+{
+	struct text referer = http_header_get(r, "referer"), rest = referer, scheme, nothing, host;
+
+	/* "https:", "" and "a.example:8080" */
+	if (!text_cut(&rest, '/', &scheme) || !text_cut(&rest, '/', &nothing) || nothing.n > 0 ||
+		!text_cut(&rest, '/', &host))
+		return TEXT("null");
+	return text_of(referer.at, (size_t)(host.at + host.n - referer.at));
+}
+
+/*
+ * Returns the origin of the page that sent a request with a cookie, or TEXT_NONE if the page has this host's origin
+ * or the client is not a browser. Without the field Origin the request cannot come from another page, except by
+ * JSONP: the browser sends no Origin for a script element.
+ */
+static struct text
+page_origin(const struct http_request *r, bool jsonp, struct buffer *joined)
+{
+	/* two Origin fields joined are not an origin, and so count as foreign */
+	struct text origin = http_header_list(r, "origin", joined);
+
+	if (origin.at != NULL || !jsonp || text_is(http_header_get(r, "sec-fetch-site"), TEXT("same-origin")))
+		return origin;
+	return referer_origin(r);
+}
+
 /*
  * Returns true for a request with a cookie from a foreign page. A browser sends this host's cookies with requests
  * from any page; a foreign page must not open a session in the name of its visitor (CVE-2019-13611). A request
  * without a cookie has no rights to misuse and passes.
  */
 static bool
-is_foreign_origin(struct eio_gate *gate, const struct http_request *r)
+is_foreign_origin(struct eio_gate *gate, const struct http_request *r, bool jsonp)
 {
 	struct buffer joined;
 	struct text origin;
@@ -64,8 +93,7 @@ is_foreign_origin(struct eio_gate *gate, const struct http_request *r)
 
 	if (!gate->sessions->options->check_origin || http_header_get(r, "cookie").at == NULL)
 		return false;
-	origin = http_header_list(
-		r, "origin", &joined); /* two Origin fields joined are not an origin, and so count as foreign */
+	origin = page_origin(r, jsonp, &joined);
 	foreign = origin.at != NULL && !is_own_origin(r, origin) &&
 		  !(gate->origins != NULL && http_origins_allow(gate->origins, origin));
 	if (foreign)
@@ -74,17 +102,57 @@ is_foreign_origin(struct eio_gate *gate, const struct http_request *r)
 	return foreign;
 }
 
+static void
+log_jsonp_refused(struct eio_gate *gate, const struct http_request *r)
+{
+	char room[CONN_ADDRESS_MAX];
+
+	if (gate->told_of_jsonp)
+		return;
+	gate->told_of_jsonp = true;
+	log_event(LOG_WARN, "jsonp_refused", "address", LOG_TEXT(http_client_address(r, room)), "hint",
+		LOG_STR("--allow-jsonp serves it"), NULL);
+}
+
+/*
+ * Finds out whether a handshake by long-polling asks for JSONP, and whether it may. A client of revision 3 that asks
+ * in vain is refused, because it cannot read another reply. For revision 4, `j` is then a key without a meaning: the
+ * stock clients have no JSONP, so it is the application's own.
+ */
+static enum eio_context
+verify_jsonp(struct eio_gate *gate, const struct http_request *r, struct eio_arrival *arrival)
+{
+	const struct eio_options *options = gate->sessions->options;
+	bool allowed = options->allow_jsonp < 0 ? arrival->revision == 3 : options->allow_jsonp > 0;
+	int error;
+
+	if (!allowed && (arrival->revision == 4 || !options->allow_eio3))
+		return EIO_CONTEXT_COUNT;
+	error = eio_jsonp_parse(r->query, &arrival->jsonp);
+	if (error == 0 && (allowed || !arrival->jsonp.on))
+		return EIO_CONTEXT_COUNT;
+	if (error == 0)
+		log_jsonp_refused(gate, r);
+	return EIO_CONTEXT_JSONP;
+}
+
 /* The checks that Engine.IO makes after allowRequest are in eio_server.c. */
 static enum eio_context
-verify_handshake(struct eio_gate *gate, const struct http_request *r, bool websocket, bool upgrade)
+verify_handshake(struct eio_gate *gate, const struct http_request *r, bool websocket, struct eio_arrival *arrival)
 {
+	enum eio_context fault = EIO_CONTEXT_COUNT;
+
 	if (r->method != HTTP_GET)
 		return EIO_CONTEXT_METHOD;
-	if (websocket && !upgrade)
+	if (websocket && !arrival->upgrade)
 		return EIO_CONTEXT_TRANSPORT_HANDSHAKE;
-	if (!websocket && upgrade) /* Engine.IO accepts the WebSocket and closes it; a refusal tells the client why */
+	if (!websocket && arrival->upgrade) /* Engine.IO accepts the WebSocket and closes it; a refusal says why */
 		return EIO_CONTEXT_TRANSPORT_MISMATCH;
-	return is_foreign_origin(gate, r) ? EIO_CONTEXT_FOREIGN_ORIGIN : EIO_CONTEXT_COUNT;
+	if (!websocket)
+		fault = verify_jsonp(gate, r, arrival);
+	if (fault == EIO_CONTEXT_COUNT && is_foreign_origin(gate, r, arrival->jsonp.on))
+		fault = EIO_CONTEXT_FOREIGN_ORIGIN;
+	return fault;
 }
 
 enum eio_context
@@ -145,7 +213,7 @@ eio_verify(struct eio_gate *gate, const struct http_request *r, struct eio_arriv
 		return EIO_CONTEXT_ORIGIN;
 	n = http_query_get(r->query, "sid", sid, sizeof(sid));
 	if (n == 0 || n == ERROR_NOT_FOUND)
-		return verify_handshake(gate, r, websocket, out->upgrade);
+		return verify_handshake(gate, r, websocket, out);
 
 	out->session = n > 0 ? eio_sessions_find(all, text_of(sid, (size_t)n)) : NULL;
 	/* a poll after the deadline finds no session; a POST is accepted because it may bring the pong */

@@ -3,6 +3,7 @@
 #define NODE_ENGINEIO_EIO_VERIFY_H
 
 #include "node/engineio/eio_error.h"
+#include "node/engineio/eio_jsonp.h"
 #include "node/engineio/eio_session.h"
 #include "node/http/http_origin.h"
 
@@ -11,6 +12,7 @@ struct eio_arrival {
 	bool upgrade;		     /* an HTTP upgrade to WebSocket */
 	bool b64;		     /* query b64: binary messages are sent to this transport as base64 text */
 	unsigned revision;	     /* protocol revision: 4 if the query says exactly "4", otherwise 3 */
+	struct eio_jsonp jsonp;	     /* of a handshake by long-polling */
 	bool asked;		     /* on_headers was called */
 	uint32_t ticket;	     /* the number given to eio_allow_as() */
 	struct eio_session *session; /* the session that the sid names; NULL: a handshake */
@@ -25,6 +27,7 @@ struct eio_gate {
 	struct http_origins *origins; /* of corsOrigin; NULL: CORS is off */
 	struct log_limit lines;	      /* limits the log lines about refused origins */
 	bool told_of_eio3;	      /* the log has named the option allowEIO3 */
+	bool told_of_jsonp;	      /* the log has named the option allowJsonp */
 };
 
 /*

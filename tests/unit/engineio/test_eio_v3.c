@@ -1,6 +1,8 @@
 /* Sessions of protocol revision 3 on both transports. */
 #include "harness.h"
 
+#include "fake_clock.h"
+
 static void
 start(const char *interval, const char *timeout)
 {
@@ -266,18 +268,22 @@ static void
 test_ping_timeout(void **state)
 {
 	struct client *c;
-	uint64_t begun;
 
 	(void)state;
-	start("100", "100");
+	start("25000", "20000");
 	c = client_new();
-	begun = clock_ms();
 	client_ws(c, "EIO=3&transport=websocket");
 	assert_int_equal(ws_in(c), 1);
+	clock_advance(40000);
+	ws_out(c, "2");
+	assert_text(c, "3");
+	clock_advance(44000);
 	ws_out(c, "4x");
 	assert_text(c, "4x");
+	clock_advance(999);
+	client_silent(c);
+	clock_advance(1);
 	assert_ws_closed(c);
-	assert_true(clock_ms() - begun >= 199);
 	assert_closed(1, "ping timeout");
 	assert_string_equal(sv.app.description, "no ping");
 	client_free(c);
@@ -291,14 +297,18 @@ test_paused(void **state)
 	struct client *c;
 
 	(void)state;
-	start("20", "20");
+	start("25000", "20000");
 	c = client_new();
 	client_ws(c, "EIO=3&transport=websocket");
 	assert_int_equal(ws_in(c), 1);
 	eio_pause(sv.app.last);
-	pump_for(100);
-	assert_int_equal(sv.app.closed, 0);
+	for (int i = 0; i < 3; i++)
+		clock_advance(45000);
+	clock_advance(44999);
 	eio_resume(sv.app.last);
+	clock_advance(44999);
+	client_silent(c);
+	clock_advance(1);
 	assert_ws_closed(c);
 	assert_closed(1, "ping timeout");
 	client_free(c);
@@ -359,6 +369,7 @@ test_upgrade(void **state)
 	client_ws(w, query);
 	ws_out(w, "2probe");
 	assert_text(w, "3probe");
+	clock_advance(100); /* the server then answers the poll */
 	assert_reply(c, 200, "1:6");
 	v3_post(d, sid, "application/octet-stream", "\1\2\xff\4A", 5); /* its echo waits, and moves */
 	assert_reply(d, 200, "ok");
