@@ -16,14 +16,15 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 # Installs the packages that the goals need before make does anything else, or prints one line that names them. This takes
 # milliseconds if no package is missing.
 GOALS := $(or $(MAKECMDGOALS),all)
-NEEDS := $(sort $(if $(filter-out clean help deps unit-python unit-javascript,$(GOALS)),build) \
+NEEDS := $(sort $(if $(filter-out clean help deps uninstall unit-python unit-javascript,$(GOALS)),build) \
 	$(if $(filter unit unit-% test-programs chaos chaos-run $(BUILD)/unit/%,$(filter-out unit-python unit-javascript,$(GOALS))),unit) \
 	$(if $(filter unit-python,$(GOALS)),python) \
 	$(if $(filter test-backends chaos-backends,$(GOALS)),backends) \
 	$(if $(filter readme-check,$(GOALS)),docs) \
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
-	$(if $(filter unit-javascript admin-ui run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check screenshots %.stamp,$(GOALS)),npm) \
+	$(if $(filter deb,$(GOALS)),deb) \
+	$(if $(filter unit-javascript admin-ui deb test-deb run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check screenshots %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients screenshots,$(GOALS)),clients) \
 	$(if $(filter test-cluster test-backends chaos-backends chaos-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
@@ -166,7 +167,7 @@ $(BUILD)/apps/%.so: node/apps/%.c node/sockeye.h
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared $< -o $@
 
-# ---------------------------------------------------------------- run, install
+# ------------------------------------------------------------------------ run
 .PHONY: run deps
 deps:
 	@deploy/install-deps.sh build
@@ -186,32 +187,7 @@ run-backend: all $(EXAMPLES_JS)/node_modules/.package-lock.json
 run: all
 	$(BUILD)/sockeye --app $(BUILD)/apps/chat.so --public node/apps/public --port $(PORT)
 
-.PHONY: install
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/lib/sockeye $(DESTDIR)$(PREFIX)/include \
-		$(DESTDIR)$(PREFIX)/share/sockeye/public
-	install $(BUILD)/sockeye $(BUILD)/sockeye-load $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 $(BUILD)/libsockeye.a $(DESTDIR)$(PREFIX)/lib/
-	install $(BUILD)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsockeye.so
-	install $(APPS) $(DESTDIR)$(PREFIX)/lib/sockeye/
-	install -m 644 node/apps/public/* $(DESTDIR)$(PREFIX)/share/sockeye/public/
-	[ ! -d $(ADMIN_PAGE) ] || cp -R --no-preserve=mode,ownership $(ADMIN_PAGE) $(DESTDIR)$(PREFIX)/share/sockeye/
-	install -m 644 node/sockeye.h $(DESTDIR)$(PREFIX)/include/
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' deploy/sockeye.pc.in \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/sockeye.pc
-
-# Checks that the installed files are enough to build a program with the shared library, and with the static one.
-TEST_ROOT := $(abspath $(BUILD))/install
-TEST_PC := PKG_CONFIG_SYSROOT_DIR=$(TEST_ROOT) PKG_CONFIG_PATH=$(TEST_ROOT)/usr/lib/pkgconfig pkg-config
-
-.PHONY: test-install
-test-install: all
-	@rm -rf $(TEST_ROOT)
-	$(MAKE) install DESTDIR=$(TEST_ROOT) PREFIX=/usr
-	$(CC) node/examples/embed.c -o $(TEST_ROOT)/embed $$($(TEST_PC) --cflags --libs sockeye) -lev
-	rm $(TEST_ROOT)/usr/lib/libsockeye.so*
-	$(CC) node/examples/embed.c -o $(TEST_ROOT)/embed-static $$($(TEST_PC) --static --cflags --libs sockeye)
+include deploy/install.mk
 
 # ----------------------------------------------------------------- unit tests
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
@@ -317,6 +293,7 @@ computing: readme-check structure-check test-install
 computing: DEBUG=1 unit-socketio
 computing: fuzz-check
 $(if $(COMPOSE),computing: test-compose)
+$(if $(COMPOSE),computing: test-deb)
 release: test-clients
 release: test-backends
 release: test-cluster
@@ -329,7 +306,7 @@ sanitizer: SAN=1 test-load
 endef
 export TEST_LANES
 
-# COMPOSE=1 adds test-compose.
+# COMPOSE=1 adds test-compose and test-deb, which download systems and packages.
 test:
 	$(MAKE) -j$$(nproc) test-programs
 	$(MAKE) -j$$(nproc) SAN=1 test-programs
@@ -381,12 +358,13 @@ help:
 	@echo "make              build everything under build/"
 	@echo "make run          install missing packages, build, serve the chat on http://localhost:$(PORT)"
 	@echo "make run-backend  the same with a chat in JavaScript, which runs in a process behind the server"
-	@echo "make install      PREFIX=$(PREFIX) DESTDIR="
+	@echo "make install      PREFIX=$(PREFIX) DESTDIR=; make uninstall with the same variables"
+	@echo "make deb          Debian packages in build/deb/: sockeye, libsockeye0, libsockeye-dev"
 	@echo "make deps         install the packages for building; each target installs what it needs, or says what is missing"
 	@echo "make admin-ui     get the page of the admin UI (--admin-ui), which the admin port serves and make install copies"
 	@echo "make clean        remove build/"
 	@echo
-	@echo "make test             install what the tests need and run all of them; COMPOSE=1: test-compose too"
+	@echo "make test             install what the tests need and run all of them; COMPOSE=1: test-compose and test-deb too"
 	@echo "make unit             the C unit tests; unit-base, unit-io, ...: those of one layer"
 	@echo "make unit-javascript  the Node.js package"
 	@echo "make unit-python      the Python package"
@@ -395,6 +373,7 @@ help:
 	@echo "make test-cluster     several nodes, Redis, Node.js servers and balancers"
 	@echo "make test-load        the load tester"
 	@echo "make test-compose     the containers"
+	@echo "make test-deb         install, start, upgrade and remove the Debian packages"
 	@echo "make fuzz             FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec; fuzz-check: the same inputs in each run"
 	@echo "make chaos            CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback"
 	@echo "make chaos-cluster    MINUTES=$(MINUTES) of failures of Redis and its links; prints what was lost; SEED=n repeats a run"

@@ -102,6 +102,17 @@ table() {
 		python uvicorn                python3-uvicorn
 		END
 		;;
+	deb) cat <<-'END'
+		cmd    dpkg-buildpackage      dpkg-dev
+		cmd    dh                     debhelper
+		cmd    lintian                lintian
+		END
+		;;
+	chroot) cat <<-'END'
+		cmd    debootstrap            debootstrap
+		cmd    curl                   curl
+		END
+		;;
 	compose) cat <<-'END'
 		cmd    dockerd                docker.io
 		cmd    docker-compose         docker-compose
@@ -153,7 +164,7 @@ is_there() {
 
 missing=""
 for group in $groups; do
-	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group' (use build, test, unit, fuzz, npm, clients, backends, python, cluster, load, docs, bench or compose)" >&2; exit 2; }
+	rows=$(table "$group") || { echo "install-deps.sh: there is no group '$group' (use build, test, unit, fuzz, npm, clients, backends, python, cluster, load, docs, bench, deb, chroot or compose)" >&2; exit 2; }
 	while read -r kind what package; do
 		case "$missing " in *" $package "*) continue ;; esac
 		is_there "$kind" "$what" || missing="$missing $package"
