@@ -12,6 +12,11 @@ PORT    ?= 3000
 Q := $(if $(V),,@)
 say = @printf '  %-5s %s\n' $(1) $(2)
 
+# A transport that is planned: docs/clients.md says what is missing.
+ifneq ($(filter-out 0,$(WEBTRANSPORT)),)
+$(error WEBTRANSPORT=1 cannot be built: no library of Debian has the streams of WebTransport (docs/clients.md))
+endif
+
 # --------------------------------------------------------------- requirements
 # Installs the packages that the goals need before make does anything else, or prints one line that names them. This takes
 # milliseconds if no package is missing.
@@ -24,8 +29,8 @@ NEEDS := $(sort $(if $(filter-out clean help deps uninstall unit-python unit-jav
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
 	$(if $(filter deb,$(GOALS)),deb) \
-	$(if $(filter unit-javascript admin-ui deb test-deb run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check screenshots %.stamp,$(GOALS)),npm) \
-	$(if $(filter test-clients screenshots,$(GOALS)),clients) \
+	$(if $(filter unit-javascript admin-ui deb test-deb run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check screenshots clients-table %.stamp,$(GOALS)),npm) \
+	$(if $(filter test-clients screenshots clients-table,$(GOALS)),clients) \
 	$(if $(filter test-cluster test-backends chaos-backends chaos-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
 	$(filter test,$(GOALS)))
@@ -342,6 +347,15 @@ readme-check: $(addprefix $(BUILD)/,$(WITH_TABLES)) all
 	done
 	TEST_BUILD=$(abspath $(BUILD)) node --test tests/docs/*.test.mjs
 
+# The table of docs/clients.md. `make test-clients` compares it.
+.PHONY: clients-table
+clients-table: all $(TESTS_NPM)
+	@mkdir -p $(BUILD)/docs
+	TEST_BUILD=$(abspath $(BUILD)) node tests/clients/compat/table.mjs > $(BUILD)/docs/clients-table
+	@{ sed '/<!-- clients:/q' docs/clients.md; echo; cat $(BUILD)/docs/clients-table; echo; \
+		sed -n '/<!-- end of clients/,$$p' docs/clients.md; } > $(BUILD)/docs/clients.md
+	cp $(BUILD)/docs/clients.md docs
+
 # At most three files of these folders may depend on each other in a circle, and a header must explain each circle.
 CIRCLES_IN := common/base node/http node/engineio node/socketio node/adminui node/api node/backend node/upstream node/process
 .PHONY: structure-check
@@ -386,6 +400,7 @@ help:
 	@echo "make bench-cluster    what a message costs Redis in clusters of 2 to 64 workers"
 	@echo "make readme           write the tables of docs/options.md, docs/operations.md and docs/cluster.md"
 	@echo "make screenshots      take the pictures of the chat in docs/images"
+	@echo "make clients-table    try the clients of docs/clients.md and write the table there"
 	@echo "make readme-check     compare these tables, check links, names and programs in the pages"
 	@echo
 	@echo "PORT=$(PORT)  DEBUG=1 (check every handle of the application, in build/debug)  SAN=1 (ASan and UBSan, in build/asan)"
