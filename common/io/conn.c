@@ -43,6 +43,9 @@ conn_relink(struct conn *c)
 		list_add_tail(c->service ? l->dirty.next : &l->dirty, &c->link);
 }
 
+/* Above the priority of clients (0), below that of the beginning of a turn (EV_MAXPRI). */
+#define SERVICE_PRIORITY 1
+
 static int
 conn_wanted_events(const struct conn *c)
 {
@@ -205,6 +208,13 @@ conn_set_service(struct conn *c)
 	list_remove(&c->open);
 	l->connections--;
 	l->services++;
+	if (ev_is_active(&c->io)) {
+		ev_io_stop(l->ev, &c->io);
+		ev_set_priority(&c->io, SERVICE_PRIORITY);
+		ev_io_start(l->ev, &c->io);
+	} else {
+		ev_set_priority(&c->io, SERVICE_PRIORITY);
+	}
 }
 
 void

@@ -58,6 +58,22 @@ test("the events of a client stay in order when its backend is killed", async (t
   assert.deepEqual((await echoes.take(60)).flat(), [...Array(60).keys()]);
 });
 
+test("an event that a client sent after the end of the backend waits, although the edge learns of both at once", async (t) => {
+  const edge = await startEdge(t);
+  const first = await startBackend(t, edge);
+  const sockets = await lobby(t, edge.url, 3);
+  process.kill(edge.pid, "SIGSTOP");
+  await first.stop("SIGKILL");
+  const answers = sockets.map((socket) => ask(socket, "echo", "after"));
+  try {
+    await Promise.all(sockets.slice(1).map(({ io }) => next(io.engine, "drain"))); // the kernel has them
+  } finally {
+    process.kill(edge.pid, "SIGCONT");
+  }
+  await startBackend(t, edge);
+  assert.deepEqual(await Promise.all(answers), ["after", "after", "after"]);
+});
+
 test("the answer to a question of a killed backend reaches no other backend", async (t) => {
   const edge = await startEdge(t);
   const first = await startBackend(t, edge);

@@ -300,6 +300,26 @@ a_patient_service_waits_for_its_turn(void **state)
 	crowd_close(p, peers, CROWD);
 }
 
+/* A backend that has ended is noticed before the events that clients sent after its end are read. */
+static void
+services_come_first_in_a_turn(void **state)
+{
+	struct probe p[CROWD];
+	int peers[CROWD];
+
+	(void)state;
+	start();
+	cost = 0;
+	crowd_open(p, peers, CROWD, "x");
+	for (unsigned i = 0; i < CROWD; i += 2)
+		conn_set_service(p[i].conn);
+	run_turn();
+	assert_int_equal(order_count, CROWD);
+	for (unsigned i = 0; i < CROWD; i++)
+		assert_int_equal(order[i] % 2, i < CROWD / 2 ? 0 : 1);
+	crowd_close(p, peers, CROWD);
+}
+
 static unsigned runs;
 
 static void
@@ -474,6 +494,7 @@ main(void)
 		CASE(a_paused_connection_gets_no_share_until_it_resumes),
 		CASE(connections_that_resume_share_the_turn_too),
 		CASE(closing_all_reaches_waiting_connections_too),
+		CASE(services_come_first_in_a_turn),
 		CASE(a_patient_service_waits_for_its_turn),
 		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
 		CASE(earlier_input_is_told_from_later_input),
