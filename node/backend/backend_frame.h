@@ -61,6 +61,7 @@ enum backend_type {
 /* Some bits have two names; the frame type decides. */
 enum {
 	BACKEND_F_ACK = 0x01,
+	BACKEND_F_EIO3 = 0x01,	   /* SESSION */
 	BACKEND_F_REATTACH = 0x02, /* OPEN */
 	BACKEND_F_WIDE = 0x02,	   /* EVENT, ACK */
 	BACKEND_F_VOLATILE = 0x04,

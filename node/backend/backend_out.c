@@ -86,11 +86,15 @@ backend_out_text(struct backend_link *wire, uint8_t type, uint32_t handle, uint3
 void
 backend_out_session(const struct backend_session *s)
 {
+	struct backend_link *wire = s->member->wire;
 	struct buffer *out = &s->core->text;
 
 	buffer_reset(out);
 	write_session(out, s);
-	backend_out_text(s->member->wire, BACKEND_SESSION, s->handle.number, 0, buffer_text(out));
+	backend_begin(wire, BACKEND_SESSION, eio_session_revision(s->engine) == 3 ? BACKEND_F_EIO3 : 0, 0,
+		s->handle.number, 0);
+	backend_put(wire, out->data, out->len);
+	backend_end(wire);
 }
 
 /*

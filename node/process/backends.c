@@ -69,7 +69,8 @@ backends_write_options(void *arg, struct buffer *out)
 	json_write_string(out, text_from(options->eio.path));
 	buffer_add_text(out, TEXT(",\"transports\":"));
 	backends_write_list(out, options->eio.transports);
-	buffer_printf(out, ",\"cors\":%s,\"fanout\":\"%s\"}", options->eio.cors_origin ? "true" : "false",
+	buffer_printf(out, ",\"cors\":%s,\"allowEIO3\":%s,\"fanout\":\"%s\"}",
+		options->eio.cors_origin ? "true" : "false", options->eio.allow_eio3 ? "true" : "false",
 		options->backend.fanout == BACKEND_FANOUT_BUS ? "bus" : "direct");
 }
 

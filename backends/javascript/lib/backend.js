@@ -219,7 +219,7 @@ class Backend extends EventEmitter {
 			case T.CASTED:
 				return this._onCasted(link, flags, id, bytes, start, end);
 			case T.SESSION:
-				return this._onSession(link, handle, new About(bytes, start, end));
+				return this._onSession(link, handle, flags & F.EIO3 ? 3 : 4, new About(bytes, start, end));
 			case T.OPEN:
 				return this._onOpen(link, flags, nsp, handle, id, new BodyReader(bytes, start, end));
 			case T.CLOSED:
@@ -272,8 +272,8 @@ class Backend extends EventEmitter {
 
 	/* ------------------------------------------------------------ sessions and sockets */
 
-	_onSession(link, handle, about) {
-		const connection = new Connection(this, link, handle, about);
+	_onSession(link, handle, protocol, about) {
+		const connection = new Connection(this, link, handle, protocol, about);
 		link.sessions.set(handle, connection);
 		this.sessionCount++;
 		this.engine.clientsCount++;

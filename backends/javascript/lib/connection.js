@@ -13,8 +13,9 @@ const { makeRequest } = require("./requests");
 const TRANSPORT_REASONS = new Set(["transport close", "transport error", "ping timeout", "forced close", "forced server close", "parse error"]);
 
 class Connection {
-	/* `about` is an About. */
-	constructor(backend, link, handle, about) {
+	/* `protocol`: the revision of Engine.IO that the client speaks, 3 (Socket.IO 1 and 2) or 4. `about` is an About. */
+	constructor(backend, link, handle, protocol, about) {
+		this.protocol = protocol;
 		this._backend = backend;
 		this._link = link;
 		this._handle = handle;
@@ -37,10 +38,6 @@ class Connection {
 
 	get id() {
 		return this._session.id;
-	}
-
-	get protocol() {
-		return 4;
 	}
 
 	get remoteAddress() {
@@ -66,7 +63,7 @@ class Connection {
 		return {
 			name: this._transport || this._session.transport,
 			writable: this.readyState === "open",
-			protocol: 4,
+			protocol: this.protocol,
 			sid: this.id,
 			on() {},
 			once() {},

@@ -46,6 +46,7 @@ const KNOWN_TYPES = 33;
 
 const F = Object.freeze({
 	ACK: 0x01,
+	EIO3: 0x01, // in SESSION
 	REATTACH: 0x02, // in OPEN
 	WIDE: 0x02, // in EVENT, ACK
 	VOLATILE: 0x04,

@@ -60,11 +60,9 @@ function checkServer(io) {
 		throw new Error("connectionStateRecovery belongs to the edge: remove it from the options of the Server. (After a restart of this process, socket.recovered is true without it.)");
 	if (opts.parser && !isStockParser(io, opts.parser))
 		throw new Error("A custom parser cannot be used behind an edge, because the edge parses the packets: remove the option `parser` of the Server.");
-	if (opts.allowEIO3)
-		throw new Error("allowEIO3 cannot be used behind an edge in this version: remove it from the options of the Server.");
 }
 
-const COMPARED = ["pingInterval", "pingTimeout", "maxHttpBufferSize", "connectTimeout", "transports", "path"];
+const COMPARED = ["pingInterval", "pingTimeout", "maxHttpBufferSize", "connectTimeout", "transports", "path", "allowEIO3"];
 
 function same(name, a, b) {
 	if (name === "path") return String(a).replace(/\/$/, "") === String(b).replace(/\/$/, "");
@@ -80,7 +78,7 @@ function checkEdgeOptions(opts, edge) {
 	const differences = [];
 	for (const name of COMPARED) {
 		if (opts[name] === undefined || edge[name] === undefined || same(name, opts[name], edge[name])) continue;
-		const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+		const flag = name.replace(/[A-Z]+/g, (letters) => `-${letters.toLowerCase()}`);
 		differences.push(
 			`The Server's option ${name} is ${JSON.stringify(opts[name])}, but the edge uses ${JSON.stringify(edge[name])}: start the edge with --${flag}`,
 		);

@@ -137,7 +137,6 @@ test("unsupported options and calls are refused with a sentence", async () => {
 	class Other extends (new Server().adapter()) {}
 	await assert.rejects(attach({ connectionStateRecovery: {} }), /connectionStateRecovery belongs to the edge/);
 	await assert.rejects(attach({ parser: { Encoder: class {}, Decoder: class {} } }), /custom parser/);
-	await assert.rejects(attach({ allowEIO3: true }), /allowEIO3/);
 	await assert.rejects(attach({}, (io) => io.adapter(Other)), /adapter/);
 	await assert.rejects(backend.attach(new Server(), "http://x"), /unix:\/\/\/path/);
 	await assert.rejects(backend.attach(new Server(), "unix://relative"), /absolute/);
@@ -176,6 +175,9 @@ test("each option that differs from the edge's gives a warning, or an error", as
 	const strict = (server) => backend.attach(new Server(server), edge.address, { edgeOptions: "strict" });
 	await assert.rejects(strict({ pingInterval: 5000 }), /pingInterval/);
 	await assert.rejects(strict({ cors: { origin: "*" } }), /--cors-origin/);
+	const modern = await new FakeEdge({ options: { ...options, allowEIO3: false } }).listen();
+	t.after(() => modern.close());
+	await assert.rejects(backend.attach(new Server({ allowEIO3: true }), modern.address, { edgeOptions: "strict" }), /--allow-eio3/);
 });
 
 test("windows: processed bytes are given back, and frames that do not fit wait", async (t) => {

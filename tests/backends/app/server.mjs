@@ -11,7 +11,8 @@ const name = process.env.NAME || "backend";
 const held = [];
 
 io.use((socket, next) => {
-  const { refuse, delay } = socket.handshake.auth;
+  const { query, auth } = socket.handshake;
+  const { refuse, delay } = { ...query, ...auth }; // in "/" a client of Socket.IO 2 has a query, but no auth
   const error = refuse ? Object.assign(new Error(refuse), { data: { code: 7 } }) : undefined;
   if (delay) setTimeout(next, delay, error);
   else next(error);
