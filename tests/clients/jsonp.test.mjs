@@ -5,39 +5,30 @@ import { once } from "node:events";
 import http from "node:http";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { chromium } from "playwright-core";
+import { Browser } from "./support/browser.mjs";
 import { root, startSockeye } from "./support/server.mjs";
 
-const WAIT_MS = 40_000;
 const PAGE = "<!doctype html><meta charset=utf-8><title>JSONP</title><body></body>";
 const TEXTS = ["é€😀", "a\nb\r\n\\n\\\\n\\", "\u2028\u2029", "</script><!--<script>", "a+b %41&d=x", "\"'\0\x1e", "x".repeat(50_000)];
 const client = path.join(root, "tests/node_modules/socket.io-client-2/dist/socket.io.js");
 let browser, pages;
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
-  });
+  browser = await Browser.start();
   pages = http.createServer((request, response) => response.setHeader("Content-Type", "text/html").end(PAGE)).listen(0, "127.0.0.1");
   await once(pages, "listening");
 });
 
 after(async () => {
-  await browser.close();
+  await browser.stop();
   pages.close();
 });
 
-/** A page at `address` with the client, in a browser context that shares nothing with others. */
+/** A page at `address` with the client. */
 async function openPage(address, cookies = [], route) {
-  const context = await browser.newContext();
-  if (cookies.length > 0) await context.addCookies(cookies);
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
-  page.faults = [];
+  const page = await browser.page();
+  if (cookies.length > 0) await page.context().addCookies(cookies);
   page.replies = []; // of the server to scripts and forms
-  page.on("pageerror", (error) => page.faults.push(error.message));
   page.on("response", (response) => {
     if (response.url().includes("/socket.io/?")) page.replies.push(response);
   });
@@ -51,11 +42,11 @@ async function openPage(address, cookies = [], route) {
 const elsewhere = () => `http://localhost:${pages.address().port}/`;
 
 /** Connects the page's socket. Resolves with undefined, or with the text of its error. */
-const connect = (page, url, options = {}) => page.evaluate(([url, options]) => new Promise((resolve) => {
-  window.socket = window.io(url, { forceJSONP: true, forceNew: true, reconnection: false, transports: ["polling"], ...options });
+const connect = (page, url) => page.evaluate((url) => new Promise((resolve) => {
+  window.socket = window.io(url, { forceJSONP: true, forceNew: true, reconnection: false, transports: ["polling"] });
   window.socket.on("connect", () => resolve());
   window.socket.on("connect_error", (error) => resolve(String(error)));
-}), [url, options]);
+}), url);
 
 /** Emits text and binary, with an acknowledgement, and returns what comes back. */
 const talk = (page, text) => page.evaluate((text) => new Promise((resolve) => {
