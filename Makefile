@@ -399,6 +399,7 @@ help:
 	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"
 	@echo "make bench-cluster    what a message costs Redis in clusters of 2 to 64 workers"
 	@echo "make readme           write the tables of docs/options.md, docs/operations.md and docs/cluster.md"
+	@echo "make symbols          add new functions to the list of the library's functions (deploy/debian/libsockeye0.symbols)"
 	@echo "make screenshots      take the pictures of the chat in docs/images"
 	@echo "make clients-table    try the clients of docs/clients.md and write the table there"
 	@echo "make readme-check     compare these tables, check links, names and programs in the pages"

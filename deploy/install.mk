@@ -121,6 +121,14 @@ test-install: all
 DEB := $(abspath $(BUILD))/deb
 DEB_SOURCE := $(DEB)/sockeye-$(VERSION)
 
+# The list of the library's functions, each with the version that brought it. Functions are added and never removed.
+SYMBOLS := deploy/debian/libsockeye0.symbols
+.PHONY: symbols
+symbols: $(BUILD)/libsockeye.so
+	nm -D --defined-only $< | awk '{ print " " $$3 "@Base $(VERSION)" }' | LC_ALL=C sort | \
+		awk 'NR == FNR { print; if ($$1 ~ /@/) old[$$1] = 1; next } !($$1 in old)' $(SYMBOLS) - > $(BUILD)/symbols
+	{ head -1 $(BUILD)/symbols; tail -n +2 $(BUILD)/symbols | LC_ALL=C sort; } > $(SYMBOLS)
+
 .PHONY: deb test-deb
 deb: $(BUNDLE_DIR)/bundle.c admin-ui
 	@rm -rf $(DEB)

@@ -9,6 +9,7 @@
 
 #include "common/base/ascii.h"
 #include "common/base/date.h"
+#include "common/base/utf8.h"
 
 #define LINE_MAX_BYTES 4096  /* a write() of this size to a pipe is not split */
 #define VALUE_MAX_BYTES 1024 /* maximum escaped bytes of a value, so that a long value leaves room for others */
@@ -16,6 +17,7 @@
 #define PATIENCE_MS 60000    /* after such a wait, no line waits during this time */
 
 enum log_level log_max_level = LOG_INFO;
+static enum log_format log_format = LOG_LOGFMT;
 static void (*log_sink)(void *arg, enum log_level level, const char *line, size_t n);
 static void *log_sink_arg;
 static const char *log_origin_key;
@@ -43,6 +45,12 @@ log_set_level(enum log_level level)
 	log_max_level = level;
 }
 
+void
+log_set_format(enum log_format format)
+{
+	log_format = format;
+}
+
 bool
 log_enabled(enum log_level level)
 {
@@ -62,26 +70,64 @@ is_plain_char(unsigned char ch)
 	return ch > ' ' && ch < 0x7f && ch != '"' && ch != '\\' && ch != '=';
 }
 
-/* Escapes a character for use inside quotes. Returns the length. */
-static size_t
-log_escape(unsigned char ch, char out[4])
-{
-	char named = ch == '\n' ? 'n' : ch == '\r' ? 'r' : ch == '\t' ? 't' : ch == '"' || ch == '\\' ? (char)ch : 0;
+/* The escaped form of the character at the start of a value, and how many bytes of the value it takes. */
+struct piece {
+	char at[8];
+	size_t n, taken;
+};
 
-	if (named != 0) {
-		out[0] = '\\';
-		out[1] = named;
-		return 2;
+/* Returns the letter of a short escape such as \n, or 0. Both formats have these. */
+static char
+escape_letter(unsigned char ch)
+{
+	return ch == '\n' ? 'n' : ch == '\r' ? 'r' : ch == '\t' ? 't' : ch == '"' || ch == '\\' ? (char)ch : 0;
+}
+
+/* In JSON, UTF-8 stands for itself, and bytes that are not UTF-8 become the replacement character. */
+static void
+log_escape_json(const char *value, size_t n, struct piece *out)
+{
+	unsigned char ch = (unsigned char)value[0];
+	size_t length = ch < 0xe0 ? 2 : ch < 0xf0 ? 3 : 4;
+
+	if (ch < 0x80) {
+		memcpy(out->at, "\\u00", 4);
+		out->at[4] = ascii_hex_digits[ch >> 4];
+		out->at[5] = ascii_hex_digits[ch & 15];
+		out->n = 6;
+	} else if (length <= n && utf8_valid(value, length)) {
+		memcpy(out->at, value, length);
+		out->n = out->taken = length;
+	} else {
+		memcpy(out->at, "\\ufffd", 6);
+		out->n = 6;
 	}
-	if (ch >= ' ' && ch < 0x7f) {
-		out[0] = (char)ch;
-		return 1;
+}
+
+/* Escapes the first character of a value of `n` bytes, n > 0, for use inside quotes. */
+static void
+log_escape(const char *value, size_t n, struct piece *out)
+{
+	unsigned char ch = (unsigned char)value[0];
+	char letter = escape_letter(ch);
+
+	out->taken = 1;
+	if (letter != 0) {
+		out->at[0] = '\\';
+		out->at[1] = letter;
+		out->n = 2;
+	} else if (ch >= ' ' && ch < 0x7f) {
+		out->at[0] = (char)ch;
+		out->n = 1;
+	} else if (log_format == LOG_JSON) {
+		log_escape_json(value, n, out);
+	} else {
+		out->at[0] = '\\';
+		out->at[1] = 'x';
+		out->at[2] = ascii_hex_digits[ch >> 4];
+		out->at[3] = ascii_hex_digits[ch & 15];
+		out->n = 4;
 	}
-	out[0] = '\\';
-	out[1] = 'x';
-	out[2] = ascii_hex_digits[ch >> 4];
-	out[3] = ascii_hex_digits[ch & 15];
-	return 4;
 }
 
 static void
@@ -91,11 +137,11 @@ line_add(struct line *line, const char *bytes, size_t n)
 	line->n += n;
 }
 
-/* Returns the free bytes of the line, not counting the final newline. */
+/* Returns the free bytes of the line, not counting its end: a newline, and with JSON a brace. */
 static size_t
 line_room(const struct line *line)
 {
-	return sizeof(line->at) - 1 - line->n;
+	return sizeof(line->at) - 2 - line->n;
 }
 
 #define CUT_BYTES (sizeof("...\"") - 1) /* reserved for the end of a value that is cut */
@@ -108,19 +154,18 @@ line_add_value(struct line *line, const char *value, size_t n)
 {
 	size_t limit = line_room(line) < VALUE_MAX_BYTES ? line_room(line) : VALUE_MAX_BYTES;
 	size_t start = line->n, tail = CUT_BYTES, i;
-	bool quoted = n == 0;
-	char piece[4];
+	bool quoted = n == 0 || log_format == LOG_JSON;
+	struct piece piece;
 
 	for (i = 0; i < n && i < limit && !quoted; i++)
 		quoted = !is_plain_char((unsigned char)value[i]);
 	if (quoted)
 		line_add(line, "\"", 1);
-	for (i = 0; i < n; i++) {
-		size_t len = log_escape((unsigned char)value[i], piece);
-
-		if (line->n - start + len + tail > limit)
+	for (i = 0; i < n; i += piece.taken) {
+		log_escape(value + i, n - i, &piece);
+		if (line->n - start + piece.n + tail > limit)
 			break;
-		line_add(line, piece, len);
+		line_add(line, piece.at, piece.n);
 	}
 	if (i < n)
 		line_add(line, "...", 3);
@@ -132,31 +177,38 @@ size_t
 log_value_fits(const char *value, size_t n)
 {
 	size_t used = 1 + CUT_BYTES; /* the opening quote */
-	char piece[4];
+	struct piece piece;
 
-	for (size_t i = 0; i < n; i++) {
-		used += log_escape((unsigned char)value[i], piece);
+	for (size_t i = 0; i < n; i += piece.taken) {
+		log_escape(value + i, n - i, &piece);
+		used += piece.n;
 		if (used > VALUE_MAX_BYTES)
 			return i;
 	}
 	return n;
 }
 
+static void
+line_add_text(struct line *line, const char *text)
+{
+	line_add(line, text, strlen(text));
+}
+
 /*
- * Adds " key=". Returns false if the line has no room for the pair. Keys come from this program, but unsafe
- * characters are replaced all the same.
+ * Adds " key=", or ,"key": in JSON. Returns false if the line has no room for the pair. Keys come from this program,
+ * but unsafe characters are replaced all the same.
  */
 static bool
 line_add_key(struct line *line, const char *key)
 {
 	size_t n = strlen(key);
 
-	if (n + 2 + 24 > line_room(line))
+	if (n + 4 + 24 > line_room(line))
 		return false;
-	line_add(line, " ", 1);
+	line_add_text(line, log_format == LOG_JSON ? ",\"" : " ");
 	for (size_t i = 0; i < n; i++)
 		line_add(line, is_plain_char((unsigned char)key[i]) ? &key[i] : "_", 1);
-	line_add(line, "=", 1);
+	line_add_text(line, log_format == LOG_JSON ? "\":" : "=");
 	return true;
 }
 
@@ -182,7 +234,7 @@ line_add_digits(struct line *line, unsigned width, unsigned number, const char *
 	for (unsigned i = width; i > 0; number /= 10)
 		digits[--i] = (char)('0' + number % 10);
 	line_add(line, digits, width);
-	line_add(line, end, strlen(end));
+	line_add_text(line, end);
 }
 
 /*
@@ -193,6 +245,7 @@ static void
 line_add_start(struct line *line, enum log_level level, const char *event)
 {
 	static const char *const names[] = {"error", "warn", "info", "debug"};
+	bool json = log_format == LOG_JSON;
 	struct timespec now;
 	struct date date;
 	unsigned second;
@@ -200,16 +253,16 @@ line_add_start(struct line *line, enum log_level level, const char *event)
 	clock_gettime(CLOCK_REALTIME, &now);
 	date = date_of_day(now.tv_sec / DAY_SECONDS);
 	second = (unsigned)(now.tv_sec % DAY_SECONDS);
-	line_add(line, "time=", 5);
+	line_add_text(line, json ? "{\"time\":\"" : "time=");
 	line_add_digits(line, 4, (unsigned)date.year, "-");
 	line_add_digits(line, 2, date.month, "-");
 	line_add_digits(line, 2, date.day, "T");
 	line_add_digits(line, 2, second / 3600, ":");
 	line_add_digits(line, 2, second / 60 % 60, ":");
 	line_add_digits(line, 2, second % 60, ".");
-	line_add_digits(line, 3, (unsigned)(now.tv_nsec / 1000000), "Z level=");
-	line_add(line, names[level], strlen(names[level]));
-	line_add(line, " event=", 7);
+	line_add_digits(line, 3, (unsigned)(now.tv_nsec / 1000000), json ? "Z\",\"level\":\"" : "Z level=");
+	line_add_text(line, names[level]);
+	line_add_text(line, json ? "\",\"event\":" : " event=");
 	line_add_value(line, event, strlen(event));
 }
 
@@ -323,7 +376,7 @@ log_event(enum log_level level, const char *event, ...)
 			line_add_value(&line, value->str, value->n);
 	}
 	va_end(pairs);
-	line_add(&line, "\n", 1);
+	line_add_text(&line, log_format == LOG_JSON ? "}\n" : "\n");
 	log_emit(level, &line);
 }
 

@@ -1,6 +1,10 @@
 /*
- * Log lines of the form key=value on stderr: time=… level=info event=listening port=3000. Values with spaces, quotes,
- * control characters or non-ASCII bytes are quoted and escaped, so that a client cannot forge a line.
+ * Log lines on stderr, in one of two formats. Both escape values, so that a client cannot forge a line.
+ *
+ *   LOG_LOGFMT  time=… level=info event=listening port=3000
+ *               Values with spaces, quotes, control characters or non-ASCII bytes are quoted and escaped.
+ *   LOG_JSON    {"time":"…","level":"info","event":"listening","port":3000}
+ *               The same keys in the same order. Bytes that are not UTF-8 become U+FFFD.
  */
 #ifndef COMMON_IO_LOG_H
 #define COMMON_IO_LOG_H
@@ -11,10 +15,14 @@
 #include "common/base/text.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+enum log_format { LOG_LOGFMT, LOG_JSON };
 
 /* Sets the level for the whole process; the default is LOG_INFO. A line above the level costs one comparison. */
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
+
+/* Sets the format for the whole process and the children that it forks later. */
+void log_set_format(enum log_format format);
 
 /*
  * Set by log_set_level() and read only by log_debug(), which therefore needs no access through a shared library's

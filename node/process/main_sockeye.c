@@ -5,6 +5,7 @@
 #include "common/base/buffer.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/io/log.h"
 #include "common/io/streams.h"
 #include "node/api/api.h"
 #include "node/process/config.h"
@@ -124,6 +125,7 @@ run(const struct worker_setup *setup, struct server_options *server, int read)
 		print_config(config, server);
 	if (config->check || config->print)
 		return streams_flush(setup->program) ? EXIT_FINE : EXIT_NO_START;
+	log_set_format((enum log_format)config->program.log_format);
 	workers = master_workers(&config->program);
 	return workers == 1 && !exec_is_wanted(&config->program.exec) ? (int)worker_run(setup)
 								      : master_run(setup, server, workers);

@@ -438,6 +438,16 @@ metric_write_head(struct buffer *out, const char *name, const char *type, const 
 	buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+#define BUILD_INFO "sockeye_build_info"
+#define BUILD_INFO_HELP "always 1; its labels say what runs"
+
+static void
+write_build_info(struct buffer *out)
+{
+	metric_write_head(out, BUILD_INFO, "gauge", BUILD_INFO_HELP);
+	buffer_printf(out, BUILD_INFO "{version=\"%s\"} 1\n", SOCKEYE_VERSION);
+}
+
 /* The counters of the loop are in a separate table, process_counters. */
 static void
 write_counters(struct buffer *out, const struct stats *all, unsigned count)
@@ -466,6 +476,7 @@ metrics_write(
 {
 	for (unsigned i = 0; i < count; i++)
 		stats_read(&pages[i], &snapshot[i]);
+	write_build_info(out);
 	for (size_t m = 0; m < METRIC_COUNT; m++) {
 		metric_write_head(out, metrics[m].name, metrics[m].type, metrics[m].help);
 		for (unsigned i = 0; i < count; i++) {
@@ -591,6 +602,7 @@ void
 metrics_markdown(struct buffer *out)
 {
 	buffer_add_text(out, TEXT("| Metric | Type | Labels | Meaning |\n|---|---|---|---|\n"));
+	buffer_printf(out, "| `%s` | gauge | version | %s |\n", BUILD_INFO, BUILD_INFO_HELP);
 	for (size_t m = 0; m < METRIC_COUNT; m++)
 		buffer_printf(out, "| `%s` | %s | %s | %s |\n", metrics[m].name, metrics[m].type, metrics[m].labels,
 			metrics[m].help);

@@ -129,6 +129,10 @@ static const struct option_row program_rows[] = {
 	  .reload = true,
 	  .help = "Limit debug lines to matching clients: sid=Ab3-x_Qz (as in the log, or in full), address=192.0.2.7 or namespace=/chat; of several, separated by commas, all must match" },
 
+	{ .name = "logFormat", .type = OPTION_CHOICE, .offset = offsetof(struct program_options, log_format),
+	  .initial = "logfmt", .choices = "logfmt|json", .value = "FORMAT",
+	  .help = "Format of the log: key=value pairs, or a JSON object per line" },
+
 	{ .group = "Admin",
 	  .name = "adminPort", .type = OPTION_NUMBER, .offset = offsetof(struct program_options, admin.port), .initial = "0",
 	  .max = 65535, .value = "PORT",

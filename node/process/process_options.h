@@ -54,6 +54,7 @@ struct program_options {
 	uint64_t hang_warning, hang_timeout; /* ms; 0: never */
 	int log_level;			     /* enum log_level */
 	char *log_filter;		     /* see log_filter.h; NULL: no filter */
+	int log_format;			     /* enum log_format */
 	struct admin_options admin;
 	struct api_options api;
 };

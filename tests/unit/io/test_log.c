@@ -372,6 +372,62 @@ a_value_fits_or_is_cut(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
+/* The line after the time, in JSON. */
+static const char *
+json_rest(void)
+{
+	const char *at = strstr(last, ",\"level\":");
+
+	assert_non_null(at);
+	assert_int_equal(strncmp(last, "{\"time\":\"2", 10), 0);
+	assert_int_equal(strlen("{\"time\":\"2026-11-29T08:27:48.123Z\""), at - last);
+	return at;
+}
+
+static void
+test_json(void **state)
+{
+	(void)state;
+	log_set_format(LOG_JSON);
+	log_event(LOG_WARN, "listening", "port", LOG_INT(-3000), "path", LOG_STR("/a b"), "empty", LOG_STR(""), NULL);
+	assert_string_equal(json_rest(),
+		",\"level\":\"warn\",\"event\":\"listening\",\"port\":-3000,\"path\":\"/a b\",\"empty\":\"\"}\n");
+	log_event(LOG_INFO, "e", "v", LOG_STR("\"\\\n\r\t\x01\x7f=\xc3\xa9\xe2\x82\xac\xf0\x9f\x90\x9f"),
+		"k\"=", LOG_INT(1), NULL);
+	assert_string_equal(json_rest(),
+		",\"level\":\"info\",\"event\":\"e\",\"v\":\"\\\"\\\\\\n\\r\\t\\u0001\\u007f=\xc3\xa9\xe2\x82\xac"
+		"\xf0\x9f\x90\x9f\",\"k__\":1}\n");
+	/* a lone continuation, an overlong form, a surrogate, a sequence that the end cuts */
+	log_event(LOG_INFO, "e", "v", LOG_STR("\x80\xc0\xaf\xed\xa0\x80|\xe2\x82"), NULL);
+	assert_string_equal(json_rest(), ",\"level\":\"info\",\"event\":\"e\",\"v\":"
+					 "\"\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd\\ufffd|\\ufffd\\ufffd\"}"
+					 "\n");
+	log_set_format(LOG_LOGFMT);
+}
+
+/* However long the values are, a line is complete JSON: no character is cut, and the line ends with a brace. */
+static void
+test_long_json(void **state)
+{
+	static char value[3000];
+
+	(void)state;
+	log_set_format(LOG_JSON);
+	for (size_t shift = 0; shift < 12; shift++) {
+		for (size_t i = 0; i + 2 < sizeof value; i += 2)
+			memcpy(value + i, shift % 2 ? "\xc3\xa9" : "\x01\x02", 2);
+		memset(value, 'x', shift);
+		value[sizeof value - 1] = '\0';
+		log_event(LOG_INFO, "e", "a", LOG_STR(value), "b", LOG_STR(value), "c", LOG_STR(value), "d",
+			LOG_STR(value), "e", LOG_STR(value), "f", LOG_INT(INT64_MIN), NULL);
+		assert_true(last_n <= 4096);
+		assert_string_equal(last + last_n - 2, "}\n");
+		assert_non_null(strstr(last, "...\",\"b\":\""));
+		assert_true(strstr(last, "\\...") == NULL && strstr(last, "\xc3...") == NULL);
+	}
+	log_set_format(LOG_LOGFMT);
+}
+
 int
 main(void)
 {
@@ -388,6 +444,8 @@ main(void)
 		CASE(signals_while_a_reader_stands_still),
 		CASE(a_reader_that_stands_still_costs_lines),
 		CASE(a_line_that_was_cut_short_is_ended),
+		cmocka_unit_test_setup_teardown(test_json, start, stop),
+		cmocka_unit_test_setup_teardown(test_long_json, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

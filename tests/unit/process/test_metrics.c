@@ -296,9 +296,10 @@ test_markdown(void **state)
 
 		assert_int_equal(sscanf(at, "# TYPE %95s %15s\n", name, type), 2);
 		snprintf(row, sizeof row, "\n| `%s` | %s | %s", name, type,
-			strncmp(name, "sockeye_exec_", 13) == 0	 ? "number"
-			: strncmp(name, "sockeye_hub_", 12) == 0 ? "|"
-								 : "worker");
+			strcmp(name, "sockeye_build_info") == 0	  ? "version"
+			: strncmp(name, "sockeye_exec_", 13) == 0 ? "number"
+			: strncmp(name, "sockeye_hub_", 12) == 0  ? "|"
+								  : "worker");
 		assert_non_null(strstr((const char *)buffer_text(&table).at, row));
 		snprintf(again, sizeof again, "# TYPE %s ", name);
 		assert_null(strstr(at + 1, again));
@@ -370,6 +371,15 @@ the_hub_has_its_connection_to_redis(void **state)
 	assert_non_null(hub_line(&hub, "\nsockeye_hub_downs_total 2\n"));
 }
 
+static void
+the_build_is_named_once(void **state)
+{
+	(void)state;
+	expect("sockeye_build_info", "# HELP sockeye_build_info always 1; its labels say what runs\n"
+				     "# TYPE sockeye_build_info gauge\n"
+				     "sockeye_build_info{version=\"" SOCKEYE_VERSION "\"} 1\n");
+}
+
 int
 main(void)
 {
@@ -383,6 +393,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_process, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_hub_has_its_connection_to_redis, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_markdown, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_build_is_named_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(programs_have_their_numbers, setup, teardown),
 	};
 
