@@ -1,5 +1,5 @@
 /*
- * The application for the load tester: echo, broadcast, acknowledgement and rooms.
+ * The application for the load tester: echo, broadcast, acknowledgement, rooms and lists of sockets.
  *
  *     sockeye --app build/apps/bench.so
  */
@@ -51,6 +51,28 @@ on_room(sio_socket *socket, sio_event *event, void *arg)
 }
 
 static void
+on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
+{
+	(void)io;
+	(void)error;
+	(void)sockets;
+	(void)silent;
+	sio_ack(arg, "u", n);
+	sio_event_release(arg);
+}
+
+/* Answers with the number of the sockets of this node, after it has listed them. */
+static void
+on_fetch(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *asked = sio_event_keep(event);
+
+	(void)arg;
+	if (sio_fetch(sio_local(sio_everyone(socket)), on_fetched, asked) != 0)
+		sio_event_release(asked);
+}
+
+static void
 serve(sio_nsp *nsp)
 {
 	sio_on(nsp, "echo", on_echo, NULL);
@@ -58,6 +80,7 @@ serve(sio_nsp *nsp)
 	sio_on(nsp, "ack", on_ack, NULL);
 	sio_on(nsp, "join", on_join, NULL);
 	sio_on(nsp, "room", on_room, NULL);
+	sio_on(nsp, "fetch", on_fetch, NULL);
 }
 
 int

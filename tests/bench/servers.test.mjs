@@ -72,6 +72,7 @@ for (const [id, { title, clustered }] of Object.entries(servers)) {
         await judge(sockets[0], sockets, Buffer.alloc(size, size));
         const text = "y".repeat(size);
         assert.equal(await sockets[1].emitWithAck("ack", text), text);
+        if (id === "sockeye" || id === "node") assert.equal(await sockets[1].emitWithAck("fetch", text), LISTENERS);
       }
       await judgeOrder(sockets[2]);
       sockets.splice(1, 2).forEach((socket) => socket.disconnect());

@@ -58,6 +58,10 @@ export const rows = [
   { id: "room", title: "room of 10 among 5,000, 8 in flight", ...deliveries, scenario: "room", servers: REAL, options: { clients: 5000, roomSize: 10, inFlight: 8 }, targets: [] },
   { id: "ack", title: "acknowledgements, 100 clients", ...messages, scenario: "ack", servers: ALL, options: { clients: 100 }, targets: [] },
   {
+    id: "fetch", title: "fetchSockets over 15,000 of this node", unit: "ms", value: (report) => report.latency.p50, lessIsBetter: true,
+    scenario: "ack", servers: REAL, options: { clients: 15_000, event: "fetch", senders: 1, inFlight: 1 }, targets: [{ most: 2 }],
+  },
+  {
     id: "binary", title: "echo of 16 KB binary, 100 clients", ...messages, scenario: "echo", servers: ALL,
     options: { clients: 100, binary: true, size: 16_384 }, targets: [],
   },

@@ -12,6 +12,7 @@ export function serve(io) {
 			socket.join(room);
 			done();
 		});
+		socket.on("fetch", async (...args) => args.pop()((await io.local.fetchSockets()).length));
 		socket.on("room", (room, ...args) => io.to(room).emit("room", room, ...args));
 	});
 }
