@@ -297,6 +297,7 @@ units: unit-javascript
 computing: readme-check structure-check test-install
 computing: DEBUG=1 unit-socketio
 computing: fuzz-check
+computing: bench-cost-check
 $(if $(COMPOSE),computing: test-compose)
 $(if $(COMPOSE),computing: test-deb)
 release: test-clients
@@ -394,6 +395,7 @@ help:
 	@echo "make chaos-backends   MINUTES=$(MINUTES) of kills, deploys and cuts among edges and backends; SEED=n repeats a run"
 	@echo
 	@echo "make bench            compare with Node.js, rewrite tests/bench/RESULTS.md"
+	@echo "make bench-cost       the instructions of each piece of work, by callgrind; bench-cost-check: have they grown?"
 	@echo "make bench-log        what --redis-log costs Redis"
 	@echo "make bench-idle       100,000 idle clients for 10 minutes"
 	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"

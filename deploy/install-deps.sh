@@ -84,6 +84,7 @@ table() {
 	bench) cat <<-'END'
 		cmd    openssl                openssl
 		cmd    redis-server           redis-server
+		cmd    valgrind               valgrind
 		END
 		;;
 	load) cat <<-'END'

@@ -31,6 +31,15 @@ bench-log: $(TESTS_NPM)
 bench-cluster: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/cluster.mjs
 
+# `make bench-cost`: the instructions of the server for each piece of work, by callgrind; rewrites COSTS.md. `make bench-cost-check`
+# fails if one has grown by more than 3 %. BENCH_WORKS=echo,join counts some only.
+.PHONY: bench-cost bench-cost-check
+bench-cost: $(BENCH_PROGRAMS) $(TESTS_NPM)
+	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/cost.mjs
+
+bench-cost-check: $(BENCH_PROGRAMS) $(TESTS_NPM)
+	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" timeout 900 node tests/bench/cost.mjs --check
+
 # The compared servers do the same work; the figures are computed correctly.
 .PHONY: test-bench
 test-bench: $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/bench-floor $(TESTS_NPM)

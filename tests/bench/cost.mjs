@@ -1,0 +1,93 @@
+// `make bench-cost`: how many instructions of the server a piece of work takes, counted by callgrind. Unlike a time, the count
+// hardly depends on the machine and on what else it does: it repeats within 1 %.
+//
+// Without arguments: writes COSTS.md. --check: compares with it. BENCH_WORKS=echo,join: counts some only and prints them.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { compareCosts, formatCosts, instructions, parseCosts } from "./lib/costs.mjs";
+import { works } from "./lib/cost_works.mjs";
+import { build, here, output } from "./lib/paths.mjs";
+import { end, freePort, has, launchUntil, main } from "./lib/processes.mjs";
+
+// How often these run depends on the time that the run takes, so they do not count.
+const BY_THE_CLOCK = ["worker_on_stats"];
+
+const FEATURES = ["aes", "avx2", "bmi2", "erms", "fsrm", "pclmulqdq", "sha_ni"];
+
+const file = path.join(here, "COSTS.md");
+const say = (text) => process.stdout.write(`${text}\n`);
+const profile = path.join(output, "callgrind.out");
+
+const serverOf = (args) => [
+  "valgrind", "--tool=callgrind", `--callgrind-out-file=${profile}`,
+  path.join(build, "sockeye"), "--app", path.join(build, "apps/bench.so"), "--host", "127.0.0.1", "--port", "0", "--workers", "1",
+  "--ping-interval", "10m", // no heartbeat comes between
+  ...args,
+];
+
+/** Does a work `n` times and returns the instructions of the whole life of the server. */
+async function count(work, n) {
+  const processes = [];
+  const start = async (argv, pattern) => {
+    const { process: started, match } = await launchUntil(argv, pattern);
+    processes.unshift(started);
+    return match;
+  };
+  rmSync(profile, { force: true });
+  const redis = work.redis && (await freePort());
+  try {
+    if (redis) await start(["redis-server", "--port", String(redis), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], /eady to accept connections/);
+    const [, port] = await start(serverOf(redis ? ["--redis", `redis://127.0.0.1:${redis}`] : []), /event=listening.* port=(\d+)/);
+    await work.run(Number(port), n, { redis });
+  } finally {
+    for (const p of processes) await end(p);
+  }
+  return instructions(readFileSync(profile, "utf8"), BY_THE_CLOCK);
+}
+
+async function costOf(work) {
+  const few = await count(work, work.few);
+  const many = await count(work, work.many);
+  return Math.round((many - few) / ((work.many - work.few) * (work.per ?? 1)));
+}
+
+function wantedWorks() {
+  const wanted = (process.env.BENCH_WORKS ?? "").split(",").filter(Boolean);
+  const unknown = wanted.find((id) => !works.some((work) => work.id === id));
+  if (unknown) throw new Error(`BENCH_WORKS: there is no work ${unknown}; the works are ${works.map(({ id }) => id).join(", ")}`);
+  return wanted.length > 0 ? works.filter(({ id }) => wanted.includes(id)) : works;
+}
+
+/** What the counts depend on: the compiler, and the features of the processor that libc and OpenSSL look for. */
+function platformOf() {
+  const [compiler] = execFileSync("sh", ["-c", `${process.env.CC ?? "cc"} --version`], { encoding: "utf8" }).split("\n", 1);
+  const flags = /^flags\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1].split(" ") ?? [];
+  return [compiler, process.arch, ...FEATURES.filter((name) => flags.includes(name))].join(", ");
+}
+
+function check(platform, counts) {
+  const table = parseCosts(readFileSync(file, "utf8"));
+  if (table.platform !== platform) {
+    say(`not compared: the table was made with ${table.platform}, this is ${platform}`);
+    return 0;
+  }
+  const worse = compareCosts(table.counts, counts);
+  worse.forEach(say);
+  return worse.length > 0 ? 1 : 0;
+}
+
+await main(async () => {
+  for (const program of ["valgrind", "redis-server"]) if (!has(program)) throw new Error(`${program} is missing: run deploy/install-deps.sh bench`);
+  const checking = process.argv.includes("--check");
+  const wanted = wantedWorks();
+  const counts = {};
+  mkdirSync(output, { recursive: true });
+  for (const work of wanted) {
+    counts[work.id] = await costOf(work);
+    say(`${work.id}: ${counts[work.id]} instructions`);
+  }
+  if (checking) return check(platformOf(), counts);
+  if (wanted.length === works.length) writeFileSync(file, formatCosts(works, { platform: platformOf(), counts }));
+  return 0;
+});

@@ -1,0 +1,38 @@
+// The table of `make bench-cost`: written, read again and compared.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import test from "node:test";
+import { compareCosts, formatCosts, instructions, parseCosts } from "./lib/costs.mjs";
+import { works } from "./lib/cost_works.mjs";
+import { here } from "./lib/paths.mjs";
+
+const counts = Object.fromEntries(works.map(({ id }, i) => [id, 700 + 1000 * i]));
+
+test("calls that depend on the clock do not count", () => {
+  const profile = "events: Ir\n\nfn=(1) main\n1 10\ncfn=(2) on_timer\ncalls=3 7\n2 300\ncfn=(3) work\ncalls=1 7\n+1 50\n\nfn=(2)\n7 300\n\nfn=(4) other\n1 5\ncfn=(2)\ncalls=1 7\n* 40\n\ntotals: 405\n";
+  assert.equal(instructions(profile, []), 405);
+  assert.equal(instructions(profile, ["on_timer"]), 65);
+});
+
+test("what is written is read again", () => {
+  const costs = { platform: "cc (Debian 1.2) 1.2, x64, aes", counts };
+  assert.deepEqual(parseCosts(formatCosts(works, costs)), costs);
+});
+
+test("growth of 3 % passes, more fails, and less passes", () => {
+  assert.deepEqual(compareCosts({ echo: 1000, join: 500 }, { echo: 1030, join: 400 }), []);
+  const [line, ...others] = compareCosts({ echo: 1000, join: 500 }, { echo: 1031, join: 500 });
+  assert.match(line, /^echo: 1031 instructions, 3\.1 % more/);
+  assert.deepEqual(others, []);
+});
+
+test("a work that the table does not have fails", () => {
+  assert.match(compareCosts({}, { echo: 1 })[0], /^echo: .* make bench-cost/);
+});
+
+test("the committed table has every work", () => {
+  const table = parseCosts(readFileSync(path.join(here, "COSTS.md"), "utf8"));
+  assert.ok(table.platform);
+  for (const { id } of works) assert.ok(table.counts[id] > 0, id);
+});

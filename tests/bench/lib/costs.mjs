@@ -1,0 +1,47 @@
+// What callgrind wrote; COSTS.md, the table of instructions; and its comparison with new counts. Pure code.
+import { align } from "./table.mjs";
+
+export const MOST = 1.03; // a count may exceed the committed one by this factor
+
+const HEAD = `# Instructions for each piece of work
+
+\`make bench-cost\` counts the instructions of the server outside the kernel by callgrind and writes this table. \`make
+bench-cost-check\` counts them again and fails if one has grown by more than ${Math.round((MOST - 1) * 100)} %. The counts hold for this compiler and for
+processors with these features; elsewhere the check prints them and compares nothing.
+`;
+
+/**
+ * The instructions of a profile, without those of calls of some functions. In the file a name stands once, after its number;
+ * the cost of a call is on the line after "calls=".
+ */
+export function instructions(profile, without) {
+  const names = new Map();
+  let total = Number(/^(?:totals|summary): (\d+)/m.exec(profile)[1]);
+  for (const [, number, name, cost] of profile.matchAll(/^c?fn=\((\d+)\)(?: (.*))?$(?:\ncalls=.*\n\S+ (\d+)$)?/gm)) {
+    if (name) names.set(number, name);
+    if (cost && without.includes(names.get(number))) total -= Number(cost);
+  }
+  return total;
+}
+
+/** { platform, counts: { id: instructions } } */
+export function parseCosts(text) {
+  const counts = {};
+  for (const [, id, count] of text.matchAll(/^\| ([a-z-]+) +\|[^|]*\| +([\d,]+) \|$/gm)) counts[id] = Number(count.replaceAll(",", ""));
+  return { platform: /^Made with: (.*)$/m.exec(text)?.[1], counts };
+}
+
+export function formatCosts(works, { platform, counts }) {
+  const rows = works.filter(({ id }) => counts[id]).map(({ id, title }) => [id, title, counts[id].toLocaleString("en-US")]);
+  return `${HEAD}\nMade with: ${platform}\n\n${align([["id", "work", "instructions"], ...rows], 2)}\n`;
+}
+
+/** The works that cost too much now, and those that the table does not have, as lines of text. */
+export function compareCosts(before, now) {
+  return Object.entries(now).flatMap(([id, count]) => {
+    const old = before[id];
+    if (old === undefined) return [`${id}: ${count} instructions, and the table has no such row: run make bench-cost`];
+    if (count <= old * MOST) return [];
+    return [`${id}: ${count} instructions, ${(100 * (count / old - 1)).toFixed(1)} % more than the ${old} of the table`];
+  });
+}
