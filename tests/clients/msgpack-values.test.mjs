@@ -34,7 +34,12 @@ class Values {
   }
 
   length() {
-    return this.below(50) === 0 ? this.pick([65_535, 65_536]) : this.pick(WIDTHS);
+    return this.below(5) === 0 ? this.pick([65_535, 65_536]) : this.pick(WIDTHS);
+  }
+
+  /** Of the elements of a container inside a value. */
+  count() {
+    return this.below(60) === 0 ? this.pick([15, 16, 17]) : this.below(6);
   }
 
   text(n) {
@@ -54,7 +59,7 @@ class Values {
 
   bytes() {
     this.binary++;
-    const bytes = Buffer.alloc(this.length(), this.below(256));
+    const bytes = Buffer.alloc(this.pick(WIDTHS), this.below(256));
     return this.pick([() => bytes, () => new Uint8Array(bytes).buffer, () => new Uint8Array(bytes)])();
   }
 
@@ -73,9 +78,9 @@ class Values {
 
   value(depth = 0) {
     const kind = depth < 5 ? this.below(8) : 0;
-    if (kind === 6) return Array.from({ length: this.pick([0, 1, 2, 3, 15, 16, 17]) }, () => this.value(depth + 1 + this.below(3)));
+    if (kind === 6) return Array.from({ length: this.count() }, () => this.value(depth + 1 + this.below(3)));
     if (kind === 7)
-      return Object.fromEntries(Array.from({ length: this.pick([0, 1, 2, 3, 15, 16, 17]) }, (_, i) => [`${i}${this.text(this.below(40))}`, this.value(depth + 1 + this.below(3))]));
+      return Object.fromEntries(Array.from({ length: this.count() }, (_, i) => [`${i}${this.text(this.below(40))}`, this.value(depth + 1 + this.below(3))]));
     return this.scalar();
   }
 
@@ -83,7 +88,7 @@ class Values {
   next() {
     this.binary = 0;
     if (this.below(100) !== 0) return this.value();
-    return this.pick([() => this.text(this.length()), () => Array(this.length()).fill(this.below(300)), () => this.bytes()])();
+    return this.pick([() => this.text(this.length()), () => Array(this.length()).fill(this.below(300)), () => Buffer.alloc(this.length(), 7)])();
   }
 }
 
