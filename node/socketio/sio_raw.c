@@ -154,7 +154,7 @@ sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg)
 void
 sio_raw_observe(sio_server *io, const struct sio_observer *observer, void *arg)
 {
-	io->observer = observer != NULL ? *observer : (struct sio_observer){NULL};
+	io->observer = observer != NULL ? *observer : (struct sio_observer){.on_data = NULL};
 	io->observer_arg = arg;
 }
 
