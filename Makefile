@@ -236,7 +236,7 @@ fuzz-build:
 .PHONY: fuzz-programs
 fuzz-programs: $(addprefix $(BUILD)/,$(FUZZ_NAMES))
 
-FUZZ_ARCHIVES := $(call archive,load) $(call archive,api) $(call archive,upstream) $(call below,backend)
+FUZZ_ARCHIVES := $(call archive,adminui) $(call archive,load) $(call archive,api) $(call archive,upstream) $(call below,backend)
 $(BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_ARCHIVES)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer -MMD -MP $< $(FUZZ_ARCHIVES) $(FUZZ_ARCHIVES) $(LIBS) -o $@
