@@ -146,6 +146,23 @@ SIO_API void sio_on_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), 
 /* Frees a server that never listened, or whose `done` has been called. Aborts otherwise. Accepts NULL. */
 SIO_API void sio_server_free(sio_server *io);
 
+/*
+ * setTimeout() and setInterval(): `fn` is called once after `ms` milliseconds, or every `ms` milliseconds (at least 1),
+ * never from within the call. Returns a number for sio_timer_stop(), never 0. A timer costs no system call. The timers
+ * of a server end when it has closed, before the functions of sio_on_stop().
+ */
+typedef uint64_t sio_timer;
+typedef void sio_timer_fn(sio_server *io, void *arg);
+SIO_API sio_timer sio_timer_once(sio_server *io, uint32_t ms, sio_timer_fn *fn, void *arg);
+SIO_API sio_timer sio_timer_every(sio_server *io, uint32_t ms, sio_timer_fn *fn, void *arg);
+SIO_API void sio_timer_stop(sio_server *io, sio_timer timer); /* does nothing for 0 and for a timer that has ended */
+
+/*
+ * Returns the number of this worker on its machine, counted from 0, and in *workers (may be NULL) how many there are.
+ * A server of its own program is worker 0 of 1. For work that one worker does for all: if (sio_worker(io, NULL) == 0).
+ */
+SIO_API unsigned sio_worker(const sio_server *io, unsigned *workers);
+
 SIO_API struct ev_loop *sio_loop(const sio_server *io);   /* the loop passed to sio_server_new() */
 SIO_API unsigned sio_clients_count(const sio_server *io); /* io.engine.clientsCount, on this node */
 

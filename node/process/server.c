@@ -215,6 +215,7 @@ server_check_gone(struct ev_loop *ev, struct ev_timer *timer, int events)
 		return;
 	ev_timer_stop(ev, timer);
 	host->state = HOST_CLOSED;
+	sio_core_stop_timers(host->core);
 	server_run_stop_listeners(host);
 	if (host->done)
 		host->done(host->core, host->done_arg); /* may free the host */
@@ -483,6 +484,17 @@ sio_port(const sio_server *io)
 	const struct sio_host *host = sio_core_host(io);
 
 	return host->front ? front_port(host->front) : 0;
+}
+
+unsigned
+sio_worker(const sio_server *io, unsigned *workers)
+{
+	SIO_NEEDS(SIO_A_SERVER, io, 0);
+	const struct place *place = sio_core_host(io)->place;
+
+	if (workers != NULL)
+		*workers = place != NULL ? place->doors->count : 1;
+	return place != NULL ? place->slot : 0;
 }
 
 int

@@ -326,12 +326,12 @@ worker_start(struct worker *worker)
 	if (!worker->page || !worker->vitals || !(worker->own_log || worker->setup->place))
 		return worker_complain(worker, EXIT_NO_START, "cannot map shared memory");
 	stats_fill(worker->page, worker->io);
+	if (worker->setup->place)
+		server_set_place(worker->io, worker->setup->place); /* the application may ask for its number */
 	if (file && app_load(&worker->app, file, worker->io, error) < 0)
 		return worker_complain(worker, EXIT_NO_START, error);
 	if (worker_read_options(worker, error) != 0)
 		return worker_complain(worker, EXIT_USAGE, error);
-	if (worker->setup->place)
-		server_set_place(worker->io, worker->setup->place);
 	if (exec_is_wanted(&worker->setup->options->exec))
 		server_await_program(worker->io);
 	if (file)

@@ -60,6 +60,9 @@ struct sio_server {
 	struct sio_underway underway;
 	const struct sio_silent *silent; /* of the question whose callback runs; NULL: none runs */
 
+	struct table timers; /* struct timer of sio_timer.c, by number */
+	uint64_t last_timer;
+
 	struct sio_turn turn;
 	struct list closing;	    /* struct sio_socket whose disconnect listeners are still to run */
 	struct list gone;	    /* struct sio_socket to be freed */

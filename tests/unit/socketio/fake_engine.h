@@ -418,7 +418,7 @@ fake_sleep(uint64_t ms)
 }
 
 /* Uses a copy, so that a sanitizer sees reads beyond the message. */
-static void
+static inline void
 fake_receive(struct eio_session *s, bool binary, const void *bytes, size_t n)
 {
 	uint8_t *copy;
