@@ -35,6 +35,7 @@
 #include "node/process/drain.h"
 #include "node/process/front.h"
 #include "node/socketio/sio_core.h"
+#include "node/socketio/sio_timer.h"
 #include "node/socketio/sio_listener.h"
 #include "node/socketio/sio_check.h"
 
@@ -215,7 +216,7 @@ server_check_gone(struct ev_loop *ev, struct ev_timer *timer, int events)
 		return;
 	ev_timer_stop(ev, timer);
 	host->state = HOST_CLOSED;
-	sio_core_stop_timers(host->core);
+	sio_timers_stop(host->core);
 	server_run_stop_listeners(host);
 	if (host->done)
 		host->done(host->core, host->done_arg); /* may free the host */

@@ -13,6 +13,7 @@
 #include "node/socketio/sio_request.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_step.h"
+#include "node/socketio/sio_timer.h"
 #include "node/socketio/sio_check.h"
 
 #define PAYLOAD_MAX 1000000 /* applies until the engine is attached */
@@ -101,7 +102,7 @@ sio_core_free(struct sio_server *io)
 		sio_step_free(step);
 	}
 	core_free_nsps(io);
-	sio_core_stop_timers(io);
+	sio_timers_stop(io);
 	table_fini(&io->timers);
 	sio_turn_fini(&io->turn);
 	buffer_fini(&io->name);

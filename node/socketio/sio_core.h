@@ -54,9 +54,6 @@ void sio_core_set_broker(struct sio_server *io, struct broker *broker);
  */
 void sio_core_close(struct sio_server *io);
 
-/* Ends the application's timers. */
-void sio_core_stop_timers(struct sio_server *io);
-
 /*
  * Closes one session like sio_core_close(), but sends what is queued for it first. An unknown sid is ignored.
  * eio_server_drain() refuses new sessions.

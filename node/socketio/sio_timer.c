@@ -1,8 +1,9 @@
 /* Timers of the application, on the loop's wheel. They are found by number, so a number that has become stale is
  * harmless. */
+#include "node/socketio/sio_timer.h"
+
 #include "common/base/mem.h"
 #include "node/socketio/sio_check.h"
-#include "node/socketio/sio_core.h"
 #include "node/socketio/sio_server.h"
 
 struct timer {
@@ -87,7 +88,7 @@ sio_timer_stop(sio_server *io, sio_timer id)
 }
 
 void
-sio_core_stop_timers(struct sio_server *io)
+sio_timers_stop(struct sio_server *io)
 {
 	struct table_cursor cursor = {0};
 	struct table_node *node;

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "node/socketio/sio_timer.h"
 #include "tests/unit/socketio/fake_engine.h"
 
 static unsigned fired;
@@ -103,7 +104,7 @@ test_the_end_of_the_server(void **state)
 {
 	(void)state;
 	(void)sio_timer_every(fake_io, 10, count, &one);
-	sio_core_stop_timers(fake_io);
+	sio_timers_stop(fake_io);
 	fake_sleep(100);
 	assert_int_equal(fired, 0);
 	for (unsigned i = 0; i < 100; i++)
