@@ -39,11 +39,11 @@ for (const workers of [1, 2]) {
   test(`the process that was started says READY, RELOADING and STOPPING (${workers} workers)`, async () => {
     const systemd = await supervisor(`life-${workers}`);
     const server = await startSockeye("chat", ["--workers", String(workers), "--drain-time", "3s"],
-      { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "20000" });
+      { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "2000000" });
     const ready = await systemd.next();
     assert.equal(ready.READY, "1");
     assert.equal(ready.STATUS, `Serving on port ${server.port}${workers > 1 ? " with 2 workers" : ""}`);
-    for (let i = 0; i < 3; i++) await systemd.next((message) => message.WATCHDOG === "1");
+    for (let i = 0; i < 2; i++) await systemd.next((message) => message.WATCHDOG === "1");
 
     server.child.kill("SIGHUP");
     const reloading = await systemd.next();
