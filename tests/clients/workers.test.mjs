@@ -503,3 +503,14 @@ test("SIGHUP reads certificates again in every worker", async () => {
   certificate.remove();
   renewed.remove();
 });
+
+test("an application knows the number of its worker", async () => {
+  const server = await fork(path.join(build, "tests/everything.so"));
+  await until(() => server.logged("application-worker").length === WORKERS, "each worker has loaded the application");
+  assert.deepEqual(server.logged("application-worker").map((f) => [f.number, f.count]).sort(), ["0", "1", "2", "3"].map((number) => [number, "4"]));
+  for (const { worker, number } of server.logged("application-worker")) assert.equal(number, worker);
+  await server.stop();
+  const alone = await startSockeye(path.join(build, "tests/everything.so"));
+  assert.deepEqual(alone.logged("application-worker").map((f) => [f.number, f.count]), [["0", "1"]]);
+  await alone.stop();
+});

@@ -4,6 +4,7 @@
  */
 #include <ev.h>
 #include <sockeye.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -388,6 +389,18 @@ on_refused(sio_server *io, sio_request *request, int code, const char *message, 
 		message, "context", context, NULL);
 }
 
+/* The number of the worker is known before the server listens. */
+static void
+log_worker(sio_server *io)
+{
+	char number[12], count[12];
+	unsigned workers;
+
+	snprintf(number, sizeof number, "%u", sio_worker(io, &workers));
+	snprintf(count, sizeof count, "%u", workers);
+	sio_log(io, "application-worker", "number", number, "count", count, NULL);
+}
+
 int
 sio_app(sio_server *io)
 {
@@ -406,6 +419,7 @@ sio_app(sio_server *io)
 
 	for (size_t i = 0; i < sizeof events / sizeof events[0]; i++)
 		sio_on(main, events[i].name, events[i].fn, NULL);
+	log_worker(io);
 	sio_use_events(main, event_guard, NULL);
 	sio_on_error(main, on_error, NULL);
 	sio_on_connection(main, greet, NULL);
