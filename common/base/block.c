@@ -50,6 +50,21 @@ block_try_copy(const void *bytes, size_t n)
 	return block_fill(block_try_new(n), bytes, n);
 }
 
+struct block *
+block_adopt(struct buffer *buffer)
+{
+	size_t spare = buffer->size - buffer->len, n;
+	uint8_t *data, *smaller;
+
+	must(buffer->error == 0 && buffer->len >= BLOCK_HEAD && buffer->len - BLOCK_HEAD <= UINT32_MAX);
+	data = buffer_steal(buffer, &n);
+	if (spare > n / 4 + 128) { /* less is not worth a call */
+		smaller = mem_try_realloc(data, n);
+		data = smaller != NULL ? smaller : data;
+	}
+	return block_start((struct block *)(void *)data, n - BLOCK_HEAD);
+}
+
 void
 block_unref(struct block *block)
 {

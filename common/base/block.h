@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/buffer.h"
+
 struct block {
 	uint32_t refs;
 	uint32_t len;
@@ -28,6 +30,15 @@ struct block *block_copy(const void *bytes, size_t n);
 /* Like block_new() and block_copy(), for sizes chosen by a peer. Return NULL if memory is short. */
 struct block *block_try_new(size_t n);
 struct block *block_try_copy(const void *bytes, size_t n);
+
+#define BLOCK_HEAD sizeof(struct block) /* bytes in front of the data */
+
+/*
+ * Makes a block with one reference of the memory of a buffer, which is empty afterwards. The buffer has no error, and
+ * begins with BLOCK_HEAD bytes that become the head of the block; the data follow. Memory that the buffer does not
+ * use is given back.
+ */
+struct block *block_adopt(struct buffer *buffer);
 
 static inline struct block *
 block_ref(struct block *block)

@@ -29,7 +29,8 @@ struct msgpack_writer {
 static void
 msgpack_add_json_string(struct buffer *out, struct text quoted)
 {
-	size_t n = json_string_length(quoted);
+	bool plain = memchr(quoted.at, '\\', quoted.n) == NULL;
+	size_t n = plain ? quoted.n - 2 : json_string_length(quoted);
 	uint8_t *room;
 
 	if (n > UINT32_MAX) {
@@ -37,6 +38,10 @@ msgpack_add_json_string(struct buffer *out, struct text quoted)
 		return;
 	}
 	msgpack_add_string(out, (uint32_t)n);
+	if (plain) {
+		buffer_add(out, quoted.at + 1, n);
+		return;
+	}
 	room = buffer_room(out, n);
 	if (room) {
 		json_string_decode(quoted, (char *)room);
@@ -61,6 +66,23 @@ msgpack_add_negative(struct buffer *out, uint64_t magnitude)
 		msgpack_add(out, MSGPACK_INT_8 + 3, value, 8);
 }
 
+/* Reads a number of at most 18 digits and nothing else. Returns false for all others. */
+static bool
+msgpack_short_unsigned(struct text number, uint64_t *value)
+{
+	if (number.n > 18)
+		return false;
+	*value = 0;
+	for (size_t i = 0; i < number.n; i++) {
+		unsigned digit = (unsigned)(number.at[i] - '0');
+
+		if (digit > 9)
+			return false;
+		*value = *value * 10 + digit;
+	}
+	return true;
+}
+
 static void
 msgpack_add_json_number(struct buffer *out, struct text number)
 {
@@ -68,6 +90,10 @@ msgpack_add_json_number(struct buffer *out, struct text number)
 	bool negative;
 	double value;
 
+	if (msgpack_short_unsigned(number, &magnitude)) {
+		msgpack_add_unsigned(out, magnitude);
+		return;
+	}
 	if (json_number_integer(number, &negative, &magnitude) && (!negative || magnitude <= UINT64_C(1) << 63)) {
 		if (negative && magnitude > 0)
 			msgpack_add_negative(out, magnitude);

@@ -203,7 +203,21 @@ json_write_string(struct buffer *out, struct text string)
 {
 	const char *at = string.at, *end = string.at + string.n, *copied = string.at;
 	bool valid = true;
+	uint8_t *room;
 
+	at = json_plain(at, end);
+	if (at == end) { /* the usual case: nothing to escape or to check */
+		room = string.n + 2 <= out->size - out->len && out->error == 0 ? out->data + out->len
+									       : buffer_room(out, string.n + 2);
+		if (room == NULL)
+			return true;
+		*room++ = '"';
+		if (string.n > 0)
+			memcpy(room, string.at, string.n);
+		room[string.n] = '"';
+		out->len += string.n + 2;
+		return true;
+	}
 	buffer_add_byte(out, '"');
 	while (at < end) {
 		char escape[6];

@@ -29,6 +29,9 @@ static void
 json_level_key(struct json_level *level, struct text key)
 {
 	level->value_next = true;
+	if (key.at[1] != '_' && key.at[1] != 'n' &&
+		key.at[1] != '\\') /* neither name, nor an escape of its first letter */
+		return;
 	if (json_string_is(key, TEXT("_placeholder")))
 		level->member = JSON_MEMBER_PLACEHOLDER;
 	else if (json_string_is(key, TEXT("num")))

@@ -8,22 +8,27 @@
 #include "node/engineio/eio_payload.h"
 #include "node/ws/ws_frame.h"
 
-/* Creates a message with room for `n` bytes of payload behind its frame header. Returns NULL if memory runs out. */
+/* Makes a message of a block that has room for the frame header in front of `n` bytes of payload. */
 static struct eio_message *
-message_new(enum ws_opcode opcode, size_t n)
+message_of(struct block *block, enum ws_opcode opcode, size_t n)
 {
 	unsigned header = ws_frame_header_size(n);
-	struct block *block = block_try_new(header + n);
-	struct eio_message *message;
+	struct eio_message *message = mem_zalloc(sizeof(*message));
 
-	if (block == NULL)
-		return NULL;
-	message = mem_zalloc(sizeof(*message));
 	message->refs = 1;
 	message->binary = opcode == WS_BINARY;
 	message->frame = (struct ws_message){.block = block, .payload_at = header, .compress = true};
 	must(ws_frame_write(block->data, opcode, true, false, n) == header);
 	return message;
+}
+
+/* Creates a message with room for `n` bytes of payload behind its frame header. Returns NULL if memory runs out. */
+static struct eio_message *
+message_new(enum ws_opcode opcode, size_t n)
+{
+	struct block *block = block_try_new(ws_frame_header_size(n) + n);
+
+	return block != NULL ? message_of(block, opcode, n) : NULL;
 }
 
 static struct eio_message *
@@ -69,6 +74,33 @@ eio_message_binary(const void *bytes, size_t n)
 	if (message != NULL && n > 0)
 		memcpy(message->frame.block->data + message->frame.payload_at, bytes, n);
 	return message;
+}
+
+void
+eio_message_begin(struct buffer *out, size_t n)
+{
+	size_t head = BLOCK_HEAD + ws_frame_header_size(n);
+
+	if (buffer_room(out, head + n) != NULL)
+		out->len = head;
+}
+
+struct eio_message *
+eio_message_end(struct buffer *out, size_t n)
+{
+	size_t at = BLOCK_HEAD + ws_frame_header_size(n), payload = out->len - at;
+	unsigned header = ws_frame_header_size(payload);
+
+	/* the size was not the expected one, and the header has another length */
+	if (at != BLOCK_HEAD + header) {
+		if (buffer_room(out, WS_SERVER_HEADER_MAX) == NULL) {
+			buffer_fini(out);
+			return NULL;
+		}
+		memmove(out->data + BLOCK_HEAD + header, out->data + at, payload);
+		out->len = BLOCK_HEAD + header + payload;
+	}
+	return message_of(block_adopt(out), WS_BINARY, payload);
 }
 
 struct eio_message *

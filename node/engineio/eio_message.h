@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/base/block.h"
+#include "common/base/buffer.h"
 #include "common/base/text.h"
 #include "node/ws/ws_message.h"
 
@@ -35,6 +36,13 @@ struct eio_message *eio_message_text(struct text data);
 /* As eio_message_text() with two parts, so that a packet header need not be copied in front of its payload. */
 struct eio_message *eio_message_text2(struct text head, struct text tail);
 struct eio_message *eio_message_binary(const void *bytes, size_t n);
+/*
+ * Write a binary message where it stays. eio_message_begin() prepares an empty buffer, to which the caller appends
+ * the payload of about `n` bytes; the buffer has an error if memory runs out. If it has none, eio_message_end() takes
+ * its memory for a message. Both calls get the same `n`.
+ */
+void eio_message_begin(struct buffer *out, size_t n);
+struct eio_message *eio_message_end(struct buffer *out, size_t n);
 
 /* Creates a packet of any type (a digit), for the server's own packets: open, ping, noop, close. */
 struct eio_message *eio_message_packet(char type, struct text data);

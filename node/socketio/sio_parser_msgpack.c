@@ -28,6 +28,15 @@
 #define JSON_PER_BYTE 8
 /* further bytes of JSON: a placeholder for each of MSGPACK_ATTACHMENTS_MAX binary values */
 #define JSON_EXTRA (MSGPACK_ATTACHMENTS_MAX * 48)
+/* bytes of a message for which memory is allocated at once: binary values may be most of a larger one */
+#define JSON_FIRST_MAX 512
+/* the keys as strings of MessagePack */
+#define KEY_TYPE "\xa4type"
+#define KEY_DATA                                                                                                     \
+	"\xa4"                                                                                                       \
+	"data"
+#define KEY_NSP "\xa3nsp"
+#define KEY_ID "\xa2id"
 /* bytes of a map without its namespace and data */
 #define HEAD_ROOM 64
 
@@ -267,6 +276,7 @@ msgpack_partial_new(size_t n)
 	if (partial == NULL)
 		return NULL;
 	buffer_init(&partial->json, n * JSON_PER_BYTE + JSON_EXTRA);
+	(void)buffer_room(&partial->json, (n < JSON_FIRST_MAX ? n : JSON_FIRST_MAX) * 3 / 2);
 	attachments_init(&partial->attachments);
 	return partial;
 }
@@ -314,13 +324,6 @@ msgpack_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t 
 
 /* ------------------------------------------------------------------ encoding */
 
-static void
-msgpack_add_key(struct buffer *out, struct text key)
-{
-	msgpack_add_string(out, (uint32_t)key.n);
-	buffer_add_text(out, key);
-}
-
 /* Writes the map. The order of the keys is that of the original: the id of an ACK comes first. */
 static int
 msgpack_write_packet(const struct sio_packet_out *packet, struct buffer *out)
@@ -329,40 +332,42 @@ msgpack_write_packet(const struct sio_packet_out *packet, struct buffer *out)
 
 	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | (2 + (packet->json.n > 0) + packet->has_id)));
 	if (packet->has_id && packet->type == SIO_ACK) {
-		msgpack_add_key(out, TEXT("id"));
+		buffer_add_text(out, TEXT(KEY_ID));
 		msgpack_add_unsigned(out, packet->id);
 	}
-	msgpack_add_key(out, TEXT("type"));
+	buffer_add_text(out, TEXT(KEY_TYPE));
 	buffer_add_byte(out, (uint8_t)packet->type);
 	if (packet->json.n > 0) {
-		msgpack_add_key(out, TEXT("data"));
+		buffer_add_text(out, TEXT(KEY_DATA));
 		rc = json_to_msgpack(packet->json, packet->attachments, out);
 	}
 	if (packet->has_id && packet->type != SIO_ACK) {
-		msgpack_add_key(out, TEXT("id"));
+		buffer_add_text(out, TEXT(KEY_ID));
 		msgpack_add_unsigned(out, packet->id);
 	}
-	msgpack_add_key(out, TEXT("nsp"));
-	msgpack_add_key(out, packet->nsp);
+	buffer_add_text(out, TEXT(KEY_NSP));
+	msgpack_add_string(out, (uint32_t)packet->nsp.n);
+	buffer_add_text(out, packet->nsp);
 	return rc != 0 ? rc : buffer_error(out);
 }
 
 static int
 msgpack_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
 {
+	size_t n = HEAD_ROOM + packet->nsp.n + packet->json.n + attachments_bytes(packet->attachments);
 	struct buffer out;
 	int rc;
 
-	(void)head; /* its limit is for heads, and this packet is encoded as a whole */
+	(void)head; /* its limit is for heads, and this packet is written where it stays */
 	buffer_init(&out, SIZE_MAX / 2);
-	(void)buffer_room(&out, HEAD_ROOM + packet->nsp.n + packet->json.n + attachments_bytes(packet->attachments));
+	eio_message_begin(&out, n);
 	rc = msgpack_write_packet(packet, &out);
-	if (rc == 0) {
-		messages[0] = eio_message_binary(out.data, out.len);
-		rc = messages[0] != NULL ? 1 : ERROR_MEMORY;
+	if (rc != 0) {
+		buffer_fini(&out);
+		return rc;
 	}
-	buffer_fini(&out);
-	return rc;
+	messages[0] = eio_message_end(&out, n);
+	return messages[0] != NULL ? 1 : ERROR_MEMORY;
 }
 
 const struct sio_parser sio_parser_msgpack = {

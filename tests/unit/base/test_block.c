@@ -52,6 +52,28 @@ test_costs_its_bytes_and_a_header_of_sixteen(void **state)
 	block_unref(b);
 }
 
+static void
+test_takes_the_memory_of_a_buffer(void **state)
+{
+	static const uint8_t head[BLOCK_HEAD];
+	struct buffer buffer;
+	struct block *b;
+
+	(void)state;
+	buffer_init(&buffer, 10000);
+	assert_non_null(buffer_room(&buffer, 5000));
+	buffer_add(&buffer, head, sizeof head);
+	buffer_add(&buffer, "abc", 3);
+	b = block_adopt(&buffer);
+	assert_int_equal(b->refs, 1);
+	assert_int_equal(b->len, 3);
+	assert_memory_equal(b->data, "abc", 3);
+	assert_true(malloc_usable_size(b) < 1000); /* the rest of the memory is given back */
+	assert_null(buffer.data);
+	assert_int_equal(buffer.len, 0);
+	block_unref(b);
+}
+
 static volatile size_t too_long = (size_t)UINT32_MAX + 1;
 
 static void
@@ -77,6 +99,7 @@ main(void)
 		cmocka_unit_test(test_counts_references),
 		cmocka_unit_test(test_empty_blocks),
 		cmocka_unit_test(test_costs_its_bytes_and_a_header_of_sixteen),
+		cmocka_unit_test(test_takes_the_memory_of_a_buffer),
 		cmocka_unit_test(test_four_gigabytes_abort),
 	};
 
