@@ -69,8 +69,9 @@ struct conn *conn_new(struct loop *l, int fd, const struct sockaddr *peer, sockl
 /*
  * Marks a connection as a service: it belongs to the server rather than to a client (the bus, the admin port). It is
  * not counted in loop->connections, and its traffic from now on not in loop->counters and loop->queued.
- * conn_finish_all() and conn_close_all() skip it. Its owner must close it before the loop ends. In each turn its events
- * come before those of clients: if a backend has ended, the loop knows it before it reads what clients sent later.
+ * conn_finish_all() and conn_close_all() skip it. Its owner must close it before the loop ends. In each turn its
+ * events come before those of clients: if a backend has ended, the loop knows it before it reads what clients sent
+ * later.
  */
 void conn_set_service(struct conn *c);
 /*
