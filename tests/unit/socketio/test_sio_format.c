@@ -83,7 +83,10 @@ test_text_keeps_binary(void **state)
 		    "(4242\n(41\n");
 	received_fini(&r);
 
-	assert_int_equal(sio_emit(sio_only(last), "e", "j", text), 0); /* plain JSON stays plain */
+	/* plain JSON stays plain; the text of the last turn is gone */
+	assert_int_equal(sio_emit(sio_only(last), "e", "j",
+				 "{\"a\":[{\"$base64\":\"QkI=\"},\"x\"],\"b\":{\"$base64\":\"QQ==\"}}"),
+		0);
 	EXPECT_SENT("2[\"e\",{\"a\":[{\"$base64\":\"QkI=\"},\"x\"],\"b\":{\"$base64\":\"QQ==\"}}]\n");
 	assert_string_equal(sio_format_text(fake_io, "[s,n]", "t"), "[\"t\",null]");
 	assert_null(sio_format_text(fake_io, "s", "\xff"));
