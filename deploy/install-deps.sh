@@ -66,6 +66,7 @@ table() {
 		;;
 	cluster) cat <<-'END'
 		cmd    redis-server           redis-server
+		cmd    chromium               chromium
 		cmd    haproxy                haproxy
 		cmd    nginx                  nginx-light|nginx
 		cmd    curl                   curl
