@@ -658,6 +658,9 @@ SIO_API const char *sio_id(const sio_socket *socket);
 SIO_API sio_socket *sio_find(const sio_nsp *nsp, const char *id);
 SIO_API sio_nsp *sio_socket_nsp(const sio_socket *socket);
 SIO_API sio_server *sio_socket_server(const sio_socket *socket);
+/* socket.recovered: the client continues an earlier session (option connectionStateRecovery). Its id, rooms and
+ * sio_data() are those of that session; sio_user() is NULL. Also true in middlewares, unless skipMiddlewares. */
+SIO_API bool sio_recovered(const sio_socket *socket);
 SIO_API bool sio_connected(const sio_socket *socket);        /* false in middlewares, true until after "disconnecting" */
 SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "websocket"; "" once the client is gone */
 

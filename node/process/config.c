@@ -254,8 +254,11 @@ config_check_server(const struct config_reading *reading, unsigned layer, char e
 static int
 config_check_program(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
 {
+	int result = program_options_check(reading->program, error);
+
 	(void)what;
-	return program_options_check(reading->program, error);
+	return result < 0 ? result
+			  : server_options_check_workers(reading->server, program_workers(reading->program), error);
 }
 
 /* The certificate, the folder and the application, which the server opens later. For --check. */

@@ -126,7 +126,7 @@ run(const struct worker_setup *setup, struct server_options *server, int read)
 	if (config->check || config->print)
 		return streams_flush(setup->program) ? EXIT_FINE : EXIT_NO_START;
 	log_set_format((enum log_format)config->program.log_format);
-	workers = master_workers(&config->program);
+	workers = program_workers(&config->program);
 	return workers == 1 && !exec_is_wanted(&config->program.exec) ? (int)worker_run(setup)
 								      : master_run(setup, server, workers);
 }

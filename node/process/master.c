@@ -33,7 +33,6 @@
 #include "node/process/config_hup.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,20 +53,6 @@
 
 #define GRACE_MS 8000	  /* after the drain time; a worker takes at most 5 s to send its last bytes */
 #define HUB_GRACE_MS 2000 /* the hub stops after all workers, so it has nothing to lose */
-
-unsigned
-master_workers(const struct program_options *options)
-{
-	cpu_set_t cores;
-	int n;
-
-	if (options->workers > 0)
-		return (unsigned)options->workers;
-	n = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-	if (n < 1)
-		return 1;
-	return n > DOORS_MAX ? DOORS_MAX : (unsigned)n;
-}
 
 static void
 master_signal_workers(const struct master *master, int signum)

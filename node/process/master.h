@@ -8,9 +8,6 @@
 
 #include "node/process/worker.h"
 
-/* The option `workers`; for 0 the number of cores that this process may use. */
-unsigned master_workers(const struct program_options *options);
-
 /*
  * Serves with `workers` children until a signal ends the master. Returns the exit code. If a listener cannot be
  * opened or the first worker does not start, the master ends with one line on stderr. `server` has flags and

@@ -107,6 +107,20 @@ write_age(struct buffer *out, const struct metric *metric, struct subject subjec
 }
 
 static void
+write_recoveries(struct buffer *out, const struct metric *metric, struct subject subject)
+{
+	for (unsigned i = 0; i < SIO_RECOVERY_RESULTS; i++)
+		sample_with_label(out, metric, subject, "result", sio_core_recovery_word(i),
+			subject.stats->sockets.recovery.results[i]);
+}
+
+static void
+write_recovery_age(struct buffer *out, const struct metric *metric, struct subject subject)
+{
+	sample_seconds(out, metric, subject, subject.stats->sockets.recovery.age_ms, 1000, 3);
+}
+
+static void
 write_clients(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	uint64_t websockets = subject.stats->engine.websockets, all = subject.stats->engine.sessions;
@@ -361,6 +375,14 @@ static const struct metric metrics[] = {
 	{"sockeye_sockets", "gauge", WORKER ", namespace", "sockets in a namespace; `other` sums up the namespaces beyond 64 and those with long names", write_sockets, 0},
 	{"sockeye_namespaces", "gauge", WORKER, "number of namespaces", write_number, AT(sockets.namespaces)},
 	{"sockeye_connections", "gauge", WORKER, "open TCP connections of clients", write_number, AT(connections)},
+	{"sockeye_recoveries_total", "counter", WORKER ", result", "clients that came back and asked to continue: `recovered` and `taken_over` (before the server noticed the loss) could", write_recoveries, 0},
+	{"sockeye_recovery_replayed_total", "counter", WORKER, "missed events sent to clients that came back", write_number, AT(sockets.recovery.replayed)},
+	{"sockeye_recovery_expired_total", "counter", WORKER, "lost clients that did not come back in time", write_number, AT(sockets.recovery.ended)},
+	{"sockeye_recovery_displaced_total", "counter", WORKER, "sessions of lost clients that were dropped early because of recoveryMaxSessions or recoveryMaxBytes", write_number, AT(sockets.recovery.displaced)},
+	{"sockeye_recovery_sessions", "gauge", WORKER, "lost clients that may come back and continue", write_number, AT(sockets.recovery.sessions)},
+	{"sockeye_recovery_events", "gauge", WORKER, "events that are kept for lost clients", write_number, AT(sockets.recovery.events)},
+	{"sockeye_recovery_bytes", "gauge", WORKER, "bytes of these events and sessions", write_number, AT(sockets.recovery.bytes)},
+	{"sockeye_recovery_age_seconds", "gauge", WORKER, "age of the oldest of these events", write_recovery_age, 0},
 	{"sockeye_queue_bytes", "gauge", WORKER, "bytes queued for clients", write_queue, 0},
 	{"sockeye_memory_held_bytes", "gauge", WORKER, "bytes held for clients: queued output, unfinished messages and requests, names", write_number, AT(held)},
 	{"sockeye_memory_budget_bytes", "gauge", WORKER, "limit of the bytes held for clients (maxMemory); beyond it the clients that hold most are closed", write_number, AT(budget)},

@@ -1,7 +1,9 @@
 #include "node/process/process_options.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -280,6 +282,31 @@ program_options_check(const struct program_options *options, char error[OPTION_E
 	return ERROR_ARGUMENT;
 }
 
+unsigned
+program_workers(const struct program_options *options)
+{
+	cpu_set_t cores;
+	int n;
+
+	if (options->workers > 0)
+		return (unsigned)options->workers;
+	n = sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+	if (n < 1)
+		return 1;
+	return n > DOORS_MAX ? DOORS_MAX : (unsigned)n;
+}
+
+/* Events of other nodes would be missing. */
+static int
+recovery_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX])
+{
+	if (!options->sio.connection_state_recovery || !broker_settings_redis(&options->broker))
+		return 0;
+	snprintf(error, OPTION_ERROR_MAX,
+		"option --connection-state-recovery: works on a single node only (leave out --redis)");
+	return ERROR_ARGUMENT;
+}
+
 int
 server_options_check_layer(const struct server_options *options, unsigned layer, char error[OPTION_ERROR_MAX])
 {
@@ -294,6 +321,8 @@ server_options_check_layer(const struct server_options *options, unsigned layer,
 		return broker_settings_check(&options->broker, error);
 	case 4:
 		return adminui_options_check(&options->adminui, error);
+	case 5:
+		return recovery_options_check(options, error);
 	default:
 		return eio_options_check(&options->eio, error);
 	}
@@ -307,4 +336,14 @@ server_options_check(const struct server_options *options, char error[OPTION_ERR
 	for (unsigned layer = 0; result == 0 && layer < SERVER_LAYERS_CHECKED; layer++)
 		result = server_options_check_layer(options, layer, error);
 	return result;
+}
+
+int
+server_options_check_workers(const struct server_options *options, unsigned workers, char error[OPTION_ERROR_MAX])
+{
+	if (!options->sio.connection_state_recovery || workers == 1)
+		return 0;
+	snprintf(error, OPTION_ERROR_MAX,
+		"option --connection-state-recovery: works with one worker only (use --workers 1, not %u)", workers);
+	return ERROR_ARGUMENT;
 }

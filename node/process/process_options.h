@@ -91,7 +91,12 @@ void server_options_tables(struct server_options *options, struct option_table o
 int front_options_check(const struct front_options *options, char error[OPTION_ERROR_MAX]);
 int program_options_check(const struct program_options *options, char error[OPTION_ERROR_MAX]);
 int server_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX]);
-#define SERVER_LAYERS_CHECKED 6
+#define SERVER_LAYERS_CHECKED 7
 int server_options_check_layer(const struct server_options *options, unsigned layer, char error[OPTION_ERROR_MAX]);
+/* The option `workers`; for 0 the number of cores that this process may use. */
+unsigned program_workers(const struct program_options *options);
+/* Checks the options that do not work with several workers. */
+int server_options_check_workers(
+	const struct server_options *options, unsigned workers, char error[OPTION_ERROR_MAX]);
 
 #endif

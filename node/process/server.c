@@ -350,7 +350,7 @@ server_check_place(const struct sio_host *host, char *error)
 
 	if (strcmp(wanted_host, opened) == 0 && options->port == host->place->port &&
 		strcmp(urls, host->place->backend_urls ? host->place->backend_urls : "") == 0)
-		return 0;
+		return server_options_check_workers(&host->options, host->place->doors->count, error);
 	snprintf(error, SIO_ERROR_LINE,
 		"the application sets host, port or backend, which all workers share; set them by flags, or use "
 		"--workers 1");
@@ -461,6 +461,7 @@ sio_listen(sio_server *io, char *error)
 	eio_server_set_place(host->engine, (unsigned)host->options.node.node_id, host->place ? host->place->slot : 0);
 	if (host->options.sio.cleanup_empty_child_namespaces < 0)
 		host->options.sio.cleanup_empty_child_namespaces = broker_settings_redis(&host->options.broker);
+	host->options.sio.loss_notice = eo->ping_interval + eo->ping_timeout;
 	/* as base64 on polling, a packet larger than half of what may be queued could never be delivered */
 	sio_core_attach(
 		io, host->engine, &host->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);

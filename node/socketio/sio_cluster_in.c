@@ -6,6 +6,7 @@
 #include "node/socketio/sio_cluster_in.h"
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetched.h"
+#include "node/socketio/sio_recovery_record.h"
 #include "node/socketio/sio_server_event.h"
 #include "node/socketio/sio_tables.h"
 
@@ -85,10 +86,10 @@ cluster_in_broadcast(struct sio_nsp *nsp, const struct wire_target *to, struct t
 	struct sio_selector who = selector_of(to);
 	int rc = sio_rooms_select(nsp, &who, &emission.scratch->selection);
 
-	if (emission.scratch->selection.count != 0) {
+	if (emission.scratch->selection.count != 0 || sio_recovery_on(nsp)) {
 		rc = emission_take(&emission, data, attachments);
 		if (rc == 0)
-			rc = sio_emission_here(&emission, reply != NULL ? &sink_to_asker : NULL, reply);
+			rc = sio_emission_here(&emission, &who, reply != NULL ? &sink_to_asker : NULL, reply);
 	}
 	if (rc < 0)
 		cluster_in_refuse(nsp, sio_error_text(rc));
@@ -116,7 +117,8 @@ cluster_in_on_broadcast_ack(void *owner, const struct wire_target *to, struct te
 static bool
 cluster_in_has_room(void *owner, struct text room)
 {
-	return sio_rooms_exists(owner, room);
+	/* what is recorded may be for a socket that is away */
+	return sio_rooms_exists(owner, room) || sio_recovery_on(owner);
 }
 
 static bool
@@ -124,7 +126,7 @@ cluster_in_has_sockets(void *owner)
 {
 	const struct sio_nsp *nsp = owner;
 
-	return nsp->count > 0;
+	return nsp->count > 0 || sio_recovery_on(nsp);
 }
 
 /* Returns the sockets that match. The caller gives the scratch back. */

@@ -26,6 +26,7 @@
 #include "node/socketio/sio_middleware.h"
 #include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_parent.h"
+#include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_trace.h"
@@ -45,6 +46,20 @@ connect_mark_reply(struct sio_socket *s)
 	eio_mark(c->session);
 }
 
+#define CONNECT_REPLY_MAX (SIO_ID_LENGTH + SIO_PID_LENGTH + 24)
+
+/* Writes {"sid":...}, or {"sid":...,"pid":...} if the session of the socket can be recovered. */
+static struct text
+connect_write_reply(const struct sio_socket *s, char reply[CONNECT_REPLY_MAX])
+{
+	char *at = mempcpy(mempcpy(reply, "{\"sid\":\"", 8), s->id, SIO_ID_LENGTH);
+
+	if (s->session != NULL)
+		at = mempcpy(mempcpy(at, "\",\"pid\":\"", 9), s->session->pid, SIO_PID_LENGTH);
+	at = mempcpy(at, "\"}", 2);
+	return text_of(reply, (size_t)(at - reply));
+}
+
 /*
  * The socket enters the namespace and its client gets the reply. Returns false if the client is closing. Makes no
  * up-call except to listeners of rooms.
@@ -54,9 +69,11 @@ connect_enter(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 	struct sio_client *c = s->client;
-	char reply[] = "{\"sid\":\"--------------------\"}"; /* the id goes where the dashes are */
+	char reply[CONNECT_REPLY_MAX];
 
 	must(s->state == SIO_WAITING);
+	if (sio_recovery_on(nsp) && sio_client_open(c))
+		sio_recovery_enter(s); /* may close the client */
 	if (!sio_client_open(c)) {
 		sio_leave_drop(s);
 		return false;
@@ -67,9 +84,7 @@ connect_enter(struct sio_socket *s)
 	list_add_tail(&nsp->connected, &s->link);
 	nsp->count++;
 	sio_client_joined(c);
-	_Static_assert(sizeof reply - sizeof "{\"sid\":\"\"}" == SIO_ID_LENGTH, "one dash for each character");
-	memcpy(reply + sizeof "{\"sid\":\"" - 1, s->id, SIO_ID_LENGTH); /* revision 4 omits it */
-	sio_client_send(c, SIO_CONNECT, sio_nsp_text(nsp), text_of(reply, sizeof reply - 1));
+	sio_client_send(c, SIO_CONNECT, sio_nsp_text(nsp), connect_write_reply(s, reply));
 	connect_mark_reply(s);
 	/* listeners of rooms may emit to the socket or disconnect it, so the reply is queued first */
 	sio_rooms_enter(s);
@@ -250,15 +265,27 @@ connect_on_passed(struct sio_socket *s, const struct sio_step *refusal)
 static void
 connect_to_nsp(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 {
+	struct sio_recovery_session *session = NULL;
 	struct sio_socket *s;
 
 	if (!sio_client_open(c))
 		return;
-	s = sio_socket_new(c, nsp, auth);
-	if (s != NULL)
-		sio_middleware_connect(s, connect_on_passed);
-	else
+	if (sio_recovery_on(nsp))
+		session = sio_recovery_claim(c, nsp, &auth);
+	/* a listener of the socket that had the session may have closed this client */
+	s = sio_client_open(c) ? sio_socket_new(c, nsp, auth) : NULL;
+	if (s == NULL) {
+		if (session != NULL)
+			sio_recovery_unclaim(session);
 		sio_client_no_memory(c);
+		return;
+	}
+	if (session != NULL)
+		sio_recovery_attach(s, session);
+	if (session != NULL && nsp->io->options.skip_middlewares)
+		connect_on_passed(s, NULL);
+	else
+		sio_middleware_connect(s, connect_on_passed);
 }
 
 static void

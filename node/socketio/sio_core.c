@@ -10,6 +10,7 @@
 #include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_question.h"
 #include "node/socketio/sio_receive.h"
+#include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_request.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_step.h"
@@ -70,6 +71,23 @@ core_end_waiting(struct sio_server *io)
 		sio_question_end(container_of(io->asking.next, struct sio_question, link), SIO_ERR_STATE);
 }
 
+const char *
+sio_core_recovery_word(unsigned result)
+{
+	static const char *const words[] = {
+		[SIO_RECOVERY_RECOVERED] = "recovered",
+		[SIO_RECOVERY_TAKEN_OVER] = "taken_over",
+		[SIO_RECOVERY_NO_SESSION] = "no_session",
+		[SIO_RECOVERY_EXPIRED] = "expired",
+		[SIO_RECOVERY_OFFSET_GONE] = "offset_gone",
+		[SIO_RECOVERY_FOREIGN] = "foreign",
+		[SIO_RECOVERY_TOO_BIG] = "too_big",
+		[SIO_RECOVERY_FAILED] = "failed",
+	};
+
+	return words[result];
+}
+
 static void
 core_free_nsps(struct sio_server *io)
 {
@@ -101,6 +119,8 @@ sio_core_free(struct sio_server *io)
 			eio_refuse(step->pending, NULL);
 		sio_step_free(step);
 	}
+	sio_recovery_free(io->recovery);
+	io->recovery = NULL;
 	core_free_nsps(io);
 	sio_timers_stop(io);
 	table_fini(&io->timers);
@@ -147,6 +167,8 @@ sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct s
 	io->max_emit = max_emit;
 	core_take_options(io, options);
 	sio_turn_limit(&io->turn, max_emit);
+	if (options->connection_state_recovery && engine != NULL)
+		io->recovery = sio_recovery_new(io);
 }
 
 static void
@@ -226,6 +248,8 @@ sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 
 	memcpy(out->disconnects, io->disconnects, sizeof out->disconnects);
 	out->namespaces = io->nsps.count;
+	if (io->recovery != NULL)
+		sio_recovery_stats(io->recovery, &out->recovery);
 	while ((node = table_next(&io->nsps, &cursor)) != NULL) {
 		const struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
 

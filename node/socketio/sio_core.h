@@ -11,6 +11,7 @@
 #include "node/sockeye.h"
 #include "node/socketio/sio_options.h"
 #include "node/socketio/sio_reason.h"
+#include "node/socketio/sio_recovery_stats.h"
 #include "node/socketio/sio_underway.h"
 
 /* The process layer's part of a server: see node/process/server.c. */
@@ -27,10 +28,13 @@ const struct eio_ops *sio_core_ops(void);
 /* Attaches the new engine, with the options as they are now. */
 void sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
 	uint64_t max_http_buffer_size, uint64_t max_emit);
+/* The word for a result in metrics. */
+const char *sio_core_recovery_word(unsigned result);
 /* Figures for the operator. `each` is called for every namespace. */
 struct sio_stats {
 	uint64_t disconnects[SIO_REASONS];
 	uint64_t namespaces;
+	struct sio_recovery_stats recovery;
 };
 void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);

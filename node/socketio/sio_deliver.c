@@ -2,6 +2,7 @@
 
 #include "common/base/json.h"
 #include "node/socketio/sio_event.h"
+#include "node/socketio/sio_recovery_record.h"
 
 static bool
 has_outgoing_listeners(const struct sio_nsp *nsp)
@@ -34,6 +35,14 @@ sio_deliver_quietly(struct sio_socket *s, struct sio_outgoing *out, bool droppab
 		sio_client_put(s->client, out, droppable);
 }
 
+/* Notes the number of a recorded event for one of its receivers. */
+static void
+deliver_number(struct sio_socket *s, const struct sio_outgoing *out)
+{
+	if (out->recording->number != 0)
+		s->last_event = out->recording->number;
+}
+
 void
 sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name, bool droppable)
 {
@@ -46,6 +55,10 @@ sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name
 		sio_event_outgoing_run(&event, s);
 		sio_event_fini(&event);
 		sio_scratch_give(&s->nsp->io->turn, scratch);
+	}
+	if (out->recording != NULL) {
+		sio_recovery_stamp(out);
+		deliver_number(s, out);
 	}
 	sio_deliver_quietly(s, out, droppable);
 }
@@ -67,7 +80,10 @@ deliver_prefetch(const struct sio_selection *to, unsigned i)
 		eio_look_ahead(to->at[i + 1]->client->session);
 }
 
-/* A listener may disconnect other receivers. They are freed at the end of the turn and are skipped here. */
+/*
+ * A listener may disconnect other receivers. They are freed at the end of the turn and are skipped here. A recorded
+ * event is sent later, by sio_deliver().
+ */
 static void
 deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable)
 {
@@ -82,21 +98,39 @@ deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct t
 
 		if (s->state == SIO_CONNECTED)
 			sio_event_outgoing_run(&event, s);
-		if (s->state == SIO_CONNECTED)
+		if (s->state == SIO_CONNECTED && out->recording == NULL)
 			sio_client_put(s->client, out, droppable);
 	}
 	sio_event_fini(&event);
 	sio_scratch_give(turn, scratch);
 }
 
+/*
+ * Events get their numbers in the order in which clients get them. So a listener, which may emit, must not run
+ * between the number and the last receiver.
+ */
+static void
+deliver_record(const struct sio_selection *to, struct sio_outgoing *out)
+{
+	sio_recovery_stamp(out);
+	for (unsigned i = 0; i < to->count; i++) {
+		if (to->at[i]->state == SIO_CONNECTED)
+			deliver_number(to->at[i], out);
+	}
+}
+
 void
 sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable)
 {
+	bool heard = to->count != 0 && has_outgoing_listeners(to->at[0]->nsp);
+
 	out->shared = to->count > 1;
-	if (to->count != 0 && has_outgoing_listeners(to->at[0]->nsp)) {
+	if (heard)
 		deliver_heard(to, out, name, droppable);
+	if (out->recording != NULL)
+		deliver_record(to, out);
+	else if (heard)
 		return;
-	}
 	for (unsigned i = 0; i < to->count; i++) {
 		deliver_prefetch(to, i);
 		if (to->at[i]->state == SIO_CONNECTED)

@@ -2,6 +2,7 @@
 
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_deliver.h"
+#include "node/socketio/sio_recovery_record.h"
 
 static int
 emission_describe(struct sio_outgoing *out, const struct sio_emission *emission, const uint64_t *id)
@@ -22,11 +23,44 @@ emission_droppable(const struct sio_emission *emission)
 	return (emission->flags & SIO_FLAG_VOLATILE) != 0;
 }
 
+/*
+ * Prepares to record the event, if the namespace is recorded. As in Node.js, volatile events and events that want
+ * acknowledgements are not recorded. The latter end with no string for the client.
+ */
+static void
+emission_record(struct sio_outgoing *out, struct sio_recording *recording, const struct sio_emission *emission,
+	const struct sio_selector *who)
+{
+	if (!sio_recovery_on(emission->nsp) || out->packet.has_id)
+		return;
+	*recording = (struct sio_recording){
+		.nsp = emission->nsp, .who = emission_droppable(emission) ? NULL : who, .plain = out->packet.json};
+	out->recording = recording;
+}
+
+struct emission_of_one {
+	struct sio_recording recording;
+	struct sio_selector who;
+	struct text own;
+};
+
+/* The same for an event to one socket. A waiting socket has no session yet, or gets what it missed later. */
+static void
+emission_record_one(struct sio_outgoing *out, struct emission_of_one *one, const struct sio_emission *emission,
+	const struct sio_socket *s)
+{
+	one->own = sio_socket_id_text(s);
+	one->who = (struct sio_selector){.rooms = &one->own, .rooms_count = 1};
+	emission_record(
+		out, &one->recording, emission, s->state == SIO_CONNECTED && s->session != NULL ? &one->who : NULL);
+}
+
 int
 sio_emission_one(const struct sio_emission *emission, struct sio_socket *s)
 {
 	struct sio_nsp *nsp = emission->nsp;
 	bool asks = emission->ask.fn != NULL;
+	struct emission_of_one one;
 	struct sio_outgoing out;
 	uint64_t id = nsp->ids;
 	int rc;
@@ -44,6 +78,8 @@ sio_emission_one(const struct sio_emission *emission, struct sio_socket *s)
 			nsp->ids++;
 	}
 	if (rc == 0) {
+		if (sio_recovery_on(nsp))
+			emission_record_one(&out, &one, emission, s);
 		sio_deliver_one(s, &out, emission->name, emission_droppable(emission));
 		rc = sio_outgoing_result(&out);
 	}
@@ -86,6 +122,7 @@ sio_emission_many(const struct sio_emission *emission, const struct sio_selector
 {
 	struct sio_nsp *nsp = emission->nsp;
 	struct sio_gather *gather = NULL;
+	struct sio_recording recording;
 	struct sio_outgoing out;
 	uint64_t id = nsp->ids;
 	int rc = emission_describe(&out, emission, emission->ask.fn != NULL ? &id : NULL);
@@ -98,6 +135,7 @@ sio_emission_many(const struct sio_emission *emission, const struct sio_selector
 		gather = sio_gather_new(nsp->io, &emission->ask);
 		emission_expect_acks(emission, gather);
 	}
+	emission_record(&out, &recording, emission, who);
 	sio_deliver(&emission->scratch->selection, &out, emission->name, emission_droppable(emission));
 	sio_outgoing_fini(&out);
 	rc = emission_to_other_nodes(emission, who, gather);
@@ -105,10 +143,12 @@ sio_emission_many(const struct sio_emission *emission, const struct sio_selector
 }
 
 int
-sio_emission_here(const struct sio_emission *emission, const struct sio_sink *sink, void *arg)
+sio_emission_here(
+	const struct sio_emission *emission, const struct sio_selector *who, const struct sio_sink *sink, void *arg)
 {
 	const struct sio_selection *to = &emission->scratch->selection;
 	struct sio_gather *gather = NULL;
+	struct sio_recording recording;
 	struct sio_outgoing out;
 	uint64_t id = emission->nsp->ids;
 	int rc = emission_describe(&out, emission, sink != NULL ? &id : NULL);
@@ -120,6 +160,7 @@ sio_emission_here(const struct sio_emission *emission, const struct sio_sink *si
 		gather = sio_gather_new_into(emission->nsp->io, sink, arg);
 		emission_expect_acks(emission, gather);
 	}
+	emission_record(&out, &recording, emission, who);
 	sio_deliver(to, &out, emission->name, emission_droppable(emission));
 	sio_outgoing_fini(&out);
 	if (gather != NULL)

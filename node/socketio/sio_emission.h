@@ -39,9 +39,11 @@ int sio_emission_many(const struct sio_emission *emission, const struct sio_sele
 /*
  * Sends to scratch->selection, sockets of this node. A sink first gets sink->count(), then each answer. sink->end()
  * follows when no socket is left that could answer, or after timeout_ms. Returns the number of receivers, or an
- * error; after an error sink->count() has not been called.
+ * error; after an error sink->count() has not been called. The event is recorded for the sockets that `who` selects;
+ * NULL: it is not recorded.
  */
-int sio_emission_here(const struct sio_emission *emission, const struct sio_sink *sink, void *arg);
+int sio_emission_here(
+	const struct sio_emission *emission, const struct sio_selector *who, const struct sio_sink *sink, void *arg);
 
 /* Answers the event that the client sent with this id. Returns 0, SIO_ERR_TOO_BIG or SIO_ERR_TOO_MANY. */
 int sio_emission_answer(

@@ -4,6 +4,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_owner.h"
+#include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_trace.h"
@@ -58,6 +59,8 @@ sio_leave_drop(struct sio_socket *s)
 		list_remove(&s->link); /* first, because the owner may refuse every socket that still asks */
 		leave_notify_owner(s, NULL);
 	}
+	if (s->session != NULL)
+		sio_recovery_session_leave(s->session, s);
 	sio_rooms_leave_all(s);
 	leave_client_list(s);
 	leave_mark_gone(s);
@@ -132,6 +135,8 @@ leave_finish(struct sio_socket *s)
 	if (nsp->parent != NULL)
 		leave_run_listeners(&nsp->parent->disconnecting, s);
 	leave_run_listeners(&nsp->disconnecting, s);
+	if (s->session != NULL)
+		sio_recovery_session_leave(s->session, s);
 	sio_rooms_leave_all(s);
 	table_remove(&nsp->sockets, &s->node);
 	leave_client_list(s);

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_recovery_state.h"
 
 struct sio_nsp *
 sio_nsp_find(const struct sio_server *io, struct text name)
@@ -124,6 +125,8 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	}
 	nsp->named = parent == NULL;
 	nsp->unclaimed = unclaimed;
+	if (io->recovery != NULL)
+		nsp->log = sio_recovery_log_new(&io->recovery->store);
 	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
 	if (parent != NULL) {
 		io->children++;
@@ -151,6 +154,7 @@ sio_nsp_free(struct sio_nsp *nsp)
 	must(nsp->users == 0 && nsp->sockets.count == 0);
 	nsp_unmark_empty(nsp);
 	sio_nsp_leave(nsp);
+	sio_recovery_log_free(nsp->log);
 	if (nsp->parent != NULL && !nsp->named)
 		nsp->io->children--;
 	list_remove(&nsp->sibling);

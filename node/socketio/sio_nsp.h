@@ -25,12 +25,13 @@ struct sio_nsp {
 	struct sio_listeners room;  /* listeners for rooms that are created, joined, left or deleted */
 	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, upgrade, use,
 		use_events;
-	struct table sockets;	   /* connected sockets by id, until "disconnect" */
-	struct list asking;	   /* sockets that wait for the owner's answer */
-	struct list connected;	   /* connected sockets in order of arrival, without those that are disconnecting */
-	struct table rooms;	   /* struct sio_room by name */
-	struct table memberships;  /* struct sio_membership by socket and room */
-	struct broker_nsp *broker; /* NULL: there are no other nodes */
+	struct table sockets;	  /* connected sockets by id, until "disconnect" */
+	struct list asking;	  /* sockets that wait for the owner's answer */
+	struct list connected;	  /* connected sockets in order of arrival, without those that are disconnecting */
+	struct table rooms;	  /* struct sio_room by name */
+	struct table memberships; /* struct sio_membership by socket and room */
+	struct sio_recovery_log *log; /* recent events, for sio_recovery.h; NULL: nothing is recorded */
+	struct broker_nsp *broker;    /* NULL: there are no other nodes */
 	struct list arriving;	   /* sockets that are admitted once other nodes are subscribed, see sio_arrival.h */
 	struct wheel_entry settle; /* the deadline of `arriving` */
 	void (*admit)(struct sio_socket *s);

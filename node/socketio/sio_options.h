@@ -19,7 +19,13 @@ struct sio_options {
 	uint64_t max_room_length;	    /* bytes of a room's name */
 	uint64_t max_room_bytes;	    /* bytes of the names of all rooms of one client */
 	uint64_t max_pending_acks;	    /* acknowledgements that one socket owes, and its events that are kept */
-	uint64_t max_children;		    /* namespaces made by patterns and functions in the whole server */
+	bool connection_state_recovery;
+	uint64_t max_disconnection_duration; /* ms */
+	bool skip_middlewares;		     /* for a recovered socket */
+	uint64_t recovery_max_bytes;	     /* events and sessions that are kept */
+	uint64_t recovery_max_sessions;
+	uint64_t loss_notice;  /* not an option: ms until a lost client is noticed, set by the owner of the engine */
+	uint64_t max_children; /* namespaces made by patterns and functions in the whole server */
 };
 
 struct option_table sio_options_table(struct sio_options *options);

@@ -9,6 +9,7 @@ sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *h
 	uint64_t bytes = out->packet.json.n;
 
 	out->head = head;
+	out->recording = NULL;
 	out->compress = compress;
 	out->shared = false;
 	out->made = 0;
@@ -32,6 +33,16 @@ sio_outgoing_fini(struct sio_outgoing *out)
 	out->made = 0;
 }
 
+/* Clients of revision 4 know no offsets. */
+static __attribute__((cold, noinline)) int
+outgoing_encode_plain(struct sio_outgoing *out, const struct sio_parser *parser, struct sio_encoding *encoding)
+{
+	struct sio_packet_out packet = out->packet;
+
+	packet.json = out->recording->plain;
+	return parser->encode(&packet, out->head, encoding->messages);
+}
+
 void
 sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser)
 {
@@ -39,7 +50,9 @@ sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser)
 
 	must(parser->variant < SIO_VARIANTS_MAX);
 	encoding = &out->encodings[parser->variant];
-	encoding->count = parser->encode(&out->packet, out->head, encoding->messages);
+	encoding->count = out->recording != NULL && parser->revision < 5
+				  ? outgoing_encode_plain(out, parser, encoding)
+				  : parser->encode(&out->packet, out->head, encoding->messages);
 	must(encoding->count != 0 && encoding->count <= SIO_MESSAGES_MAX);
 	if (encoding->count < 0)
 		out->error = encoding->count;

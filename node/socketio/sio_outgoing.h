@@ -10,6 +10,9 @@
 #include "node/sockeye.h"
 #include "node/socketio/sio_parser.h"
 
+struct sio_nsp;
+struct sio_selector;
+
 #define SIO_VARIANTS_MAX 3 /* parsers: JSON of revisions 5 and 4, MessagePack */
 
 struct sio_encoding {
@@ -17,9 +20,18 @@ struct sio_encoding {
 	struct eio_message *messages[SIO_MESSAGES_MAX];
 };
 
+/* How an event takes part in connection state recovery (sio_recovery_record.h). On the stack of its sender. */
+struct sio_recording {
+	struct sio_nsp *nsp;
+	const struct sio_selector *who; /* the event is recorded for these sockets; NULL: it is not recorded */
+	struct text plain;		/* the event without its offset, for clients of revision 4 */
+	uint64_t number;		/* of the entry; 0: none */
+};
+
 struct sio_outgoing {
 	struct sio_packet_out packet;
-	struct buffer *head; /* borrowed, empty: work space of the encoder */
+	struct buffer *head;		 /* borrowed, empty: work space of the encoder */
+	struct sio_recording *recording; /* NULL: none */
 	bool compress;
 	bool shared;  /* has several receivers; set before the first one is served */
 	uint8_t made; /* bit per variant: this encoding exists */

@@ -444,7 +444,7 @@ sio_raw_cast_stream(
 	emission.scratch = sio_scratch_take(&to->nsp->io->turn);
 	rc = sio_rooms_select(to->nsp, &to->who, &emission.scratch->selection);
 	if (rc == 0)
-		rc = sio_emission_here(&emission, sink, arg);
+		rc = sio_emission_here(&emission, NULL, sink, arg);
 	sio_scratch_give(&to->nsp->io->turn, emission.scratch);
 	return rc < 0 ? rc : 0;
 }

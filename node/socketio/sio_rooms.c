@@ -7,6 +7,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_cork.h"
 #include "node/socketio/sio_owner.h"
+#include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_tables.h"
 
 static struct sio_room *
@@ -36,6 +37,14 @@ rooms_run_listeners(struct sio_nsp *nsp, sio_room_change change, const char *roo
 		rooms_run_list(&nsp->parent->room, nsp, change, room, id);
 	rooms_run_list(&nsp->room, nsp, change, room, id);
 	nsp->in_room_listener = nested;
+}
+
+/* Tells connection state recovery, if it is on, that the rooms of a socket change. */
+static inline void
+rooms_moved(struct sio_socket *s)
+{
+	if (s->session != NULL)
+		sio_recovery_session_moved(s->session, s->last_event);
 }
 
 /* A socket joined or left a room. Calls the owner first, then the listeners. */
@@ -161,6 +170,7 @@ membership_free(struct sio_membership *membership)
 	mem_free(membership);
 	s->room_count--;
 	room_charge(s->client, room, -1);
+	rooms_moved(s);
 	rooms_member_changed(s, SIO_ROOM_LEFT, text_of(room->name, room->node.key_len));
 	if (list_empty(&room->members)) {
 		table_remove(&nsp->rooms, &room->node);
@@ -195,6 +205,7 @@ sio_rooms_leave_own(struct sio_socket *s)
 	if (!s->in_own_room)
 		return;
 	s->in_own_room = false;
+	rooms_moved(s);
 	rooms_member_changed(s, SIO_ROOM_LEFT, sio_socket_id_text(s));
 	if (room_find(s->nsp, sio_socket_id_text(s)) == NULL)
 		room_vanish(s->nsp, sio_socket_id_text(s));
@@ -220,6 +231,8 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	if (s->nsp->in_room_listener)
 		return ERROR_STATE;
 	if (is_own_room(s, name)) {
+		if (!s->in_own_room)
+			rooms_moved(s);
 		sio_rooms_enter(s);
 		return 0;
 	}
@@ -248,6 +261,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	table_add(&s->nsp->memberships, &membership->node, membership_key_text(&membership->key));
 	s->room_count++;
 	room_charge(s->client, room, 1);
+	rooms_moved(s);
 	sio_cork_joined(s->client);
 	rooms_member_changed(s, SIO_ROOM_JOINED, text_of(room->name, room->node.key_len));
 	return 0;

@@ -6,6 +6,7 @@
 #ifndef NODE_SOCKETIO_SIO_ROOMS_H
 #define NODE_SOCKETIO_SIO_ROOMS_H
 
+#include "node/socketio/sio_selector.h"
 #include "node/socketio/sio_socket.h"
 
 struct sio_room {
@@ -55,14 +56,6 @@ void sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct te
 void sio_rooms_announce(struct sio_nsp *nsp);
 bool sio_rooms_has(const struct sio_socket *s, struct text name);
 
-/*
- * Selects members of any of `rooms` (without rooms: all sockets), except members of any room in `except`. An unknown
- * room is an empty room.
- */
-struct sio_selector {
-	const struct text *rooms, *except;
-	unsigned rooms_count, except_count;
-};
 /*
  * Replaces the content of `out` with the connected sockets that match, without duplicates, in order of rooms and
  * joining. Returns 0 or SIO_ERR_SYSTEM (no memory; then the list is empty).

@@ -14,10 +14,12 @@
 #include "node/socketio/sio_underway.h"
 
 struct broker;
+struct sio_recovery;
 struct sio_silent;
 struct sio_watcher;
 
 #define SIO_NSP_NAME_MAX 512 /* bytes of a namespace name from a client */
+#define SIO_ID_LENGTH 20     /* of a socket that is not of revision 4 in a custom namespace (sio_socket_new()) */
 
 struct sio_hooks_of_engine {
 	void (*allow)(sio_server *io, sio_request *request, sio_step *step, void *arg);
@@ -38,6 +40,7 @@ struct sio_server {
 	struct sio_packet_limits limits; /* for packets from clients */
 	uint64_t max_emit;		 /* bytes of a packet to a client, text and attachments together */
 	struct broker *broker;		 /* NULL: no other nodes */
+	struct sio_recovery *recovery;	 /* NULL: connectionStateRecovery is off */
 	bool leaving;			 /* the broker is being left, which ends all questions to other nodes */
 	uint32_t kept_server_events;	 /* events of other nodes that wait for the application's answer */
 

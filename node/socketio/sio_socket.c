@@ -18,6 +18,7 @@
  */
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_recovery_state.h"
 
 #include <stdio.h>
 
@@ -106,6 +107,8 @@ sio_socket_close(struct sio_socket *s, unsigned reason)
 
 	if (s->state != SIO_CONNECTED)
 		return;
+	if (s->session != NULL)
+		sio_recovery_session_deaf(s->session);
 	s->state = SIO_CLOSING;
 	s->reason = (uint8_t)reason;
 	s->nsp->count--;

@@ -11,7 +11,6 @@
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_stored.h"
 
-#define SIO_ID_LENGTH 20    /* of a socket that is not of revision 4 in a custom namespace (sio_socket_new()) */
 #define SIO_WAITING_BYTES 4 /* limit on kept events of one socket, in units of maxHttpBufferSize */
 
 enum sio_state { SIO_WAITING, SIO_CONNECTED, SIO_CLOSING, SIO_DISCONNECTING, SIO_GONE };
@@ -38,11 +37,14 @@ struct sio_socket {
 	struct sio_extra *extra;
 	struct block *auth; /* JSON text; NULL: {} */
 	void *user;
-	uint64_t mark; /* epoch of the last selection that met this socket */
+	struct sio_recovery_session *session; /* sio_recovery.h; NULL: it cannot be recovered */
+	uint64_t last_event;		      /* number of the last recorded event that was for this socket */
+	uint64_t mark;			      /* epoch of the last selection that met this socket */
 	uint64_t issued;
 	uint32_t room_count;
 	uint8_t state;	/* enum sio_state */
 	uint8_t reason; /* enum sio_reason */
+	bool recovered : 1;
 	bool in_own_room : 1;
 	bool owner_asked : 1; /* nsp->owner's on_connect() was called and has not been answered */
 	bool unannounced : 1; /* its "connection" listeners have not run yet */

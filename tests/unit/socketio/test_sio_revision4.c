@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "node/socketio/sio_handshake.h"
+#include "node/socketio/sio_recovery.h"
 #include "tests/unit/socketio/fake_engine.h"
 
 #define SID_0 "aaaaaaaaaaaaaaaaaaaa" /* of the session 0 of the fake engine */
@@ -237,6 +238,42 @@ test_shares_rooms_with_revision_5(void **state)
 	fake_stop();
 }
 
+static void
+test_gets_no_offsets_and_no_session(void **state)
+{
+	struct sio_options options = fake_options();
+	struct eio_session *old, *new;
+
+	(void)state;
+	fake_start(&options);
+	options.connection_state_recovery = true;
+	sio_core_attach(fake_io, &fake_engine, &options, 1000, 1000);
+	sio_on_connection(sio_of(fake_io, "/"), on_connection, NULL);
+	old = open_revision(0, 3);
+	fake_turn();
+	assert_int_equal(fake_io->recovery->sessions.count, 0);
+	new = open_revision(1, 4);
+	says(new, "0");
+	assert_int_equal(fake_io->recovery->sessions.count, 1);
+	buffer_reset(&old->sent);
+	buffer_reset(&new->sent);
+	sio_emit(sio_all(sio_of(fake_io, "/")), "both", "s", "x");
+	sio_emit(sio_volatile(sio_all(sio_of(fake_io, "/"))), "marked", "s", "x");
+	EXPECT_SENT(old, "2[\"both\",\"x\"]\n2[\"marked\",\"x\"]\n");
+	buffer_add_byte(&new->sent, 0);
+	assert_non_null(strstr((const char *)new->sent.data, "2[\"both\",\"x\",\""));
+	assert_non_null(strstr((const char *)new->sent.data, "2[\"marked\",\"x\",\""));
+	assert_int_equal(fake_io->recovery->store.count, 1);
+	buffer_reset(&old->sent);
+	sio_emit(sio_only(sio_find(sio_of(fake_io, "/"), SID_0)), "alone", "s", "x");
+	EXPECT_SENT(old, "2[\"alone\",\"x\"]\n");
+	assert_int_equal(fake_io->recovery->store.count, 1);
+	fake_gone(old, EIO_TRANSPORT_CLOSE);
+	fake_turn();
+	assert_int_equal(fake_io->recovery->stored_count, 0);
+	fake_stop();
+}
+
 int
 main(void)
 {
@@ -249,6 +286,7 @@ main(void)
 		cmocka_unit_test(test_attachments),
 		cmocka_unit_test(test_a_long_name),
 		cmocka_unit_test(test_shares_rooms_with_revision_5),
+		cmocka_unit_test(test_gets_no_offsets_and_no_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

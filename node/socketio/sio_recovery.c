@@ -1,0 +1,378 @@
+#include "node/socketio/sio_recovery.h"
+
+#include "common/base/json.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/base/random.h"
+#include "node/socketio/sio_check.h"
+#include "node/socketio/sio_leave.h"
+#include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_rooms.h"
+
+/* ----------------------------------------------------------------- limits */
+
+/*
+ * A client misses events before the server notices its loss, so the log keeps events for the window and for the time
+ * that the heartbeat needs.
+ */
+static uint64_t
+recovery_log_ms(const struct sio_recovery *recovery)
+{
+	return recovery->io->options.max_disconnection_duration + recovery->io->options.loss_notice;
+}
+
+static void
+recovery_sweep(struct wheel_entry *entry)
+{
+	struct sio_recovery *recovery = container_of(entry, struct sio_recovery, timer);
+	struct sio_recovery_store *store = &recovery->store;
+	uint64_t now = recovery->io->loop->now;
+
+	recovery->armed = false;
+	if (recovery->store.bytes > store->max_bytes)
+		sio_recovery_session_trim(recovery);
+	while (!list_empty(&store->entries) &&
+		now - container_of(store->entries.next, struct sio_recovery_entry, all)->at >
+			recovery_log_ms(recovery))
+		(void)sio_recovery_store_drop(store);
+	while (recovery->stored_count != 0 && sio_recovery_session_expired(sio_recovery_session_oldest(recovery)))
+		sio_recovery_session_drop(recovery, &recovery->ended);
+	if (!list_empty(&store->entries) || recovery->stored_count != 0)
+		sio_recovery_trim_log(recovery);
+}
+
+/* ------------------------------------------------------------------- life */
+
+struct sio_recovery *
+sio_recovery_new(struct sio_server *io)
+{
+	struct sio_recovery *recovery = mem_zalloc(sizeof *recovery);
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	recovery->io = io;
+	sio_recovery_store_init(&recovery->store, io->options.recovery_max_bytes);
+	table_init(&recovery->sessions);
+	list_init(&recovery->stored);
+	wheel_entry_init(&recovery->timer, recovery_sweep);
+	while ((node = table_next(&io->nsps, &cursor)) != NULL)
+		container_of(node, struct sio_nsp, node)->log = sio_recovery_log_new(&recovery->store);
+	return recovery;
+}
+
+void
+sio_recovery_free(struct sio_recovery *recovery)
+{
+	if (recovery == NULL)
+		return;
+	while (recovery->stored_count != 0)
+		sio_recovery_session_free(sio_recovery_session_oldest(recovery));
+	must(recovery->sessions.count == 0);
+	table_fini(&recovery->sessions);
+	while (sio_recovery_store_drop(&recovery->store))
+		;
+	loop_disarm(recovery->io->loop, &recovery->timer);
+	mem_free(recovery);
+}
+
+void
+sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stats *out)
+{
+	const struct sio_recovery_store *store = &recovery->store;
+
+	*out = (struct sio_recovery_stats){.replayed = recovery->replayed,
+		.ended = recovery->ended,
+		.displaced = recovery->displaced,
+		.sessions = recovery->stored_count,
+		.events = store->count,
+		.bytes = store->bytes};
+	memcpy(out->results, recovery->results, sizeof out->results);
+	if (!list_empty(&store->entries))
+		out->age_ms = recovery->io->loop->now -
+			      container_of(store->entries.next, struct sio_recovery_entry, all)->at;
+}
+
+/* ------------------------------------------------------------------ claim */
+
+/*
+ * Finds the number after which the client has missed events. A client without an offset has got no event since its
+ * CONNECT. A client that has got the last event that was for it, however long ago, needs only what came after its
+ * loss. What an event was for is told by the rooms of the snapshot, so the rooms must not have changed since the
+ * first event that the client misses. Returns SIO_RECOVERY_RECOVERED, or what is wrong.
+ */
+static enum sio_recovery_result
+session_position(const struct sio_recovery_session *session, struct text offset, uint64_t *from)
+{
+	const struct sio_recovery_log *log = session->nsp->log;
+	uint64_t last = session->socket != NULL ? session->socket->last_event : session->last;
+	uint64_t heard = session->socket != NULL && !session->claimed && session->socket->state == SIO_CONNECTED
+				 ? log->head
+				 : session->heard;
+
+	*from = session->start;
+	if (offset.at != NULL && (!sio_recovery_offset_read(log, offset, from) || *from < session->start))
+		return SIO_RECOVERY_OFFSET_GONE;
+	if (*from < session->changed_last)
+		return SIO_RECOVERY_OFFSET_GONE;
+	if (*from < session->changed_head)
+		*from = session->changed_head;
+	if (*from >= last && *from < heard)
+		*from = heard;
+	return *from < log->floor ? SIO_RECOVERY_OFFSET_GONE : SIO_RECOVERY_RECOVERED;
+}
+
+/* Adds up the bytes of the missed events. Returns UINT64_MAX without memory. */
+static uint64_t
+session_missed_bytes(const struct sio_recovery_session *session)
+{
+	const struct sio_recovery_entry *entry = sio_recovery_log_after(session->nsp->log, session->from);
+	struct sio_recovery_rooms rooms;
+	uint64_t bytes = 0;
+
+	if (!sio_recovery_rooms_init(&rooms, session)) {
+		sio_recovery_rooms_fini(&rooms);
+		return UINT64_MAX;
+	}
+	for (; entry != NULL; entry = sio_recovery_log_next(entry)) {
+		if (sio_recovery_entry_is_for(entry, sio_recovery_rooms_has, &rooms))
+			bytes += entry->bytes;
+	}
+	sio_recovery_rooms_fini(&rooms);
+	return bytes;
+}
+
+/* The client is back before its loss was noticed. Its old socket leaves now, as it would have left later. */
+static void
+recovery_end_ghost(struct sio_client *c, struct sio_socket *old)
+{
+	struct sio_client *ghost = old->client;
+
+	sio_leave_now(old, SIO_REASON_ENGINE + EIO_TRANSPORT_CLOSE);
+	if (ghost != c)
+		sio_client_end(ghost, SIO_REASON_ENGINE + EIO_TRANSPORT_CLOSE);
+}
+
+/* Returns SIO_RECOVERY_RECOVERED and the session, or what is wrong. */
+static enum sio_recovery_result
+recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct text offset,
+	struct sio_recovery_session **out)
+{
+	struct sio_recovery *recovery = nsp->io->recovery;
+	struct sio_recovery_session *session = sio_recovery_session_find(recovery, pid);
+	bool ghost = session != NULL && session->socket != NULL;
+	uint64_t from;
+	enum sio_recovery_result result;
+
+	if (session == NULL)
+		return SIO_RECOVERY_NO_SESSION;
+	if (session->nsp != nsp)
+		return SIO_RECOVERY_FOREIGN;
+	if (!ghost && sio_recovery_session_expired(session))
+		return SIO_RECOVERY_EXPIRED;
+	result = session_position(session, offset, &from);
+	if (result != SIO_RECOVERY_RECOVERED)
+		return result;
+	if (ghost) {
+		recovery_end_ghost(c, session->socket);
+		session = sio_recovery_session_find(recovery, pid); /* listeners ran, and the reason may forbid it */
+		if (session == NULL || session->socket != NULL)
+			return SIO_RECOVERY_NO_SESSION;
+		result = session_position(session, offset, &from);
+		if (result != SIO_RECOVERY_RECOVERED)
+			return result;
+	}
+	session->from = from;
+	if (session_missed_bytes(session) > nsp->io->max_emit)
+		return SIO_RECOVERY_TOO_BIG;
+	sio_recovery_session_claim(session);
+	session->ghost = ghost;
+	*out = session;
+	return SIO_RECOVERY_RECOVERED;
+}
+
+static bool
+is_private_member(struct text key)
+{
+	return json_string_is(key, TEXT("pid")) || json_string_is(key, TEXT("offset"));
+}
+
+/* Returns the auth without pid and offset, or {} without memory. */
+static struct text
+auth_without_secret(struct sio_server *io, struct text auth)
+{
+	struct text rest = auth, key, value;
+	char *copy = sio_turn_room(&io->turn, auth.n), *at = copy;
+
+	if (copy == NULL)
+		return TEXT("{}");
+	*at++ = '{';
+	while (json_object_next(&rest, &key, &value)) {
+		if (is_private_member(key))
+			continue;
+		if (at != copy + 1)
+			*at++ = ',';
+		at = mempcpy(at, key.at, key.n);
+		*at++ = ':';
+		at = mempcpy(at, value.at, value.n);
+	}
+	*at++ = '}';
+	return text_of(copy, (size_t)(at - copy));
+}
+
+/* Decodes a string of a client that is longer than any that this server has given out. */
+static struct text
+secret_of(struct text value, char room[SIO_PID_LENGTH + 1])
+{
+	_Static_assert(SIO_PID_LENGTH >= SIO_OFFSET_MAX, "an offset fits too");
+	if (value.at == NULL || json_type(value) != JSON_STRING || value.n > SIO_PID_LENGTH + 2)
+		return TEXT("");
+	return text_of(room, json_string_decode(value, room));
+}
+
+struct sio_recovery_session *
+sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text *auth)
+{
+	char pid_room[SIO_PID_LENGTH + 1], offset_room[SIO_PID_LENGTH + 1];
+	struct sio_recovery_session *session = NULL;
+	struct text pid, offset;
+	enum sio_recovery_result result;
+
+	if (auth->n <= 2 || c->parser->revision < 5)
+		return NULL;
+	pid = json_object_get(*auth, TEXT("pid"));
+	if (pid.at == NULL)
+		return NULL;
+	offset = json_object_get(*auth, TEXT("offset"));
+	if (offset.at != NULL)
+		offset = secret_of(offset, offset_room);
+	result = recovery_take(c, nsp, secret_of(pid, pid_room), offset, &session);
+	*auth = auth_without_secret(nsp->io, *auth);
+	if (result != SIO_RECOVERY_RECOVERED)
+		nsp->io->recovery->results[result]++;
+	return session;
+}
+
+void
+sio_recovery_unclaim(struct sio_recovery_session *session)
+{
+	sio_recovery_session_return(session);
+}
+
+void
+sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
+{
+	const char *at = session->rooms;
+
+	must(session->claimed && s->state == SIO_WAITING);
+	memcpy(s->id, session->sid, SIO_ID_LENGTH);
+	s->recovered = true;
+	s->session = session;
+	s->last_event = session->last;
+	session->socket = s;
+	if (session->data != NULL)
+		sio_socket_set_data(s, sio_stored_ref(session->data));
+	for (uint32_t i = 0; i < session->room_count; i++)
+		(void)sio_rooms_join(s, sio_recovery_rooms_read(&at));
+	session->moved = false;
+	sio_nsp_unused(s->nsp); /* the socket uses it now */
+}
+
+/* ---------------------------------------------------------------- connect */
+
+/* Returns false without memory, or if the client's parser cannot carry the event. */
+static bool
+recovery_send(struct sio_socket *s, const struct sio_recovery_entry *entry, struct sio_scratch *scratch)
+{
+	struct sio_outgoing out;
+	bool sent;
+
+	out.packet = (struct sio_packet_out){.type = SIO_EVENT,
+		.nsp = sio_nsp_text(s->nsp),
+		.json = sio_recovery_entry_json(entry),
+		.attachments = entry->attachments.count != 0 ? &entry->attachments : NULL};
+	(void)sio_outgoing_init(&out, UINT64_MAX, &scratch->head, entry->compress);
+	sio_client_put(s->client, &out, false);
+	sent = sio_outgoing_result(&out) == 0;
+	sio_outgoing_fini(&out);
+	return sent;
+}
+
+/* Sends the missed events. Returns false if not all of them could be sent. */
+static bool
+recovery_replay(struct sio_socket *s)
+{
+	const struct sio_recovery_session *session = s->session;
+	const struct sio_recovery_entry *entry = sio_recovery_log_after(s->nsp->log, session->from);
+	struct sio_scratch *scratch = sio_scratch_take(&s->nsp->io->turn);
+	struct sio_recovery_rooms rooms;
+	bool whole = sio_recovery_rooms_init(&rooms, session);
+
+	for (; whole && entry != NULL; entry = sio_recovery_log_next(entry)) {
+		if (!sio_recovery_entry_is_for(entry, sio_recovery_rooms_has, &rooms))
+			continue;
+		whole = recovery_send(s, entry, scratch);
+		s->last_event = entry->number;
+		s->nsp->io->recovery->replayed++;
+	}
+	sio_scratch_give(&s->nsp->io->turn, scratch);
+	sio_recovery_rooms_fini(&rooms);
+	return whole;
+}
+
+/* The socket goes on as a new one. */
+static void
+recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
+{
+	s->nsp->io->recovery->results[result]++;
+	sio_recovery_session_free(s->session);
+	sio_rooms_leave_all(s);
+	sio_socket_set_data(s, NULL);
+	random_id(s->id, SIO_ID_LENGTH);
+	s->recovered = false;
+	s->last_event = 0;
+}
+
+/* What was complete at the claim may have been dropped, or have grown, while middlewares ran. */
+static enum sio_recovery_result
+recovery_check(const struct sio_recovery_session *session)
+{
+	if (session->from < session->nsp->log->floor)
+		return SIO_RECOVERY_OFFSET_GONE;
+	return session_missed_bytes(session) > session->nsp->io->max_emit ? SIO_RECOVERY_TOO_BIG
+									  : SIO_RECOVERY_RECOVERED;
+}
+
+void
+sio_recovery_enter(struct sio_socket *s)
+{
+	struct sio_recovery_session *session = s->session;
+	enum sio_recovery_result result;
+
+	if (session != NULL) {
+		result = recovery_check(session);
+		if (result == SIO_RECOVERY_RECOVERED && !recovery_replay(s))
+			result = SIO_RECOVERY_FAILED;
+		if (result != SIO_RECOVERY_RECOVERED)
+			recovery_give_up(s, result);
+		if (result == SIO_RECOVERY_FAILED) {
+			/* the client may have got some of the events; it comes back as a new one */
+			sio_client_close(s->client);
+			return;
+		}
+	}
+	if (s->session != NULL) {
+		s->nsp->io->recovery->results[session->ghost ? SIO_RECOVERY_TAKEN_OVER : SIO_RECOVERY_RECOVERED]++;
+		sio_recovery_session_live(session);
+		if (session->moved)
+			sio_recovery_session_moved(session, s->last_event);
+	} else if (s->client->parser->revision >= 5) {
+		(void)sio_recovery_session_new(s);
+	}
+}
+
+bool
+sio_recovered(const sio_socket *s)
+{
+	SIO_NEEDS(SIO_A_SOCKET, s, false);
+	return s->recovered;
+}

@@ -1,0 +1,45 @@
+/*
+ * Connection state recovery: a client that lost its connection comes back with the same id, rooms and data, and gets
+ * the events that it missed. Source of the exchange: socket.io 4.6, option connectionStateRecovery.
+ *
+ *   the session of a socket   state      ends by
+ *   made at CONNECT           live       the socket leaves for a recoverable reason: stored; for another: freed
+ *   stored                    stored     a client claims it: claimed; the window ends, or a limit: freed
+ *   claimed                   claimed    CONNECT is sent: live; the new socket leaves before that: stored
+ *
+ * A session belongs to one namespace and is found by its pid, a secret of the client. The events of a namespace are
+ * in its log (sio_recovery_log.h). All of this is in the memory of one process. A namespace with an owner
+ * (sio_owner.h) has no recovery, and neither has a client of protocol revision 4, which keeps no pid. If io->recovery
+ * is NULL, the option is off, and no function here is called.
+ */
+#ifndef NODE_SOCKETIO_SIO_RECOVERY_H
+#define NODE_SOCKETIO_SIO_RECOVERY_H
+
+#include "node/socketio/sio_recovery_record.h"
+#include "node/socketio/sio_recovery_state.h"
+#include "node/socketio/sio_socket.h"
+
+/* Begins to record, as the options of the server say. The first session comes later. */
+struct sio_recovery *sio_recovery_new(struct sio_server *io);
+/* Requires that all sockets are gone. Accepts NULL. */
+void sio_recovery_free(struct sio_recovery *recovery);
+
+void sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stats *out);
+
+/*
+ * Handles the members `pid` and `offset` of the auth of a CONNECT. Returns the session that the new socket continues,
+ * or NULL. The outcome is counted. Replaces `*auth` by a text without the two members, which lives until the end of
+ * the turn. May close another socket, with its listeners, if that socket has the session.
+ */
+struct sio_recovery_session *sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text *auth);
+/* The claimed session is not continued, because there is no socket for it. */
+void sio_recovery_unclaim(struct sio_recovery_session *session);
+/* Gives the new, waiting socket the id, the rooms and the data of the session. */
+void sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session);
+/*
+ * The waiting socket is about to connect. Sends what a claimed session missed, or makes a session. If the log no
+ * longer has all that was missed, the socket goes on as a new one, with a new id. Closes the client if the events
+ * cannot be sent to it. Makes no up-call except to listeners of rooms.
+ */
+void sio_recovery_enter(struct sio_socket *s);
+#endif

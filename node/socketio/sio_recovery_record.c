@@ -1,0 +1,85 @@
+#include "node/socketio/sio_recovery_record.h"
+
+#include "node/socketio/sio_recovery_state.h"
+
+#define SWEEP_MS 1000 /* interval at which what is too old is dropped */
+
+static void
+recovery_arm(struct sio_recovery *recovery)
+{
+	if (recovery->armed)
+		return;
+	recovery->armed = true;
+	loop_arm(recovery->io->loop, &recovery->timer, SWEEP_MS);
+}
+
+void
+sio_recovery_trim_log(struct sio_recovery *recovery)
+{
+	struct sio_recovery_store *store = &recovery->store;
+
+	while (store->bytes > store->max_bytes && store->count > 1)
+		(void)sio_recovery_store_drop(store);
+	recovery_arm(recovery);
+}
+
+static struct text
+without_white_end(struct text json)
+{
+	while (json.at[json.n - 1] != ']')
+		json.n--;
+	return json;
+}
+
+/* The event's own name counts as its last argument if there is no other, because clients take it so. */
+static bool
+ends_with_string(struct text json)
+{
+	size_t n = json.n - 1;
+
+	while (json.at[n - 1] == ' ' || json.at[n - 1] == '\t' || json.at[n - 1] == '\n' || json.at[n - 1] == '\r')
+		n--;
+	return json.at[n - 1] == '"';
+}
+
+static void
+recovery_mark(struct sio_outgoing *out, const struct sio_recovery_log *log)
+{
+	struct text json = out->packet.json;
+	char offset[SIO_OFFSET_MAX + 1], *room, *at;
+
+	if (!ends_with_string(json))
+		return;
+	room = at = sio_turn_room(&out->recording->nsp->io->turn, json.n + SIO_OFFSET_MAX + 4);
+	if (room == NULL)
+		return;
+	at = mempcpy(at, json.at, json.n - 1);
+	at = mempcpy(at, ",\"", 2);
+	at = mempcpy(at, offset, sio_recovery_offset_write(log, log->head, offset));
+	at = mempcpy(at, "\"]", 2);
+	out->packet.json = text_of(room, (size_t)(at - room));
+}
+
+void
+sio_recovery_stamp(struct sio_outgoing *out)
+{
+	struct sio_recording *recording = out->recording;
+	struct sio_recovery *recovery = recording->nsp->io->recovery;
+	struct sio_recovery_log *log = recording->nsp->log;
+	const struct sio_recovery_entry *entry;
+
+	out->packet.json = recording->plain = without_white_end(out->packet.json);
+	if (recording->who == NULL) {
+		recovery_mark(out, log);
+		return;
+	}
+	entry = sio_recovery_log_add(log, recovery->io->loop->now, recording->who, out->packet.json,
+		out->packet.attachments, out->compress);
+	recording->number = log->head;
+	if (entry == NULL) {
+		loop_count_no_memory(recovery->io->loop);
+		return;
+	}
+	out->packet.json = sio_recovery_entry_json(entry);
+	sio_recovery_trim_log(recovery);
+}

@@ -1,0 +1,71 @@
+/* What the files of connection state recovery share; sio_recovery.h has the life of a session. */
+#ifndef NODE_SOCKETIO_SIO_RECOVERY_STATE_H
+#define NODE_SOCKETIO_SIO_RECOVERY_STATE_H
+
+#include "node/socketio/sio_recovery_log.h"
+#include "node/socketio/sio_recovery_stats.h"
+#include "node/socketio/sio_server.h"
+
+struct sio_nsp;
+struct sio_socket;
+struct sio_stored;
+
+#define SIO_PID_LENGTH 32 /* the first SIO_PID_HANDLE characters find the session; the others are compared */
+#define SIO_PID_HANDLE 12
+
+struct sio_recovery {
+	struct sio_server *io;
+	struct sio_recovery_store store; /* entries of all logs; bytes of stored sessions count too */
+	struct table sessions;		 /* struct sio_recovery_session by the handle of the pid */
+	struct list stored;		 /* stored sessions, in the order of their loss */
+	uint64_t stored_count;
+	uint64_t results[SIO_RECOVERY_RESULTS], replayed, ended, displaced; /* see struct sio_recovery_stats */
+	struct wheel_entry timer; /* drops what is too old; armed while anything is kept */
+	bool armed;
+};
+
+struct sio_recovery_session {
+	struct table_node node;
+	struct list stored; /* in recovery->stored while stored */
+	struct sio_nsp *nsp;
+	struct sio_recovery_log *log; /* of the namespace */
+	struct sio_socket *socket;    /* live: connected; claimed: waiting; stored: NULL */
+	uint64_t start;		      /* head of the log at the first CONNECT */
+	uint64_t last;		      /* number of the last event that was for the socket; 0: none */
+	uint64_t heard;		      /* head of the log when the socket became deaf */
+	uint64_t changed_last;	      /* value of last_event when the socket last joined or left a room */
+	uint64_t changed_head;	      /* head of the log then */
+	uint64_t from;		      /* claimed: the client has got everything up to this number */
+	uint64_t lost_at;	      /* ms */
+	struct sio_stored *data;      /* the snapshot: data, rooms */
+	char *rooms;		      /* each as its length in 4 bytes and its name */
+	uint32_t rooms_n, room_count;
+	uint32_t bytes; /* charged to the store */
+	bool claimed, ghost;
+	bool moved; /* joined or left a room while claimed */
+	bool own;   /* was in its own room */
+	char pid[SIO_PID_LENGTH];
+	char sid[SIO_ID_LENGTH];
+};
+
+_Static_assert(sizeof(struct sio_recovery_session) <= 240, "an idle client got larger");
+
+/* The socket has joined or left a room. `last_event` is the socket's. */
+static inline void
+sio_recovery_session_moved(struct sio_recovery_session *session, uint64_t last_event)
+{
+	session->moved = session->claimed;
+	if (session->claimed)
+		return;
+	session->changed_last = last_event;
+	session->changed_head = session->log->head;
+}
+
+/* The socket no longer gets events. */
+static inline void
+sio_recovery_session_deaf(struct sio_recovery_session *session)
+{
+	session->heard = session->log->head;
+}
+
+#endif

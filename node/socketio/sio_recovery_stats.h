@@ -1,0 +1,30 @@
+/* Figures of connection state recovery (sio_recovery.h) for the operator. */
+#ifndef NODE_SOCKETIO_SIO_RECOVERY_STATS_H
+#define NODE_SOCKETIO_SIO_RECOVERY_STATS_H
+
+#include <stdint.h>
+
+/* How clients came back with a pid: SIO_RECOVERY_RECOVERED and SIO_RECOVERY_TAKEN_OVER succeeded. */
+enum sio_recovery_result {
+	SIO_RECOVERY_RECOVERED,	  /* the loss had been noticed */
+	SIO_RECOVERY_TAKEN_OVER,  /* the client came before that */
+	SIO_RECOVERY_NO_SESSION,  /* unknown pid */
+	SIO_RECOVERY_EXPIRED,	  /* after maxDisconnectionDuration */
+	SIO_RECOVERY_OFFSET_GONE, /* the events after the offset are not known */
+	SIO_RECOVERY_FOREIGN,	  /* the session belongs to another namespace */
+	SIO_RECOVERY_TOO_BIG,	  /* more was missed than may be queued for a client */
+	SIO_RECOVERY_FAILED,	  /* without memory, or the client's parser cannot carry a missed event */
+	SIO_RECOVERY_RESULTS
+};
+
+/* What connection state recovery has done and keeps. */
+struct sio_recovery_stats {
+	uint64_t results[SIO_RECOVERY_RESULTS];
+	uint64_t replayed;	   /* events */
+	uint64_t ended, displaced; /* sessions that were dropped after their window, and early because of a limit */
+	uint64_t sessions;	   /* of clients that are away */
+	uint64_t events, bytes;
+	uint64_t age_ms; /* of the oldest event */
+};
+
+#endif
