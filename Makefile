@@ -280,7 +280,7 @@ $(TESTS_NPM): tests/package-lock.json
 	@touch $@
 
 # Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names the build folder.
-test-clients: all $(TEST_APP) $(TESTS_NPM) admin-ui
+test-clients: all $(TEST_APP) $(PEER_APP) $(TESTS_NPM) admin-ui
 	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
 # All programs that the steps of `make test` run from this build folder. They are built first, because steps that run at the same
