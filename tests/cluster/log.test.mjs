@@ -7,7 +7,8 @@ import { Flow } from "./support/flow.mjs";
 import { Redis } from "./support/redis.mjs";
 
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
-const LOGGED = ["--redis-log", "--redis-log-length", "100000", "--workers", "2"]; // the longest pause fills more than the default
+// the longest pause fills more than the default length, and may last longer than a client waits for a ping
+const LOGGED = ["--redis-log", "--redis-log-length", "100000", "--workers", "2", "--ping-timeout", "10m"];
 let redis, nodes, peer, flow;
 
 const lines = () => nodes.map((node) => node.logged("bus").length);
