@@ -8,6 +8,7 @@ sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *h
 	const struct attachments *attachments = out->packet.attachments;
 	uint64_t bytes = out->packet.json.n;
 
+	out->packet.max_bytes = max_bytes;
 	out->head = head;
 	out->recording = NULL;
 	out->compress = compress;

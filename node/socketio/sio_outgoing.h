@@ -50,13 +50,23 @@ void sio_outgoing_fini(struct sio_outgoing *out);
 void sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser);
 
 /*
- * The result after delivery: 0; SIO_ERR_SYSTEM if receivers got nothing for want of memory; SIO_ERR_ARGUMENT if their
- * parser has no encoding for the packet, for example because it is nested too deeply.
+ * The result after delivery: 0; SIO_ERR_SYSTEM if receivers got nothing for want of memory; SIO_ERR_TOO_BIG if their
+ * parser's encoding of the packet exceeds the limit; SIO_ERR_ARGUMENT if there is none, for example because the
+ * packet is nested too deeply.
  */
 static inline int
 sio_outgoing_result(const struct sio_outgoing *out)
 {
-	return out->error == 0 ? 0 : out->error == ERROR_MEMORY ? SIO_ERR_SYSTEM : SIO_ERR_ARGUMENT;
+	switch (out->error) {
+	case 0:
+		return 0;
+	case ERROR_MEMORY:
+		return SIO_ERR_SYSTEM;
+	case ERROR_TOO_BIG:
+		return SIO_ERR_TOO_BIG;
+	default:
+		return SIO_ERR_ARGUMENT;
+	}
 }
 
 /* The messages for clients with this parser; its count is negative after an error. Valid until sio_outgoing_fini().

@@ -31,6 +31,11 @@ struct sio_packet_out {
 	struct text nsp;
 	struct text json;		       /* checked; TEXT_NONE: no payload */
 	const struct attachments *attachments; /* NULL: none */
+	/*
+	 * Bytes of text and attachments. The two are within it, but an encoding that puts attachments into the text
+	 * can need more: several placeholders may stand for one attachment. Set by sio_outgoing_init().
+	 */
+	uint64_t max_bytes;
 };
 
 /* A received packet that is incomplete, or whose texts need their own memory. Each parser defines its own. */

@@ -39,6 +39,8 @@
 #define KEY_ID "\xa2id"
 /* bytes of a map without its namespace and data */
 #define HEAD_ROOM 64
+/* bytes in front of the map: the head of the block and of the frame */
+#define FRONT_ROOM (BLOCK_HEAD + 16)
 
 /* A packet's data as JSON. */
 struct sio_partial {
@@ -359,7 +361,8 @@ msgpack_encode(const struct sio_packet_out *packet, struct buffer *head, struct 
 	int rc;
 
 	(void)head; /* its limit is for heads, and this packet is written where it stays */
-	buffer_init(&out, SIZE_MAX / 2);
+	/* a fraction of 3 digits and a comma takes 9 bytes; only repeated attachments can exceed the sum */
+	buffer_init(&out, FRONT_ROOM + HEAD_ROOM + packet->nsp.n + packet->max_bytes + packet->json.n / 2 * 3);
 	eio_message_begin(&out, n);
 	rc = msgpack_write_packet(packet, &out);
 	if (rc != 0) {

@@ -290,7 +290,7 @@ recovery_send(struct sio_socket *s, const struct sio_recovery_entry *entry, stru
 		.nsp = sio_nsp_text(s->nsp),
 		.json = sio_recovery_entry_json(entry),
 		.attachments = entry->attachments.count != 0 ? &entry->attachments : NULL};
-	(void)sio_outgoing_init(&out, UINT64_MAX, &scratch->head, entry->compress);
+	(void)sio_outgoing_init(&out, s->nsp->io->max_emit, &scratch->head, entry->compress);
 	sio_client_put(s->client, &out, false);
 	sent = sio_outgoing_result(&out) == 0;
 	sio_outgoing_fini(&out);

@@ -11,6 +11,7 @@
 #include "node/socketio/sio_parser.h"
 
 #define DEPTH_MAX 64
+#define ENCODING_MAX (1u << 26) /* of an input with repeated placeholders */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,7 +53,8 @@ encode(const struct sio_packet *packet)
 		.id = packet->id,
 		.nsp = packet->nsp,
 		.json = packet->data,
-		.attachments = packet->blocks};
+		.attachments = packet->blocks,
+		.max_bytes = ENCODING_MAX};
 	struct eio_message *messages[SIO_MESSAGES_MAX];
 	struct buffer head;
 

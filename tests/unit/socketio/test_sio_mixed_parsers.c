@@ -15,12 +15,13 @@
 #define EVENT(data) "83a47479706502a464617461" data NSP
 
 static struct counters *counters;
+static int result; /* of the last echo */
 
 static void
 on_echo(sio_socket *s, sio_event *e, void *arg)
 {
 	(void)arg;
-	sio_emit(sio_all(sio_socket_nsp(s)), "echo", "*", e);
+	result = sio_emit(sio_all(sio_socket_nsp(s)), "echo", "*", e);
 	if (sio_wants_ack(e))
 		sio_ack(e, "B", "\x01", (size_t)1);
 }
@@ -226,6 +227,43 @@ test_nested_too_deeply(void **state)
 	fake_stop();
 }
 
+/*
+ * A client can repeat the placeholder of an attachment. Clients of the JSON parsers get the attachment once, but in
+ * MessagePack each placeholder is a copy. Their number has a limit.
+ */
+static void
+test_repeated_attachment(void **state)
+{
+#define P0 "{\"_placeholder\":true,\"num\":0}"
+	struct eio_session *json, *msgpack;
+	char hex[2001];
+
+	(void)state;
+	start(SIO_PARSER_AUTO);
+	json = fake_open(0);
+	says(json, "0");
+	assert_true(joined(json, false));
+	msgpack = fake_open(1);
+	sends(msgpack, CONNECT);
+	assert_true(joined(msgpack, true));
+	memset(hex, '1', 2000);
+	hex[2000] = '\0';
+	says(json, "51-[\"echo\"," P0 "," P0 "," P0 "]");
+	sends(json, hex);
+	assert_in_range(json->sent.len, 1000, 3000);
+	assert_in_range(msgpack->sent.len, 6000, 7000); /* hexadecimal */
+	buffer_reset(&json->sent);
+	buffer_reset(&msgpack->sent);
+	says(json, "51-[\"echo\",[" P0 "," P0 "," P0 "," P0 "," P0 "," P0 "]]");
+	sends(json, hex);
+	assert_in_range(json->sent.len, 1000, 3000);
+	EXPECT_SENT(msgpack, "");
+	assert_int_equal(result, SIO_ERR_TOO_BIG);
+	assert_int_equal(counters->value[COUNT_NO_MEMORY], 0);
+	fake_stop();
+#undef P0
+}
+
 int
 main(void)
 {
@@ -235,6 +273,7 @@ main(void)
 		cmocka_unit_test(test_old_clients_have_their_parser),
 		cmocka_unit_test(test_share_a_namespace),
 		cmocka_unit_test(test_nested_too_deeply),
+		cmocka_unit_test(test_repeated_attachment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -317,6 +317,7 @@ writes(struct sio_packet_out out, const char *nsp, const char *json, const char 
 	struct text payload;
 
 	buffer_init(&head, 100);
+	out.max_bytes = sizeof bytes;
 	out.nsp = text_from(nsp);
 	out.json = json != NULL ? text_from(json) : TEXT_NONE;
 	assert_int_equal(sio_parser_msgpack.encode(&out, &head, messages), 1);
