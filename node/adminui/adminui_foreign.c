@@ -88,6 +88,7 @@ foreign_on_fetched(sio_server *io, int error, const sio_socket_info *sockets, un
 {
 	struct foreign_fetch *fetch = arg;
 	struct adminui *ui = fetch->ui;
+	const sio_nsp *nsp = sio_raw_nsp(ui->io, text_from(fetch->nsp)); /* NULL: its last socket here has left */
 	struct buffer scratch;
 	bool whole = error != SIO_ERR_SYSTEM;
 
@@ -97,7 +98,7 @@ foreign_on_fetched(sio_server *io, int error, const sio_socket_info *sockets, un
 	for (unsigned i = 0; i < n && !ui->stopped; i++) {
 		if (sio_find(ui->nsp, fetch->admin) == NULL)
 			break;
-		if (sio_raw_find(sio_raw_nsp(ui->io, text_from(fetch->nsp)), text_from(sockets[i].id)) == NULL)
+		if (nsp == NULL || sio_raw_find(nsp, text_from(sockets[i].id)) == NULL)
 			whole = foreign_add(fetch, &sockets[i], &scratch) && whole;
 	}
 	buffer_fini(&scratch);
@@ -139,7 +140,7 @@ foreign_list_for(sio_socket *socket, void *arg)
 	struct adminui_admin *admin = sio_user(socket);
 	struct sio_stats stats;
 
-	if (admin == NULL || admin->foreign_listed)
+	if (admin == NULL || admin->foreign_listed || strlen(round.admin) != SIO_ID_LENGTH)
 		return;
 	admin->foreign_listed = true;
 	sio_core_stats(round.ui->io, &stats, foreign_ask, &round);

@@ -3,6 +3,7 @@
  * dashboard, and all others in socket_connected, one by one. Each server sends its own sockets, SLICE at a time, so
  * that neither the loop nor the admin's queue is stopped by thousands of them.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -10,6 +11,7 @@
 #include "node/adminui/adminui_internal.h"
 #include "node/socketio/sio_core.h"
 #include "node/socketio/sio_raw.h"
+#include "node/socketio/sio_server.h"
 #include "node/socketio/sio_socket.h"
 
 #define SLICE 32
@@ -28,7 +30,7 @@ struct listing {
 	char admin[SIO_ID_LENGTH + 1];
 	struct listed_namespace *namespaces;
 	unsigned namespaces_count, namespaces_size;
-	char (*ids)[SIO_ID_LENGTH];
+	char (*ids)[SIO_ID_LENGTH]; /* the ends of longer ids, which begin with the namespace and "#" */
 	unsigned count, size;
 	unsigned next, in; /* next socket to be sent, and its namespace */
 	bool no_memory;
@@ -59,6 +61,7 @@ static void
 list_add_socket(sio_socket *socket, void *arg)
 {
 	struct listing *listing = arg;
+	const char *id = sio_id(socket);
 	void *ids;
 
 	if (listing->no_memory || listing->count == SOCKETS_MAX)
@@ -68,7 +71,7 @@ list_add_socket(sio_socket *socket, void *arg)
 	if (ids == NULL)
 		return;
 	listing->ids = ids;
-	memcpy(listing->ids[listing->count++], sio_id(socket), SIO_ID_LENGTH);
+	memcpy(listing->ids[listing->count++], id + strlen(id) - SIO_ID_LENGTH, SIO_ID_LENGTH);
 }
 
 static void
@@ -109,22 +112,36 @@ listing_free(struct adminui *ui, struct listing *listing)
 
 /* ------------------------------------------------------------------- sending */
 
+/* Returns NULL if the socket has left. */
+static sio_socket *
+listed_find(const struct adminui *ui, const char *in, const char id[SIO_ID_LENGTH])
+{
+	const sio_nsp *nsp = sio_raw_nsp(ui->io, text_from(in));
+	char longer[SIO_NSP_NAME_MAX + 1 + SIO_ID_LENGTH + 1];
+	sio_socket *socket;
+
+	if (nsp == NULL)
+		return NULL;
+	socket = sio_raw_find(nsp, text_of(id, SIO_ID_LENGTH));
+	if (socket != NULL)
+		return socket;
+	snprintf(longer, sizeof longer, "%s#%.*s", in, SIO_ID_LENGTH, id); /* a client of Socket.IO 1 or 2 */
+	return sio_raw_find(nsp, text_from(longer));
+}
+
 /* Returns the next socket that is still connected, or NULL at the end of the slice or of the listing. */
 static sio_socket *
 listing_next(struct adminui *ui, struct listing *listing, unsigned end)
 {
 	while (listing->next < end) {
 		const struct listed_namespace *in = &listing->namespaces[listing->in];
-		sio_nsp *nsp;
 		sio_socket *socket;
 
 		if (listing->next == in->end) {
 			listing->in++;
 			continue;
 		}
-		nsp = sio_raw_nsp(ui->io, text_from(in->name));
-		socket = nsp != NULL ? sio_raw_find(nsp, text_of(listing->ids[listing->next], SIO_ID_LENGTH)) : NULL;
-		listing->next++;
+		socket = listed_find(ui, in->name, listing->ids[listing->next++]);
 		if (socket != NULL)
 			return socket;
 	}

@@ -10,7 +10,7 @@
 #include "node/socketio/sio_raw.h"
 
 #define EVENTS_PER_SECOND 1000
-#define OWNED_MAX 2048 /* bytes of an event beside its own text: the namespace with escapes, the id, the date */
+#define OWNED_MAX 8192	       /* bytes of an event beside its own text: namespace and id with escapes, the date */
 #define SOCKET_MAX (64 * 1024) /* bytes; a socket with more data and rooms is not shown */
 
 /* May one more event be emitted now? Writes the time that it carries. */
@@ -170,7 +170,9 @@ live_on_owned_event(void *arg, sio_socket *socket, const struct sio_raw_event *e
 	buffer_init(&out, event->json.n + OWNED_MAX);
 	buffer_add_text(&out, TEXT("[\"event_received\","));
 	json_write_string(&out, text_from(sio_nsp_name(sio_socket_nsp(socket))));
-	buffer_printf(&out, ",\"%s\",", sio_id(socket));
+	buffer_add_byte(&out, ',');
+	json_write_string(&out, text_from(sio_id(socket)));
+	buffer_add_byte(&out, ',');
 	buffer_add_text(&out, event->json);
 	buffer_printf(&out, ",\"%s\"]", date);
 	content.json = buffer_text(&out);

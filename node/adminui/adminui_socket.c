@@ -135,7 +135,9 @@ adminui_socket_write(const sio_socket *socket, struct buffer *out)
 	sio_handshake_write(&source, TEXT("{}"), &handshake);
 	sio_handshake_unref(&source);
 	buffer_fail(out, buffer_error(&handshake));
-	buffer_printf(out, "{\"id\":\"%s\",\"clientId\":", sio_id(socket)); /* base64url */
+	buffer_add_text(out, TEXT("{\"id\":"));
+	json_write_string(out, text_from(sio_id(socket))); /* may contain the name of its namespace */
+	buffer_add_text(out, TEXT(",\"clientId\":"));
 	write_client(out, socket);
 	buffer_printf(out, ",\"transport\":\"%s\",\"nsp\":", sio_transport(socket));
 	json_write_string(out, text_from(sio_nsp_name(sio_socket_nsp((sio_socket *)socket))));

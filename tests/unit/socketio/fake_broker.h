@@ -27,6 +27,7 @@ struct broker {
 	struct list waiting_joins; /* struct bus_wait */
 	bool log_rooms;		   /* log the rooms that appear and become empty */
 	unsigned asked;
+	const struct members *members; /* for broker_members() */
 	struct buffer log;
 };
 
@@ -280,12 +281,12 @@ broker_silent_members(const struct broker *broker, const struct member_record *c
 	return 0;
 }
 
-/* The fake broker sends no heartbeats. */
+/* The fake broker sends no heartbeats, so a test that needs the members sets them. */
 const struct members *
 broker_members(const struct broker *broker)
 {
-	(void)broker;
-	abort();
+	must(broker->members != NULL);
+	return broker->members;
 }
 
 void
