@@ -5,6 +5,7 @@ import { addPerson, askPeople, forgetPeople, guestName, knownName, nameOf, remov
 const MESSAGES_MAX = 500;
 const EVENTS_MAX = 200;
 const TOASTS_MAX = 3;
+const TOAST_MS = 6000;
 const ACK_MS = 10000;
 const TYPING_EVERY_MS = 2000;
 const ROOMS = ["lobby", "music", "tech"];
@@ -177,7 +178,7 @@ const toast = (text) => {
 		toasts.append(item);
 		while (toasts.childElementCount > TOASTS_MAX) toasts.firstElementChild.remove();
 	});
-	setTimeout(() => changeToasts(() => item.remove()), 6000);
+	setTimeout(() => changeToasts(() => item.remove()), TOAST_MS);
 };
 
 const isOff = (state) => state === "disconnected" || state === "failed";
