@@ -192,10 +192,15 @@ receive_packet(struct sio_client *c)
 		s->reply_fresh = false; /* the client sends to this namespace, so it has read the reply */
 		sio_socket_announce(s);
 	}
-	/* a socket disconnected in this turn ignores later packets, but a new CONNECT is accepted */
+	/*
+	 * A socket disconnected in this turn ignores later packets, but a new CONNECT is accepted. In revision 4 the
+	 * new socket has the id of the old one, which must leave first.
+	 */
 	if (s != NULL && s->state == SIO_CLOSING) {
 		if (packet->type != SIO_CONNECT)
 			return;
+		if (c->parser->revision == 4)
+			sio_leave_now(s, s->reason);
 		s = NULL;
 	}
 	if (packet->type == SIO_CONNECT && s == NULL) {

@@ -9,7 +9,7 @@ import { build, startSockeye } from "./support/server.mjs";
 import { collect, next, within } from "./support/wait.mjs";
 
 const everything = path.join(build, "tests/everything.so");
-const timers = ["--ping-interval", "2000", "--ping-timeout", "4000"];
+const timers = ["--ping-interval", "2000", "--ping-timeout", "40000"];
 
 const ask = (socket, event, ...args) =>
   within(new Promise((resolve) => socket.emit(event, ...args, (...answer) => resolve(answer))), `an answer to "${event}"`);

@@ -22,7 +22,7 @@ describe("one server", () => {
   const sockets = [];
 
   before(async () => {
-    server = await startSockeye("protocol", ["--allow-eio3", "--ping-interval", "2000", "--ping-timeout", "4000"]);
+    server = await startSockeye("protocol", ["--allow-eio3", "--ping-interval", "2000", "--ping-timeout", "40000"]);
   });
   after(async () => {
     for (const socket of sockets) socket.disconnect();

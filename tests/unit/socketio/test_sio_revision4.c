@@ -14,6 +14,7 @@
 
 static sio_socket *last; /* the last socket that connected */
 static char last_auth[256];
+static unsigned left; /* calls of on_disconnect() */
 
 static void
 on_connection(sio_socket *s, void *arg)
@@ -274,6 +275,57 @@ test_gets_no_offsets_and_no_session(void **state)
 	fake_stop();
 }
 
+static void
+on_bye(sio_socket *s, sio_event *e, void *arg)
+{
+	(void)e, (void)arg;
+	sio_disconnect(s, false);
+}
+
+static void
+on_disconnect(sio_socket *s, const char *reason, void *arg)
+{
+	(void)arg;
+	assert_string_equal(reason, "server namespace disconnect");
+	assert_true(sio_find(sio_socket_nsp(s), sio_id(s)) == NULL);
+	left++;
+}
+
+/* The id of the new socket is that of the old one, which must have left before. */
+static void
+test_joins_again_in_the_turn_of_its_disconnection(void **state)
+{
+	static const struct {
+		const char *nsp, *event, *connect, *sent;
+	} cases[] = {{"/", "2[\"bye\"]", "0", "1\n0\n2[\"echo\",1]\n30[\"ok\"]\n"},
+		{"/chat", "2/chat,[\"bye\"]", "0/chat", "1/chat,\n0/chat,\n2/chat,[\"echo\",1]\n3/chat,0[\"ok\"]\n"}};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+		bool root = cases[i].nsp[1] == '\0';
+		struct eio_session *s;
+
+		start();
+		sio_on(sio_of(fake_io, cases[i].nsp), "bye", on_bye, NULL);
+		sio_on_disconnect(sio_of(fake_io, cases[i].nsp), on_disconnect, NULL);
+		s = open_revision(0, 3);
+		fake_turn();
+		if (!root)
+			says(s, "0/chat");
+		buffer_reset(&s->sent);
+		left = 0;
+		fake_receive(s, false, cases[i].event, strlen(cases[i].event));
+		fake_receive(s, false, cases[i].connect, strlen(cases[i].connect));
+		fake_turn();
+		assert_int_equal(left, 1);
+		assert_string_equal(sio_id(last), root ? SID_0 : "/chat#" SID_0);
+		says(s, root ? "20[\"echo\",1]" : "2/chat,0[\"echo\",1]");
+		EXPECT_SENT(s, cases[i].sent);
+		sio_off_disconnect(sio_of(fake_io, cases[i].nsp), on_disconnect, NULL);
+		fake_stop();
+	}
+}
+
 int
 main(void)
 {
@@ -287,6 +339,7 @@ main(void)
 		cmocka_unit_test(test_a_long_name),
 		cmocka_unit_test(test_shares_rooms_with_revision_5),
 		cmocka_unit_test(test_gets_no_offsets_and_no_session),
+		cmocka_unit_test(test_joins_again_in_the_turn_of_its_disconnection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
