@@ -3,6 +3,7 @@
 #include "common/base/json.h"
 #include "node/socketio/sio_event.h"
 #include "node/socketio/sio_recovery_record.h"
+#include "node/socketio/sio_recovery_state.h"
 
 static bool
 has_outgoing_listeners(const struct sio_nsp *nsp)
@@ -35,12 +36,20 @@ sio_deliver_quietly(struct sio_socket *s, struct sio_outgoing *out, bool droppab
 		sio_client_put(s->client, out, droppable);
 }
 
-/* Notes the number of a recorded event for one of its receivers. */
-static void
-deliver_number(struct sio_socket *s, const struct sio_outgoing *out)
+void
+sio_deliver_record_one(struct sio_socket *s, struct sio_outgoing *out)
 {
-	if (out->recording->number != 0)
-		s->last_event = out->recording->number;
+	uint64_t number;
+
+	sio_recovery_stamp(out);
+	number = out->recording->number;
+	if (number == 0)
+		return;
+	if (s->state == SIO_CONNECTED || !s->in_own_room)
+		s->last_event = number;
+	/* by its rooms the event would not be for the socket, so a client that misses it cannot be recovered */
+	if (!s->in_own_room && s->session != NULL)
+		sio_recovery_session_moved(s->session, number, false);
 }
 
 void
@@ -56,10 +65,8 @@ sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name
 		sio_event_fini(&event);
 		sio_scratch_give(&s->nsp->io->turn, scratch);
 	}
-	if (out->recording != NULL) {
-		sio_recovery_stamp(out);
-		deliver_number(s, out);
-	}
+	if (out->recording != NULL)
+		sio_deliver_record_one(s, out);
 	sio_deliver_quietly(s, out, droppable);
 }
 
@@ -107,15 +114,27 @@ deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct t
 
 /*
  * Events get their numbers in the order in which clients get them. So a listener, which may emit, must not run
- * between the number and the last receiver.
+ * between the number and the last receiver. `head` and `moves` are the log's before the listeners. If a listener has
+ * moved a receiver to other rooms, these rooms do not tell that the event was for it. So a client that misses the
+ * event cannot be recovered then.
  */
 static void
-deliver_record(const struct sio_selection *to, struct sio_outgoing *out)
+deliver_record(const struct sio_selection *to, struct sio_outgoing *out, uint64_t head, uint64_t moves)
 {
+	const struct sio_recovery_log *log = out->recording->nsp->log;
+	bool moved = log->moves != moves;
+	uint64_t number;
+
 	sio_recovery_stamp(out);
-	for (unsigned i = 0; i < to->count; i++) {
-		if (to->at[i]->state == SIO_CONNECTED)
-			deliver_number(to->at[i], out);
+	number = out->recording->number;
+	for (unsigned i = 0; number != 0 && i < to->count; i++) {
+		struct sio_socket *s = to->at[i];
+
+		if (s->state != SIO_CONNECTED)
+			continue;
+		s->last_event = number;
+		if (moved && s->session != NULL && s->session->changed_head >= head)
+			sio_recovery_session_moved(s->session, number, false);
 	}
 }
 
@@ -123,12 +142,14 @@ void
 sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable)
 {
 	bool heard = to->count != 0 && has_outgoing_listeners(to->at[0]->nsp);
+	const struct sio_recovery_log *log = out->recording != NULL ? out->recording->nsp->log : NULL;
+	uint64_t head = log != NULL ? log->head : 0, moves = log != NULL ? log->moves : 0;
 
 	out->shared = to->count > 1;
 	if (heard)
 		deliver_heard(to, out, name, droppable);
-	if (out->recording != NULL)
-		deliver_record(to, out);
+	if (log != NULL)
+		deliver_record(to, out, head, moves);
 	else if (heard)
 		return;
 	for (unsigned i = 0; i < to->count; i++) {

@@ -14,6 +14,8 @@
 void sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable);
 /* Delivers to one socket, even while the middlewares of its connection run. */
 void sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name, bool droppable);
+/* Records an event to one socket, which may be leaving, without sending it. out->recording must not be NULL. */
+void sio_deliver_record_one(struct sio_socket *s, struct sio_outgoing *out);
 /* Like sio_deliver_one(), without calling listeners. */
 void sio_deliver_quietly(struct sio_socket *s, struct sio_outgoing *out, bool droppable);
 

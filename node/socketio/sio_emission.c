@@ -52,7 +52,24 @@ emission_record_one(struct sio_outgoing *out, struct emission_of_one *one, const
 	one->own = sio_socket_id_text(s);
 	one->who = (struct sio_selector){.rooms = &one->own, .rooms_count = 1};
 	emission_record(
-		out, &one->recording, emission, s->state == SIO_CONNECTED && s->session != NULL ? &one->who : NULL);
+		out, &one->recording, emission, s->state != SIO_WAITING && s->session != NULL ? &one->who : NULL);
+}
+
+/* The socket is leaving. Its client gets the event if it comes back. */
+static int
+emission_miss(const struct sio_emission *emission, struct sio_socket *s)
+{
+	struct emission_of_one one;
+	struct sio_outgoing out;
+	int rc = emission_describe(&out, emission, NULL);
+
+	if (rc == 0) {
+		emission_record_one(&out, &one, emission, s);
+		if (out.recording != NULL)
+			sio_deliver_record_one(s, &out);
+	}
+	sio_outgoing_fini(&out);
+	return rc;
 }
 
 int
@@ -68,6 +85,8 @@ sio_emission_one(const struct sio_emission *emission, struct sio_socket *s)
 	if (!sio_socket_open(s)) {
 		if (asks)
 			sio_ack_refused(s, &emission->ask);
+		else if (s->session != NULL && s->state != SIO_WAITING && !emission_droppable(emission))
+			return emission_miss(emission, s);
 		return 0;
 	}
 	rc = emission_describe(&out, emission, asks ? &id : NULL);

@@ -96,9 +96,10 @@ sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stat
 
 /*
  * Finds the number after which the client has missed events. A client without an offset has got no event since its
- * CONNECT. A client that has got the last event that was for it, however long ago, needs only what came after its
- * loss. What an event was for is told by the rooms of the snapshot, so the rooms must not have changed since the
- * first event that the client misses. Returns SIO_RECOVERY_RECOVERED, or what is wrong.
+ * CONNECT. Neither has a client with an offset from before that: stock clients keep the offset of an earlier session
+ * until the next event. A client that has got the last event that was for it, however long ago, needs only what came
+ * after its loss. What an event was for is told by the rooms of the snapshot, so the rooms must not have changed
+ * since the first event that the client misses. Returns SIO_RECOVERY_RECOVERED, or what is wrong.
  */
 static enum sio_recovery_result
 session_position(const struct sio_recovery_session *session, struct text offset, uint64_t *from)
@@ -110,8 +111,10 @@ session_position(const struct sio_recovery_session *session, struct text offset,
 				 : session->heard;
 
 	*from = session->start;
-	if (offset.at != NULL && (!sio_recovery_offset_read(log, offset, from) || *from < session->start))
+	if (offset.at != NULL && !sio_recovery_offset_read(log, offset, from))
 		return SIO_RECOVERY_OFFSET_GONE;
+	if (*from < session->start)
+		*from = session->start;
 	if (*from < session->changed_last)
 		return SIO_RECOVERY_OFFSET_GONE;
 	if (*from < session->changed_head)
@@ -219,7 +222,7 @@ auth_without_secret(struct sio_server *io, struct text auth)
 	return text_of(copy, (size_t)(at - copy));
 }
 
-/* Decodes a string of a client that is longer than any that this server has given out. */
+/* Decodes a string of a client. Returns an empty text if it is longer than all that this server has given out. */
 static struct text
 secret_of(struct text value, char room[SIO_PID_LENGTH + 1])
 {
@@ -279,7 +282,7 @@ sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 
 /* ---------------------------------------------------------------- connect */
 
-/* Returns false without memory, or if the client's parser cannot carry the event. */
+/* Returns false without memory, if the client's parser cannot carry the event, or if the client's queue is full. */
 static bool
 recovery_send(struct sio_socket *s, const struct sio_recovery_entry *entry, struct sio_scratch *scratch)
 {
@@ -292,7 +295,7 @@ recovery_send(struct sio_socket *s, const struct sio_recovery_entry *entry, stru
 		.attachments = entry->attachments.count != 0 ? &entry->attachments : NULL};
 	(void)sio_outgoing_init(&out, s->nsp->io->max_emit, &scratch->head, entry->compress);
 	sio_client_put(s->client, &out, false);
-	sent = sio_outgoing_result(&out) == 0;
+	sent = sio_outgoing_result(&out) == 0 && sio_client_open(s->client);
 	sio_outgoing_fini(&out);
 	return sent;
 }
@@ -363,8 +366,9 @@ sio_recovery_enter(struct sio_socket *s)
 	if (s->session != NULL) {
 		s->nsp->io->recovery->results[session->ghost ? SIO_RECOVERY_TAKEN_OVER : SIO_RECOVERY_RECOVERED]++;
 		sio_recovery_session_live(session);
-		if (session->moved)
-			sio_recovery_session_moved(session, s->last_event);
+		/* the socket enters its own room, which it may have left before its loss */
+		if (session->moved || !session->own)
+			sio_recovery_session_moved(session, s->last_event, false);
 	} else if (s->client->parser->revision >= 5) {
 		(void)sio_recovery_session_new(s);
 	}

@@ -32,6 +32,7 @@ struct sio_recovery_log {
 	struct sio_recovery_store *store;
 	struct list entries; /* struct sio_recovery_entry by `link` */
 	uint64_t head, floor;
+	uint64_t moves; /* counts the joins and leaves of sockets, for the user of the log */
 	char epoch[SIO_EPOCH_LENGTH];
 };
 

@@ -164,6 +164,7 @@ sio_recovery_session_return(struct sio_recovery_session *session)
 		after = after->prev;
 	list_add_tail(after->next, &session->stored);
 	recovery->stored_count++;
+	sio_recovery_trim_log(recovery); /* arms the timer, which may have ended while nothing was kept */
 }
 
 void

@@ -50,15 +50,19 @@ struct sio_recovery_session {
 
 _Static_assert(sizeof(struct sio_recovery_session) <= 240, "an idle client got larger");
 
-/* The socket has joined or left a room. `last_event` is the socket's. */
+/*
+ * The socket has joined or left a room. `last_event` is the socket's. `deaf`: it gets no events any more, so all
+ * events since then are judged by the rooms of the snapshot, which is still to come.
+ */
 static inline void
-sio_recovery_session_moved(struct sio_recovery_session *session, uint64_t last_event)
+sio_recovery_session_moved(struct sio_recovery_session *session, uint64_t last_event, bool deaf)
 {
 	session->moved = session->claimed;
 	if (session->claimed)
 		return;
 	session->changed_last = last_event;
-	session->changed_head = session->log->head;
+	session->changed_head = deaf ? session->heard : session->log->head;
+	session->log->moves++;
 }
 
 /* The socket no longer gets events. */

@@ -44,7 +44,7 @@ static inline void
 rooms_moved(struct sio_socket *s)
 {
 	if (s->session != NULL)
-		sio_recovery_session_moved(s->session, s->last_event);
+		sio_recovery_session_moved(s->session, s->last_event, s->state != SIO_CONNECTED);
 }
 
 /* A socket joined or left a room. Calls the owner first, then the listeners. */

@@ -241,13 +241,6 @@ hostile_pids_and_offsets_are_refused(void **state)
 		(void)snprintf(c.offset, sizeof c.offset, "%.8s%s", i == 3 ? "xxxxxxxx" : good, ends[i]);
 		assert_new(&c, SIO_RECOVERY_OFFSET_GONE);
 	}
-	/* an offset from before the session */
-	emit(2);
-	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
-	assert_new(&c, SIO_RECOVERY_OFFSET_GONE);
-	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
-	memcpy(c.offset, good, sizeof good);
-	assert_new(&c, SIO_RECOVERY_OFFSET_GONE);
 	c.offset[0] = '\0';
 	/* a pid that is nearly right, and one of another namespace; the session is still there for its owner */
 	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
