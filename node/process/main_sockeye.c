@@ -43,8 +43,8 @@ static const char help_head[] =
 static const char help_tail[] =
 	"\n"
 	"Signals: SIGTERM and SIGINT disconnect the clients over --drain-time, then stop the server; a second\n"
-	"one stops it at once. SIGHUP reloads certificates, API keys, admins and the file of --config, and deploys\n"
-	"the program of --exec.\n"
+	"one stops it at once. SIGHUP reloads certificates, API keys, admins and the file of --config, and\n"
+	"deploys the program of --exec.\n"
 	"SIGUSR1 disconnects every tenth client over --drain-time, so that it connects to another server.\n"
 	"SIGUSR2 switches to the next log level; after debug comes the initial level.\n"
 	"With several workers, send signals to the process that you started: it supervises the workers.\n"
