@@ -21,8 +21,8 @@
 #define STOP_CHECK_MS 10 /* interval of checks for remaining connections while stopping */
 
 static const char help_head[] = "Usage: engine-echo [OPTION]...\n"
-				"An Engine.IO server (revision 4, and 3 with --allow-eio3) that sends every "
-				"message back to its sender.\n"
+				"An Engine.IO server (revision 4, and 3 with --allow-eio3) that sends each message back to its\n"
+				"sender.\n"
 				"\n"
 				"  engine-echo --port 3000 --ping-interval 300 --ping-timeout 200\n"
 				"\n"
