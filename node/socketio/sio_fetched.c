@@ -252,7 +252,9 @@ fetched_is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Overwrites the member "_admin" of an object, and one comma beside it, with blanks. `data` is part of our own copy.
+/*
+ * Overwrites each member "_admin" of an object, and one comma beside it, with blanks. If the first member goes and
+ * others follow, the object begins later. `data` is part of our own copy.
  */
 static void
 fetched_unmark(struct text data)
@@ -269,13 +271,19 @@ fetched_unmark(struct text data)
 		to = (char *)(uintptr_t)value.at + value.n;
 		while (fetched_is_space(*from))
 			from--;
+		if (*from == ',') {
+			memset(from, ' ', (size_t)(to - from));
+			continue;
+		}
 		while (fetched_is_space(*to))
 			to++;
-		if (*from == '{')
-			to += *to == ',';
-		from += *from == '{';
-		memset(from, ' ', (size_t)(to - from));
-		rest = data;
+		if (*to == ',') { /* becomes the bracket */
+			memset(from, ' ', (size_t)(to - from));
+			*to = '{';
+			rest = text_of(to, (size_t)(data.at + data.n - to));
+		} else {
+			memset(from + 1, ' ', (size_t)(to - from - 1));
+		}
 	}
 }
 

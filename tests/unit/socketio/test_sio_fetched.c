@@ -227,9 +227,34 @@ test_the_mark_is_taken_out(void **state)
 	assert_unmarked("{\"b\":2 , \"_admin\" : 7 , \"c\":{\"_admin\":1}}", "{\"b\":2,\"c\":{\"_admin\":1}}");
 	assert_unmarked("{\"_admin\":1,\"_admin\":2,\"c\":3}", "{\"c\":3}");
 	assert_unmarked("{\"\\u005fadmin\":1,\"c\":3}", "{\"c\":3}");
+	assert_unmarked("{\"_admin\":1 , \"_admin\":2}", "{}");
+	assert_unmarked("{\"a\":1,\"_admin\":1,\"_admin\":2 ,\"b\":3}", "{\"a\":1,\"b\":3}");
 	assert_unmarked("{\"a\":\"_admin\"}", "{\"a\":\"_admin\"}");
 	assert_unmarked("[\"_admin\"]", "[\"_admin\"]");
 	assert_unmarked("\"_admin\"", "\"_admin\"");
+}
+
+#define MARKS 200000
+
+/* The time grows with the length of the answer, not with its square; otherwise this test would take minutes. */
+static void
+test_many_marks_are_taken_out(void **state)
+{
+	struct buffer answer;
+	sio_value data;
+
+	(void)state;
+	buffer_init(&answer, 16 << 20);
+	buffer_add_text(&answer, TEXT("[{\"id\":\"a\",\"data\":{"));
+	for (unsigned i = 0; i < MARKS; i++)
+		buffer_add_text(&answer, TEXT("\"_admin\":1,"));
+	buffer_add_text(&answer, TEXT("\"b\":2}}]"));
+	list.unmark = true;
+	sio_fetched_add_answer(&list, buffer_text(&answer), NULL);
+	data = list.at[0].data;
+	assert_int_equal(sio_length(data), 1);
+	assert_int_equal(sio_int(sio_get(data, "b"), 0), 2);
+	buffer_fini(&answer);
 }
 
 int
@@ -238,6 +263,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_answers_have_the_mark, start, stop),
 		cmocka_unit_test_setup_teardown(test_the_mark_is_taken_out, start, stop),
+		cmocka_unit_test_setup_teardown(test_many_marks_are_taken_out, start, stop),
 		cmocka_unit_test_setup_teardown(test_list_outlives_sockets, start, stop),
 		cmocka_unit_test_setup_teardown(test_handshake_is_late, start, stop),
 		cmocka_unit_test_setup_teardown(test_all_readers, start, stop),
