@@ -20,15 +20,16 @@
 #define TABLES 2
 #define STOP_CHECK_MS 10 /* interval of checks for remaining connections while stopping */
 
-static const char help_head[] = "Usage: engine-echo [OPTION]...\n"
-				"An Engine.IO server (revision 4, and 3 with --allow-eio3) that sends each message back to its\n"
-				"sender.\n"
-				"\n"
-				"  engine-echo --port 3000 --ping-interval 300 --ping-timeout 200\n"
-				"\n"
-				"  --help            print this text\n"
-				"  --version         print the version\n"
-				"\n";
+static const char help_head[] =
+	"Usage: engine-echo [OPTION]...\n"
+	"An Engine.IO server (revision 4, and 3 with --allow-eio3) that sends each message back to its\n"
+	"sender.\n"
+	"\n"
+	"  engine-echo --port 3000 --ping-interval 300 --ping-timeout 200\n"
+	"\n"
+	"  --help            print this text\n"
+	"  --version         print the version\n"
+	"\n";
 
 static const char help_tail[] = "\nExit status: 0 after SIGTERM or SIGINT, 1 cannot start, 2 invalid usage.\n";
 
