@@ -104,7 +104,7 @@ static void on_redis(const redisAsyncContext *context, int status) {
 
 static void connect_redis(sio_server *io, void *arg) {
 	const char *port = getenv("TEAM_REDIS_PORT");
-	redis = redisAsyncConnect("127.0.0.1", port ? atoi(port) : 6379);
+	redis = redisAsyncConnect("127.0.0.1", port ? (int)strtol(port, NULL, 10) : 6379);
 	if (redis->err) {
 		redisAsyncFree(redis);
 		on_redis(NULL, REDIS_ERR);
