@@ -34,9 +34,8 @@ struct block *block_try_copy(const void *bytes, size_t n);
 #define BLOCK_HEAD sizeof(struct block) /* bytes in front of the data */
 
 /*
- * Makes a block with one reference of the memory of a buffer, which is empty afterwards. The buffer has no error, and
- * begins with BLOCK_HEAD bytes that become the head of the block; the data follow. Memory that the buffer does not
- * use is given back.
+ * Turns the memory of a buffer into a block with one reference, and leaves the buffer empty. The buffer must have no
+ * error. Its first BLOCK_HEAD bytes become the head of the block; the data follow. Unused memory is given back.
  */
 struct block *block_adopt(struct buffer *buffer);
 

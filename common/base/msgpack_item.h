@@ -49,8 +49,8 @@ struct msgpack_input {
 int msgpack_item_read(struct msgpack_input *in, struct msgpack_item *item);
 
 /*
- * Skips the next value with all its elements. Needs no stack, so the depth has no limit. Returns as
- * msgpack_item_read().
+ * Skips the next value with all its elements. The function does not recurse, so it accepts any depth. The return
+ * values are those of msgpack_item_read().
  */
 int msgpack_item_skip(struct msgpack_input *in);
 

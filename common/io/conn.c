@@ -43,7 +43,7 @@ conn_relink(struct conn *c)
 		list_add_tail(c->service ? l->dirty.next : &l->dirty, &c->link);
 }
 
-/* Above the priority of clients (0), below that of the beginning of a turn (EV_MAXPRI). */
+/* Services come after the beginning of a turn (EV_MAXPRI) and before clients (0). */
 #define SERVICE_PRIORITY 1
 
 static int

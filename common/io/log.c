@@ -195,8 +195,8 @@ line_add_text(struct line *line, const char *text)
 }
 
 /*
- * Adds " key=", or ,"key": in JSON. Returns false if the line has no room for the pair. Keys come from this program,
- * but unsafe characters are replaced all the same.
+ * Adds " key=", or ,"key": in JSON. Returns false if the line has no room for the pair. Unsafe characters
+ * are replaced, because an application may choose the key.
  */
 static bool
 line_add_key(struct line *line, const char *key)
