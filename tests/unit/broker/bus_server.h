@@ -2,38 +2,10 @@
 #ifndef TESTS_UNIT_BROKER_BUS_SERVER_H
 #define TESTS_UNIT_BROKER_BUS_SERVER_H
 
-#include "tests/unit/broker/broker_bench.h"
+#include "tests/unit/broker/fake_server.h"
+#include "tests/unit/log_lines.h"
 
-#include "broker/hub_command.h"
 #include "common/base/error.h"
-#include "common/io/listener.h"
-#include "common/io/log.h"
-
-static struct buffer lines;
-
-static inline void
-on_line(void *arg, enum log_level level, const char *line, size_t n)
-{
-	(void)arg;
-	(void)level;
-	buffer_add(&lines, line, n);
-}
-
-static inline bool
-logged(const char *what)
-{
-	return lines.len > 0 && memmem(lines.data, lines.len, what, strlen(what)) != NULL;
-}
-
-static inline unsigned
-count_of(const char *what)
-{
-	unsigned n = 0;
-
-	for (size_t at = 0; at + strlen(what) <= lines.len; at++)
-		n += memcmp(lines.data + at, what, strlen(what)) == 0;
-	return n;
-}
 
 /* Serves one bus as Redis would, except for the faults that the test sets. */
 static struct server {
@@ -56,24 +28,6 @@ static struct server {
 	void (*other)(struct conn *c, const struct hub_command *command);
 	void (*closed)(struct conn *c); /* a connection has ended; NULL: nothing to do */
 } server;
-
-static const struct conn_limits server_limits = {
-	.max_queue = 64 << 20, .max_kept = 32 * 1024, .stall_ms = 20000, .linger_ms = 20000};
-
-static inline __attribute__((format(printf, 2, 3))) void
-say(struct conn *c, const char *format, ...)
-{
-	char out[1024];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(out, sizeof out, format, args);
-	va_end(args);
-	assert_in_range(n, 0, sizeof out - 1);
-	if (n > 0)
-		conn_send_copy(c, out, (size_t)n);
-}
 
 static inline void
 serve(struct conn *c, const struct hub_command *command)
@@ -118,19 +72,7 @@ serve(struct conn *c, const struct hub_command *command)
 static inline size_t
 server_data(struct conn *c, uint8_t *data, size_t n)
 {
-	static struct hub_command command;
-	size_t at = 0;
-
-	for (;;) {
-		uint64_t needed;
-		int64_t taken = hub_command_parse(&command, text_of((char *)data + at, n - at), 1 << 20, &needed);
-
-		assert_true(taken >= 0);
-		if (taken == 0)
-			return at;
-		at += (size_t)taken;
-		serve(c, &command);
-	}
+	return fake_read(c, data, n, serve);
 }
 
 static inline void
@@ -150,7 +92,7 @@ static inline void
 server_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
 	static const struct conn_ops ops = {.on_data = server_data, .on_closed = server_closed};
-	struct conn *c = conn_new(&bench.loop, fd, peer, peer_len, NULL, &server_limits, &ops, NULL);
+	struct conn *c = conn_new(&bench.loop, fd, peer, peer_len, NULL, &fake_limits, &ops, NULL);
 
 	(void)arg;
 	server.open++;
@@ -163,18 +105,13 @@ server_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len
 static inline int
 start(void **state)
 {
-	struct listener_options o = {.host = "127.0.0.1"};
-	char error[256];
-
-	buffer_init(&lines, 16 << 20);
-	log_set_sink(on_line, NULL);
+	log_lines_start();
 	bench_start(state);
 	memset(&server, 0, sizeof server);
 	server.auth = "+OK\r\n";
 	server.role = "$11\r\nrole:master\r\n";
 	server.hello = "-ERR unknown command 'HELLO'\r\n";
-	if (listener_open(&server.listener, &bench.loop, &o, server_accept, NULL, error) < 0)
-		fail_msg("%s", error);
+	server.listener = fake_listen_at(0, server_accept, NULL);
 	snprintf(server.url, sizeof server.url, "redis://127.0.0.1:%u", listener_port(server.listener));
 	return 0;
 }
@@ -184,8 +121,7 @@ stop(void **state)
 {
 	RUN_UNTIL(server.open == 0);
 	listener_free(server.listener);
-	log_set_sink(NULL, NULL);
-	buffer_fini(&lines);
+	log_lines_stop();
 	return bench_stop(state);
 }
 

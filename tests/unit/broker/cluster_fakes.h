@@ -3,14 +3,12 @@
 #ifndef TESTS_UNIT_BROKER_CLUSTER_FAKES_H
 #define TESTS_UNIT_BROKER_CLUSTER_FAKES_H
 
-#include "tests/unit/broker/broker_bench.h"
+#include "tests/unit/broker/fake_server.h"
+#include "tests/unit/log_lines.h"
 
 #include "broker/bus_access.h"
 #include "broker/cluster_map.h"
-#include "broker/hub_command.h"
 #include "common/base/error.h"
-#include "common/io/listener.h"
-#include "common/io/log.h"
 
 #define FAKES 4
 
@@ -28,36 +26,11 @@ static struct fake {
 
 static void (*fake_serve_more)(struct fake *fake, struct conn *c, const struct hub_command *command);
 static void (*fake_closed_more)(struct conn *c); /* NULL: nothing more to do */
-static struct buffer lines;			 /* of the log */
-
-UNUSED static unsigned
-lines_with(const char *what)
-{
-	unsigned n = 0;
-
-	for (size_t at = 0; at + strlen(what) <= lines.len; at++)
-		n += memcmp(lines.data + at, what, strlen(what)) == 0;
-	return n;
-}
 
 static uint16_t
 fake_port(unsigned i)
 {
 	return listener_port(fakes[i].listener);
-}
-
-static inline __attribute__((format(printf, 2, 3))) void
-fake_say(struct conn *c, const char *format, ...)
-{
-	char out[1024];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(out, sizeof out, format, args);
-	va_end(args);
-	assert_in_range(n, 1, sizeof out - 1);
-	conn_send_copy(c, out, (size_t)n);
 }
 
 /* Each member says the same: these owners of the parts of the slots, in order. An owner < 0 leaves a hole. */
@@ -91,8 +64,9 @@ fake_answer(struct buffer *answer, const char *bytes)
 }
 
 static void
-fake_serve(struct fake *fake, struct conn *c, const struct hub_command *command)
+fake_serve(struct conn *c, const struct hub_command *command)
 {
+	struct fake *fake = conn_owner(c);
 	const struct text *args = command->args;
 	const struct buffer *topology = text_is(args[1], TEXT("SLOTS")) ? &fake->slots : &fake->shards;
 	bool cluster = text_is(args[0], TEXT("CLUSTER"));
@@ -102,13 +76,13 @@ fake_serve(struct fake *fake, struct conn *c, const struct hub_command *command)
 	if (fake->silent)
 		return;
 	if (cluster && text_is(args[1], TEXT("INFO")))
-		fake_say(c, "$%zu\r\n%s\r\n", strlen(fake->info), fake->info);
+		say(c, "$%zu\r\n%s\r\n", strlen(fake->info), fake->info);
 	else if (cluster)
 		conn_send_copy(c, topology->data, topology->len);
 	else if (text_is(args[0], TEXT("PUBSUB")) && fake->subscribers < 0)
-		fake_say(c, "-NOPERM no permissions\r\n");
+		say(c, "-NOPERM no permissions\r\n");
 	else if (text_is(args[0], TEXT("PUBSUB")))
-		fake_say(c, "*2\r\n$1\r\nx\r\n:%d\r\n", fake->subscribers);
+		say(c, "*2\r\n$1\r\nx\r\n:%d\r\n", fake->subscribers);
 	else if (fake_serve_more != NULL)
 		fake_serve_more(fake, c, command);
 }
@@ -116,19 +90,7 @@ fake_serve(struct fake *fake, struct conn *c, const struct hub_command *command)
 static size_t
 fake_on_data(struct conn *c, uint8_t *data, size_t n)
 {
-	static struct hub_command command;
-	size_t at = 0;
-
-	for (;;) {
-		uint64_t needed;
-		int64_t taken = hub_command_parse(&command, text_of((char *)data + at, n - at), 1 << 20, &needed);
-
-		assert_true(taken >= 0);
-		if (taken == 0)
-			return at;
-		at += (size_t)taken;
-		fake_serve(conn_owner(c), c, &command);
-	}
+	return fake_read(c, data, n, fake_serve);
 }
 
 static void
@@ -150,12 +112,10 @@ static void
 fake_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
 	static const struct conn_ops ops = {.on_data = fake_on_data, .on_closed = fake_on_closed};
-	static const struct conn_limits limits = {
-		.max_queue = 16 << 20, .max_kept = 32 * 1024, .stall_ms = 20000, .linger_ms = 20000};
 	struct fake *fake = arg;
 
 	fake->open++;
-	conn_new(&bench.loop, fd, peer, peer_len, NULL, &limits, &ops, fake);
+	conn_new(&bench.loop, fd, peer, peer_len, NULL, &fake_limits, &ops, fake);
 }
 
 static inline unsigned
@@ -169,29 +129,16 @@ fakes_open(void)
 }
 
 static void
-fake_on_line(void *arg, enum log_level level, const char *line, size_t n)
-{
-	(void)arg;
-	(void)level;
-	buffer_add(&lines, line, n);
-}
-
-static void
 fake_listen(unsigned i, uint16_t port)
 {
-	struct listener_options o = {.host = "127.0.0.1", .port = port};
-	char error[256];
-
-	if (listener_open(&fakes[i].listener, &bench.loop, &o, fake_accept, &fakes[i], error) < 0)
-		fail_msg("%s", error);
+	fakes[i].listener = fake_listen_at(port, fake_accept, &fakes[i]);
 }
 
 static int
 fakes_start(void **state)
 {
 	bench_start(state);
-	buffer_init(&lines, 1 << 20);
-	log_set_sink(fake_on_line, NULL);
+	log_lines_start();
 	memset(fakes, 0, sizeof fakes);
 	fake_serve_more = NULL;
 	fake_closed_more = NULL;
@@ -214,8 +161,7 @@ fakes_stop(void **state)
 		buffer_fini(&fakes[i].shards);
 		buffer_fini(&fakes[i].slots);
 	}
-	log_set_sink(NULL, NULL);
-	buffer_fini(&lines);
+	log_lines_stop();
 	return bench_stop(state);
 }
 

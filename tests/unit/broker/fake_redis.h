@@ -5,10 +5,7 @@
 #ifndef TESTS_UNIT_BROKER_FAKE_REDIS_H
 #define TESTS_UNIT_BROKER_FAKE_REDIS_H
 
-#include "tests/unit/broker/broker_bench.h"
-
-#include "broker/hub_command.h"
-#include "common/io/listener.h"
+#include "tests/unit/broker/fake_server.h"
 
 #define FAKE_NAMES 64
 #define FAKE_NAME 96
@@ -34,23 +31,6 @@ static struct fake_redis {
 	const char *refused;  /* a name whose subscription is not allowed; NULL: none */
 	const char *greeting; /* sent at once; then the server closes */
 } fake;
-
-static const struct conn_limits fake_limits = {
-	.max_queue = 64 << 20, .max_kept = 32 * 1024, .stall_ms = 20000, .linger_ms = 20000};
-
-static inline __attribute__((format(printf, 2, 3))) void
-fake_say(struct fake_client *client, const char *format, ...)
-{
-	char out[4096];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(out, sizeof out, format, args);
-	va_end(args);
-	assert_in_range(n, 0, sizeof out - 1);
-	conn_send_copy(client->conn, out, (size_t)n);
-}
 
 static inline bool
 fake_matches(const char *name, struct text channel)
@@ -80,10 +60,10 @@ fake_publish(struct text channel, struct text payload)
 				continue;
 			receivers++;
 			if (name[strlen(name) - 1] == '*')
-				fake_say(client, "*4\r\n$8\r\npmessage\r\n$%zu\r\n%s\r\n", strlen(name), name);
+				say(client->conn, "*4\r\n$8\r\npmessage\r\n$%zu\r\n%s\r\n", strlen(name), name);
 			else
-				fake_say(client, "*3\r\n$7\r\nmessage\r\n");
-			fake_say(client, "$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", channel.n, (int)channel.n, channel.at,
+				say(client->conn, "*3\r\n$7\r\nmessage\r\n");
+			say(client->conn, "$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", channel.n, (int)channel.n, channel.at,
 				payload.n, (int)payload.n, payload.at);
 		}
 	}
@@ -100,7 +80,7 @@ fake_subscribe(struct fake_client *client, struct text command, struct text name
 	fake.subscribes++;
 	client->checks |= check;
 	if (fake.refused != NULL && text_is(name, text_from(fake.refused))) {
-		fake_say(client, "-NOPERM no permissions to access a channel\r\n");
+		say(client->conn, "-NOPERM no permissions to access a channel\r\n");
 		return;
 	}
 	for (unsigned i = 0; i <= client->count; i++) {
@@ -130,21 +110,22 @@ fake_unsubscribe(struct fake_client *client, struct text name)
 		if (text_is(name, text_from(client->names[i])))
 			memmove(client->names[i], client->names[--client->count], FAKE_NAME);
 	}
-	fake_say(client, "*3\r\n$11\r\nunsubscribe\r\n$%zu\r\n%.*s\r\n:%u\r\n", name.n, (int)name.n, name.at,
+	say(client->conn, "*3\r\n$11\r\nunsubscribe\r\n$%zu\r\n%.*s\r\n:%u\r\n", name.n, (int)name.n, name.at,
 		client->count);
 }
 
 static inline void
-fake_serve(struct fake_client *client, const struct hub_command *command)
+fake_serve(struct conn *conn, const struct hub_command *command)
 {
+	struct fake_client *client = conn_owner(conn);
 	const struct text *args = command->args;
 
 	if (text_is(args[0], TEXT("INFO"))) {
-		fake_say(client, "$11\r\nrole:master\r\n");
+		say(client->conn, "$11\r\nrole:master\r\n");
 	} else if (text_is(args[0], TEXT("PUBLISH"))) {
 		client->commands = true;
 		fake.publishes++;
-		fake_say(client, ":%u\r\n", fake_publish(args[1], args[2]));
+		say(client->conn, ":%u\r\n", fake_publish(args[1], args[2]));
 	} else if (text_is(args[0], TEXT("SUBSCRIBE")) || text_is(args[0], TEXT("PSUBSCRIBE"))) {
 		fake_subscribe(client, args[0], args[1]);
 	} else if (text_is(args[0], TEXT("UNSUBSCRIBE")) || text_is(args[0], TEXT("PUNSUBSCRIBE"))) {
@@ -157,19 +138,7 @@ fake_serve(struct fake_client *client, const struct hub_command *command)
 static inline size_t
 fake_on_data(struct conn *conn, uint8_t *data, size_t n)
 {
-	static struct hub_command command;
-	size_t at = 0;
-
-	for (;;) {
-		uint64_t needed;
-		int64_t taken = hub_command_parse(&command, text_of((char *)data + at, n - at), 1 << 20, &needed);
-
-		assert_true(taken >= 0);
-		if (taken == 0)
-			return at;
-		at += (size_t)taken;
-		fake_serve(conn_owner(conn), &command);
-	}
+	return fake_read(conn, data, n, fake_serve);
 }
 
 static inline void
@@ -198,7 +167,7 @@ fake_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_le
 	fake.open++;
 	fake.accepted++;
 	if (fake.greeting != NULL) {
-		fake_say(client, "%s", fake.greeting);
+		say(client->conn, "%s", fake.greeting);
 		conn_finish(client->conn, REASON_FINISHED);
 	}
 }
@@ -206,11 +175,7 @@ fake_on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_le
 static inline void
 fake_listen(void)
 {
-	struct listener_options options = {.host = "127.0.0.1", .port = fake.port};
-	char error[256];
-
-	if (listener_open(&fake.listener, &bench.loop, &options, fake_on_accept, NULL, error) < 0)
-		fail_msg("%s", error);
+	fake.listener = fake_listen_at(fake.port, fake_on_accept, NULL);
 	fake.port = listener_port(fake.listener);
 	snprintf(fake.url, sizeof fake.url, "redis://127.0.0.1:%u", fake.port);
 }

@@ -52,7 +52,7 @@ put_text(int fd, const char *text)
 
 /* Sends "PUBLISH a b" as a command; blanks separate the arguments. */
 UNUSED static void
-say(int fd, const char *words)
+worker_say(int fd, const char *words)
 {
 	struct buffer out, one;
 	struct text rest = text_from(words), word;

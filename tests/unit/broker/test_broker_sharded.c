@@ -1,39 +1,19 @@
 /* Nodes in sharded mode over a real Redis 7: which channels they use, and the same promises as in classic mode. */
 #include "tests/unit/broker/broker_nodes.h"
+#include "tests/unit/log_lines.h"
 
 #include "broker/wire_codec.h"
-#include "common/io/log.h"
 
 #define ID "aaaaaaaaaaaaaaaaaaaa" /* looks like the id of a socket */
 #define LINGER_MS 100
 
 static struct redis_bench redis;
-static struct buffer lines;
-
-static void
-on_line(void *arg, enum log_level level, const char *line, size_t n)
-{
-	(void)arg;
-	(void)level;
-	buffer_add(&lines, line, n);
-}
-
-static unsigned
-times_logged(const char *what)
-{
-	unsigned n = 0;
-
-	for (size_t at = 0; at + strlen(what) <= lines.len; at++)
-		n += memcmp(lines.data + at, what, strlen(what)) == 0;
-	return n;
-}
 
 static int
 redis_begin(void **state)
 {
 	bench_start(state);
-	buffer_init(&lines, 16 << 20);
-	log_set_sink(on_line, NULL);
+	log_lines_start();
 	redis = (struct redis_bench){.port = 0};
 	redis_start(&redis, NULL);
 	nodes_form = &bus_sharded;
@@ -46,8 +26,7 @@ static int
 redis_end(void **state)
 {
 	redis_stop(&redis);
-	log_set_sink(NULL, NULL);
-	buffer_fini(&lines);
+	log_lines_stop();
 	return bench_stop(state);
 }
 

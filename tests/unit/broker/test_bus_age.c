@@ -1,19 +1,8 @@
 /* How long publishes may wait for the bus (--redis-max-age), and that volatile ones do not wait at all. */
 #include "tests/unit/broker/broker_nodes.h"
-
-#include "common/io/log.h"
+#include "tests/unit/log_lines.h"
 
 #define MAX_AGE_MS 60000
-
-static struct buffer lines;
-
-static void
-on_line(void *arg, enum log_level level, const char *line, size_t n)
-{
-	(void)arg;
-	(void)level;
-	buffer_add(&lines, line, n);
-}
 
 static struct bus_stats
 stats_of(const struct bus_bench *b)
@@ -80,7 +69,7 @@ old_publishes_are_dropped_and_the_others_keep_their_order(void **state)
 {
 	(void)state;
 	outage_with(MAX_AGE_MS, "3 4 ", 2);
-	assert_true(text_has(buffer_text(&lines), TEXT("redisMaxAge")));
+	assert_true(logged("redisMaxAge"));
 }
 
 static void
@@ -88,7 +77,7 @@ without_a_limit_publishes_wait_on(void **state)
 {
 	(void)state;
 	outage_with(0, "1 2 3 4 ", 0);
-	assert_false(text_has(buffer_text(&lines), TEXT("redisMaxAge")));
+	assert_false(logged("redisMaxAge"));
 }
 
 /* A publish expires at the next attempt to connect although nothing is published meanwhile. */
@@ -145,8 +134,7 @@ volatile_broadcasts_do_not_wait(void **state)
 static int
 age_start(void **state)
 {
-	buffer_init(&lines, 1 << 20);
-	log_set_sink(on_line, NULL);
+	log_lines_start();
 	bench_start(state);
 	hub_start(&hub);
 	return 0;
@@ -155,8 +143,7 @@ age_start(void **state)
 static int
 age_stop(void **state)
 {
-	log_set_sink(NULL, NULL);
-	buffer_fini(&lines);
+	log_lines_stop();
 	hub_end(&hub);
 	return bench_stop(state);
 }

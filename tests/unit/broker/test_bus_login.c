@@ -57,10 +57,10 @@ both_live_links_are_renewed(void **state)
 	assert_int_equal(server.logins, 2);
 	assert_int_equal(server.hellos, 1); /* only the link for subscriptions */
 	write_password("second\n");
-	RUN_UNTIL(count_of("login=renewed") == 2);
+	RUN_UNTIL(times_logged("login=renewed") == 2);
 	assert_int_equal(server.logins, 4);
 	write_password("third\n");
-	RUN_UNTIL(count_of("login=renewed") == 4);
+	RUN_UNTIL(times_logged("login=renewed") == 4);
 	assert_int_equal(server.open, 2);
 	assert_int_equal(ups(&a), 1);
 	assert_int_equal(downs(&a), 0);
@@ -78,13 +78,13 @@ a_refused_renewal_leaves_the_connections(void **state)
 	open_bus(&a);
 	server.auth = "-WRONGPASS invalid username-password pair, not second\r\n";
 	write_password("second\n");
-	RUN_UNTIL(count_of("the new password was refused") == 2);
+	RUN_UNTIL(times_logged("the new password was refused") == 2);
 	assert_false(logged("second")); /* a server may quote what it was sent */
 	assert_int_equal(server.logins, 4);
 	server.auth = "+OK\r\n";
 	write_password("third\n");
-	RUN_UNTIL(count_of("login=renewed") == 2);
-	assert_int_equal(count_of("the new password was refused"), 2);
+	RUN_UNTIL(times_logged("login=renewed") == 2);
+	assert_int_equal(times_logged("the new password was refused"), 2);
 	assert_int_equal(server.open, 2);
 	assert_int_equal(downs(&a), 0);
 	bus_end(&a);
@@ -99,7 +99,7 @@ a_bad_file_leaves_the_connections_and_serves_no_new_one(void **state)
 	server.hello = HELLO_ANSWER;
 	open_bus(&a);
 	unlink(path);
-	RUN_UNTIL(count_of("No such file or directory") == 2); /* once per link */
+	RUN_UNTIL(times_logged("No such file or directory") == 2); /* once per link */
 	assert_int_equal(downs(&a), 0);
 	conn_close(server.commands, REASON_FINISHED);
 	conn_close(server.subscriptions, REASON_FINISHED);
@@ -120,7 +120,7 @@ without_resp3_the_subscriptions_get_a_new_link(void **state)
 	commands = server.commands;
 	subscriptions = server.subscriptions;
 	write_password("second\n");
-	RUN_UNTIL(ups(&a) == 2 && count_of("login=renewed") == 1);
+	RUN_UNTIL(ups(&a) == 2 && times_logged("login=renewed") == 1);
 	assert_true(logged("the password has changed"));
 	assert_ptr_equal(server.commands, commands);
 	assert_ptr_not_equal(server.subscriptions, subscriptions);

@@ -208,7 +208,7 @@ publishes_that_are_refused_later_are_kept(void **state)
 	assert_true(logged("publishing refused: NOPERM"));
 	for (unsigned i = 0; i < 500; i++)
 		publish(&a, "c", "k");
-	RUN_UNTIL(count_of("publishing refused") >= 3); /* it is tried again */
+	RUN_UNTIL(times_logged("publishing refused") >= 3); /* it is tried again */
 	assert_int_equal(l.messages, 0);
 	command(&r, "ACL SETUSER app +publish\r\n");
 	RUN_UNTIL(l.messages == 500);
@@ -219,12 +219,12 @@ publishes_that_are_refused_later_are_kept(void **state)
 	 */
 	command(&r, "ACL SETUSER app resetchannels &socket.io*\r\n");
 	RUN_UNTIL(ups(&a) >= 2);
-	lines.len = 0;
+	log_lines_forget();
 	publish(&a, "c", "lost");
-	RUN_UNTIL(count_of("publishing refused") >= 1);
+	RUN_UNTIL(times_logged("publishing refused") >= 1);
 	publish(&a, "c", "1");
 	publish(&a, "c", "2");
-	RUN_UNTIL(count_of("publishing refused") >= 3);
+	RUN_UNTIL(times_logged("publishing refused") >= 3);
 	command(&r, "ACL SETUSER app allchannels\r\n");
 	RUN_UNTIL(l.messages == 502);
 	assert_true(text_ends(buffer_text(&l.got), TEXT("k 1 2 ")));
@@ -254,7 +254,7 @@ a_replica_is_down(void **state)
 	command(&r, line);
 	RUN_UNTIL(downs(&a) == 1); /* while up */
 	assert_true(logged("the server is a replica"));
-	RUN_UNTIL(count_of("the server is a replica,") >= 3); /* and at each login */
+	RUN_UNTIL(times_logged("the server is a replica,") >= 3); /* and at each login */
 	assert_int_equal(ups(&a), 1);
 	command(&r, "REPLICAOF NO ONE\r\n");
 	RUN_UNTIL(ups(&a) == 2);
@@ -281,7 +281,7 @@ a_server_that_hides_its_role_is_believed(void **state)
 	assert_true(logged("cannot tell whether the server is a replica"));
 	ends = bench_clock() + 700; /* some checks later */
 	RUN_UNTIL(bench_clock() > ends);
-	assert_int_equal(count_of("cannot tell whether the server is a replica"), 1);
+	assert_int_equal(times_logged("cannot tell whether the server is a replica"), 1);
 	assert_int_equal(downs(&a), 0);
 	bus_end(&a);
 	redis_stop(&r);

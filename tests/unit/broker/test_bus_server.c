@@ -102,13 +102,13 @@ refusals_are_explained_without_the_password(void **state)
 		struct bus_bench a;
 		struct bus_stats stats;
 
-		buffer_reset(&lines);
+		log_lines_forget();
 		server.greeting = cases[i].greeting;
 		server.auth = cases[i].auth;
 		bus_start(&a, url, 1000);
 		RUN_UNTIL(logged("state=down"));
 		if (!logged(cases[i].logged) || !logged(cases[i].advice))
-			fail_msg("%zu: %.*s", i, (int)lines.len, lines.data);
+			fail_msg("%zu: %.*s", i, (int)log_lines.len, log_lines.data);
 		assert_false(logged("s3cr"));
 		bus_stats(a.bus, &stats);
 		assert_int_equal(stats.malformed, 0);

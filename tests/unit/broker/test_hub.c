@@ -33,25 +33,25 @@ channels_and_prefixes_receive_their_messages(void **state)
 	int a = worker(), b = worker();
 
 	(void)state;
-	say(a, "SUBSCRIBE news other");
+	worker_say(a, "SUBSCRIBE news other");
 	hears(a, "*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$5\r\nother\r\n:2\r\n");
-	say(b, "PSUBSCRIBE ne* sio\\*x* *");
+	worker_say(b, "PSUBSCRIBE ne* sio\\*x* *");
 	hears(b, "*3\r\n$10\r\npsubscribe\r\n$3\r\nne*\r\n:1\r\n*3\r\n$10\r\npsubscribe\r\n$7\r\nsio\\*x*\r\n:2\r\n"
 		 "*3\r\n$10\r\npsubscribe\r\n$1\r\n*\r\n:3\r\n");
-	say(a, "PUBLISH news hello");
+	worker_say(a, "PUBLISH news hello");
 	hears(a, "*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhello\r\n:3\r\n");
 	hears(b, "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$4\r\nnews\r\n$5\r\nhello\r\n"
 		 "*4\r\n$8\r\npmessage\r\n$3\r\nne*\r\n$4\r\nnews\r\n$5\r\nhello\r\n");
-	say(a, "PUBLISH sio*xyz 1");
+	worker_say(a, "PUBLISH sio*xyz 1");
 	hears(a, ":2\r\n");
 	hears(b, "*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$7\r\nsio*xyz\r\n$1\r\n1\r\n"
 		 "*4\r\n$8\r\npmessage\r\n$7\r\nsio\\*x*\r\n$7\r\nsio*xyz\r\n$1\r\n1\r\n");
-	say(b, "PUNSUBSCRIBE * sio\\*x* gone*");
+	worker_say(b, "PUNSUBSCRIBE * sio\\*x* gone*");
 	hears(b, "*3\r\n$12\r\npunsubscribe\r\n$1\r\n*\r\n:2\r\n*3\r\n$12\r\npunsubscribe\r\n$7\r\nsio\\*x*\r\n:1\r\n"
 		 "*3\r\n$12\r\npunsubscribe\r\n$5\r\ngone*\r\n:1\r\n");
-	say(a, "UNSUBSCRIBE news");
+	worker_say(a, "UNSUBSCRIBE news");
 	hears(a, "*3\r\n$11\r\nunsubscribe\r\n$4\r\nnews\r\n:1\r\n");
-	say(b, "PUBLISH news again");
+	worker_say(b, "PUBLISH news again");
 	hears(b, "*4\r\n$8\r\npmessage\r\n$3\r\nne*\r\n$4\r\nnews\r\n$5\r\nagain\r\n:1\r\n");
 	close(a);
 	close(b);
@@ -64,19 +64,19 @@ subscribers_are_counted_until_their_connection_ends(void **state)
 	int a = worker(), b = worker();
 
 	(void)state;
-	say(a, "SUBSCRIBE x y x");
+	worker_say(a, "SUBSCRIBE x y x");
 	hears(a, "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\ny\r\n:2\r\n"
 		 "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:2\r\n");
-	say(b, "SUBSCRIBE x");
+	worker_say(b, "SUBSCRIBE x");
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n");
-	say(b, "PUBSUB NUMSUB x y none");
+	worker_say(b, "PUBSUB NUMSUB x y none");
 	hears(b, "*6\r\n$1\r\nx\r\n:2\r\n$1\r\ny\r\n:1\r\n$4\r\nnone\r\n:0\r\n");
-	say(b, "PING");
+	worker_say(b, "PING");
 	hears(b, "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
 	close(a);
 	RUN_UNTIL((hub_stats(hub, &stats), stats.clients == 1));
 	assert_int_equal(stats.subscriptions, 1);
-	say(b, "pubsub numsub x y");
+	worker_say(b, "pubsub numsub x y");
 	hears(b, "*4\r\n$1\r\nx\r\n:1\r\n$1\r\ny\r\n:0\r\n");
 	close(b);
 	RUN_UNTIL((hub_stats(hub, &stats), stats.clients == 0));
@@ -92,13 +92,13 @@ unknown_commands_are_errors_and_malformed_ones_end_the_connection(void **state)
 	int a = worker();
 
 	(void)state;
-	say(a, "PING");
+	worker_say(a, "PING");
 	hears(a, "+PONG\r\n");
-	say(a, "SELECT 1");
+	worker_say(a, "SELECT 1");
 	hears(a, "-ERR unknown command\r\n");
-	say(a, "PUBLISH x");
+	worker_say(a, "PUBLISH x");
 	hears(a, "-ERR wrong arguments\r\n");
-	say(a, "PSUBSCRIBE a?b");
+	worker_say(a, "PSUBSCRIBE a?b");
 	hears(a, "-ERR only patterns of the form prefix* are supported\r\n");
 	close(a);
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -121,7 +121,7 @@ a_large_message_arrives_in_pieces_and_a_too_large_one_is_refused(void **state)
 	(void)state;
 	memset(payload, 'p', n);
 	payload[n] = '\0';
-	say(b, "SUBSCRIBE big");
+	worker_say(b, "SUBSCRIBE big");
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$3\r\nbig\r\n:1\r\n");
 	snprintf(head, sizeof head, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nbig\r\n$%zu\r\n", n);
 	put_text(a, head);
@@ -154,19 +154,19 @@ a_worker_that_does_not_read_is_cut_off_and_others_go_on(void **state)
 
 	(void)state;
 	snprintf(text, 200 * 1024, "PUBLISH c %0100000d", 0);
-	say(deaf, "SUBSCRIBE c");
+	worker_say(deaf, "SUBSCRIBE c");
 	hears(deaf, "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
-	say(b, "SUBSCRIBE d");
+	worker_say(b, "SUBSCRIBE d");
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$1\r\nd\r\n:1\r\n");
 	do {
-		say(a, text);
+		worker_say(a, text);
 		ev_run(bench.ev, EVRUN_NOWAIT);
 		loop_finish_turn(&bench.loop);
 		hub_stats(hub, &stats);
 	} while (stats.cut_off == 0);
 	assert_int_equal(stats.clients, 2);
 	assert_int_equal(stats.subscriptions, 1);
-	say(a, "PUBLISH d ok");
+	worker_say(a, "PUBLISH d ok");
 	hears(b, "*3\r\n$7\r\nmessage\r\n$1\r\nd\r\n$2\r\nok\r\n");
 	free(text);
 	close(a);

@@ -4,26 +4,10 @@
 #include "tests/unit/broker/fake_redis.h"
 
 #include "common/base/error.h"
-#include "common/io/log.h"
 #include "tests/unit/faults.h"
+#include "tests/unit/log_lines.h"
 
 #define CHECK_MS 200
-
-static struct buffer lines;
-
-static void
-on_line(void *arg, enum log_level level, const char *line, size_t n)
-{
-	(void)arg;
-	(void)level;
-	buffer_add(&lines, line, n);
-}
-
-static bool
-logged(const char *what)
-{
-	return lines.len > 0 && memmem(lines.data, lines.len, what, strlen(what)) != NULL;
-}
 
 static struct hub_stats
 stats_now(void)
@@ -51,8 +35,7 @@ new_hub(void)
 static int
 start(void **state)
 {
-	buffer_init(&lines, 16 << 20);
-	log_set_sink(on_line, NULL);
+	log_lines_start();
 	bench_start(state);
 	hub_fd = hub_listen(hub_name);
 	assert_true(hub_fd >= 0);
@@ -68,8 +51,7 @@ stop(void **state)
 	hub_free(hub);
 	close(hub_fd);
 	fake_stop();
-	log_set_sink(NULL, NULL);
-	buffer_fini(&lines);
+	log_lines_stop();
 	return bench_stop(state);
 }
 
@@ -77,7 +59,7 @@ stop(void **state)
 static void
 hears_nothing(int fd, bool subscribes)
 {
-	say(fd, "PING");
+	worker_say(fd, "PING");
 	hears(fd, subscribes ? "*2\r\n$4\r\npong\r\n$0\r\n\r\n" : "+PONG\r\n");
 }
 
@@ -87,7 +69,7 @@ subscribe(int fd, const char *command, const char *name, unsigned number)
 	char line[256];
 
 	snprintf(line, sizeof line, "%s %s", command, name);
-	say(fd, line);
+	worker_say(fd, line);
 	snprintf(line, sizeof line, "*3\r\n$%u\r\n%s\r\n$%zu\r\n%s\r\n:%u\r\n", command[0] == 'P' ? 10 : 9,
 		command[0] == 'P' ? "psubscribe" : "subscribe", strlen(name), name, number);
 	hears(fd, line);
@@ -118,9 +100,9 @@ redis_sends_a_message_once_for_all_workers_that_subscribe(void **state)
 	assert_int_equal(stats_now().topics, 3);
 	assert_int_equal(stats_now().subscriptions, 4);
 	/* workers ask Redis itself */
-	say(a, "PUBLISH room x");
+	worker_say(a, "PUBLISH room x");
 	hears(a, "-ERR unknown command\r\n");
-	say(a, "PUBSUB NUMSUB room");
+	worker_say(a, "PUBSUB NUMSUB room");
 	hears(a, "-ERR unknown command\r\n");
 	close(a);
 	close(b);
@@ -136,7 +118,7 @@ the_last_worker_that_leaves_ends_the_subscription(void **state)
 	subscribe(a, "SUBSCRIBE", "room", 1);
 	subscribe(b, "SUBSCRIBE", "room", 1);
 	subscribe(c, "SUBSCRIBE", "room", 1);
-	say(a, "UNSUBSCRIBE room");
+	worker_say(a, "UNSUBSCRIBE room");
 	hears(a, "*3\r\n$11\r\nunsubscribe\r\n$4\r\nroom\r\n:0\r\n");
 	close(b); /* a worker that is killed */
 	RUN_UNTIL(stats_now().clients == 2);
@@ -164,8 +146,8 @@ confirmations_wait_for_redis_and_keep_their_order(void **state)
 	(void)state;
 	subscribe(b, "SUBSCRIBE", "known", 1);
 	fake.hold = true;
-	say(a, "SUBSCRIBE new");
-	say(a, "SUBSCRIBE known"); /* Redis has confirmed it already, but it is the second */
+	worker_say(a, "SUBSCRIBE new");
+	worker_say(a, "SUBSCRIBE known"); /* Redis has confirmed it already, but it is the second */
 	RUN_UNTIL(fake_subscribers("new") == 1);
 	hears_nothing(a, true);
 	/* messages do not wait */
@@ -188,9 +170,9 @@ a_worker_that_waits_for_confirmations_hears_each_message_once(void **state)
 	subscribe(b, "SUBSCRIBE", "room", 1);
 	subscribe(b, "PSUBSCRIBE", "ro*", 2);
 	fake.hold = true;
-	say(a, "SUBSCRIBE new");
-	say(a, "SUBSCRIBE room");
-	say(a, "PSUBSCRIBE ro*");
+	worker_say(a, "SUBSCRIBE new");
+	worker_say(a, "SUBSCRIBE room");
+	worker_say(a, "PSUBSCRIBE ro*");
 	RUN_UNTIL(fake_subscribers("new") == 1);
 	hears_nothing(a, true);
 	fake_publish(TEXT("room"), TEXT("1"));
@@ -218,10 +200,10 @@ a_subscription_that_ends_before_redis_confirms_it_is_confirmed_once(void **state
 	(void)state;
 	subscribe(a, "SUBSCRIBE", "first", 1);
 	fake.hold = true;
-	say(a, "SUBSCRIBE room");
-	say(a, "UNSUBSCRIBE room");
+	worker_say(a, "SUBSCRIBE room");
+	worker_say(a, "UNSUBSCRIBE room");
 	hears(a, "*3\r\n$9\r\nsubscribe\r\n$4\r\nroom\r\n:2\r\n*3\r\n$11\r\nunsubscribe\r\n$4\r\nroom\r\n:1\r\n");
-	say(a, "SUBSCRIBE room room");
+	worker_say(a, "SUBSCRIBE room room");
 	RUN_UNTIL(fake.subscribes == 4);
 	hears_nothing(a, true);
 	fake_release(fake_is_any);
@@ -238,11 +220,11 @@ a_worker_may_wait_for_a_limited_number_of_confirmations(void **state)
 	(void)state;
 	subscribe(b, "SUBSCRIBE", "x", 1);
 	fake.hold = true;
-	say(a, "SUBSCRIBE room");
+	worker_say(a, "SUBSCRIBE room");
 	for (unsigned i = 1; i < 4096; i++)
-		say(a, "SUBSCRIBE x");
+		worker_say(a, "SUBSCRIBE x");
 	hears_nothing(a, true);
-	say(a, "SUBSCRIBE x");
+	worker_say(a, "SUBSCRIBE x");
 	hears(a, "-ERR too many subscriptions\r\n");
 	close(a);
 	RUN_UNTIL(stats_now().clients == 1);
@@ -259,11 +241,11 @@ a_worker_has_a_limited_number_of_subscriptions(void **state)
 	subscribe(a, "SUBSCRIBE", "2", 2);
 	subscribe(a, "PSUBSCRIBE", "3*", 3);
 	subscribe(a, "CSUBSCRIBE", "4", 4);
-	say(a, "SUBSCRIBE 5");
+	worker_say(a, "SUBSCRIBE 5");
 	hears(a, "-ERR too many subscriptions\r\n");
 	assert_int_equal(fake_subscribers("5"), 0);
 	subscribe(b, "SUBSCRIBE", "5", 1);
-	say(a, "UNSUBSCRIBE 1");
+	worker_say(a, "UNSUBSCRIBE 1");
 	hears(a, "*3\r\n$11\r\nunsubscribe\r\n$1\r\n1\r\n:3\r\n");
 	subscribe(a, "SUBSCRIBE", "5", 4);
 	close(a);
@@ -279,10 +261,10 @@ a_refusal_of_redis_reaches_the_workers_in_its_place(void **state)
 	(void)state;
 	subscribe(a, "SUBSCRIBE", "first", 1);
 	fake.refused = "secret";
-	say(a, "SUBSCRIBE before");
-	say(a, "SUBSCRIBE secret");
-	say(a, "SUBSCRIBE after");
-	say(b, "CSUBSCRIBE secret");
+	worker_say(a, "SUBSCRIBE before");
+	worker_say(a, "SUBSCRIBE secret");
+	worker_say(a, "SUBSCRIBE after");
+	worker_say(b, "CSUBSCRIBE secret");
 	hears(a, "*3\r\n$9\r\nsubscribe\r\n$6\r\nbefore\r\n:2\r\n"
 		 "-NOPERM no permissions to access a channel\r\n"
 		 "*3\r\n$9\r\nsubscribe\r\n$5\r\nafter\r\n:4\r\n");
@@ -308,7 +290,7 @@ a_worker_without_memory_for_its_confirmation_reconnects(void **state)
 	name[20000] = '\0';
 	snprintf(line, sizeof line, "SUBSCRIBE %s", name);
 	hears_nothing(b, false);
-	say(a, line);
+	worker_say(a, line);
 	fault_above = 4000;
 	hears_end(a);
 	fault_above = SIZE_MAX;
@@ -346,7 +328,7 @@ redis_counts_each_worker_that_answers_requests(void **state)
 	/* the first worker goes, then another unsubscribes, then the last is killed */
 	close(a);
 	RUN_UNTIL(fake_subscribers("requests") == 2);
-	say(c, "UNSUBSCRIBE requests");
+	worker_say(c, "UNSUBSCRIBE requests");
 	RUN_UNTIL(fake_subscribers("requests") == 1);
 	assert_non_null(fake_find(fake_is_ear)); /* it is the ear that still hears */
 	RUN_UNTIL(fake_find(fake_is_counting) == NULL);
@@ -363,15 +345,15 @@ a_counted_subscription_is_confirmed_once_redis_counts_it(void **state)
 	(void)state;
 	subscribe(a, "CSUBSCRIBE", "requests", 1);
 	fake.hold = true;
-	say(b, "CSUBSCRIBE requests");
+	worker_say(b, "CSUBSCRIBE requests");
 	RUN_UNTIL(fake_subscribers("requests") == 2);
 	hears_nothing(b, true);
 	fake_release(fake_is_counting);
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$8\r\nrequests\r\n:1\r\n");
-	say(b, "UNSUBSCRIBE requests");
+	worker_say(b, "UNSUBSCRIBE requests");
 	hears(b, "*3\r\n$11\r\nunsubscribe\r\n$8\r\nrequests\r\n:0\r\n");
 	/* if the other worker leaves meanwhile, the ear alone counts the waiting one */
-	say(b, "CSUBSCRIBE requests");
+	worker_say(b, "CSUBSCRIBE requests");
 	RUN_UNTIL(fake_subscribers("requests") == 2);
 	close(a);
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$8\r\nrequests\r\n:1\r\n");
@@ -390,8 +372,8 @@ a_worker_is_counted_after_what_it_subscribed_to_before(void **state)
 	subscribe(a, "CSUBSCRIBE", "more", 2);
 	subscribe(b, "CSUBSCRIBE", "more", 1); /* opens the counting connection */
 	fake.hold = true;
-	say(b, "SUBSCRIBE room");
-	say(b, "CSUBSCRIBE requests");
+	worker_say(b, "SUBSCRIBE room");
+	worker_say(b, "CSUBSCRIBE requests");
 	RUN_UNTIL(fake_subscribers("room") == 1);
 	for (unsigned i = 0; i < 5; i++)
 		hears_nothing(b, true);
@@ -420,10 +402,10 @@ when_redis_is_back_the_channels_that_count_come_last(void **state)
 	RUN_UNTIL(fake.open == 0);
 	for (unsigned i = 0; i < 4; i++) {
 		workers[i] = worker();
-		say(workers[i], "CSUBSCRIBE requests");
+		worker_say(workers[i], "CSUBSCRIBE requests");
 		for (unsigned room = 0; room < 3; room++) {
 			snprintf(line, sizeof line, "SUBSCRIBE room-%u-%u", i, room);
-			say(workers[i], line);
+			worker_say(workers[i], line);
 		}
 		hears_nothing(workers[i], true);
 	}
@@ -451,13 +433,13 @@ a_lost_counting_connection_is_made_anew_and_costs_no_message(void **state)
 	RUN_UNTIL(fake_subscribers("requests") == 2 && fake_subscribers("more") == 2);
 	assert_true(logged("other servers count too few"));
 	/* one that answers nonsense, or refuses */
-	fake_say(fake_find(fake_is_counting), ":1\r\n");
+	say(fake_find(fake_is_counting)->conn, ":1\r\n");
 	RUN_UNTIL(fake_subscribers("requests") == 1);
 	RUN_UNTIL(fake_subscribers("requests") == 2);
-	fake_say(fake_find(fake_is_counting), "-NOPERM no permission\r\n");
+	say(fake_find(fake_is_counting)->conn, "-NOPERM no permission\r\n");
 	RUN_UNTIL(fake_subscribers("requests") == 1);
 	RUN_UNTIL(stats_now().counting == 1);
-	fake_say(fake_find(fake_is_counting), "$99999999999\r\n");
+	say(fake_find(fake_is_counting)->conn, "$99999999999\r\n");
 	RUN_UNTIL(stats_now().counting == 0);
 	RUN_UNTIL(stats_now().counting == 1);
 	/* one that no longer answers: the check is a subscription that changes nothing */
@@ -500,8 +482,8 @@ workers_are_disconnected_when_the_hub_no_longer_hears_redis(void **state)
 	/* workers that come back before Redis does are confirmed when it is there */
 	a = worker();
 	b = worker();
-	say(a, "CSUBSCRIBE requests");
-	say(b, "CSUBSCRIBE requests");
+	worker_say(a, "CSUBSCRIBE requests");
+	worker_say(b, "CSUBSCRIBE requests");
 	hears_nothing(a, true);
 	hears_nothing(b, true);
 	fake_listen();
@@ -544,7 +526,7 @@ malformed_answers_of_redis_disconnect_the_workers_and_are_counted(void **state)
 
 		subscribe(a, "SUBSCRIBE", "room", 1);
 		RUN_UNTIL(stats_now().bus.up);
-		fake_say(fake_find(fake_is_ear), "%s", bad[i]);
+		say(fake_find(fake_is_ear)->conn, "%s", bad[i]);
 		hears_end(a);
 		assert_int_equal(stats_now().bus.malformed, i + 1);
 		close(a);

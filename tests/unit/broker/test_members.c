@@ -12,7 +12,7 @@
 #include "broker/members.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
-#include "common/io/log.h"
+#include "tests/unit/log_lines.h"
 
 #define INTERVAL 5000
 #define TIMEOUT 10000
@@ -32,7 +32,6 @@ struct node {
 static struct loop loop;
 static struct ev_loop *ev;
 static struct node nodes[NODES];
-static struct buffer lines;
 
 static struct node *
 node_of(void *arg)
@@ -159,28 +158,13 @@ state_of(unsigned seen_by, struct text id)
 	return member->state;
 }
 
-static bool
-logged(const char *what)
-{
-	return text_has(buffer_text(&lines), text_from(what));
-}
-
-static void
-on_line(void *arg, enum log_level level, const char *line, size_t n)
-{
-	(void)arg;
-	(void)level;
-	buffer_add(&lines, line, n);
-}
-
 static int
 start(void **state)
 {
 	(void)state;
 	ev = ev_loop_new(EVFLAG_AUTO);
 	loop_init(&loop, ev);
-	buffer_init(&lines, 1 << 20);
-	log_set_sink(on_line, NULL);
+	log_lines_start();
 	return 0;
 }
 
@@ -190,8 +174,7 @@ stop(void **state)
 	(void)state;
 	for (unsigned i = 0; i < NODES; i++)
 		leave(i);
-	log_set_sink(NULL, NULL);
-	buffer_fini(&lines);
+	log_lines_stop();
 	loop_fini(&loop);
 	ev_loop_destroy(ev);
 	return 0;
@@ -489,9 +472,10 @@ conflicts_are_named_once(void **state)
 	assert_int_equal(stats_of(1).conflicts, 1u << CONFLICT_NODE_ID);
 	assert_int_equal(stats_of(2).conflicts, 1u << CONFLICT_NODE_ID);
 	assert_true(logged("another node has the same --node-id"));
-	n = lines.len;
+	n = log_lines.len;
 	run_for(20 * INTERVAL);
-	assert_int_equal(lines.len, n);	 /* one line from each of the two nodes, although there are three workers */
+	assert_int_equal(
+		log_lines.len, n);	 /* one line from each of the two nodes, although there are three workers */
 	members_drain(nodes[2].members); /* as in a restart: the old run may overlap the new one */
 	run_for(2000);
 	assert_int_equal(stats_of(0).conflicts, 0);

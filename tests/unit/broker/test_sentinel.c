@@ -1,12 +1,10 @@
 /* The sentinel client against sentinels of a few lines in the same loop: they refuse, lie, are silent or are cut off.
  */
-#include "tests/unit/broker/broker_bench.h"
+#include "tests/unit/broker/fake_server.h"
+#include "tests/unit/log_lines.h"
 
 #include "broker/bus_access.h"
-#include "broker/hub_command.h"
 #include "broker/sentinel.h"
-#include "common/io/listener.h"
-#include "common/io/log.h"
 
 #define SENTINELS 5
 #define ADDRESS(host, n, port) "*2\r\n$" n "\r\n" host "\r\n$4\r\n" port "\r\n"
@@ -15,28 +13,6 @@
 #define EVENT(n, text) "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$" n "\r\n" text "\r\n"
 #define SWITCHED EVENT("36", "mine 127.0.0.1 7001 127.0.0.2 7002 x")
 #define OTHER_SWITCHED EVENT("37", "mine2 127.0.0.1 7001 127.0.0.2 7002 x")
-
-/* -------------------------------------------------------------------- log */
-
-static struct buffer lines;
-
-static void
-on_line(void *arg, enum log_level level, const char *line, size_t n)
-{
-	(void)arg;
-	(void)level;
-	buffer_add(&lines, line, n);
-}
-
-static unsigned
-lines_with(const char *what)
-{
-	unsigned n = 0;
-
-	for (size_t at = 0; at + strlen(what) <= lines.len; at++)
-		n += memcmp(lines.data + at, what, strlen(what)) == 0;
-	return n;
-}
 
 /* --------------------------------------------------------- small sentinels */
 
@@ -52,11 +28,14 @@ static struct fake {
 static unsigned open_connections;
 
 static void
-fake_serve(struct fake *fake, struct conn *c, struct text name)
+fake_serve(struct conn *c, const struct hub_command *command)
 {
 	static const char confirmed[] = "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n";
 	static const char refusal[] = "-NOPERM no permissions to access a channel\r\n";
 	static const char pong[] = "*2\r\n$4\r\npong\r\n$0\r\n\r\n";
+
+	struct fake *fake = conn_owner(c);
+	struct text name = command->args[0];
 
 	fake->conn = c;
 	fake->asked += text_is(name, TEXT("SENTINEL"));
@@ -76,19 +55,7 @@ fake_serve(struct fake *fake, struct conn *c, struct text name)
 static size_t
 fake_on_data(struct conn *c, uint8_t *data, size_t n)
 {
-	static struct hub_command command;
-	size_t at = 0;
-
-	for (;;) {
-		uint64_t needed;
-		int64_t taken = hub_command_parse(&command, text_of((char *)data + at, n - at), 1 << 20, &needed);
-
-		assert_true(taken >= 0);
-		if (taken == 0)
-			return at;
-		at += (size_t)taken;
-		fake_serve(conn_owner(c), c, command.args[0]);
-	}
+	return fake_read(c, data, n, fake_serve);
 }
 
 static void
@@ -106,17 +73,9 @@ static void
 fake_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
 	static const struct conn_ops ops = {.on_data = fake_on_data, .on_closed = fake_on_closed};
-	static const struct conn_limits limits = {
-		.max_queue = 1 << 20, .max_kept = 32 * 1024, .stall_ms = 20000, .linger_ms = 20000};
 
 	open_connections++;
-	conn_new(&bench.loop, fd, peer, peer_len, NULL, &limits, &ops, arg);
-}
-
-static void
-fake_say(struct fake *fake, const char *bytes)
-{
-	conn_send_copy(fake->conn, bytes, strlen(bytes));
+	conn_new(&bench.loop, fd, peer, peer_len, NULL, &fake_limits, &ops, arg);
 }
 
 /* ------------------------------------------------------------- the client */
@@ -188,16 +147,11 @@ client_end(void)
 static int
 start(void **state)
 {
-	struct listener_options o = {.host = "127.0.0.1"};
-	char error[256];
-
 	bench_start(state);
-	buffer_init(&lines, 1 << 20);
-	log_set_sink(on_line, NULL);
+	log_lines_start();
 	memset(fakes, 0, sizeof fakes);
 	for (unsigned i = 0; i < SENTINELS; i++) {
-		if (listener_open(&fakes[i].listener, &bench.loop, &o, fake_accept, &fakes[i], error) < 0)
-			fail_msg("%s", error);
+		fakes[i].listener = fake_listen_at(0, fake_accept, &fakes[i]);
 		fakes[i].address = TEXT(MASTER_1);
 	}
 	return 0;
@@ -209,8 +163,7 @@ stop(void **state)
 	RUN_UNTIL(open_connections == 0);
 	for (unsigned i = 0; i < SENTINELS; i++)
 		listener_free(fakes[i].listener);
-	log_set_sink(NULL, NULL);
-	buffer_fini(&lines);
+	log_lines_stop();
 	return bench_stop(state);
 }
 
@@ -315,12 +268,13 @@ only_the_events_of_this_master_count(void **state)
 	client_start(1);
 	sentinel_ask(client.sentinel, false);
 	RUN_UNTIL(client.found == 1 && fakes[0].subscribed == 1);
-	fake_say(&fakes[0], OTHER_SWITCHED EVENT("0", "") EVENT("1", " ") EVENT(
-				    "4", "min ") "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$-1\r\n*0\r\n*-1\r\n+OK\r\n");
-	fake_say(&fakes[0], SWITCHED);
+	say(fakes[0].conn, "%s",
+		OTHER_SWITCHED EVENT("0", "") EVENT("1", " ")
+			EVENT("4", "min ") "*3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$-1\r\n*0\r\n*-1\r\n+OK\r\n");
+	say(fakes[0].conn, "%s", SWITCHED);
 	RUN_UNTIL(client.switched > 0);
 	assert_int_equal(client.switched, 1);
-	assert_int_equal(lines_with("state=switched"), 1);
+	assert_int_equal(times_logged("state=switched"), 1);
 	/* the caller asks for the new address */
 	fakes[0].address = TEXT(MASTER_2);
 	sentinel_ask(client.sentinel, false);
@@ -338,11 +292,11 @@ a_flood_of_events_is_one_event(void **state)
 	sentinel_ask(client.sentinel, false);
 	RUN_UNTIL(client.found == 1 && fakes[0].subscribed == 1);
 	for (unsigned i = 0; i < 1000; i++)
-		fake_say(&fakes[0], SWITCHED);
+		say(fakes[0].conn, "%s", SWITCHED);
 	RUN_UNTIL(client.switched > 0);
 	RUN_UNTIL(open_connections == 0);
 	assert_int_equal(client.switched, 1);
-	assert_int_equal(lines_with("state=switched"), 1);
+	assert_int_equal(times_logged("state=switched"), 1);
 	client_end();
 }
 

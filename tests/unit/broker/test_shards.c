@@ -64,13 +64,13 @@ serve_publish(struct fake *fake, struct conn *c, const struct text *args)
 		struct subscriber *s = &subscribers[i];
 
 		if (s->fake == fake && text_is(text_from(s->channel), args[1]))
-			fake_say(s->c, "*3\r\n$8\r\nsmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", args[1].n,
+			say(s->c, "*3\r\n$8\r\nsmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", args[1].n,
 				(int)args[1].n, args[1].at, args[2].n, (int)args[2].n, args[2].at);
 	}
 	if (held && c == held_conn)
 		buffer_add(&held_bytes, ":1\r\n", 4);
 	else
-		fake_say(c, ":1\r\n");
+		say(c, ":1\r\n");
 }
 
 static void
@@ -82,7 +82,7 @@ serve_subscribe(struct fake *fake, struct conn *c, struct text channel)
 	*s = (struct subscriber){.c = c, .fake = fake};
 	snprintf(s->channel, sizeof s->channel, "%.*s", (int)channel.n, channel.at);
 	fake->subscriptions = c;
-	fake_say(c, "*3\r\n$10\r\nssubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", channel.n, (int)channel.n, channel.at);
+	say(c, "*3\r\n$10\r\nssubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", channel.n, (int)channel.n, channel.at);
 }
 
 static void
@@ -92,7 +92,7 @@ serve_unsubscribe(struct fake *fake, struct conn *c, struct text channel)
 		if (subscribers[i].c == c && text_is(text_from(subscribers[i].channel), channel))
 			remove_subscriber(i);
 	(void)fake;
-	fake_say(c, "*3\r\n$12\r\nsunsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", channel.n, (int)channel.n, channel.at);
+	say(c, "*3\r\n$12\r\nsunsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", channel.n, (int)channel.n, channel.at);
 }
 
 static void
@@ -111,7 +111,7 @@ serve_shard(struct fake *fake, struct conn *c, const struct hub_command *command
 	ssubscribes += subscribes;
 	slot = cluster_slot(args[1]);
 	if (down && (publishes || subscribes))
-		fake_say(c, "-CLUSTERDOWN The cluster is down\r\n");
+		say(c, "-CLUSTERDOWN The cluster is down\r\n");
 	else if (circle)
 		say_moved(c, slot, (index_of(fake) + 1) % MASTERS);
 	else if (truth[slot] != index_of(fake))
@@ -143,8 +143,7 @@ move_slot(unsigned slot, unsigned to, bool push)
 		if (cluster_slot(text_from(s.channel)) != slot || index_of(s.fake) == to)
 			continue;
 		if (push)
-			fake_say(s.c, "*3\r\n$12\r\nsunsubscribe\r\n$%zu\r\n%s\r\n:0\r\n", strlen(s.channel),
-				s.channel);
+			say(s.c, "*3\r\n$12\r\nsunsubscribe\r\n$%zu\r\n%s\r\n:0\r\n", strlen(s.channel), s.channel);
 		remove_subscriber(i);
 	}
 }
