@@ -661,6 +661,27 @@ SIO_API sio_server *sio_socket_server(const sio_socket *socket);
 /* socket.recovered: the client continues an earlier session (option connectionStateRecovery). Its id, rooms and
  * sio_data() are those of that session; sio_user() is NULL. Also true in middlewares, unless skipMiddlewares. */
 SIO_API bool sio_recovered(const sio_socket *socket);
+/*
+ * A client that was lost cannot come back as the same socket any more. `fn` is called once for each such client, at the
+ * end of a turn and after the "disconnect" listeners of its socket. It is not called for clients whose sockets left for
+ * a reason that allows no return, and not when the server ends. The session and its texts are valid until `fn` returns.
+ */
+typedef enum {
+	SIO_SESSION_EXPIRED,   /* the client did not come back within maxDisconnectionDuration */
+	SIO_SESSION_DISPLACED, /* dropped early: recoveryMaxSessions, recoveryMaxBytes, maxChildren, or no memory */
+	SIO_SESSION_FAILED     /* the client came back, but not all that it missed could be sent, so it is new */
+} sio_session_end;
+
+typedef struct {
+	const char *id;      /* sio_id() of its socket */
+	sio_value data;      /* sio_data() of its socket */
+	sio_session_end why;
+} sio_ended_session;
+
+typedef void sio_session_ended_fn(sio_nsp *nsp, const sio_ended_session *session, void *arg);
+SIO_API void sio_on_session_ended(sio_nsp *nsp, sio_session_ended_fn *fn, void *arg);
+/* SIO_ERR_NOT_FOUND: there is no such listener */
+SIO_API int sio_off_session_ended(sio_nsp *nsp, sio_session_ended_fn *fn, void *arg);
 SIO_API bool sio_connected(const sio_socket *socket);        /* false in middlewares, true until after "disconnecting" */
 SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "websocket"; "" once the client is gone */
 

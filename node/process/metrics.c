@@ -378,7 +378,7 @@ static const struct metric metrics[] = {
 	{"sockeye_recoveries_total", "counter", WORKER ", result", "clients that came back and asked to continue: `recovered` and `taken_over` (before the server noticed the loss) could", write_recoveries, 0},
 	{"sockeye_recovery_replayed_total", "counter", WORKER, "missed events sent to clients that came back", write_number, AT(sockets.recovery.replayed)},
 	{"sockeye_recovery_expired_total", "counter", WORKER, "lost clients that did not come back in time", write_number, AT(sockets.recovery.ended)},
-	{"sockeye_recovery_displaced_total", "counter", WORKER, "sessions of lost clients that were dropped early because of recoveryMaxSessions or recoveryMaxBytes", write_number, AT(sockets.recovery.displaced)},
+	{"sockeye_recovery_displaced_total", "counter", WORKER, "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes or maxChildren", write_number, AT(sockets.recovery.displaced)},
 	{"sockeye_recovery_sessions", "gauge", WORKER, "lost clients that may come back and continue", write_number, AT(sockets.recovery.sessions)},
 	{"sockeye_recovery_events", "gauge", WORKER, "events that are kept for lost clients", write_number, AT(sockets.recovery.events)},
 	{"sockeye_recovery_bytes", "gauge", WORKER, "bytes of these events and sessions", write_number, AT(sockets.recovery.bytes)},

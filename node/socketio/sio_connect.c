@@ -280,9 +280,7 @@ connect_to_nsp(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 		sio_client_no_memory(c);
 		return;
 	}
-	if (session != NULL)
-		sio_recovery_attach(s, session);
-	if (session != NULL && nsp->io->options.skip_middlewares)
+	if (session != NULL && sio_recovery_attach(s, session) && nsp->io->options.skip_middlewares)
 		connect_on_passed(s, NULL);
 	else
 		sio_middleware_connect(s, connect_on_passed);

@@ -53,6 +53,13 @@ nsp_unmark_empty(struct sio_nsp *nsp)
 	nsp->io->empty_children--;
 }
 
+/* Are there clients that are away and may come back to the namespace? */
+static bool
+nsp_keeps_sessions(const struct sio_nsp *nsp)
+{
+	return nsp->log != NULL && !list_empty(&nsp->log->kept);
+}
+
 static void
 nsp_remove(struct sio_nsp *nsp)
 {
@@ -77,8 +84,18 @@ sio_nsp_trim(struct sio_job *job)
 {
 	struct sio_server *io = container_of(job, struct sio_server, empty_job);
 
-	while (io->children > io->options.max_children && !list_empty(&io->empty))
-		nsp_remove(list_entry(io->empty.next, struct sio_nsp, empty));
+	while (io->children > io->options.max_children && !list_empty(&io->empty)) {
+		struct sio_nsp *nsp = list_entry(io->empty.next, struct sio_nsp, empty);
+
+		if (!nsp_keeps_sessions(nsp)) {
+			nsp_remove(nsp);
+			continue;
+		}
+		/* the namespace stays until its last session ends, and until the listeners of these have run */
+		sio_nsp_used(nsp);
+		io->recovery->displace(nsp);
+		sio_nsp_unused(nsp);
+	}
 }
 
 void
@@ -161,6 +178,7 @@ sio_nsp_free(struct sio_nsp *nsp)
 	sio_event_listeners_fini(&nsp->events);
 	sio_event_listeners_fini(&nsp->server_events);
 	sio_listeners_fini(&nsp->room);
+	sio_listeners_fini(&nsp->session_ended);
 	sio_listeners_fini(&nsp->connection);
 	sio_listeners_fini(&nsp->any);
 	sio_listeners_fini(&nsp->any_outgoing);
@@ -214,10 +232,18 @@ sio_nsp_unused(struct sio_nsp *nsp)
 	must(nsp->users > 0);
 	if (--nsp->users != 0 || !nsp_is_temporary(nsp))
 		return;
-	if (nsp->io->options.cleanup_empty_child_namespaces > 0)
+	if (nsp->io->options.cleanup_empty_child_namespaces > 0 && !nsp_keeps_sessions(nsp))
 		nsp_remove(nsp);
 	else
 		nsp_mark_empty(nsp);
+}
+
+void
+sio_nsp_session_ended(struct sio_nsp *nsp)
+{
+	if (nsp->users == 0 && nsp_is_temporary(nsp) && nsp->io->options.cleanup_empty_child_namespaces > 0 &&
+		!nsp_keeps_sessions(nsp))
+		nsp_remove(nsp);
 }
 
 const char *

@@ -19,10 +19,11 @@ struct sio_nsp {
 	struct sio_parent *family;     /* of a parent, else NULL */
 	const struct sio_owner *owner; /* answers for its sockets (sio_owner.h); NULL: only listeners do */
 	void *owner_arg;
-	struct list sibling;	    /* child: entry in family->children */
-	struct table events;	    /* listeners by event name */
-	struct table server_events; /* listeners for events of other servers, by name */
-	struct sio_listeners room;  /* listeners for rooms that are created, joined, left or deleted */
+	struct list sibling;		    /* child: entry in family->children */
+	struct table events;		    /* listeners by event name */
+	struct table server_events;	    /* listeners for events of other servers, by name */
+	struct sio_listeners room;	    /* listeners for rooms that are created, joined, left or deleted */
+	struct sio_listeners session_ended; /* listeners for lost clients that cannot come back any more */
 	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, upgrade, use,
 		use_events;
 	struct table sockets;	  /* connected sockets by id, until "disconnect" */
@@ -39,7 +40,7 @@ struct sio_nsp {
 	unsigned count;	       /* number of sockets in `connected` */
 	unsigned users;	       /* number of socket structs, including waiting sockets */
 	bool in_room_listener; /* a room listener runs: rooms must not change */
-	struct list empty;     /* in io->empty: a child without sockets, which may be freed */
+	struct list empty;     /* in io->empty: a child without sockets, which may be freed with its lost sessions */
 	bool named;	       /* returned by sio_of(): the application may hold it, so it is kept when empty */
 	bool unclaimed;	       /* closed to clients until a parent's function allows the name and adopts it */
 	char name[];
@@ -78,6 +79,8 @@ void sio_nsp_pin(struct sio_nsp *nsp);
 void sio_nsp_trim(struct sio_job *job);
 /* A socket struct was freed. After the last one an empty child is freed too, if the options say so. */
 void sio_nsp_unused(struct sio_nsp *nsp);
+/* A session of a lost client has ended. After the last one an empty child is freed, if the options say so. */
+void sio_nsp_session_ended(struct sio_nsp *nsp);
 
 struct sio_client;
 /*

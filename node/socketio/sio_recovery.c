@@ -1,5 +1,6 @@
 #include "node/socketio/sio_recovery.h"
 
+#include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -36,7 +37,7 @@ recovery_sweep(struct wheel_entry *entry)
 			recovery_log_ms(recovery))
 		(void)sio_recovery_store_drop(store);
 	while (recovery->stored_count != 0 && sio_recovery_session_expired(sio_recovery_session_oldest(recovery)))
-		sio_recovery_session_drop(recovery, &recovery->ended);
+		sio_recovery_session_drop(recovery, SIO_SESSION_EXPIRED);
 	if (!list_empty(&store->entries) || recovery->stored_count != 0)
 		sio_recovery_trim_log(recovery);
 }
@@ -54,6 +55,9 @@ sio_recovery_new(struct sio_server *io)
 	sio_recovery_store_init(&recovery->store, io->options.recovery_max_bytes);
 	table_init(&recovery->sessions);
 	list_init(&recovery->stored);
+	list_init(&recovery->ended_now);
+	recovery->displace = sio_recovery_session_drop_all;
+	sio_job_init(&recovery->ended_job, sio_recovery_session_report);
 	wheel_entry_init(&recovery->timer, recovery_sweep);
 	while ((node = table_next(&io->nsps, &cursor)) != NULL)
 		container_of(node, struct sio_nsp, node)->log = sio_recovery_log_new(&recovery->store);
@@ -67,6 +71,8 @@ sio_recovery_free(struct sio_recovery *recovery)
 		return;
 	while (recovery->stored_count != 0)
 		sio_recovery_session_free(sio_recovery_session_oldest(recovery));
+	sio_recovery_session_forget(recovery);
+	sio_job_cancel(&recovery->ended_job);
 	must(recovery->sessions.count == 0);
 	table_fini(&recovery->sessions);
 	while (sio_recovery_store_drop(&recovery->store))
@@ -124,24 +130,21 @@ session_position(const struct sio_recovery_session *session, struct text offset,
 	return *from < log->floor ? SIO_RECOVERY_OFFSET_GONE : SIO_RECOVERY_RECOVERED;
 }
 
-/* Adds up the bytes of the missed events. Returns UINT64_MAX without memory. */
-static uint64_t
-session_missed_bytes(const struct sio_recovery_session *session)
+/* Finds the missed events, for sio_recovery_found_fini() in any case. Returns what is wrong with them. */
+static enum sio_recovery_result
+session_find_missed(const struct sio_recovery_session *session, struct sio_recovery_found *missed)
 {
-	const struct sio_recovery_entry *entry = sio_recovery_log_after(session->nsp->log, session->from);
 	struct sio_recovery_rooms rooms;
-	uint64_t bytes = 0;
+	int rc = ERROR_MEMORY;
 
-	if (!sio_recovery_rooms_init(&rooms, session)) {
-		sio_recovery_rooms_fini(&rooms);
-		return UINT64_MAX;
-	}
-	for (; entry != NULL; entry = sio_recovery_log_next(entry)) {
-		if (sio_recovery_entry_is_for(entry, sio_recovery_rooms_has, &rooms))
-			bytes += entry->bytes;
-	}
+	*missed = (struct sio_recovery_found){0};
+	if (sio_recovery_session_rooms(session, &rooms))
+		rc = sio_recovery_log_find(
+			session->nsp->log, session->from, &rooms, session->nsp->io->max_emit, missed);
 	sio_recovery_rooms_fini(&rooms);
-	return bytes;
+	if (rc == 0)
+		return SIO_RECOVERY_RECOVERED;
+	return rc == ERROR_TOO_BIG ? SIO_RECOVERY_TOO_BIG : SIO_RECOVERY_FAILED;
 }
 
 /* The client is back before its loss was noticed. Its old socket leaves now, as it would have left later. */
@@ -163,6 +166,7 @@ recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct
 	struct sio_recovery *recovery = nsp->io->recovery;
 	struct sio_recovery_session *session = sio_recovery_session_find(recovery, pid);
 	bool ghost = session != NULL && session->socket != NULL;
+	struct sio_recovery_found missed;
 	uint64_t from;
 	enum sio_recovery_result result;
 
@@ -185,8 +189,10 @@ recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct
 			return result;
 	}
 	session->from = from;
-	if (session_missed_bytes(session) > nsp->io->max_emit)
-		return SIO_RECOVERY_TOO_BIG;
+	result = session_find_missed(session, &missed);
+	sio_recovery_found_fini(&missed);
+	if (result != SIO_RECOVERY_RECOVERED)
+		return result;
 	sio_recovery_session_claim(session);
 	session->ghost = ghost;
 	*out = session;
@@ -261,10 +267,24 @@ sio_recovery_unclaim(struct sio_recovery_session *session)
 	sio_recovery_session_return(session);
 }
 
-void
+/* The socket goes on as a new one. */
+static void
+recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
+{
+	s->nsp->io->recovery->results[result]++;
+	sio_recovery_session_fail(s->session);
+	sio_rooms_leave_all(s);
+	sio_socket_set_data(s, NULL);
+	random_id(s->id, SIO_ID_LENGTH);
+	s->recovered = false;
+	s->last_event = 0;
+}
+
+bool
 sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 {
 	const char *at = session->rooms;
+	int rc = 0;
 
 	must(session->claimed && s->state == SIO_WAITING);
 	memcpy(s->id, session->sid, SIO_ID_LENGTH);
@@ -274,10 +294,12 @@ sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 	session->socket = s;
 	if (session->data != NULL)
 		sio_socket_set_data(s, sio_stored_ref(session->data));
-	for (uint32_t i = 0; i < session->room_count; i++)
-		(void)sio_rooms_join(s, sio_recovery_rooms_read(&at));
+	for (uint32_t i = 0; rc == 0 && i < session->room_count; i++)
+		rc = sio_rooms_join(s, sio_recovery_room_read(&at));
 	session->moved = false;
-	sio_nsp_unused(s->nsp); /* the socket uses it now */
+	if (rc != 0)
+		recovery_give_up(s, SIO_RECOVERY_FAILED);
+	return rc == 0;
 }
 
 /* ---------------------------------------------------------------- connect */
@@ -302,47 +324,40 @@ recovery_send(struct sio_socket *s, const struct sio_recovery_entry *entry, stru
 
 /* Sends the missed events. Returns false if not all of them could be sent. */
 static bool
-recovery_replay(struct sio_socket *s)
+recovery_replay(struct sio_socket *s, const struct sio_recovery_found *missed)
 {
-	const struct sio_recovery_session *session = s->session;
-	const struct sio_recovery_entry *entry = sio_recovery_log_after(s->nsp->log, session->from);
 	struct sio_scratch *scratch = sio_scratch_take(&s->nsp->io->turn);
-	struct sio_recovery_rooms rooms;
-	bool whole = sio_recovery_rooms_init(&rooms, session);
+	bool whole = true;
 
-	for (; whole && entry != NULL; entry = sio_recovery_log_next(entry)) {
-		if (!sio_recovery_entry_is_for(entry, sio_recovery_rooms_has, &rooms))
-			continue;
-		whole = recovery_send(s, entry, scratch);
-		s->last_event = entry->number;
+	for (unsigned i = 0; whole && i < missed->count; i++) {
+		whole = recovery_send(s, missed->at[i], scratch);
+		s->last_event = missed->at[i]->number;
 		s->nsp->io->recovery->replayed++;
 	}
 	sio_scratch_give(&s->nsp->io->turn, scratch);
-	sio_recovery_rooms_fini(&rooms);
 	return whole;
 }
 
-/* The socket goes on as a new one. */
-static void
-recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
-{
-	s->nsp->io->recovery->results[result]++;
-	sio_recovery_session_free(s->session);
-	sio_rooms_leave_all(s);
-	sio_socket_set_data(s, NULL);
-	random_id(s->id, SIO_ID_LENGTH);
-	s->recovered = false;
-	s->last_event = 0;
-}
-
-/* What was complete at the claim may have been dropped, or have grown, while middlewares ran. */
+/*
+ * Sends what the claimed session missed. What was complete at the claim may have been dropped, or have grown, while
+ * middlewares ran.
+ */
 static enum sio_recovery_result
-recovery_check(const struct sio_recovery_session *session)
+recovery_continue(struct sio_socket *s)
 {
-	if (session->from < session->nsp->log->floor)
+	struct sio_recovery_found missed;
+	enum sio_recovery_result result;
+
+	if (s->session->from < s->nsp->log->floor)
 		return SIO_RECOVERY_OFFSET_GONE;
-	return session_missed_bytes(session) > session->nsp->io->max_emit ? SIO_RECOVERY_TOO_BIG
-									  : SIO_RECOVERY_RECOVERED;
+	result = session_find_missed(s->session, &missed);
+	if (result == SIO_RECOVERY_RECOVERED && !recovery_replay(s, &missed)) {
+		/* the client may have got some of the events; it comes back as a new one */
+		sio_client_close(s->client);
+		result = SIO_RECOVERY_FAILED;
+	}
+	sio_recovery_found_fini(&missed);
+	return result;
 }
 
 void
@@ -352,16 +367,11 @@ sio_recovery_enter(struct sio_socket *s)
 	enum sio_recovery_result result;
 
 	if (session != NULL) {
-		result = recovery_check(session);
-		if (result == SIO_RECOVERY_RECOVERED && !recovery_replay(s))
-			result = SIO_RECOVERY_FAILED;
+		result = recovery_continue(s);
 		if (result != SIO_RECOVERY_RECOVERED)
 			recovery_give_up(s, result);
-		if (result == SIO_RECOVERY_FAILED) {
-			/* the client may have got some of the events; it comes back as a new one */
-			sio_client_close(s->client);
+		if (!sio_client_open(s->client))
 			return;
-		}
 	}
 	if (s->session != NULL) {
 		s->nsp->io->recovery->results[session->ghost ? SIO_RECOVERY_TAKEN_OVER : SIO_RECOVERY_RECOVERED]++;

@@ -34,8 +34,11 @@ void sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery
 struct sio_recovery_session *sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text *auth);
 /* The claimed session is not continued, because there is no socket for it. */
 void sio_recovery_unclaim(struct sio_recovery_session *session);
-/* Gives the new, waiting socket the id, the rooms and the data of the session. */
-void sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session);
+/*
+ * Gives the new, waiting socket the id, the rooms and the data of the session. Returns false if the socket cannot
+ * join one of the rooms; then the session has ended and the socket goes on as a new one.
+ */
+bool sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session);
 /*
  * The waiting socket is about to connect. Sends what a claimed session missed, or makes a session. If the log no
  * longer has all that was missed, the socket goes on as a new one, with a new id. Closes the client if the events

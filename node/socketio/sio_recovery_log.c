@@ -2,11 +2,14 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/random.h"
+#include "node/socketio/sio_recovery_rooms.h"
 #include "node/socketio/sio_selector.h"
 
 void
@@ -24,8 +27,73 @@ sio_recovery_log_new(struct sio_recovery_store *store)
 
 	log->store = store;
 	list_init(&log->entries);
+	list_init(&log->to_all);
+	list_init(&log->kept);
+	table_init(&log->topics);
 	random_id(log->epoch, SIO_EPOCH_LENGTH);
 	return log;
+}
+
+/* ----------------------------------------------------------------- topics */
+
+/* Returns the topic of a room, or NULL without memory. */
+static struct sio_recovery_topic *
+topic_of(struct sio_recovery_log *log, struct text room)
+{
+	struct table_node *node = table_find(&log->topics, room);
+	struct sio_recovery_topic *topic;
+
+	if (node != NULL)
+		return container_of(node, struct sio_recovery_topic, node);
+	topic = mem_try_alloc(sizeof *topic + room.n);
+	if (topic == NULL)
+		return NULL;
+	if (room.n != 0)
+		memcpy(topic->name, room.at, room.n);
+	list_init(&topic->marks);
+	table_add(&log->topics, &topic->node, text_of(topic->name, room.n));
+	log->store->bytes += sizeof *topic + room.n;
+	return topic;
+}
+
+/* Ends the topic with its last entry. */
+static void
+mark_remove(struct sio_recovery_log *log, struct sio_recovery_mark *mark)
+{
+	struct sio_recovery_topic *topic = mark->topic;
+
+	list_remove(&mark->link);
+	if (topic == NULL || !list_empty(&topic->marks))
+		return;
+	log->store->bytes -= sizeof *topic + topic->node.key_len;
+	table_remove(&log->topics, &topic->node);
+	mem_free(topic);
+}
+
+static void
+entry_unmark(struct sio_recovery_entry *entry)
+{
+	for (uint32_t i = 0; i < entry->mark_count; i++)
+		mark_remove(entry->log, &entry->marks[i]);
+}
+
+/* Puts the entry into the lists of the rooms that it names. Returns false without memory; it is in no list then. */
+static bool
+entry_mark(struct sio_recovery_entry *entry, const struct text *rooms, unsigned count)
+{
+	struct sio_recovery_mark *mark;
+
+	for (entry->mark_count = 0; entry->mark_count < (count != 0 ? count : 1); entry->mark_count++) {
+		mark = &entry->marks[entry->mark_count];
+		mark->entry = entry;
+		mark->topic = count != 0 ? topic_of(entry->log, rooms[entry->mark_count]) : NULL;
+		if (mark->topic == NULL && count != 0) {
+			entry_unmark(entry);
+			return false;
+		}
+		list_add_tail(count != 0 ? &mark->topic->marks : &entry->log->to_all, &mark->link);
+	}
+	return true;
 }
 
 static void
@@ -33,6 +101,7 @@ entry_free(struct sio_recovery_entry *entry)
 {
 	struct sio_recovery_store *store = entry->log->store;
 
+	entry_unmark(entry);
 	store->bytes -= entry->bytes;
 	store->count--;
 	list_remove(&entry->link);
@@ -62,6 +131,7 @@ sio_recovery_log_free(struct sio_recovery_log *log)
 		return;
 	while (!list_empty(&log->entries))
 		entry_free(container_of(log->entries.next, struct sio_recovery_entry, link));
+	table_fini(&log->topics);
 	mem_free(log);
 }
 
@@ -103,63 +173,58 @@ rooms_size(const struct text *rooms, unsigned count)
 	return bytes;
 }
 
-static char *
-rooms_write(char *at, const struct text *rooms, unsigned count)
+/* An application may send many small attachments, so what a block needs in addition to its bytes counts too. */
+static size_t
+attachments_cost(const struct attachments *attachments)
 {
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t n = (uint32_t)rooms[i].n;
+	size_t each = sizeof(struct block *) + BLOCK_COST;
 
-		at = mempcpy(at, &n, sizeof n);
-		if (n != 0)
-			at = mempcpy(at, rooms[i].at, n);
-	}
-	return at;
+	return attachments != NULL ? attachments_bytes(attachments) + attachments->count * each : 0;
 }
 
-/* Reads the room at `*at` and moves on to the next. */
-static struct text
-rooms_read(const char **at)
+/* Writes the event with its offset, and the excluded rooms. */
+static void
+entry_write(struct sio_recovery_entry *entry, struct text json, const struct sio_selector *who)
 {
-	uint32_t n;
-	struct text room;
+	char offset[SIO_OFFSET_MAX + 1], *begin = (char *)(entry->marks + entry->mark_count), *end;
 
-	memcpy(&n, *at, sizeof n);
-	room = text_of(*at + sizeof n, n);
-	*at += sizeof n + n;
-	return room;
+	end = mempcpy(begin, json.at, json.n - 1);
+	end = mempcpy(end, ",\"", 2);
+	end = mempcpy(end, offset, sio_recovery_offset_write(entry->log, entry->number, offset));
+	end = mempcpy(end, "\"]", 2);
+	entry->json_n = (uint32_t)(end - begin);
+	entry->except_count = who->except_count;
+	for (unsigned i = 0; i < who->except_count; i++)
+		end = sio_recovery_room_write(end, who->except[i]);
 }
 
 struct sio_recovery_entry *
 sio_recovery_log_add(struct sio_recovery_log *log, uint64_t at, const struct sio_selector *who, struct text json,
 	const struct attachments *attachments, bool compress)
 {
-	size_t rooms = rooms_size(who->rooms, who->rooms_count) + rooms_size(who->except, who->except_count);
-	struct sio_recovery_entry *entry = mem_try_alloc(sizeof *entry + json.n + SIO_OFFSET_MAX + 4 + rooms);
-	char offset[SIO_OFFSET_MAX + 1], *end;
+	size_t except = rooms_size(who->except, who->except_count);
+	size_t marks = (who->rooms_count != 0 ? who->rooms_count : 1) * sizeof(struct sio_recovery_mark);
+	struct sio_recovery_entry *entry =
+		mem_try_alloc(sizeof *entry + marks + json.n + SIO_OFFSET_MAX + 4 + except);
 
 	must(json.n >= 2 && json.at[json.n - 1] == ']');
 	log->head++;
-	if (entry == NULL) {
+	if (entry != NULL)
+		entry->log = log;
+	if (entry == NULL || !entry_mark(entry, who->rooms, who->rooms_count)) {
+		mem_free(entry);
 		log->floor = log->head;
 		return NULL;
 	}
-	entry->log = log;
 	entry->number = log->head;
 	entry->at = at;
+	entry->found = 0;
 	entry->compress = compress;
-	entry->room_count = who->rooms_count;
-	entry->except_count = who->except_count;
-	end = mempcpy(entry->json, json.at, json.n - 1);
-	end = mempcpy(end, ",\"", 2);
-	end = mempcpy(end, offset, sio_recovery_offset_write(log, log->head, offset));
-	end = mempcpy(end, "\"]", 2);
-	entry->json_n = (uint32_t)(end - entry->json);
-	end = rooms_write(end, who->rooms, who->rooms_count);
-	rooms_write(end, who->except, who->except_count);
+	entry_write(entry, json, who);
 	attachments_init(&entry->attachments);
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		attachments_add(&entry->attachments, attachments->blocks[i]);
-	entry->bytes = sizeof *entry + entry->json_n + rooms + attachments_bytes(attachments);
+	entry->bytes = sizeof *entry + marks + entry->json_n + except + attachments_cost(attachments);
 	log->store->bytes += entry->bytes;
 	log->store->count++;
 	list_add_tail(&log->entries, &entry->link);
@@ -167,37 +232,103 @@ sio_recovery_log_add(struct sio_recovery_log *log, uint64_t at, const struct sio
 	return entry;
 }
 
-bool
-sio_recovery_entry_is_for(
-	const struct sio_recovery_entry *entry, bool (*in_room)(void *arg, struct text room), void *arg)
+/* ----------------------------------------------------------------- search */
+
+#define EXCLUDED_COST 16 /* bytes of `max_bytes` for an entry that excludes the socket */
+
+static bool
+entry_excludes(const struct sio_recovery_entry *entry, const struct sio_recovery_rooms *rooms)
 {
-	const char *at = entry->json + entry->json_n;
-	bool wanted = entry->room_count == 0;
+	const char *at = sio_recovery_entry_json(entry).at + entry->json_n;
 
-	for (uint32_t i = 0; i < entry->room_count; i++) {
-		struct text room = rooms_read(&at);
-
-		wanted = wanted || in_room(arg, room);
+	for (uint32_t i = 0; i < entry->except_count; i++) {
+		if (sio_recovery_rooms_has(rooms, sio_recovery_room_read(&at)))
+			return true;
 	}
-	for (uint32_t i = 0; wanted && i < entry->except_count; i++)
-		wanted = !in_room(arg, rooms_read(&at));
-	return wanted;
+	return false;
 }
 
-struct sio_recovery_entry *
-sio_recovery_log_after(const struct sio_recovery_log *log, uint64_t number)
+/* Returns false without memory. */
+static bool
+found_add(struct sio_recovery_found *found, const struct sio_recovery_entry *entry)
 {
-	const struct list *it = &log->entries;
+	if (found->count == found->size) {
+		unsigned size = found->size != 0 ? 2 * found->size : 16;
+		const struct sio_recovery_entry **at = mem_try_realloc(found->at, size * sizeof *at);
 
-	while (it->prev != &log->entries && container_of(it->prev, struct sio_recovery_entry, link)->number > number)
-		it = it->prev;
-	return it != &log->entries ? container_of((struct list *)it, struct sio_recovery_entry, link) : NULL;
+		if (at == NULL)
+			return false;
+		found->at = at;
+		found->size = size;
+	}
+	found->at[found->count++] = entry;
+	return true;
 }
 
-struct sio_recovery_entry *
-sio_recovery_log_next(const struct sio_recovery_entry *entry)
+/* A search under way, and what is left of its limit. */
+struct search {
+	const struct sio_recovery_rooms *rooms;
+	struct sio_recovery_found *out;
+	uint64_t after, number, bytes_left;
+};
+
+/* Adds what one list has, newest entry first. Passes over entries that another list had. */
+static int
+search_list(struct search *search, const struct list *marks)
 {
-	return entry->link.next != &entry->log->entries
-		       ? container_of(entry->link.next, struct sio_recovery_entry, link)
-		       : NULL;
+	for (struct list *it = marks->prev; it != marks; it = it->prev) {
+		struct sio_recovery_entry *entry = container_of(it, struct sio_recovery_mark, link)->entry;
+		bool excluded;
+		uint64_t cost;
+
+		if (entry->number <= search->after)
+			return 0;
+		if (entry->found == search->number)
+			continue;
+		entry->found = search->number;
+		excluded = entry_excludes(entry, search->rooms);
+		cost = excluded ? EXCLUDED_COST : entry->bytes;
+		if (cost > search->bytes_left)
+			return ERROR_TOO_BIG;
+		search->bytes_left -= cost;
+		if (!excluded && !found_add(search->out, entry))
+			return ERROR_MEMORY;
+	}
+	return 0;
+}
+
+static int
+entry_compare(const void *left, const void *right)
+{
+	uint64_t a = (*(const struct sio_recovery_entry *const *)left)->number;
+	uint64_t b = (*(const struct sio_recovery_entry *const *)right)->number;
+
+	return (a > b) - (a < b);
+}
+
+int
+sio_recovery_log_find(struct sio_recovery_log *log, uint64_t after, const struct sio_recovery_rooms *rooms,
+	uint64_t max_bytes, struct sio_recovery_found *out)
+{
+	struct search search = {
+		.rooms = rooms, .out = out, .after = after, .number = ++log->searches, .bytes_left = max_bytes};
+	int rc;
+
+	*out = (struct sio_recovery_found){0};
+	rc = search_list(&search, &log->to_all);
+	for (uint32_t i = 0; rc == 0 && i < rooms->count; i++) {
+		struct table_node *node = table_find(&log->topics, sio_recovery_rooms_at(rooms, i));
+
+		if (node != NULL)
+			rc = search_list(&search, &container_of(node, struct sio_recovery_topic, node)->marks);
+	}
+	if (rc == 0 && out->count > 1)
+		qsort(out->at, out->count, sizeof *out->at, entry_compare);
+	return rc;
+}
+
+void
+sio_recovery_found_fini(struct sio_recovery_found *found)
+{
+	mem_free(found->at);
 }

@@ -3,6 +3,8 @@
  * logs of a server share one store, which limits their bytes. An offset names an entry; it is the text that clients
  * keep: the epoch of the log, which is random, and the number of the entry. The log knows no sockets and no clock.
  *
+ * A log lists its entries by room, so a search looks only at the entries of the rooms that it asks for.
+ *
  *   floor <= offset <= head    the entries after the offset are complete
  *   offset < floor             entries after it are gone
  *   offset > head              never given out
@@ -15,8 +17,10 @@
 
 #include "common/base/json_msgpack.h"
 #include "common/base/list.h"
+#include "common/base/table.h"
 #include "common/base/text.h"
 
+struct sio_recovery_rooms;
 struct sio_selector;
 
 #define SIO_EPOCH_LENGTH 8
@@ -31,9 +35,27 @@ struct sio_recovery_store {
 struct sio_recovery_log {
 	struct sio_recovery_store *store;
 	struct list entries; /* struct sio_recovery_entry by `link` */
+	struct table topics; /* struct sio_recovery_topic by the name of the room */
+	struct list to_all;  /* struct sio_recovery_mark of the entries that name no room */
+	struct list kept;    /* stored sessions of the namespace, for the user of the log */
 	uint64_t head, floor;
-	uint64_t moves; /* counts the joins and leaves of sockets, for the user of the log */
+	uint64_t moves;	   /* counts the joins and leaves of sockets, for the user of the log */
+	uint64_t searches; /* the number of the last search, which marks the entries that it found */
 	char epoch[SIO_EPOCH_LENGTH];
+};
+
+/* A room that an entry names. It lives as long as it has entries. */
+struct sio_recovery_topic {
+	struct table_node node;
+	struct list marks; /* struct sio_recovery_mark, oldest entry first */
+	char name[];
+};
+
+/* The place of an entry in the list of one room, or in the list of the entries for all sockets. */
+struct sio_recovery_mark {
+	struct list link;
+	struct sio_recovery_entry *entry;
+	struct sio_recovery_topic *topic; /* NULL: the entry names no room */
 };
 
 struct sio_recovery_entry {
@@ -41,10 +63,12 @@ struct sio_recovery_entry {
 	struct sio_recovery_log *log;
 	uint64_t number, at; /* at: ms, by the clock of the caller */
 	uint64_t bytes;
+	uint64_t found; /* the last search that found the entry */
 	struct attachments attachments;
-	uint32_t json_n, room_count, except_count;
+	uint32_t json_n, mark_count, except_count;
 	bool compress;
-	char json[]; /* the event with its offset; then each room, as its length in 4 bytes and its name */
+	/* after the marks: the event with its offset; then each excluded room (sio_recovery_room_write()) */
+	struct sio_recovery_mark marks[];
 };
 
 void sio_recovery_store_init(struct sio_recovery_store *store, uint64_t max_bytes);
@@ -65,17 +89,23 @@ struct sio_recovery_entry *sio_recovery_log_add(struct sio_recovery_log *log, ui
 static inline struct text
 sio_recovery_entry_json(const struct sio_recovery_entry *entry)
 {
-	return text_of(entry->json, entry->json_n);
+	return text_of((const char *)(entry->marks + entry->mark_count), entry->json_n);
 }
 
-/* Is the entry for a socket that is in the rooms for which `in_room` returns true? */
-bool sio_recovery_entry_is_for(
-	const struct sio_recovery_entry *entry, bool (*in_room)(void *arg, struct text room), void *arg);
+/* What a search has found: entries of the log, in their order. They are valid until an entry is dropped. */
+struct sio_recovery_found {
+	const struct sio_recovery_entry **at;
+	unsigned count, size;
+};
 
-/* Returns the oldest entry after that number, or NULL. */
-struct sio_recovery_entry *sio_recovery_log_after(const struct sio_recovery_log *log, uint64_t number);
-/* Returns the next entry of the log, or NULL. */
-struct sio_recovery_entry *sio_recovery_log_next(const struct sio_recovery_entry *entry);
+/*
+ * Finds the entries after that number for a socket in these rooms. Returns 0; ERROR_MEMORY; or ERROR_TOO_BIG if the
+ * entries have more than `max_bytes`, or if too many entries exclude the socket. `max_bytes` limits the work, however
+ * long the log is. sio_recovery_found_fini() must be called in any case.
+ */
+int sio_recovery_log_find(struct sio_recovery_log *log, uint64_t after, const struct sio_recovery_rooms *rooms,
+	uint64_t max_bytes, struct sio_recovery_found *out);
+void sio_recovery_found_fini(struct sio_recovery_found *found);
 
 /* Writes the offset of that number; returns its length. */
 size_t sio_recovery_offset_write(const struct sio_recovery_log *log, uint64_t number, char out[SIO_OFFSET_MAX + 1]);

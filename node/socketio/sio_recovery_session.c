@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/random.h"
+#include "node/socketio/sio_check.h"
 #include "node/socketio/sio_recovery_record.h"
 #include "node/socketio/sio_rooms.h"
 
@@ -13,6 +14,7 @@ sio_recovery_session_new(struct sio_socket *s)
 	struct sio_recovery_session *session = mem_zalloc(sizeof *session);
 
 	list_init(&session->stored);
+	list_init(&session->kept);
 	session->nsp = s->nsp;
 	session->log = s->nsp->log;
 	session->socket = s;
@@ -38,30 +40,37 @@ session_drop_snapshot(struct sio_recovery_session *session)
 	session->rooms_n = session->room_count = 0;
 }
 
-/* Takes the session off the list of stored sessions, without the use of the namespace that a stored session has. */
+/* Takes the session off the lists of stored sessions. */
 static void
 session_unstore(struct sio_recovery_session *session)
 {
 	if (list_empty(&session->stored))
 		return;
 	list_remove(&session->stored);
+	list_remove(&session->kept);
 	session->nsp->io->recovery->stored_count--;
+}
+
+/* Nobody finds the session from now on. */
+static void
+session_unlink(struct sio_recovery_session *session)
+{
+	session_unstore(session);
+	table_remove(&session->nsp->io->recovery->sessions, &session->node);
+	if (session->socket != NULL)
+		session->socket->session = NULL;
+	session->socket = NULL;
 }
 
 void
 sio_recovery_session_free(struct sio_recovery_session *session)
 {
 	struct sio_nsp *nsp = session->nsp;
-	bool kept = !list_empty(&session->stored);
 
-	session_unstore(session);
+	session_unlink(session);
 	session_drop_snapshot(session);
-	table_remove(&nsp->io->recovery->sessions, &session->node);
-	if (session->socket != NULL)
-		session->socket->session = NULL;
 	mem_free(session);
-	if (kept)
-		sio_nsp_unused(nsp);
+	sio_nsp_session_ended(nsp);
 }
 
 /* Compares the secret part of a pid in constant time, so that timing does not show how much of a guess is right. */
@@ -81,6 +90,96 @@ sio_recovery_session_find(const struct sio_recovery *recovery, struct text pid)
 	for (size_t i = SIO_PID_HANDLE; i < SIO_PID_LENGTH; i++)
 		differs |= (unsigned char)(session->pid[i] ^ pid.at[i]);
 	return differs == 0 ? container_of(node, struct sio_recovery_session, node) : NULL;
+}
+
+/* -------------------------------------------------------------------- end */
+
+static bool
+session_has_listeners(const struct sio_nsp *nsp)
+{
+	return !sio_listeners_empty(&nsp->session_ended) ||
+	       (nsp->parent != NULL && !sio_listeners_empty(&nsp->parent->session_ended));
+}
+
+/*
+ * Ends a session of a lost client. Listeners run at the end of the turn, because this may happen while another socket
+ * leaves. Until then the session uses its namespace.
+ */
+static void
+session_end(struct sio_recovery_session *session, sio_session_end why)
+{
+	struct sio_recovery *recovery = session->nsp->io->recovery;
+
+	if (!session_has_listeners(session->nsp)) {
+		sio_recovery_session_free(session);
+		return;
+	}
+	sio_nsp_used(session->nsp);
+	session_unlink(session);
+	session->why = (unsigned char)why;
+	list_add_tail(&recovery->ended_now, &session->stored);
+	sio_turn_defer(&recovery->io->turn, &recovery->ended_job);
+}
+
+/* Frees an ended session. */
+static void
+session_done(struct sio_recovery_session *session)
+{
+	struct sio_nsp *nsp = session->nsp;
+
+	list_remove(&session->stored);
+	session_drop_snapshot(session);
+	mem_free(session);
+	sio_nsp_unused(nsp);
+}
+
+static void
+session_run_listeners(struct sio_listeners *listeners, sio_nsp *nsp, const sio_ended_session *ended)
+{
+	SIO_RUN(listeners, &nsp->io->underway, nsp->name, "session ended", sio_session_ended_fn, nsp, ended);
+}
+
+void
+sio_recovery_session_report(struct sio_job *job)
+{
+	struct sio_recovery *recovery = container_of(job, struct sio_recovery, ended_job);
+
+	while (!list_empty(&recovery->ended_now)) {
+		struct sio_recovery_session *session =
+			container_of(recovery->ended_now.next, struct sio_recovery_session, stored);
+		struct sio_nsp *nsp = session->nsp;
+		char id[SIO_ID_LENGTH + 1] = "";
+		sio_ended_session ended = {
+			.id = id, .data = sio_stored_value(session->data), .why = (sio_session_end)session->why};
+
+		memcpy(id, session->sid, SIO_ID_LENGTH);
+		if (nsp->parent != NULL)
+			session_run_listeners(&nsp->parent->session_ended, nsp, &ended);
+		session_run_listeners(&nsp->session_ended, nsp, &ended);
+		session_done(session);
+	}
+}
+
+void
+sio_recovery_session_forget(struct sio_recovery *recovery)
+{
+	while (!list_empty(&recovery->ended_now))
+		session_done(container_of(recovery->ended_now.next, struct sio_recovery_session, stored));
+}
+
+void
+sio_on_session_ended(sio_nsp *nsp, sio_session_ended_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, );
+	SIO_NEEDS(SIO_A_FUNCTION, fn, );
+	sio_listeners_add(&nsp->session_ended, (sio_any_fn *)fn, arg);
+}
+
+int
+sio_off_session_ended(sio_nsp *nsp, sio_session_ended_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return sio_listeners_remove(&nsp->session_ended, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
 }
 
 /* --------------------------------------------------------------- snapshot */
@@ -105,10 +204,8 @@ session_copy_rooms(struct sio_recovery_session *session, const struct sio_socket
 	list_each(it, next, &s->rooms)
 	{
 		const struct sio_room *room = container_of(it, struct sio_membership, in_socket)->key.room;
-		uint32_t n = room->node.key_len;
 
-		at = mempcpy(at, &n, sizeof n);
-		at = mempcpy(at, room->name, n);
+		at = sio_recovery_room_write(at, text_of(room->name, room->node.key_len));
 	}
 	return true;
 }
@@ -125,7 +222,8 @@ session_store(struct sio_recovery_session *session, struct sio_socket *s)
 		session->data = sio_stored_ref(s->extra->data);
 	if (!session_copy_rooms(session, s)) {
 		loop_count_no_memory(recovery->io->loop);
-		sio_recovery_session_free(session);
+		recovery->displaced++;
+		session_end(session, SIO_SESSION_DISPLACED);
 		return;
 	}
 	session->socket = NULL;
@@ -134,8 +232,8 @@ session_store(struct sio_recovery_session *session, struct sio_socket *s)
 	recovery->store.bytes += session->bytes;
 	session->lost_at = recovery->io->loop->now;
 	list_add_tail(&recovery->stored, &session->stored);
+	list_add_tail(&session->log->kept, &session->kept);
 	recovery->stored_count++;
-	sio_nsp_used(session->nsp);
 }
 
 void
@@ -157,12 +255,12 @@ sio_recovery_session_return(struct sio_recovery_session *session)
 	if (session->socket != NULL) {
 		session->socket->session = NULL;
 		session->socket = NULL;
-		sio_nsp_used(session->nsp);
 	}
 	while (after != &recovery->stored &&
 		container_of(after, struct sio_recovery_session, stored)->lost_at > session->lost_at)
 		after = after->prev;
 	list_add_tail(after->next, &session->stored);
+	list_add_tail(&session->log->kept, &session->kept);
 	recovery->stored_count++;
 	sio_recovery_trim_log(recovery); /* arms the timer, which may have ended while nothing was kept */
 }
@@ -225,10 +323,26 @@ sio_recovery_session_expired(const struct sio_recovery_session *session)
 }
 
 void
-sio_recovery_session_drop(struct sio_recovery *recovery, uint64_t *counter)
+sio_recovery_session_drop(struct sio_recovery *recovery, sio_session_end why)
 {
-	(*counter)++;
-	sio_recovery_session_free(sio_recovery_session_oldest(recovery));
+	(*(why == SIO_SESSION_EXPIRED ? &recovery->ended : &recovery->displaced))++;
+	session_end(sio_recovery_session_oldest(recovery), why);
+}
+
+void
+sio_recovery_session_drop_all(struct sio_nsp *nsp)
+{
+	while (!list_empty(&nsp->log->kept)) {
+		nsp->io->recovery->displaced++;
+		session_end(
+			container_of(nsp->log->kept.next, struct sio_recovery_session, kept), SIO_SESSION_DISPLACED);
+	}
+}
+
+void
+sio_recovery_session_fail(struct sio_recovery_session *session)
+{
+	session_end(session, SIO_SESSION_FAILED);
 }
 
 void
@@ -239,48 +353,14 @@ sio_recovery_session_trim(struct sio_recovery *recovery)
 	sio_recovery_trim_log(recovery);
 	while (recovery->stored_count > recovery->io->options.recovery_max_sessions ||
 		(store->bytes > store->max_bytes && recovery->stored_count != 0))
-		sio_recovery_session_drop(recovery, &recovery->displaced);
+		sio_recovery_session_drop(recovery, SIO_SESSION_DISPLACED);
 }
 
 /* ------------------------------------------------------------------ rooms */
 
-struct text
-sio_recovery_rooms_read(const char **at)
-{
-	uint32_t n;
-	struct text room;
-
-	memcpy(&n, *at, sizeof n);
-	room = text_of(*at + sizeof n, n);
-	*at += sizeof n + n;
-	return room;
-}
-
 bool
-sio_recovery_rooms_init(struct sio_recovery_rooms *rooms, const struct sio_recovery_session *session)
+sio_recovery_session_rooms(const struct sio_recovery_session *session, struct sio_recovery_rooms *out)
 {
-	const char *at = session->rooms;
-
-	table_init(&rooms->table);
-	rooms->nodes = mem_try_alloc((session->room_count + 1) * sizeof *rooms->nodes);
-	if (rooms->nodes == NULL)
-		return false;
-	for (uint32_t i = 0; i < session->room_count; i++)
-		table_add(&rooms->table, &rooms->nodes[i], sio_recovery_rooms_read(&at));
-	if (session->own)
-		table_add(&rooms->table, &rooms->nodes[session->room_count], text_of(session->sid, SIO_ID_LENGTH));
-	return true;
-}
-
-void
-sio_recovery_rooms_fini(struct sio_recovery_rooms *rooms)
-{
-	table_fini(&rooms->table);
-	mem_free(rooms->nodes);
-}
-
-bool
-sio_recovery_rooms_has(void *rooms, struct text room)
-{
-	return table_find(&((struct sio_recovery_rooms *)rooms)->table, room) != NULL;
+	return sio_recovery_rooms_init(out, session->rooms, session->room_count,
+		session->own ? text_of(session->sid, SIO_ID_LENGTH) : TEXT_NONE);
 }

@@ -2,6 +2,7 @@
 #ifndef NODE_SOCKETIO_SIO_RECOVERY_SESSION_H
 #define NODE_SOCKETIO_SIO_RECOVERY_SESSION_H
 
+#include "node/socketio/sio_recovery_rooms.h"
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_socket.h"
 
@@ -11,7 +12,7 @@ void sio_recovery_session_free(struct sio_recovery_session *session);
 struct sio_recovery_session *sio_recovery_session_find(const struct sio_recovery *recovery, struct text pid);
 /* A claimed session goes back; its window goes on as before. */
 void sio_recovery_session_return(struct sio_recovery_session *session);
-/* Takes a stored session for a new socket. The session uses the namespace until the socket does. */
+/* Takes a stored session for a new socket. */
 void sio_recovery_session_claim(struct sio_recovery_session *session);
 /* The socket leaves, before it leaves its rooms. Stores the session if the reason allows it, else frees it. */
 void sio_recovery_session_leave(struct sio_recovery_session *session, struct sio_socket *s);
@@ -19,23 +20,22 @@ void sio_recovery_session_leave(struct sio_recovery_session *session, struct sio
 bool sio_recovery_session_expired(const struct sio_recovery_session *session);
 /* The stored session that was lost first, or NULL. */
 struct sio_recovery_session *sio_recovery_session_oldest(const struct sio_recovery *recovery);
-/* Frees and counts that session. There must be one. */
-void sio_recovery_session_drop(struct sio_recovery *recovery, uint64_t *counter);
+/* Ends that session, counts it and tells the listeners. There must be one. May free its namespace. */
+void sio_recovery_session_drop(struct sio_recovery *recovery, sio_session_end why);
+/* The same for all stored sessions of a namespace that is about to be freed. */
+void sio_recovery_session_drop_all(struct sio_nsp *nsp);
+/* Ends a session of a client that is new after all, and tells the listeners. */
+void sio_recovery_session_fail(struct sio_recovery_session *session);
+/* Job of recovery->ended_job: calls the listeners of sio_on_session_ended(). */
+void sio_recovery_session_report(struct sio_job *job);
+/* Frees the sessions that have not been reported. */
+void sio_recovery_session_forget(struct sio_recovery *recovery);
 /* Keeps the limits on bytes and sessions; drops events first. May free namespaces whose last session it drops. */
 void sio_recovery_session_trim(struct sio_recovery *recovery);
 /* Drops the snapshot, once the socket has connected. */
 void sio_recovery_session_live(struct sio_recovery_session *session);
 
-/* The rooms of a snapshot, to ask whether a room is one of them. */
-struct sio_recovery_rooms {
-	struct table table;
-	struct table_node *nodes;
-};
-/* Returns false without memory. sio_recovery_rooms_fini() may be called in any case. */
-bool sio_recovery_rooms_init(struct sio_recovery_rooms *rooms, const struct sio_recovery_session *session);
-void sio_recovery_rooms_fini(struct sio_recovery_rooms *rooms);
-bool sio_recovery_rooms_has(void *rooms, struct text room);
-/* Reads the room at `*at` of session->rooms and moves on to the next. */
-struct text sio_recovery_rooms_read(const char **at);
+/* Makes the set of the rooms of a snapshot. Returns false without memory; see sio_recovery_rooms_init(). */
+bool sio_recovery_session_rooms(const struct sio_recovery_session *session, struct sio_recovery_rooms *out);
 
 #endif

@@ -19,6 +19,10 @@ struct sio_recovery {
 	struct table sessions;		 /* struct sio_recovery_session by the handle of the pid */
 	struct list stored;		 /* stored sessions, in the order of their loss */
 	uint64_t stored_count;
+	struct list ended_now;	  /* ended sessions whose listeners are still to run */
+	struct sio_job ended_job; /* runs them, at the end of the turn */
+	/* sio_recovery_session_drop_all(), for the namespaces, which know no sessions */
+	void (*displace)(struct sio_nsp *nsp);
 	uint64_t results[SIO_RECOVERY_RESULTS], replayed, ended, displaced; /* see struct sio_recovery_stats */
 	struct wheel_entry timer; /* drops what is too old; armed while anything is kept */
 	bool armed;
@@ -26,7 +30,8 @@ struct sio_recovery {
 
 struct sio_recovery_session {
 	struct table_node node;
-	struct list stored; /* in recovery->stored while stored */
+	struct list stored; /* in recovery->stored while stored; ended: in recovery->ended_now */
+	struct list kept;   /* in log->kept while stored */
 	struct sio_nsp *nsp;
 	struct sio_recovery_log *log; /* of the namespace */
 	struct sio_socket *socket;    /* live: connected; claimed: waiting; stored: NULL */
@@ -42,8 +47,9 @@ struct sio_recovery_session {
 	uint32_t rooms_n, room_count;
 	uint32_t bytes; /* charged to the store */
 	bool claimed, ghost;
-	bool moved; /* joined or left a room while claimed */
-	bool own;   /* was in its own room */
+	bool moved;	   /* joined or left a room while claimed */
+	bool own;	   /* was in its own room */
+	unsigned char why; /* ended: enum sio_session_end */
 	char pid[SIO_PID_LENGTH];
 	char sid[SIO_ID_LENGTH];
 };

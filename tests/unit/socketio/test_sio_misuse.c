@@ -231,6 +231,8 @@ test_null(void **state)
 	assert_int_equal(sio_off_disconnect(NULL, NULL, NULL), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_off_error(NULL, NULL, NULL), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_off_room(NULL, NULL, NULL), SIO_ERR_ARGUMENT);
+	sio_on_session_ended(NULL, NULL, NULL);
+	assert_int_equal(sio_off_session_ended(NULL, NULL, NULL), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_local_sockets(sio_all(NULL), NULL, NULL), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_local_rooms(NULL, NULL, NULL), 0);
 	assert_int_equal(sio_room_size(sio_of(fake_io, "/"), NULL), 0);

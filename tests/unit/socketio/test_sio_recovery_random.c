@@ -2,7 +2,9 @@
  * Connection state recovery against a model: random emits, rooms, losses and returns. A client that is recovered has
  * got exactly what the model says, in order; one that is not has a new id and nothing from before.
  */
+#include <inttypes.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 
@@ -26,7 +28,8 @@ struct modelled {
 static struct modelled clients[CLIENTS];
 static sio_step *steps[64];
 static unsigned step_count, recovered, refused;
-static uint64_t seed;
+static uint64_t seed, begun_with;
+static bool whole;
 
 /* xorshift64*, so that a run can be repeated from its seed. */
 static unsigned
@@ -232,20 +235,38 @@ recovered_clients_have_got_what_the_model_says(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < stretches; i++) {
-		uint64_t begun = given != NULL ? strtoull(given, NULL, 0) : 1 + (uint64_t)i;
-
-		seed = begun * UINT64_C(0x9e3779b97f4a7c15);
-		print_message("seed %llu\n", (unsigned long long)begun);
+		begun_with = given != NULL ? strtoull(given, NULL, 0) : 1 + (uint64_t)i;
+		seed = begun_with * UINT64_C(0x9e3779b97f4a7c15);
 		run_stretch();
 	}
+	whole = true;
 	print_message("%u recovered, %u not\n", recovered, refused);
 	assert_true(given != NULL || (recovered > stretches && refused > stretches));
+}
+
+/* Names the stretch that failed a check, or that a signal ended. */
+static int
+print_the_seed(void **state)
+{
+	(void)state;
+	if (!whole)
+		fprintf(stderr, "failed with SEED=%" PRIu64 "\n", begun_with);
+	return 0;
+}
+
+static void
+on_abort(int signal)
+{
+	(void)signal;
+	(void)print_the_seed(NULL);
 }
 
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(recovered_clients_have_got_what_the_model_says)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(recovered_clients_have_got_what_the_model_says, print_the_seed)};
 
+	(void)signal(SIGABRT, on_abort);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,54 @@
+#include "node/socketio/sio_recovery_rooms.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+
+char *
+sio_recovery_room_write(char *at, struct text room)
+{
+	uint32_t n = (uint32_t)room.n;
+
+	at = mempcpy(at, &n, sizeof n);
+	return n != 0 ? mempcpy(at, room.at, n) : at;
+}
+
+struct text
+sio_recovery_room_read(const char **at)
+{
+	uint32_t n;
+	struct text room;
+
+	memcpy(&n, *at, sizeof n);
+	room = text_of(*at + sizeof n, n);
+	*at += sizeof n + n;
+	return room;
+}
+
+bool
+sio_recovery_rooms_init(struct sio_recovery_rooms *rooms, const char *written, uint32_t count, struct text own_room)
+{
+	table_init(&rooms->table);
+	rooms->count = 0;
+	rooms->nodes = mem_try_alloc((count + 1) * sizeof *rooms->nodes);
+	if (rooms->nodes == NULL)
+		return false;
+	while (rooms->count < count)
+		table_add(&rooms->table, &rooms->nodes[rooms->count++], sio_recovery_room_read(&written));
+	if (own_room.at != NULL)
+		table_add(&rooms->table, &rooms->nodes[rooms->count++], own_room);
+	return true;
+}
+
+void
+sio_recovery_rooms_fini(struct sio_recovery_rooms *rooms)
+{
+	table_fini(&rooms->table);
+	mem_free(rooms->nodes);
+}
+
+bool
+sio_recovery_rooms_has(const struct sio_recovery_rooms *rooms, struct text room)
+{
+	return table_find(&rooms->table, room) != NULL;
+}
