@@ -27,9 +27,10 @@ struct admin {
 	unsigned count;
 	const struct exec_stats *exec;
 	struct log_control *log;
-	struct api *api;	 /* NULL: the HTTP API is off */
-	struct admin_page *page; /* NULL: the admin UI is off */
-	const struct hub *hub;	 /* NULL: no hub that subscribes at Redis */
+	struct api *api;	     /* NULL: the HTTP API is off */
+	struct admin_page *page;     /* NULL: the admin UI is off */
+	const struct hub *hub;	     /* NULL: no hub that subscribes at Redis */
+	const struct hub_life *life; /* NULL: no hub */
 };
 
 /* ----------------------------------------------------------------- answers */
@@ -59,6 +60,8 @@ admin_serve_metrics(struct admin *admin, struct http_request *request)
 	api_metrics(admin->api, &out);
 	if (admin->exec)
 		metrics_write_exec(&out, admin->exec);
+	if (admin->life)
+		metrics_write_hub_life(&out, admin->life);
 	if (admin->hub) {
 		hub_stats(admin->hub, &hub);
 		metrics_write_hub(&out, &hub);
@@ -377,6 +380,12 @@ void
 admin_set_hub(struct admin *admin, const struct hub *hub)
 {
 	admin->hub = hub;
+}
+
+void
+admin_set_hub_life(struct admin *admin, const struct hub_life *life)
+{
+	admin->life = life;
 }
 
 void

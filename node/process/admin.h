@@ -21,6 +21,7 @@
 
 struct admin;
 struct hub;
+struct hub_life;
 
 struct admin_options {
 	char *host;
@@ -42,6 +43,9 @@ struct admin *admin_new(struct loop *l, struct listener_set *set, const struct s
 
 /* Shows the hub's connection to Redis in the metrics. `hub` is borrowed. */
 void admin_set_hub(struct admin *admin, const struct hub *hub);
+
+/* Shows how often the hub was restarted. `life` is borrowed. */
+void admin_set_hub_life(struct admin *admin, const struct hub_life *life);
 
 /* Serves the page of the admin UI if the options enable it, see admin_page_new(). */
 void admin_serve_page(struct admin *admin, const struct adminui_options *options);

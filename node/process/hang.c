@@ -38,24 +38,41 @@ hang_reset(struct hang *hang, uint64_t interval_ms)
 }
 
 void
+hang_reset_beat(struct hang *hang, uint64_t interval_ms)
+{
+	*hang = (struct hang){.interval_ms = interval_ms, .beats = true, .turn = UINT64_MAX};
+}
+
+/* Adds the time since the last look, in which the process did not turn. */
+static void
+hang_add(struct hang *hang, const struct hang_sample *seen, uint64_t ms)
+{
+	if (seen->state == 't') {
+		hang->held_ms += hang->beats ? ms : 0;
+		return;
+	}
+	if ((seen->state == 'T' && !hang->beats) || (seen->state == 'R' && seen->cpu == hang->cpu))
+		return;
+	hang->stuck_ms += ms;
+	hang->looks++;
+}
+
+void
 hang_look(struct hang *hang, uint64_t now, uint64_t turn, struct hang_sample (*sample)(pid_t pid), pid_t pid)
 {
 	uint64_t since = now - hang->looked;
-	bool same = turn == hang->turn && (turn & 1) != 0;
+	bool same = turn == hang->turn && (hang->beats || (turn & 1) != 0);
 	struct hang_sample seen = {0};
 
 	hang->looked = now;
 	hang->turn = turn;
 	if (!same) {
-		hang->stuck_ms = hang->cpu = 0;
+		hang->stuck_ms = hang->held_ms = hang->cpu = 0;
 		hang->looks = 0;
 		return;
 	}
 	seen = sample(pid);
-	if (seen.state != 'T' && seen.state != 't' && (seen.state != 'R' || seen.cpu != hang->cpu)) {
-		hang->stuck_ms += since < 2 * hang->interval_ms ? since : 2 * hang->interval_ms;
-		hang->looks++;
-	}
+	hang_add(hang, &seen, since < 2 * hang->interval_ms ? since : 2 * hang->interval_ms);
 	hang->cpu = seen.cpu;
 }
 

@@ -7,6 +7,10 @@
  * it is runnable but gets no processor. If the whole machine stood still between two looks, the time counts as two
  * intervals.
  *
+ * A process with a beat turns at least once per interval, also when it is idle. It hangs when `turn` stands still,
+ * whether the value is odd or even. For such a process, time counts while it is stopped by SIGSTOP. Time in which a
+ * debugger holds it is counted apart.
+ *
  * Pure, except for hang_sample().
  */
 #ifndef NODE_PROCESS_HANG_H
@@ -30,14 +34,18 @@ struct hang {
 	uint64_t turn, looked, cpu;
 	uint64_t stuck_ms; /* time in the present turn; 0: not stuck */
 	unsigned looks;	   /* number of looks that added to stuck_ms */
+	bool beats;	   /* see hang_reset_beat() */
+	uint64_t held_ms;  /* with a beat: time without a turn in which a debugger held the process */
 };
 
 /* Starts anew, for a new process. */
 void hang_reset(struct hang *hang, uint64_t interval_ms);
+/* Likewise, for a process whose loop turns at least once per interval. */
+void hang_reset_beat(struct hang *hang, uint64_t interval_ms);
 
 /*
- * `sample` is called only if this turn already ran at the previous look. Times are milliseconds of one monotonic
- * clock.
+ * `sample` is called only if this turn already ran at the previous look, or if no turn began since then and the
+ * process has a beat. Times are milliseconds of one monotonic clock.
  */
 void hang_look(struct hang *hang, uint64_t now, uint64_t turn, struct hang_sample (*sample)(pid_t pid), pid_t pid);
 

@@ -8,6 +8,7 @@
 #include "common/io/log.h"
 #include "common/io/loop.h"
 #include "node/process/outreach.h"
+#include "node/process/report.h"
 #include "node/process/signals.h"
 #include "node/process/worker.h"
 
@@ -27,6 +28,7 @@ struct hub_process {
 	const struct hub_process_setup *setup;
 	struct loop loop;
 	struct ev_timer shrunk_timer;
+	struct ev_timer beat_timer; /* makes an idle loop turn, as the master expects */
 	struct signals signals;
 	struct hub *hub;
 	struct outreach outreach;
@@ -107,6 +109,7 @@ hub_process_start_admin(struct hub_process *process)
 		admin_serve_page(process->admin, &hub_setup->server->adminui);
 	if (hub_setup->hub.ear != NULL)
 		admin_set_hub(process->admin, process->hub);
+	admin_set_hub_life(process->admin, hub_setup->life);
 	return EXIT_FINE;
 }
 
@@ -119,6 +122,27 @@ hub_process_on_shrunk_check(struct ev_loop *ev, struct ev_timer *timer, int even
 	(void)events;
 	if (budget_shrunk(&process->loop.budget))
 		loop_give_back(&process->loop);
+}
+
+/* The turn itself is the beat: the loop counts it. */
+static void
+hub_process_on_beat(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	(void)ev;
+	(void)timer;
+	(void)events;
+}
+
+static void
+hub_process_start_beat(struct hub_process *process)
+{
+	double every = (double)process->setup->life->beat_ms / 1000;
+
+	loop_set_pulse(&process->loop, &process->setup->life->vitals.turn);
+	report_watch(NULL, &process->setup->life->vitals.hang);
+	ev_timer_init(&process->beat_timer, hub_process_on_beat, every, every);
+	ev_timer_start(
+		process->loop.ev, &process->beat_timer); /* also keeps the loop running with nothing connected */
 }
 
 int
@@ -139,13 +163,15 @@ hub_process_run(const struct hub_process_setup *setup)
 		return EXIT_NO_START;
 	loop_init(&process.loop, ev);
 	signals_init(&process.signals, ev);
+	hub_process_start_beat(&process);
 	process.hub = hub_process_new_hub(&process);
 	code = hub_process_start_admin(&process);
 	ev_timer_init(&process.shrunk_timer, hub_process_on_shrunk_check, SHRUNK_CHECK_S, SHRUNK_CHECK_S);
 	process.shrunk_timer.data = &process;
-	ev_timer_start(ev, &process.shrunk_timer); /* also keeps the loop running while nothing is connected */
+	ev_timer_start(ev, &process.shrunk_timer);
 	if (code == EXIT_FINE)
 		ev_run(ev, 0);
+	ev_timer_stop(ev, &process.beat_timer);
 	ev_timer_stop(ev, &process.shrunk_timer);
 	signals_fini(&process.signals, ev);
 	admin_free(process.admin);
@@ -153,6 +179,7 @@ hub_process_run(const struct hub_process_setup *setup)
 	hub_free(process.hub);
 	loop_finish_turn(&process.loop);
 	loop_fini(&process.loop);
+	report_unwatch();
 	ev_loop_destroy(ev);
 	return code;
 }

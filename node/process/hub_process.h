@@ -1,7 +1,6 @@
 /*
  * The hub process of a machine: the bus between its workers or their ear at Redis, and the admin listener. It has no
- * clients. The master
- * starts it first and stops it last.
+ * clients. The master starts it first, restarts it when its loop does not turn, and stops it last.
  */
 #ifndef NODE_PROCESS_HUB_PROCESS_H
 #define NODE_PROCESS_HUB_PROCESS_H
@@ -10,6 +9,7 @@
 
 #include "node/process/admin.h"
 #include "node/process/cluster.h"
+#include "node/process/hub_watch.h"
 #include "node/process/process_options.h"
 
 /*
@@ -24,6 +24,7 @@ struct hub_process_setup {
 	const struct stats_page *pages;
 	const struct exec_stats *exec; /* NULL: no --exec */
 	struct log_control *log;       /* changed at the admin listener; the hub applies changes on SIGUSR2 */
+	struct hub_life *life;	       /* shared with the master, which watches the hub's turns */
 	unsigned workers;
 	/* For the HTTP API and the page of the admin UI; both NULL: they are off. */
 	const struct api_options *api;

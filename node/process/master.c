@@ -5,6 +5,8 @@
  *   STARTING   all workers are ready              SERVING    "listening" is logged
  *   STARTING   a child ends                       ENDING     all are killed; its exit code becomes the master's
  *   SERVING    a child ends                       SERVING    it is forked again, at once or after a pause
+ *   SERVING    a child does not turn              SERVING    it is aborted (care.h, hub_watch.h)
+ *   STOPPING   the hub does not turn              STOPPING   it is aborted
  *   either     a program cannot be run at all     ENDING     all are killed, exit code 1
  *   either     SIGTERM, SIGINT                    STOPPING   listeners are closed, programs get SIGTERM
  *   any        SIGHUP                             same       workers and hub get SIGHUP; programs are deployed
@@ -204,7 +206,9 @@ master_child_ended(struct master *master, pid_t pid, int status)
 	}
 	child->pid = 0;
 	child->ready = false;
-	if (child != &master->hub) {
+	if (child == &master->hub) {
+		hub_watch_ended(master->hub_watch, master->phase == SERVING || master->phase == STOPPING);
+	} else {
 		stats_clear(&master->pages[child - master->workers]);
 		care_ended(master->care, (unsigned)(child - master->workers));
 	}
@@ -369,6 +373,13 @@ master_start_due(struct master *master)
 	}
 }
 
+/* Workers need the hub until they have drained. Before that, their own start reports a hub that does not answer. */
+static bool
+master_watches_hub(const struct master *master)
+{
+	return master->phase == SERVING || master->phase == STOPPING;
+}
+
 /* Returns the milliseconds until something is due, for poll(). */
 static int
 master_wait_ms(const struct master *master)
@@ -380,6 +391,8 @@ master_wait_ms(const struct master *master)
 	pause_due_at_most(&when, exec_due(master->exec, now));
 	if (master->phase == SERVING)
 		pause_due_at_most(&when, care_due(master->care));
+	if (master_watches_hub(master))
+		pause_due_at_most(&when, hub_watch_due(master->hub_watch));
 	if (master->phase != ENDING)
 		pause_due_at_most(&when, master->hub.pause.due);
 	if (master->phase < STOPPING) {
@@ -456,6 +469,8 @@ master_turn(struct master *master)
 	log_control_apply(master->log);
 	if (master->phase == SERVING && master_now() >= care_due(master->care))
 		care_look(master->care, master_now());
+	if (master_watches_hub(master) && master_now() >= hub_watch_due(master->hub_watch))
+		hub_watch_look(master->hub_watch, master_now());
 	master_start_due(master);
 }
 

@@ -98,6 +98,7 @@ child_run_hub(struct master *master)
 		.pages = master->pages,
 		.exec = exec_stats(master->exec),
 		.log = master->log,
+		.life = hub_watch_life(master->hub_watch),
 		.workers = master->count,
 		.api = &master->setup->options->api,
 		.server = master->server,
@@ -146,6 +147,8 @@ master_child_start(struct master *master, struct child *child)
 		close(ready[1]);
 	child->ready_fd = ready[0];
 	child->ready = child == &master->hub;
+	if (child == &master->hub)
+		hub_watch_started(master->hub_watch, child->pid);
 	return;
 failed:
 	log_event(LOG_ERROR, "fork", "error", LOG_STR(strerror(errno)), NULL);

@@ -14,6 +14,7 @@
 #include "node/backend/backend.h"
 #include "node/process/care.h"
 #include "node/process/exec.h"
+#include "node/process/hub_watch.h"
 #include "node/process/worker.h"
 #include "node/process/pause.h"
 #include "node/process/place.h"
@@ -57,6 +58,7 @@ struct master {
 	struct stats_page *pages;	   /* one per worker */
 	struct vitals *vitals;		   /* likewise */
 	struct care *care;
+	struct hub_watch *hub_watch;
 	struct exec *exec; /* NULL: no --exec */
 	struct log_control *log;
 	uint8_t ticket_keys[TLS_TICKET_KEYS];

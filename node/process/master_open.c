@@ -116,7 +116,8 @@ master_open_all(struct master *master, char error[OPTION_ERROR_MAX])
 	master->hub_fd = hub_listen(master->hub_name);
 	master->pages = stats_pages_new(master->count);
 	master->vitals = vitals_new(master->count);
-	if (!master->pages || !master->vitals || !master->log || master->hub_fd < 0 ||
+	master->hub_watch = hub_watch_new(master->setup->options->hang_warning, master->setup->options->hang_timeout);
+	if (!master->pages || !master->vitals || !master->hub_watch || !master->log || master->hub_fd < 0 ||
 		fcntl(master->hub_fd, F_SETFD, FD_CLOEXEC) < 0 || master_open_signals(master) < 0 ||
 		doors_open(&master->doors, master->count) < 0) {
 		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", master->count, strerror(errno));
@@ -185,6 +186,7 @@ master_close(struct master *master)
 	log_control_free(master->log);
 	stats_pages_free(master->pages, master->count);
 	vitals_free(master->vitals, master->count);
+	hub_watch_free(master->hub_watch);
 	doors_close(&master->doors);
 	if (master->signal_fd >= 0)
 		close(master->signal_fd);

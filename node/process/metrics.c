@@ -555,6 +555,39 @@ metrics_write_exec(struct buffer *out, const struct exec_stats *exec)
 
 /* -------------------------------------------------------------------- hub */
 
+static uint64_t
+hub_life_restarts(const struct hub_life *life)
+{
+	return life->restarts;
+}
+
+static uint64_t
+hub_life_kills(const struct hub_life *life)
+{
+	return life->kills;
+}
+
+static const struct hub_life_metric {
+	const char *name, *help;
+	uint64_t (*read)(const struct hub_life *life);
+} hub_life_metrics[] = {
+	{"sockeye_hub_restarts_total", "restarts of the hub after an unexpected end", hub_life_restarts},
+	{"sockeye_hub_kills_total", "times that the master ended the hub because its event loop did not turn",
+		hub_life_kills},
+};
+
+#define HUB_LIFE_METRIC_COUNT (sizeof hub_life_metrics / sizeof *hub_life_metrics)
+
+void
+metrics_write_hub_life(struct buffer *out, const struct hub_life *life)
+{
+	for (size_t m = 0; m < HUB_LIFE_METRIC_COUNT; m++) {
+		metric_write_head(out, hub_life_metrics[m].name, "counter", hub_life_metrics[m].help);
+		buffer_printf(out, "%s %llu\n", hub_life_metrics[m].name,
+			(unsigned long long)hub_life_metrics[m].read(life));
+	}
+}
+
 #define HUB(member) offsetof(struct hub_stats, member), sizeof((struct hub_stats){0}.member)
 
 /* clang-format off */
@@ -631,6 +664,8 @@ metrics_markdown(struct buffer *out)
 	for (size_t m = 0; m < EXEC_METRIC_COUNT; m++)
 		buffer_printf(out, "| `%s` | %s | number | %s |\n", exec_metrics[m].name, exec_metrics[m].type,
 			exec_metrics[m].help);
+	for (size_t m = 0; m < HUB_LIFE_METRIC_COUNT; m++)
+		buffer_printf(out, "| `%s` | counter | | %s |\n", hub_life_metrics[m].name, hub_life_metrics[m].help);
 	for (size_t m = 0; m < HUB_METRIC_COUNT; m++)
 		buffer_printf(
 			out, "| `%s` | %s | | %s |\n", hub_metrics[m].name, hub_metrics[m].type, hub_metrics[m].help);

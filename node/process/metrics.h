@@ -9,6 +9,7 @@
 #include "broker/hub.h"
 #include "common/base/buffer.h"
 #include "node/process/exec_stats.h"
+#include "node/process/hub_watch.h"
 #include "node/process/stats.h"
 
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -22,6 +23,9 @@ void metrics_write(
 
 /* Appends the text for the programs of --exec. */
 void metrics_write_exec(struct buffer *out, const struct exec_stats *exec);
+
+/* Appends how often the master has restarted the hub. */
+void metrics_write_hub_life(struct buffer *out, const struct hub_life *life);
 
 /* Appends the text for a hub that subscribes at Redis. */
 void metrics_write_hub(struct buffer *out, const struct hub_stats *stats);

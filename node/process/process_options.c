@@ -122,7 +122,7 @@ static const struct option_row program_rows[] = {
 	  .help = "Log the name and the backtrace of an application's handler that runs for this long; 0: never" },
 	{ .name = "hangTimeout", .type = OPTION_MS, .offset = offsetof(struct program_options, hang_timeout),
 	  .initial = "60s", .max = DAY_MS, .value = "MS",
-	  .help = "With several workers, kill and restart a worker whose handler runs for this long; 0: never" },
+	  .help = "With several workers, kill and restart a worker whose handler runs for this long, and the hub when its loop stands still for this long or 10 s; 0: never" },
 	{ .name = "logLevel", .type = OPTION_CHOICE, .offset = offsetof(struct program_options, log_level),
 	  .initial = "info", .choices = "error|warn|info|debug", .value = "LEVEL",
 	  .reload = true,

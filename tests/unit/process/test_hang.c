@@ -102,6 +102,41 @@ time_when_it_is_stopped_does_not_count(void **state)
 }
 
 static void
+a_missing_beat_counts_in_an_idle_process_and_in_a_stopped_one(void **state)
+{
+	(void)state;
+	hang_reset_beat(&hang, INTERVAL);
+	for (uint64_t turn = 0; turn < 10; turn++)
+		look(INTERVAL, turn, 0);
+	assert_int_equal(hang.stuck_ms, 0);
+	said.state = 'S';
+	for (unsigned i = 1; i <= 3; i++)
+		look(INTERVAL, 9, 0);
+	said.state = 'T';
+	look(INTERVAL, 9, 0);
+	assert_int_equal(hang.stuck_ms, 4 * INTERVAL);
+	said.state = 'R'; /* runnable, but without a processor */
+	look(INTERVAL, 9, 0);
+	assert_int_equal(hang.stuck_ms, 4 * INTERVAL);
+	look(INTERVAL, 10, 50);
+	assert_int_equal(hang.stuck_ms, 0);
+}
+
+static void
+time_in_which_a_debugger_holds_a_process_with_a_beat_is_counted_apart(void **state)
+{
+	(void)state;
+	hang_reset_beat(&hang, INTERVAL);
+	said.state = 't';
+	for (unsigned i = 0; i <= 100; i++)
+		look(INTERVAL, RUNNING, 0);
+	assert_int_equal(hang.stuck_ms, 0);
+	assert_int_equal(hang.held_ms, 100 * INTERVAL);
+	look(INTERVAL, RUNNING + 1, 0);
+	assert_int_equal(hang.held_ms, 0);
+}
+
+static void
 time_without_a_processor_does_not_count(void **state)
 {
 	(void)state;
@@ -155,6 +190,8 @@ main(void)
 		cmocka_unit_test_setup(an_idle_worker_is_not_examined, setup),
 		cmocka_unit_test_setup(a_handler_that_sleeps_hangs_too, setup),
 		cmocka_unit_test_setup(time_when_it_is_stopped_does_not_count, setup),
+		cmocka_unit_test_setup(a_missing_beat_counts_in_an_idle_process_and_in_a_stopped_one, setup),
+		cmocka_unit_test_setup(time_in_which_a_debugger_holds_a_process_with_a_beat_is_counted_apart, setup),
 		cmocka_unit_test_setup(time_without_a_processor_does_not_count, setup),
 		cmocka_unit_test_setup(a_pause_of_the_whole_machine_counts_as_two_looks_at_most, setup),
 		cmocka_unit_test(the_worker_is_checked_often_enough_for_both_time_limits),

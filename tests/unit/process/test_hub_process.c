@@ -8,6 +8,8 @@
 #include "broker/wire.h"
 #include "node/process/hub_process.h"
 
+static struct hub_life life = {.beat_ms = 500};
+
 /* The largest message: an answer to sio_fetch() may contain every socket of a worker. */
 static void
 test_largest_message(void **state)
@@ -26,7 +28,7 @@ test_largest_message(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct hub_process_setup setup = {.listening_fd = fd, .admin = &no_admin};
+		struct hub_process_setup setup = {.listening_fd = fd, .admin = &no_admin, .life = &life};
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(hub_process_run(&setup));
@@ -85,7 +87,7 @@ test_level_of_the_log_is_switched(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct hub_process_setup setup = {.listening_fd = fd, .admin = &no_admin, .log = log};
+		struct hub_process_setup setup = {.listening_fd = fd, .admin = &no_admin, .log = log, .life = &life};
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		dup2(out[1], STDERR_FILENO);

@@ -41,6 +41,7 @@ teardown(void **state)
 
 static const struct exec_stats no_programs = {.count = 0};
 static const struct hub_stats no_hub = {.clients = 0};
+static const struct hub_life new_hub = {.restarts = 0};
 
 static const char *
 write_text(void)
@@ -48,6 +49,7 @@ write_text(void)
 	buffer_reset(&out);
 	metrics_write(&out, pages, snapshot, WORKERS, NOW);
 	metrics_write_exec(&out, &no_programs);
+	metrics_write_hub_life(&out, &new_hub);
 	metrics_write_hub(&out, &no_hub);
 	buffer_add_byte(&out, '\0');
 	assert_int_equal(buffer_error(&out), 0);
@@ -338,6 +340,24 @@ programs_have_their_numbers(void **state)
 		"sockeye_exec_restarts_total{number=\"1\"} 7\n");
 }
 
+static void
+restarts_of_the_hub_are_counted(void **state)
+{
+	struct hub_life life = {.restarts = 3, .kills = 2};
+
+	(void)state;
+	metrics_write_hub_life(&out, &life);
+	buffer_add_byte(&out, '\0');
+	assert_string_equal(buffer_text(&out).at,
+		"# HELP sockeye_hub_restarts_total restarts of the hub after an unexpected end\n"
+		"# TYPE sockeye_hub_restarts_total counter\n"
+		"sockeye_hub_restarts_total 3\n"
+		"# HELP sockeye_hub_kills_total times that the master ended the hub because its event loop did not "
+		"turn\n"
+		"# TYPE sockeye_hub_kills_total counter\n"
+		"sockeye_hub_kills_total 2\n");
+}
+
 static const char *
 hub_line(const struct hub_stats *hub, const char *line)
 {
@@ -395,6 +415,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_markdown, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_build_is_named_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(programs_have_their_numbers, setup, teardown),
+		cmocka_unit_test_setup_teardown(restarts_of_the_hub_are_counted, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
