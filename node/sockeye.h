@@ -94,9 +94,52 @@ SIO_API sio_server *sio_server_new(struct ev_loop *loop);
  * receives the reason of a failure.
  *   SIO_ERR_NOT_FOUND  unknown option
  *   SIO_ERR_ARGUMENT   invalid value
- *   SIO_ERR_STATE      the server listens already
+ *   SIO_ERR_STATE      the server listens already, or the option is one that the shared object declares
  */
 SIO_API int sio_set_option(sio_server *io, const char *name, const char *value, char *error);
+
+/*
+ * Options of the application. They appear in --help, and are set like the server's: by flags, SOCKEYE_* variables and the
+ * file of --config ("scoreLimit" is --score-limit and SOCKEYE_SCORE_LIMIT). --check and --print-config know them, too.
+ *
+ * A shared object defines the array sio_app_options. It ends with an entry whose name is NULL, so a last {0} is enough. The
+ * program reads it before sio_app() runs, so sio_app() finds the values set. An embedding program declares an array by
+ * sio_declare_options(), once and before sio_listen(), and sets values by sio_set_option().
+ */
+typedef enum {
+	SIO_OPTION_FLAG,   /* true or false */
+	SIO_OPTION_NUMBER,
+	SIO_OPTION_MS,     /* a duration: 300, 300ms, 25s, 2m */
+	SIO_OPTION_BYTES,  /* a size: 1000, 64k, 1m */
+	SIO_OPTION_TEXT,
+	SIO_OPTION_CHOICE  /* one word of `choices` */
+} sio_option_kind;
+
+typedef struct {
+	const char *name;     /* letters and digits, at most 40; not a name of the server's options */
+	sio_option_kind kind;
+	const char *initial;  /* the default as text; NULL: false, 0, an unset text, or the first choice */
+	const char *help;     /* one sentence without a final full stop */
+	uint64_t min, max;    /* limits of NUMBER, MS and BYTES; max 0: no upper limit */
+	const char *choices;  /* SIO_OPTION_CHOICE: "low|high" */
+	bool secret;          /* --print-config does not show the value */
+	bool reload;          /* SIGHUP applies a change of the file; otherwise it takes a restart */
+	uint64_t reserved[2]; /* 0 */
+} sio_option;
+
+SIO_API extern const sio_option sio_app_options[]; /* defined by a shared object; optional */
+/* `error` is as for sio_set_option(). SIO_ERR_ARGUMENT: a declaration is wrong; SIO_ERR_STATE: called too late or again. */
+SIO_API int sio_declare_options(sio_server *io, const sio_option *options, char *error);
+/*
+ * Return the present value of an option of the application or of the server. The name is that of the declaration. After
+ * SIGHUP, options with `reload` have the new value, so read them when they are needed. sio_option_number() also reads
+ * durations (in milliseconds), sizes, and choices (as an index, from 0). sio_option_text() returns "" if the option is
+ * unset; the text is valid until the option changes. An unknown name or another kind reads as false, 0 or "", with a
+ * warning in the log.
+ */
+SIO_API bool sio_option_flag(const sio_server *io, const char *name);
+SIO_API uint64_t sio_option_number(const sio_server *io, const char *name);
+SIO_API const char *sio_option_text(const sio_server *io, const char *name);
 
 /*
  * Listens on the address of the options "host" and "port" and serves clients. With port 0 the kernel picks a port.

@@ -43,10 +43,18 @@ app_check_file(const char *file, char error[APP_ERROR_MAX])
 	return 0;
 }
 
-int
-app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR_MAX])
+/* POSIX guarantees that data and function pointers have the same size; ISO C has no cast between them. */
+static int (*app_start_function(const struct app *app))(sio_server *io)
 {
 	int (*start)(sio_server * io);
+
+	*(void **)&start = dlsym(app->object, "sio_app");
+	return start;
+}
+
+int
+app_open(struct app *app, const char *file, char error[APP_ERROR_MAX])
+{
 	int result;
 
 	app->object = NULL;
@@ -58,9 +66,7 @@ app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR
 		snprintf(error, APP_ERROR_MAX, "cannot load application: %s", dlerror());
 		return ERROR_SYSTEM;
 	}
-	/* POSIX guarantees that data and function pointers have the same size; ISO C has no cast between them */
-	*(void **)&start = dlsym(app->object, "sio_app");
-	if (!start) {
+	if (!app_start_function(app)) {
 		snprintf(error, APP_ERROR_MAX,
 			"application %s has no function \"int sio_app(sio_server *io)\"; is it a Sockeye "
 			"application?",
@@ -68,7 +74,23 @@ app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR
 		app_unload(app);
 		return ERROR_ARGUMENT;
 	}
-	result = start(io);
+	return 0;
+}
+
+const sio_option *
+app_declared_options(const struct app *app)
+{
+	return dlsym(app->object, "sio_app_options");
+}
+
+int
+app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR_MAX])
+{
+	int result = app_open(app, file, error);
+
+	if (result < 0)
+		return result;
+	result = app_start_function(app)(io);
 	if (result != 0) {
 		snprintf(error, APP_ERROR_MAX, "application %s failed to start: sio_app() returned %d", file, result);
 		return ERROR_STATE;

@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/option.h"
 #include "common/io/tls.h"
+#include "node/process/app_probe.h"
 
 #define NAMED_MAX 4	/* options that one error names */
 #define MISTAKES_MAX 64 /* mistakes that one kind of check reports: more than there are checks */
@@ -66,6 +66,7 @@ config_tables(struct config *config, struct server_options *server, struct optio
 {
 	out[0] = program_options_table(&config->program);
 	server_options_tables(server, out + 1);
+	out[CONFIG_APP_TABLE] = app_options_table(&config->app);
 }
 
 /* ------------------------------------------------------------------ mistakes */
@@ -261,7 +262,7 @@ config_check_program(const struct config_reading *reading, unsigned what, char e
 			  : server_options_check_workers(reading->server, program_workers(reading->program), error);
 }
 
-/* The certificate, the folder and the application, which the server opens later. For --check. */
+/* The certificate and the folder, which the server opens later. For --check. */
 static int
 config_check_files(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
 {
@@ -286,10 +287,6 @@ config_check_files(const struct config_reading *reading, unsigned what, char err
 			error, OPTION_ERROR_MAX, "option --public: \"%.200s\" is not a directory", front->public_dir);
 		return ERROR_SYSTEM;
 	}
-	if (what == 2 && reading->program->app && access(reading->program->app, R_OK) < 0) {
-		snprintf(error, OPTION_ERROR_MAX, "option --app: \"%.200s\" cannot be read", reading->program->app);
-		return ERROR_SYSTEM;
-	}
 	return 0;
 }
 
@@ -299,7 +296,7 @@ config_check_all(struct config_reading *reading)
 	for (unsigned layer = 0; layer < SERVER_LAYERS_CHECKED; layer++)
 		config_check(reading, config_check_server, layer);
 	config_check(reading, config_check_program, 0);
-	for (unsigned what = 0; reading->config->check && what < 3; what++)
+	for (unsigned what = 0; reading->config->check && what < 2; what++)
 		config_check(reading, config_check_files, what);
 }
 
@@ -339,6 +336,7 @@ config_fini(struct config *config)
 	struct option_table program = program_options_table(&config->program);
 
 	options_fini(&program, 1);
+	app_options_fini(&config->app);
 	config_files_free(config->start);
 	config_files_free(config->latest);
 	for (unsigned i = 0; i < CONFIG_OPTIONS_MAX; i++)
@@ -361,14 +359,25 @@ config_on_ignored(void *arg, const char *error)
 	(void)error;
 }
 
-/* Returns 1 for --help, 2 for --version; otherwise, --config is in program.config. Mistakes are reported later. */
+/*
+ * Finds --config and --app, which are in `program` afterwards. Returns 1 for --help, 2 for --version. Mistakes are
+ * reported later.
+ */
 static int
-config_find_file(struct config_reading *reading)
+config_find_files(struct config_reading *reading)
 {
 	static const struct options_reading silent = {config_on_nothing, config_on_ignored, NULL};
+	struct config *config = reading->config;
+	int skipped = 0, result, first = 0;
 
-	return options_read_all(
-		reading->tables, CONFIG_TABLES, reading->config->argc, reading->config->argv, &silent);
+	/* --help ends the reading, but the application named after it has options, too */
+	do {
+		result = options_read_all(
+			reading->tables, CONFIG_TABLES, config->argc - skipped, config->argv + skipped, &silent);
+		if (skipped == 0)
+			first = result;
+	} while (result == 1 && ++skipped < config->argc);
+	return first;
 }
 
 /* Reads the named file. Mistakes are reported; a file with mistakes is used as far as it can be read. */
@@ -406,6 +415,46 @@ config_keep_base(void *arg, const struct option_found *found, unsigned number)
 	config->base[number] = config_value(found);
 }
 
+/* Takes --app from the files, unless a flag or the environment has it. Returns the setting; NULL: no file sets it. */
+static const struct config_setting *
+config_find_app(struct config_reading *reading, const struct config_files *files)
+{
+	const struct config_setting *setting = NULL;
+	struct option_found found;
+
+	if (reading->program->app)
+		return NULL;
+	for (size_t i = 0; files && i < files->count; i++) {
+		if (options_find(reading->tables, 1, files->settings[i].name, &found, NULL) < 0 ||
+			strcmp(found.row->name, "app") != 0)
+			continue;
+		setting = &files->settings[i];
+		must(option_assign(found.row, found.into, setting->name, setting->value, NULL) == 0);
+	}
+	return setting;
+}
+
+/* Reads the options that the application declares. Their rows are in the tables afterwards. */
+static void
+config_probe_app(struct config_reading *reading)
+{
+	const struct config_setting *setting = config_find_app(reading, reading->config->start);
+	const char *file = reading->program->app;
+	char error[OPTION_ERROR_MAX], line[CONFIG_ERROR_MAX];
+	int result;
+
+	if (!file || !file[0])
+		return;
+	result = app_probe(&reading->config->app, file, reading->tables, CONFIG_APP_TABLE, error);
+	if (result < 0 && setting && reading->all) {
+		snprintf(line, sizeof line, "%s:%u: %s", setting->file, setting->line, error);
+		config_mistake(reading, ERROR_SYSTEM, line);
+	} else if (result < 0) {
+		config_mistake(reading, ERROR_SYSTEM, error);
+	}
+	reading->tables[CONFIG_APP_TABLE] = app_options_table(&reading->config->app);
+}
+
 int
 config_read(struct config *config, struct server_options *server, const struct config_listener *listener)
 {
@@ -418,10 +467,13 @@ config_read(struct config *config, struct server_options *server, const struct c
 	int result;
 
 	config_tables(config, server, reading.tables);
-	result = config_find_file(&reading);
-	if (result > 0)
+	result = config_find_files(&reading);
+	if (result == 2)
 		return result;
 	config->start = config_read_files(&reading, config->program.config);
+	config_probe_app(&reading);
+	if (result == 1)
+		return result;
 	options_fini(reading.tables, CONFIG_TABLES);
 	options_defaults(reading.tables, CONFIG_TABLES);
 	config_each_row(reading.tables, config_keep_base, config);
@@ -448,6 +500,7 @@ config_apply_latest(void *arg, const struct option_found *found, unsigned number
 	const struct config *config = reading->config;
 	const struct config_files *files = config->latest;
 	const char *value = config->base[number];
+	char *old;
 
 	if (!found->row->reload)
 		return;
@@ -458,8 +511,11 @@ config_apply_latest(void *arg, const struct option_found *found, unsigned number
 			set.row == found->row)
 			value = files->settings[i].value;
 	}
-	/* an unset text and an empty one differ only in their spelling */
-	must(option_assign(found->row, found->into, found->row->name, value, NULL) == 0);
+	/* a text that does not change stays where it is, as the application may hold it */
+	old = config_value(found);
+	if (strcmp(old, value) != 0) /* an unset text and an empty one differ only in their spelling */
+		must(option_assign(found->row, found->into, found->row->name, value, NULL) == 0);
+	mem_free(old);
 }
 
 int
@@ -471,6 +527,7 @@ config_apply(struct config *config, const struct option_table server[SERVER_TABL
 
 	reading.tables[0] = program_options_table(&program);
 	memcpy(reading.tables + 1, server, SERVER_TABLES * sizeof server[0]);
+	reading.tables[CONFIG_APP_TABLE] = app_options_copy(&config->app);
 	options_defaults(reading.tables, 1);
 	memset(config->origins, 0, sizeof config->origins);
 	config_each_row(reading.tables, config_keep_base, config);
@@ -479,6 +536,7 @@ config_apply(struct config *config, const struct option_table server[SERVER_TABL
 		config_each_row(reading.tables, config_apply_latest, &reading);
 	config_read_arguments(&reading);
 	options_fini(reading.tables, 1);
+	app_options_copy_fini(&reading.tables[CONFIG_APP_TABLE]);
 	return reading.mistakes == 0 ? 0 : reading.error;
 }
 
@@ -488,6 +546,7 @@ config_apply(struct config *config, const struct option_table server[SERVER_TABL
 struct config_trial {
 	struct config config; /* a copy; only `program` and `origins` are its own */
 	struct server_options server;
+	struct option_table app_table; /* a copy with its own values */
 	struct config_reading reading;
 };
 
@@ -498,6 +557,7 @@ config_try(struct config *config, struct config_files *files, const struct confi
 
 	trial->config = *config;
 	memset(&trial->config.program, 0, sizeof trial->config.program);
+	trial->app_table = app_options_copy(&config->app);
 	memset(trial->config.origins, 0, sizeof trial->config.origins);
 	server_options_init(&trial->server);
 	trial->reading = (struct config_reading){.config = &trial->config,
@@ -507,6 +567,7 @@ config_try(struct config *config, struct config_files *files, const struct confi
 		.origins = trial->config.origins,
 		.all = true};
 	config_tables(&trial->config, &trial->server, trial->reading.tables);
+	trial->reading.tables[CONFIG_APP_TABLE] = trial->app_table;
 	options_defaults(trial->reading.tables, 1);
 	config_apply_files(&trial->reading, files);
 	config_read_arguments(&trial->reading);
@@ -518,6 +579,7 @@ static void
 config_trial_free(struct config_trial *trial)
 {
 	options_fini(trial->reading.tables, 1);
+	app_options_copy_fini(&trial->app_table);
 	server_options_fini(&trial->server);
 	mem_free(trial);
 }

@@ -15,10 +15,12 @@
 
 #include "common/base/buffer.h"
 #include "common/io/config_file.h"
+#include "node/process/app_options.h"
 #include "node/process/process_options.h"
 
-#define CONFIG_TABLES (1 + SERVER_TABLES) /* the program's and the server's */
-#define CONFIG_OPTIONS_MAX 256		  /* rows of all tables */
+#define CONFIG_APP_TABLE (1 + SERVER_TABLES) /* index: the program's and the server's come before */
+#define CONFIG_TABLES (CONFIG_APP_TABLE + 1)
+#define CONFIG_OPTIONS_MAX 256 /* rows of all tables */
 
 /* Where the value of an option comes from. */
 struct config_origin {
@@ -29,6 +31,7 @@ struct config_origin {
 
 struct config {
 	struct program_options program; /* of this process */
+	struct app_options app;		/* those that the application declares */
 	int argc;			/* the command line without --check and --print-config */
 	char **argv;
 	bool check, print;				  /* --check, --print-config */
@@ -41,20 +44,21 @@ struct config {
 void config_init(struct config *config, int argc, char **argv);
 void config_fini(struct config *config);
 
-/* Returns the tables of the options of the program and of a server. */
+/* Returns the tables of the options of the program, of a server and of the application. */
 void config_tables(struct config *config, struct server_options *server, struct option_table out[CONFIG_TABLES]);
 
 /*
- * Reads everything into config->program and `server`, which server_options_init() has made, and checks it. Returns 0,
- * 1 for --help, 2 for --version, ERROR_SYSTEM if a file cannot be read, or another negative error. The listener is
- * called for the first mistake, or with --check for every one; "FILE:LINE: " precedes a mistake in a file.
+ * Reads everything into config->program, config->app and `server`, which server_options_init() has made, and checks
+ * it. Returns 0, 1 for --help, 2 for --version, ERROR_SYSTEM if a file cannot be read or the application cannot be
+ * loaded, or another negative error. The listener is called for the first mistake, or with --check for every one;
+ * "FILE:LINE: " precedes a mistake in a file.
  */
 int config_read(struct config *config, struct server_options *server, const struct config_listener *listener);
 
 /*
  * Applies the file, the environment and flags to the options of this process's server, over those that the
- * application has set. `server` are the server's tables. Returns 0, or a negative error with one line in `error` if
- * the application makes a value invalid.
+ * application has set. The application's own options keep what config_read() has set. `server` are the server's
+ * tables. Returns 0, or a negative error with one line in `error` if the application makes a value invalid.
  */
 int config_apply(
 	struct config *config, const struct option_table server[SERVER_TABLES], char error[OPTION_ERROR_MAX]);

@@ -49,6 +49,8 @@ enum host_state { HOST_NEW, HOST_OPEN, HOST_DRAINING, HOST_CLOSING, HOST_CLOSED 
 struct sio_host {
 	struct loop loop;
 	struct server_options options;
+	struct app_options own_app_options; /* sio_declare_options() */
+	struct app_options *app_options;    /* own_app_options, or those of the program */
 	struct sio_server *core;
 	struct eio_server *engine; /* set by sio_listen() */
 	struct front *front;	   /* set by sio_listen() */
@@ -229,6 +231,7 @@ sio_server_new(struct ev_loop *ev)
 
 	loop_init(&host->loop, ev);
 	server_options_init(&host->options);
+	host->app_options = &host->own_app_options;
 	host->core = sio_core_new(&host->loop, &host->options.sio, host);
 	loop_call_init(&host->finish, server_on_finish);
 	ev_timer_init(&host->gone, server_check_gone, 0., GONE_INTERVAL_S);
@@ -240,6 +243,21 @@ void
 server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES])
 {
 	server_options_tables(&sio_core_host(io)->options, out);
+}
+
+struct app_options *
+server_app_options(const struct sio_server *io, bool *own)
+{
+	struct sio_host *host = sio_core_host(io);
+
+	*own = host->app_options == &host->own_app_options;
+	return host->app_options;
+}
+
+void
+server_set_app_options(struct sio_server *io, struct app_options *options)
+{
+	sio_core_host(io)->app_options = options;
 }
 
 void
@@ -297,29 +315,6 @@ uint64_t
 server_max_connections(const struct sio_server *io)
 {
 	return sio_core_host(io)->options.front.max_connections;
-}
-
-int
-sio_set_option(sio_server *io, const char *name, const char *value, char *error)
-{
-	SIO_NEEDS(SIO_A_SERVER, io, SIO_ERR_ARGUMENT);
-	struct sio_host *host = sio_core_host(io);
-	struct option_table tables[SERVER_TABLES];
-	int result;
-
-	if (host->state != HOST_NEW) {
-		if (error)
-			snprintf(error, SIO_ERROR_LINE, "option %s: the server is already listening", name);
-		return SIO_ERR_STATE;
-	}
-	if (!name || !value) {
-		if (error)
-			snprintf(error, SIO_ERROR_LINE, "an option needs a name and a value");
-		return SIO_ERR_ARGUMENT;
-	}
-	server_options_tables(&host->options, tables);
-	result = options_set(tables, SERVER_TABLES, name, value, error);
-	return result < 0 && result != ERROR_NOT_FOUND ? SIO_ERR_ARGUMENT : result;
 }
 
 void
@@ -682,6 +677,7 @@ sio_server_free(sio_server *io)
 	ev_timer_stop(host->loop.ev, &host->gone);
 	loop_fini(&host->loop);
 	sio_listeners_fini(&host->stop);
+	app_options_fini(&host->own_app_options);
 	server_options_fini(&host->options);
 	mem_free(host);
 }

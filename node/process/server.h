@@ -6,12 +6,20 @@
 
 #include "node/backend/backend_clients.h"
 #include "node/backend/backend_links.h"
+#include "node/process/app_options.h"
 #include "node/process/process_options.h"
 #include "node/process/place.h"
 #include "node/sockeye.h"
 
 /* Returns the tables of the server's options, to apply flags and the environment over the application's options. */
 void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]);
+
+/*
+ * The options of the application, and in *own whether the server owns them. server_set_app_options() makes it use
+ * those of the program, which are borrowed.
+ */
+struct app_options *server_app_options(const struct sio_server *io, bool *own);
+void server_set_app_options(struct sio_server *io, struct app_options *options);
 
 /*
  * Makes the server one of several workers. Call it before sio_listen(), which then accepts from the place's

@@ -164,6 +164,7 @@ worker_on_reload(void *arg)
 	if (!worker->signals.stopping)
 		notify_reloading(worker->setup->notify);
 	server_tables(worker->io, tables + 1);
+	tables[CONFIG_APP_TABLE] = app_options_table(&worker->setup->config->app);
 	config_on_hup(worker->setup->config, tables, worker->own_log);
 	if (redis_files)
 		worker_check_redis_files(settings);
@@ -328,6 +329,7 @@ worker_start(struct worker *worker)
 	stats_fill(worker->page, worker->io);
 	if (worker->setup->place)
 		server_set_place(worker->io, worker->setup->place); /* the application may ask for its number */
+	server_set_app_options(worker->io, &worker->setup->config->app);
 	if (file && app_load(&worker->app, file, worker->io, error) < 0)
 		return worker_complain(worker, EXIT_NO_START, error);
 	if (worker_read_options(worker, error) != 0)
