@@ -69,9 +69,15 @@ test("every make target exists", () => {
   each(CURRENT, called, (target) => targets.has(target) || [...targets].some((known) => known.includes("$") && target.startsWith("unit-")));
 });
 
+// The options that applications declare: those of node/examples, and of the C blocks of the pages.
+const declaring = [...files.filter((file) => /^node\/examples\/.*\.c$/.test(file)).map(read), ...CURRENT.flatMap((page) => blocks(page, "c"))].join("\n");
+const declared = [...declaring.matchAll(/\.name = "(\w+)", \.kind = SIO_OPTION/g)].map((match) => match[1].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
+const declaredFlags = declared.map((name) => `--${name}`);
+const declaredVariables = declared.map((name) => `SOCKEYE_${name.replaceAll("-", "_").toUpperCase()}`);
+
 test("every option of a command is one of its program", () => {
   const flags = (program) => new Set(run(program, "--help").replaceAll("[no-]", "").match(/--[a-z][\w-]*/g));
-  const known = { sockeye: flags("sockeye"), "sockeye-load": flags("sockeye-load"), "engine-echo": new Set(["--port", "--path"]) };
+  const known = { sockeye: new Set([...flags("sockeye"), ...declaredFlags]), "sockeye-load": flags("sockeye-load"), "engine-echo": new Set(["--port", "--path"]) };
   const commands = (page) => blocks(page, "sh").flatMap((block) => block.replaceAll("\\\n", " ").split("\n")).filter((line) => line.startsWith("build/"));
   each(CURRENT, commands, (line) => {
     const program = /^build\/(?:debug\/)?([\w-]+)/.exec(line)[1];
@@ -88,7 +94,7 @@ test("every option, metric and function that a page names exists", () => {
   const header = read("node/sockeye.h");
   const environment = read("node/process/exec_spawn.h") + read("backends/javascript/lib/environment.js"); // of the programs of --exec
   const names = (page, pattern) => [...prose(page).matchAll(pattern)].map((match) => match[0]);
-  each(CURRENT, (page) => names(page, /\bSOCKEYE_[A-Z_]*[A-Z]\b/g), (name) => options.includes(`\`${name}\``) || new RegExp(`[ .]${name}\\b`).test(environment));
+  each(CURRENT, (page) => names(page, /\bSOCKEYE_[A-Z_]*[A-Z]\b/g), (name) => options.includes(`\`${name}\``) || declaredVariables.includes(name) || new RegExp(`[ .]${name}\\b`).test(environment));
   each(CURRENT, (page) => names(page, /\bsockeye_[a-z_]*[a-z]\b/g), (name) => metrics.includes(`\`${name}\``));
   each(PAGES, (page) => names(page, /\bsio_[a-z_]+\(\)/g), (name) => name === "sio_app()" || new RegExp(`\\b${name.slice(0, -2)}\\(`).test(header));
 });
