@@ -60,6 +60,7 @@ typedef struct sio_event sio_event;     /* a received event: its arguments, and 
 typedef struct sio_step sio_step;       /* a decision that a middleware owes: sio_next() or sio_refuse() */
 typedef struct sio_answers sio_answers; /* the answers to an emit with acknowledgement */
 typedef struct sio_request sio_request; /* an HTTP request, passed to the engine's hooks */
+typedef struct sio_histogram sio_histogram; /* a metric of the application; see sio_observe() */
 typedef struct sio_list sio_list;       /* values to be sent as one array; see sio_list_new() */
 
 typedef enum {
@@ -216,6 +217,23 @@ SIO_API unsigned sio_clients_count(const sio_server *io); /* io.engine.clientsCo
  * SIO_ERR_ARGUMENT.
  */
 SIO_API int sio_log(sio_server *io, const char *event, ...) __attribute__((sentinel));
+
+/*
+ * Metrics of the application, served with the server's at /metrics of the admin port, and there labelled with the worker.
+ * Each call finds or adds a series, which stays until the server is freed. Keep the pointer: to count is one addition.
+ *   uint64_t *scores = sio_counter(io, "scores_total", "scores received", NULL, NULL);      ... ++*scores;
+ *   double *queue = sio_gauge(io, "score_queue", "scores that wait for the database", NULL, NULL);      ... *queue = n;
+ * `name` has small letters, digits and _, does not begin with sockeye_, and ends with _total for counters only. `label` and
+ * `value` are both NULL, or name the one label of the metric. Of 32 label values, the last one is "other": it counts for
+ * further values, and for those that are longer than 63 bytes or have quotes. An application can have 64 metrics and 256
+ * series. The warning "metric-refused" names a metric beyond these limits, or with a fault; its numbers are not served.
+ */
+SIO_API uint64_t *sio_counter(sio_server *io, const char *name, const char *help, const char *label, const char *value);
+SIO_API double *sio_gauge(sio_server *io, const char *name, const char *help, const char *label, const char *value);
+/* `bounds` are the upper limits of up to 16 buckets, ascending. sio_observe() counts a value, for example in seconds. */
+SIO_API sio_histogram *sio_histogram_of(sio_server *io, const char *name, const char *help, const char *label,
+	const char *value, const double *bounds, unsigned n);
+SIO_API void sio_observe(sio_histogram *histogram, double value);
 
 /* ---------------------------------------------------------------- values */
 

@@ -49,6 +49,22 @@ admin_serve_health(struct admin *admin, struct http_request *request)
 	admin_reply(request, 200, "text/plain; charset=utf-8", TEXT("ok\n"));
 }
 
+/* The server's own metrics must be served whatever the application's names and labels take. */
+static void
+admin_add_app_metrics(const struct admin *admin, struct buffer *out)
+{
+	struct buffer app;
+
+	buffer_init(&app, TEXT_MAX / 2);
+	app_metrics_write(&app, &admin->pages->app, admin->count, sizeof *admin->pages);
+	if (buffer_error(&app) == 0)
+		buffer_add_text(out, buffer_text(&app));
+	else
+		log_event(LOG_WARN, "metrics", "error", LOG_STR("the text of the application's metrics is too long"),
+			NULL);
+	buffer_fini(&app);
+}
+
 static void
 admin_serve_metrics(struct admin *admin, struct http_request *request)
 {
@@ -57,6 +73,7 @@ admin_serve_metrics(struct admin *admin, struct http_request *request)
 
 	buffer_init(&out, TEXT_MAX);
 	metrics_write(&out, admin->pages, admin->snapshot, admin->count, admin->loop->now);
+	admin_add_app_metrics(admin, &out);
 	api_metrics(admin->api, &out);
 	if (admin->exec)
 		metrics_write_exec(&out, admin->exec);

@@ -51,6 +51,7 @@ struct sio_host {
 	struct server_options options;
 	struct app_options own_app_options; /* sio_declare_options() */
 	struct app_options *app_options;    /* own_app_options, or those of the program */
+	struct app_registry app_metrics;
 	struct sio_server *core;
 	struct eio_server *engine; /* set by sio_listen() */
 	struct front *front;	   /* set by sio_listen() */
@@ -258,6 +259,12 @@ void
 server_set_app_options(struct sio_server *io, struct app_options *options)
 {
 	sio_core_host(io)->app_options = options;
+}
+
+struct app_registry *
+server_app_metrics(const struct sio_server *io)
+{
+	return &sio_core_host(io)->app_metrics;
 }
 
 void
@@ -678,6 +685,7 @@ sio_server_free(sio_server *io)
 	loop_fini(&host->loop);
 	sio_listeners_fini(&host->stop);
 	app_options_fini(&host->own_app_options);
+	app_registry_fini(&host->app_metrics);
 	server_options_fini(&host->options);
 	mem_free(host);
 }

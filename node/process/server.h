@@ -6,6 +6,7 @@
 
 #include "node/backend/backend_clients.h"
 #include "node/backend/backend_links.h"
+#include "node/process/app_metrics.h"
 #include "node/process/app_options.h"
 #include "node/process/process_options.h"
 #include "node/process/place.h"
@@ -20,6 +21,9 @@ void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]
  */
 struct app_options *server_app_options(const struct sio_server *io, bool *own);
 void server_set_app_options(struct sio_server *io, struct app_options *options);
+
+/* The application's metrics. A worker sets the memory of their numbers before the application starts. */
+struct app_registry *server_app_metrics(const struct sio_server *io);
 
 /*
  * Makes the server one of several workers. Call it before sio_listen(), which then accepts from the place's

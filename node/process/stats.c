@@ -42,6 +42,8 @@ stats_clear(struct stats_page *page)
 	static const struct stats absent;
 
 	stats_write(page, &absent);
+	atomic_store_explicit(&page->app.series_count, 0, memory_order_relaxed);
+	memset(&page->app, 0, sizeof page->app);
 }
 
 bool

@@ -15,6 +15,7 @@
 #include "node/backend/backend_clients.h"
 #include "node/backend/backend_links.h"
 #include "node/engineio/eio_error.h"
+#include "node/process/app_metrics.h"
 #include "node/socketio/sio_core.h"
 
 #define STATS_NAMESPACES 64 /* namespaces listed by name; the others are summed up */
@@ -68,6 +69,7 @@ struct stats {
 struct stats_page {
 	_Atomic uint64_t sequence; /* odd while it is being written */
 	struct stats stats;
+	struct app_metrics app; /* outside the lock: the application changes its numbers at any time */
 };
 
 /* Maps `count` zeroed pages, which children share after a fork. Returns NULL with errno. */

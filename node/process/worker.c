@@ -329,6 +329,7 @@ worker_start(struct worker *worker)
 	stats_fill(worker->page, worker->io);
 	if (worker->setup->place)
 		server_set_place(worker->io, worker->setup->place); /* the application may ask for its number */
+	server_app_metrics(worker->io)->metrics = &worker->page->app;
 	server_set_app_options(worker->io, &worker->setup->config->app);
 	if (file && app_load(&worker->app, file, worker->io, error) < 0)
 		return worker_complain(worker, EXIT_NO_START, error);
