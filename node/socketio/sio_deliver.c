@@ -17,10 +17,15 @@ has_outgoing_listeners(const struct sio_nsp *nsp)
  * `room`. The name buffer of the server must not be used here: it may hold the event whose handler sends this packet.
  */
 static void
-deliver_make_event(struct sio_event *event, struct buffer *room, const struct sio_packet_out *packet,
-	struct text name, struct text *args)
+deliver_make_event(
+	struct sio_event *event, struct buffer *room, struct sio_outgoing *out, struct text name, struct text *args)
 {
-	struct text rest = packet->json, quoted;
+	const struct sio_packet_out *packet = &out->packet;
+	struct text rest, quoted;
+
+	/* without memory for its text the event has no arguments; only the listeners miss them */
+	(void)sio_outgoing_write(out);
+	rest = packet->json;
 
 	if (name.at == NULL && json_array_next(&rest, &quoted))
 		name = sio_event_name_of(room, quoted);
@@ -60,7 +65,7 @@ sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name
 		struct text args[SIO_ARGS_MAX];
 		struct sio_event event;
 
-		deliver_make_event(&event, &scratch->payload.json, &out->packet, name, args);
+		deliver_make_event(&event, &scratch->payload.json, out, name, args);
 		sio_event_outgoing_run(&event, s);
 		sio_event_fini(&event);
 		sio_scratch_give(&s->nsp->io->turn, scratch);
@@ -99,7 +104,7 @@ deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct t
 	struct text args[SIO_ARGS_MAX];
 	struct sio_event event;
 
-	deliver_make_event(&event, &scratch->payload.json, &out->packet, name, args);
+	deliver_make_event(&event, &scratch->payload.json, out, name, args);
 	for (unsigned i = 0; i < to->count; i++) {
 		struct sio_socket *s = to->at[i];
 

@@ -7,14 +7,23 @@
 static int
 emission_describe(struct sio_outgoing *out, const struct sio_emission *emission, const uint64_t *id)
 {
+	int rc;
+
 	out->packet = (struct sio_packet_out){.type = SIO_EVENT,
 		.has_id = id != NULL,
 		.id = id != NULL ? *id : 0,
 		.nsp = sio_nsp_text(emission->nsp),
 		.json = emission->what.json,
-		.attachments = emission->what.attachments};
-	return sio_outgoing_init(out, emission->nsp->io->max_emit, &emission->scratch->head,
+		.attachments = emission->what.attachments,
+		.late = emission->what.late};
+	rc = sio_outgoing_init(out, emission->nsp->io->max_emit, &emission->scratch->head,
 		(emission->flags & SIO_FLAG_NO_COMPRESS) == 0);
+	if (__builtin_expect(out->packet.late != NULL, 0) && rc == 0 && sio_recovery_on(emission->nsp)) {
+		/* the offset becomes part of the text, from which all encodings are made */
+		rc = sio_outgoing_write(out);
+		out->packet.late = NULL;
+	}
+	return rc;
 }
 
 static bool
@@ -123,14 +132,14 @@ emission_to_other_nodes(
 	const struct sio_emission *emission, const struct sio_selector *who, struct sio_gather *gather)
 {
 	uint32_t timeout = (emission->flags & SIO_FLAG_TIMEOUT) != 0 ? emission->timeout_ms : SIO_GATHER_MS;
-	int rc = 0;
+	bool reached = sio_cluster_reached(emission->nsp, emission->flags);
+	struct sio_content what = emission->what;
+	int rc = reached ? sio_content_write(&what) : 0;
 
-	if (!sio_cluster_reached(emission->nsp, emission->flags))
-		rc = 0;
-	else if (gather != NULL)
-		sio_cluster_ask_ack(emission->nsp, who, emission->flags, &emission->what, gather, timeout);
-	else
-		rc = sio_cluster_broadcast(emission->nsp, who, emission->flags, &emission->what);
+	if (reached && rc == 0 && gather != NULL)
+		sio_cluster_ask_ack(emission->nsp, who, emission->flags, &what, gather, timeout);
+	else if (reached && rc == 0)
+		rc = sio_cluster_broadcast(emission->nsp, who, emission->flags, &what);
 	if (gather != NULL)
 		sio_gather_start(gather, timeout);
 	return rc;
@@ -198,7 +207,8 @@ sio_emission_answer(struct sio_socket *s, uint64_t id, const struct sio_content 
 		.id = id,
 		.nsp = sio_nsp_text(s->nsp),
 		.json = what->json,
-		.attachments = what->attachments};
+		.attachments = what->attachments,
+		.late = what->late};
 	rc = sio_outgoing_init(&out, s->nsp->io->max_emit, &scratch->head, true);
 	if (rc == 0) {
 		sio_deliver_quietly(s, &out, false);

@@ -46,7 +46,7 @@ emit_args(const char *function, const sio_target *target, sio_answers_fn *fn, vo
 	if (sio_event_name_reserved(text_from(name)))
 		return sio_misused(function, name, NULL, NULL, SIO_ERR_RESERVED);
 	emission.scratch = sio_scratch_take(&target->nsp->io->turn);
-	rc = sio_pack_args(&emission.scratch->payload, name, format, args);
+	rc = sio_pack_args_late(&emission.scratch->payload, name, format, args);
 	emission.what = sio_payload_content(&emission.scratch->payload);
 	emission.name = text_from(name);
 	if (rc == 0)

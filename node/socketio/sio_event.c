@@ -5,6 +5,7 @@
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_received.h"
 
 static void
 event_run_listeners(
@@ -86,6 +87,73 @@ event_release_copy(struct sio_event *event)
 	event->kept->live = false;
 	event_copy_unref(event->kept);
 	event->kept = NULL;
+}
+
+/* The values from `at` to `end` are those from *first to *last. */
+static void
+event_find_values(
+	const struct sio_event *event, const uint8_t *at, const uint8_t *end, unsigned *first, unsigned *last)
+{
+	const struct msgpack_values *values = &event->list.values;
+	struct msgpack_input in = {values->at, values->at + values->n};
+	unsigned i = 0;
+
+	for (; in.at < at; i++)
+		must(msgpack_item_skip(&in) > 0);
+	*first = i;
+	do {
+		must(msgpack_item_skip(&in) > 0);
+		*last = i++;
+	} while (in.at < end);
+}
+
+static void
+event_set_texts(struct sio_event *event, const struct sio_packet *packet)
+{
+	struct msgpack_values values = event->list.values;
+
+	event->owner.json = packet->data;
+	event->owner.attachments = packet->blocks;
+	event->list = sio_args_make(event->args, event->list.count, &event->owner);
+	event->list.values = values;
+}
+
+/* Makes the texts of an event that came as MessagePack, and returns a part of them (struct sio_value_owner). */
+static struct text
+event_write(struct sio_value_owner *owner, const uint8_t *at, const uint8_t *end)
+{
+	struct sio_event *event = container_of(owner, struct sio_event, owner);
+	unsigned first, last;
+
+	if (owner->json.n == 0) {
+		if (sio_received_write(event->io) != 0) {
+			owner->no_memory = true;
+			return TEXT_NONE;
+		}
+		event_set_texts(event, &event->io->packet);
+	}
+	if (at == NULL)
+		return owner->json;
+	event_find_values(event, at, end, &first, &last);
+	return text_of(
+		event->args[first].at, (size_t)(event->args[last].at + event->args[last].n - event->args[first].at));
+}
+
+/* The arguments follow the name. */
+void
+sio_event_received_late(struct sio_event *event, const struct sio_packet *packet)
+{
+	const uint8_t *end = packet->values.at + packet->values.n, *at = (const uint8_t *)packet->name.at;
+
+	at += packet->name.n;
+	event->list = (struct sio_args){.count = packet->argc - 1,
+		.values = {at, (size_t)(end - at), packet->argc - 1, packet->values.bins},
+		.owner = &event->owner};
+	event->owner.write = event_write;
+	event->owner.values_end = end;
+	/* an owner of the namespace may have read the texts */
+	if (packet->data.n != 0)
+		event_set_texts(event, packet);
 }
 
 void
@@ -182,10 +250,13 @@ event_copy_without_data(const struct sio_event *event)
 }
 
 static struct sio_event *
-event_copy(const struct sio_event *event)
+event_copy(struct sio_event *event)
 {
-	struct sio_event *copy = event_copy_with_data(event);
+	bool late = event->list.values.at != NULL && event->owner.json.n == 0;
+	struct sio_event *copy = NULL;
 
+	if (!late || event_write(&event->owner, NULL, NULL).n != 0)
+		copy = event_copy_with_data(event);
 	if (copy == NULL)
 		copy = event_copy_without_data(event);
 	sio_born(SIO_AN_EVENT, copy);
@@ -249,11 +320,26 @@ sio_argc(const sio_event *event)
 	return event->list.count;
 }
 
+/* The argument of an event that came as MessagePack, whose text nothing has read yet. */
+static sio_value
+event_late_arg(const struct sio_event *event, unsigned index)
+{
+	struct msgpack_input in = {event->list.values.at, event->owner.values_end};
+
+	while (index-- > 0)
+		must(msgpack_item_skip(&in) > 0);
+	return sio_value_late(&event->owner, in.at);
+}
+
 sio_value
 sio_arg(const sio_event *event, unsigned index)
 {
 	SIO_NEEDS(SIO_AN_EVENT, event, sio_value_none());
-	return index < event->list.count ? sio_value_make(event->args[index], &event->owner) : sio_value_none();
+	if (index >= event->list.count)
+		return sio_value_none();
+	if (__builtin_expect(event->owner.json.n == 0, 0))
+		return event_late_arg(event, index);
+	return sio_value_make(event->args[index], &event->owner);
 }
 
 const struct sio_args *

@@ -15,7 +15,7 @@ struct sio_event {
 	struct sio_held held;	   /* copy: its entry in the socket's list */
 	unsigned refs;		   /* copy: reference count; 0: this is a live event */
 	struct text name;	   /* NUL-terminated */
-	const struct text *args;   /* array of list.count */
+	const struct text *args;   /* array of list.count; not yet written while owner.json is empty */
 	struct sio_args list;
 	struct sio_value_owner owner;
 	struct attachments attachments; /* copy: its attachments */
@@ -32,6 +32,18 @@ void sio_event_dispatch_any(struct sio_event *event);
 /* Calls the listeners of this event name, if the socket is still connected. */
 void sio_event_dispatch(struct sio_event *event);
 
+/* Sets the arguments of an event that a client sent, from the packet being handled. */
+void sio_event_received_late(struct sio_event *event, const struct sio_packet *packet);
+static inline void
+sio_event_received(struct sio_event *event, const struct sio_packet *packet)
+{
+	event->args = packet->args + 1;
+	sio_value_owner_init(&event->owner, packet->data, packet->blocks);
+	if (__builtin_expect(packet->values.at != NULL, 0))
+		sio_event_received_late(event, packet);
+	else
+		event->list = sio_args_make(event->args, packet->argc - 1, &event->owner);
+}
 /* Makes an event for listeners of outgoing packets. `name` is NUL-terminated; `args` has room for SIO_ARGS_MAX. */
 void sio_event_outgoing(struct sio_event *event, struct text name, struct text json,
 	const struct attachments *attachments, struct text *args);

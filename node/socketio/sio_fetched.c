@@ -27,12 +27,16 @@ fetched_local(const sio_socket_info *info)
 }
 
 /* Writes the handshake when it is first read. */
-static void
-fetched_write_late(struct sio_value_owner *owner)
+static struct text
+fetched_write_late(struct sio_value_owner *owner, const uint8_t *at, const uint8_t *end)
 {
 	struct fetched_local *local = container_of(owner, struct fetched_local, owner);
 	struct buffer json;
 
+	(void)at; /* the only value is the whole text */
+	(void)end;
+	if (owner->json.n != 0)
+		return owner->json;
 	/* unlimited, because its parts were limited before: the head of a request, the auth of one packet */
 	buffer_init(&json, SIZE_MAX / 2);
 	sio_handshake_write(&local->handshake, sio_auth_text(local->handshake.auth), &json);
@@ -42,6 +46,7 @@ fetched_write_late(struct sio_value_owner *owner)
 		owner->no_memory = true;
 	}
 	buffer_fini(&json);
+	return owner->json;
 }
 
 static void
@@ -164,7 +169,7 @@ fetched_add_socket(struct sio_fetched_list *list, const struct sio_socket *s)
 	sio_value_owner_init(&local->owner, TEXT_NONE, NULL);
 	local->owner.write = fetched_write_late;
 	to->data = sio_stored_value(local->data);
-	to->handshake = sio_value_late(&local->owner);
+	to->handshake = sio_value_late(&local->owner, NULL);
 	list->count++;
 	list->local++;
 }

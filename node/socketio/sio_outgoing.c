@@ -8,6 +8,8 @@ sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *h
 	const struct attachments *attachments = out->packet.attachments;
 	uint64_t bytes = out->packet.json.n;
 
+	if (out->packet.late != NULL)
+		bytes += out->packet.late->name.n + out->packet.late->values.n;
 	out->packet.max_bytes = max_bytes;
 	out->head = head;
 	out->recording = NULL;
@@ -20,6 +22,34 @@ sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *h
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;
 	return bytes > max_bytes ? SIO_ERR_TOO_BIG : 0;
+}
+
+int
+sio_outgoing_write(struct sio_outgoing *out)
+{
+	struct sio_packet_out *packet = &out->packet;
+	struct sio_content content = {.json = packet->json, .attachments = packet->attachments, .late = packet->late};
+	int rc = sio_content_write(&content);
+
+	if (rc != 0)
+		return rc;
+	packet->json = content.json;
+	packet->attachments = content.attachments;
+	if (packet->late == NULL)
+		return 0; /* its size is known */
+	if (packet->attachments != NULL && packet->attachments->count > SIO_ATTACHMENTS_MAX)
+		return SIO_ERR_TOO_MANY;
+	return packet->json.n + attachments_bytes(packet->attachments) > packet->max_bytes ? SIO_ERR_TOO_BIG : 0;
+}
+
+static __attribute__((cold, noinline)) int
+outgoing_encode_late(struct sio_outgoing *out, const struct sio_parser *parser, struct sio_encoding *encoding)
+{
+	int rc = sio_outgoing_write(out);
+
+	if (rc != 0)
+		return rc == SIO_ERR_SYSTEM ? ERROR_MEMORY : ERROR_TOO_BIG;
+	return parser->encode(&out->packet, out->head, encoding->messages);
 }
 
 void
@@ -51,9 +81,12 @@ sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser)
 
 	must(parser->variant < SIO_VARIANTS_MAX);
 	encoding = &out->encodings[parser->variant];
-	encoding->count = out->recording != NULL && parser->revision < 5
-				  ? outgoing_encode_plain(out, parser, encoding)
-				  : parser->encode(&out->packet, out->head, encoding->messages);
+	if (__builtin_expect(out->packet.late != NULL && parser->write == NULL, 0))
+		encoding->count = outgoing_encode_late(out, parser, encoding);
+	else
+		encoding->count = out->recording != NULL && parser->revision < 5
+					  ? outgoing_encode_plain(out, parser, encoding)
+					  : parser->encode(&out->packet, out->head, encoding->messages);
 	must(encoding->count != 0 && encoding->count <= SIO_MESSAGES_MAX);
 	if (encoding->count < 0)
 		out->error = encoding->count;

@@ -46,6 +46,8 @@ struct sio_outgoing {
  */
 int sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *head, bool compress);
 void sio_outgoing_fini(struct sio_outgoing *out);
+/* Makes the text of the packet, if it is late. Returns 0, SIO_ERR_TOO_BIG, SIO_ERR_TOO_MANY or SIO_ERR_SYSTEM. */
+int sio_outgoing_write(struct sio_outgoing *out);
 /* Encodes for the first receiver with this parser. */
 void sio_outgoing_encode(struct sio_outgoing *out, const struct sio_parser *parser);
 

@@ -33,6 +33,7 @@ struct sio_pack {
 	va_list args;
 	unsigned top, top_max; /* values outside all brackets */
 	bool foreign;	       /* the JSON contains ready-made text, in which placeholders may be forged */
+	unsigned late_top;     /* `top` of the first value that may stay MessagePack */
 	unsigned depth;	       /* levels[0] is outside all brackets */
 	size_t binary;	       /* bytes of attachments made here */
 	struct sio_pack_level levels[FORMAT_DEPTH_MAX + 1];
@@ -90,6 +91,68 @@ static const struct attachments *
 sio_pack_attachments(const struct sio_value_owner *owner)
 {
 	return owner ? owner->attachments : NULL;
+}
+
+/*
+ * Adds values that are MessagePack to the late ones, if they follow them in the same message. Returns false if they
+ * must be packed as text.
+ */
+static bool
+sio_pack_keep(struct sio_pack *pack, struct msgpack_values values, struct sio_value_owner *owner)
+{
+	struct sio_payload *payload = pack->payload;
+	struct msgpack_values *late = &payload->late.values;
+
+	if (pack->depth > 0 || values.count > pack->top_max - pack->top)
+		return false;
+	if (late->at == NULL) {
+		if (pack->top != pack->late_top)
+			return false; /* something is text already */
+		*late = values;
+		payload->late_owner = owner;
+	} else if (payload->late_owner == owner && late->at + late->n == values.at) {
+		late->n += values.n;
+		late->count += values.count;
+	} else {
+		return false;
+	}
+	pack->top += values.count;
+	return true;
+}
+
+/* Appends the text of the late values. */
+static int
+sio_pack_late_text(struct sio_payload *payload)
+{
+	struct msgpack_values late = payload->late.values;
+	struct sio_value_owner *owner = payload->late_owner;
+	struct text text;
+
+	text = owner->write(owner, late.at, late.at + late.n);
+	if (text.n == 0)
+		return ERROR_MEMORY;
+	if (payload->json.len > 1)
+		buffer_add_byte(&payload->json, ',');
+	return json_placeholders_copy(text, owner->attachments, &payload->attachments, &payload->json);
+}
+
+/* Something else follows: what was late becomes text. */
+static __attribute__((cold, noinline)) int
+sio_pack_end_late(struct sio_pack *pack)
+{
+	struct sio_payload *payload = pack->payload;
+	int error = sio_pack_late_text(payload);
+
+	pack->foreign = true;
+	pack->levels[0].first = false;
+	payload->late.values.at = NULL;
+	return error;
+}
+
+static inline bool
+sio_pack_is_late(const struct sio_pack *pack)
+{
+	return __builtin_expect(pack->payload->late.values.at != NULL, 0);
 }
 
 /* A missing value is JavaScript's undefined: null in an array, no member in an object. */
@@ -296,8 +359,6 @@ sio_pack_item(struct sio_pack *pack, char letter)
 	case 'B':
 		at = va_arg(pack->args, const void *);
 		return sio_pack_binary(pack, at, va_arg(pack->args, size_t));
-	case 'v':
-		return sio_pack_value(pack, va_arg(pack->args, sio_value));
 	case 'V':
 		return sio_pack_msgpack(pack, va_arg(pack->args, const msgpack_object *));
 	case 'j':
@@ -398,8 +459,37 @@ sio_pack_event_args(struct sio_pack *pack, const sio_event *event)
 		return sio_pack_refuse(pack, "* is not allowed where one value is expected");
 	if (args->count == 0)
 		return 0;
+	if (__builtin_expect(args->values.at != NULL, 0)) {
+		if (sio_pack_keep(pack, args->values, args->owner))
+			return 0;
+		if (args->owner->write(args->owner, NULL, NULL).n == 0)
+			return ERROR_MEMORY;
+		error = sio_pack_is_late(pack) ? sio_pack_end_late(pack) : 0;
+		if (error)
+			return error;
+	}
 	error = sio_pack_begin(pack, args->count);
 	return error ? error : sio_pack_copy(pack, args->list, sio_pack_attachments(args->owner));
+}
+
+/* `v`, a value of a client that may be MessagePack. */
+static int
+sio_pack_received(struct sio_pack *pack, sio_value value)
+{
+	struct sio_value_owner *owner = NULL;
+	struct msgpack_values values;
+	int error = 0;
+
+	if (__builtin_expect(value.n == 0, 0)) {
+		values = sio_value_values(value, &owner);
+		if (values.at != NULL && sio_pack_keep(pack, values, owner))
+			return 0;
+	}
+	if (sio_pack_is_late(pack))
+		error = sio_pack_end_late(pack);
+	if (!error)
+		error = sio_pack_begin(pack, 1);
+	return error ? error : sio_pack_value(pack, value);
 }
 
 static int
@@ -412,10 +502,16 @@ sio_pack_next(struct sio_pack *pack, char letter)
 		return sio_pack_close(pack, letter);
 	if (level->object && !level->value_next)
 		return sio_pack_key(pack, letter);
-	if (letter == '[' || letter == '{')
-		return sio_pack_open(pack, letter);
+	if (letter == '[' || letter == '{') {
+		error = sio_pack_is_late(pack) ? sio_pack_end_late(pack) : 0;
+		return error ? error : sio_pack_open(pack, letter);
+	}
 	if (letter == '*')
 		return sio_pack_event_args(pack, va_arg(pack->args, const sio_event *));
+	if (letter == 'v')
+		return sio_pack_received(pack, va_arg(pack->args, sio_value));
+	if (sio_pack_is_late(pack) && (error = sio_pack_end_late(pack)) != 0)
+		return error;
 	error = sio_pack_begin(pack, 1);
 	return error ? error : sio_pack_item(pack, letter);
 }
@@ -473,8 +569,27 @@ sio_pack_init(struct sio_pack *pack, struct sio_payload *payload, unsigned top_m
 	pack->levels[0] = (struct sio_pack_level){.first = true};
 }
 
-int
-sio_pack_args(struct sio_payload *payload, const char *name, const char *format, va_list args)
+/* Makes the text of a payload that is late: its `json` ends behind the name. */
+static int
+sio_pack_write_late(struct sio_late *late, struct sio_content *out)
+{
+	struct sio_payload *payload = container_of(late, struct sio_payload, late);
+	struct buffer *json = &payload->json;
+
+	/* what comes before the values ends with a quote or an opening bracket */
+	if (json->len > 0 && json->data[json->len - 1] != ']') {
+		buffer_fail(json, sio_pack_late_text(payload));
+		buffer_add_byte(json, ']');
+	}
+	if (buffer_error(json) != 0)
+		return sio_pack_error(buffer_error(json));
+	*out = sio_payload_text(payload);
+	out->late = late;
+	return 0;
+}
+
+static int
+sio_pack_all(struct sio_payload *payload, const char *name, const char *format, va_list args, bool late)
 {
 	struct sio_pack pack;
 	size_t start = payload->json.len;
@@ -487,15 +602,33 @@ sio_pack_args(struct sio_payload *payload, const char *name, const char *format,
 		if (!json_write_string(&payload->json, text_from(name)))
 			return sio_pack_refuse(&pack, "the event name is not UTF-8");
 	}
+	pack.late_top = late ? pack.top : UINT_MAX;
 	va_copy(pack.args, args);
 	error = sio_pack_run(&pack, format ? format : "");
 	va_end(pack.args);
+	if (!error && payload->late.values.at != NULL) {
+		payload->late.name = name ? text_from(name) : TEXT_NONE;
+		payload->late.write = sio_pack_write_late;
+		return buffer_error(&payload->json);
+	}
 	buffer_add_byte(&payload->json, ']');
 	if (!error)
 		error = buffer_error(&payload->json);
 	if (!error)
 		error = sio_pack_check(&pack, start);
 	return sio_pack_error(error);
+}
+
+int
+sio_pack_args(struct sio_payload *payload, const char *name, const char *format, va_list args)
+{
+	return sio_pack_all(payload, name, format, args, false);
+}
+
+int
+sio_pack_args_late(struct sio_payload *payload, const char *name, const char *format, va_list args)
+{
+	return sio_pack_all(payload, name, format, args, true);
 }
 
 int

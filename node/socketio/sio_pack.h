@@ -31,6 +31,11 @@
  * ERROR_SYSTEM without memory. After an error the payload may only be freed.
  */
 int sio_pack_args(struct sio_payload *payload, const char *name, const char *format, va_list args);
+/*
+ * The same, but arguments that a client of the MessagePack parser sent may stay late if they are the only ones: see
+ * struct sio_payload. `name` must outlive the payload.
+ */
+int sio_pack_args_late(struct sio_payload *payload, const char *name, const char *format, va_list args);
 
 /* Packs the one value that `format` describes, without an array around it. "" or NULL: writes nothing. */
 int sio_pack_data(struct sio_payload *payload, const char *format, va_list args);

@@ -11,6 +11,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/json_msgpack.h"
+#include "common/base/msgpack_plain.h"
 #include "common/base/text.h"
 
 enum sio_packet_type {
@@ -26,7 +27,10 @@ enum sio_packet_type {
 #define SIO_ARGS_MAX 255		     /* arguments of one event, name included */
 #define SIO_ID_MAX ((UINT64_C(1) << 53) - 1) /* Number.MAX_SAFE_INTEGER: JavaScript rounds larger ids */
 
-/* A parsed packet. All texts point into the input. */
+/*
+ * A parsed packet. All texts point into the input. A parser that reads MessagePack may set `values` and `name`
+ * instead of `data` and `args`, which sio_parser.write() then makes when something reads them.
+ */
 struct sio_packet {
 	enum sio_packet_type type;
 	unsigned attachments;		  /* BINARY_*: number of binary messages that follow, at least 1 */
@@ -35,6 +39,8 @@ struct sio_packet {
 	struct text nsp;		  /* "/" when absent */
 	bool has_id;
 	uint64_t id;			/* at most SIO_ID_MAX */
+	struct msgpack_values values;	/* EVENT, ACK: the elements of data in MessagePack; at NULL: only as JSON */
+	struct text name;		/* with the values of an EVENT: its name, the first of them, without NUL */
 	struct text data;		/* checked JSON, or TEXT_NONE */
 	unsigned argc;			/* EVENT, ACK: number of elements of data */
 	struct text args[SIO_ARGS_MAX]; /* their bounds; EVENT: args[0] is the name */

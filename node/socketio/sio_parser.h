@@ -6,7 +6,8 @@
  *   down    encode() makes the messages of a packet, once for all clients of the same parser
  *
  * A client has its parser from its first message on (sio_client.parser); the layers above do not know which one. A
- * packet means the same to all parsers: a type, a namespace, an id, JSON text with placeholders, attachments. What
+ * packet means the same to all parsers: a type, a namespace, an id, JSON text with placeholders, attachments. The
+ * text of what a MessagePack client sends is made when something reads it (struct sio_packet, struct sio_late). What
  * differs between encodings stays in the parser's file: whether attachments follow the text or are inside it, what an
  * older revision omits from CONNECT, how it words CONNECT_ERROR.
  *
@@ -19,6 +20,7 @@
 #include "common/base/json_msgpack.h"
 #include "node/engineio/eio_message.h"
 #include "node/socketio/sio_packet.h"
+#include "node/socketio/sio_payload.h"
 
 #define SIO_ATTACHMENTS_MAX 64 /* of a packet to a client; upper bound of the option maxAttachments */
 #define SIO_MESSAGES_MAX (1 + SIO_ATTACHMENTS_MAX) /* of one packet; arrays of this size are on the stack */
@@ -29,8 +31,9 @@ struct sio_packet_out {
 	bool has_id;
 	uint64_t id;
 	struct text nsp;
-	struct text json;		       /* checked; TEXT_NONE: no payload */
+	struct text json;		       /* checked; TEXT_NONE: no payload, or it is late */
 	const struct attachments *attachments; /* NULL: none */
+	struct sio_late *late;		       /* the same as MessagePack; NULL: only as JSON */
 	/*
 	 * Bytes of text and attachments. The two are within it, but an encoding that puts attachments into the text
 	 * can need more: several placeholders may stand for one attachment. Set by sio_outgoing_init().
@@ -48,7 +51,8 @@ struct sio_parser {
 	/*
 	 * Makes the messages of a packet and returns their number, at most SIO_MESSAGES_MAX, or a negative enum
 	 * error: ERROR_MEMORY, or the reason why the packet has no such encoding. The size of the packet and the
-	 * number of attachments are already checked. `head` is an empty buffer to work in.
+	 * number of attachments are already checked. `head` is an empty buffer to work in. Only a parser with write()
+	 * gets a packet whose text is still late.
 	 */
 	int (*encode)(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages);
 	/*
@@ -56,10 +60,16 @@ struct sio_parser {
 	 * packet whose texts point into the message or into *partial. Returns 0: more messages are needed; after the
 	 * first message `out` already has the type and the namespace. Returns a negative enum error: the message
 	 * cannot be decoded, and out->why is the reason. *partial is NULL for the first message; the caller passes it
-	 * to forget() after 1 and after an error.
+	 * to forget() after 1 and after an error. With write(), out->values may stand for the texts.
 	 */
 	int (*decode)(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
 		const struct sio_packet_limits *limits, struct sio_packet *out);
+	/*
+	 * Makes the texts of a packet that has only its values, whose message must still be valid; keeps the values.
+	 * The texts point into *partial, which the caller passes to forget(), after an error, too. Returns 0 or
+	 * ERROR_MEMORY. NULL: packets have their texts.
+	 */
+	int (*write)(struct sio_partial **partial, const struct sio_packet_limits *limits, struct sio_packet *packet);
 	size_t (*held)(const struct sio_partial *partial); /* returns its bytes of memory; accepts NULL */
 	void (*forget)(struct sio_partial *partial);	   /* frees it; accepts NULL */
 };

@@ -11,16 +11,20 @@
  * `options`. The value undefined of notepack 2 (d4 00 00) counts as absent.
  *
  * The layers above get the same as from a JSON client: `data` becomes JSON text, and its binary values become
- * attachments. The original accepts event names that are reserved. Here they are refused, as the JSON parser refuses
- * them: an event "disconnect" of a client would run the application's clean-up on a connected socket.
+ * attachments. An array of plain values (msgpack_plain.h) waits until something reads its text, and what the
+ * application passes on to other clients of this parser is copied. The original accepts event names that are
+ * reserved. Here they are refused, as the JSON parser refuses them: an event "disconnect" of a client would run the
+ * application's clean-up on a connected socket.
  */
 #include <math.h>
+#include <string.h>
 
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/msgpack.h"
 #include "common/base/msgpack_item.h"
+#include "common/base/msgpack_plain.h"
 #include "common/base/utf8.h"
 #include "node/socketio/sio_parser.h"
 
@@ -52,9 +56,9 @@ struct sio_partial {
 struct msgpack_packet {
 	struct msgpack_input in;
 	const struct sio_packet_limits *limits;
-	struct sio_partial *partial;
+	struct sio_partial **partial; /* made when text is written */
 	struct sio_packet *out;
-	bool has_type, has_nsp, is_array; /* is_array: the data is an array, whose elements are out->args */
+	bool has_type, has_nsp, is_array; /* is_array: the data is an array, of out->argc elements */
 };
 
 /* ------------------------------------------------------------------ decoding */
@@ -119,11 +123,31 @@ msgpack_packet_nsp(struct msgpack_packet *packet)
 	return 0;
 }
 
+/* Makes room for the text of `n` bytes of MessagePack, in place of an earlier text. Returns 0 or ERROR_MEMORY. */
+static int
+msgpack_partial_begin(struct sio_partial **at, size_t n)
+{
+	struct sio_partial *partial = *at;
+
+	if (partial != NULL) {
+		buffer_reset(&partial->json);
+		attachments_cut(&partial->attachments, 0);
+		return 0;
+	}
+	*at = partial = mem_try_alloc(sizeof *partial);
+	if (partial == NULL)
+		return ERROR_MEMORY;
+	buffer_init(&partial->json, n * JSON_PER_BYTE + JSON_EXTRA);
+	(void)buffer_room(&partial->json, (n < JSON_FIRST_MAX ? n : JSON_FIRST_MAX) * 3 / 2);
+	attachments_init(&partial->attachments);
+	return 0;
+}
+
 /* Appends one value to the JSON text. */
 static int
 msgpack_packet_value(struct msgpack_packet *packet, unsigned max_depth)
 {
-	struct sio_partial *partial = packet->partial;
+	struct sio_partial *partial = *packet->partial;
 	int64_t n = msgpack_to_json(packet->in.at, (size_t)(packet->in.end - packet->in.at), max_depth,
 		&partial->attachments, &partial->json);
 
@@ -137,10 +161,8 @@ msgpack_packet_value(struct msgpack_packet *packet, unsigned max_depth)
 static int
 msgpack_packet_elements(struct msgpack_packet *packet, uint32_t count)
 {
-	struct buffer *json = &packet->partial->json;
+	struct buffer *json = &(*packet->partial)->json;
 
-	if (count > SIO_ARGS_MAX)
-		return ERROR_TOO_MANY;
 	buffer_add_byte(json, '[');
 	for (uint32_t i = 0; i < count; i++) {
 		size_t from;
@@ -155,9 +177,64 @@ msgpack_packet_elements(struct msgpack_packet *packet, uint32_t count)
 		packet->out->args[i].n = json->len - from; /* `at` follows when the text no longer moves */
 	}
 	buffer_add_byte(json, ']');
+	return buffer_error(json);
+}
+
+/*
+ * Keeps the elements of an array as they are, if all are plain and the first could be the name of an event. Otherwise
+ * returns false, and nothing has changed.
+ */
+static bool
+msgpack_packet_keep(struct msgpack_packet *packet, uint32_t count)
+{
+	struct msgpack_input in = packet->in;
+	struct msgpack_values *values = &packet->out->values;
+	struct msgpack_item first;
+	unsigned bins = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!msgpack_plain(&in, packet->limits->max_depth - 1, &bins))
+			return false;
+	}
+	packet->out->name = TEXT_NONE;
+	if (count > 0) {
+		struct msgpack_input again = packet->in;
+
+		if (msgpack_item_read(&again, &first) > 0 && first.kind == MSGPACK_KIND_STR &&
+			memchr(first.body.at, '\0', first.body.n) == NULL)
+			packet->out->name = first.body;
+	}
+	*values = (struct msgpack_values){packet->in.at, (size_t)(in.at - packet->in.at), count, bins};
+	packet->in = in;
+	return true;
+}
+
+static int
+msgpack_packet_array(struct msgpack_packet *packet, uint32_t count)
+{
+	int rc;
+
+	if (count > SIO_ARGS_MAX)
+		return ERROR_TOO_MANY;
 	packet->out->argc = count;
 	packet->is_array = true;
-	return buffer_error(json);
+	if (msgpack_packet_keep(packet, count))
+		return 0;
+	rc = msgpack_partial_begin(packet->partial, (size_t)(packet->in.end - packet->in.at));
+	return rc == 0 ? msgpack_packet_elements(packet, count) : rc;
+}
+
+/* Forgets the data of an earlier key. */
+static void
+msgpack_packet_data_none(struct msgpack_packet *packet)
+{
+	if (*packet->partial != NULL) {
+		buffer_reset(&(*packet->partial)->json);
+		attachments_cut(&(*packet->partial)->attachments, 0);
+	}
+	packet->is_array = false;
+	packet->out->argc = 0;
+	packet->out->values.at = NULL;
 }
 
 static int
@@ -169,14 +246,13 @@ msgpack_packet_data(struct msgpack_packet *packet)
 
 	if (rc != 0)
 		return rc;
-	buffer_reset(&packet->partial->json);
-	attachments_cut(&packet->partial->attachments, 0);
-	packet->is_array = false;
-	packet->out->argc = 0;
-	if (item.kind != MSGPACK_KIND_ARRAY && !msgpack_item_undefined(&item))
-		return msgpack_packet_value(packet, packet->limits->max_depth);
-	packet->in = ahead;
-	return item.kind == MSGPACK_KIND_ARRAY ? msgpack_packet_elements(packet, item.count) : 0;
+	msgpack_packet_data_none(packet);
+	if (item.kind == MSGPACK_KIND_ARRAY || msgpack_item_undefined(&item)) {
+		packet->in = ahead;
+		return item.kind == MSGPACK_KIND_ARRAY ? msgpack_packet_array(packet, item.count) : 0;
+	}
+	rc = msgpack_partial_begin(packet->partial, (size_t)(packet->in.end - packet->in.at));
+	return rc == 0 ? msgpack_packet_value(packet, packet->limits->max_depth) : rc;
 }
 
 static int
@@ -221,20 +297,29 @@ msgpack_packet_members(struct msgpack_packet *packet)
 
 /* Sets the texts of the packet, which point into the JSON text. */
 static void
-msgpack_packet_finish(struct msgpack_packet *packet)
+msgpack_packet_texts(struct sio_packet *out, const struct sio_partial *partial)
 {
-	struct sio_packet *out = packet->out;
-	struct sio_partial *partial = packet->partial;
 	const char *at;
 
-	out->data = partial->json.len > 0 ? buffer_text(&partial->json) : TEXT_NONE;
-	out->blocks = partial->attachments.count > 0 ? &partial->attachments : NULL;
-	out->attachments = partial->attachments.count;
+	out->data = partial != NULL && partial->json.len > 0 ? buffer_text(&partial->json) : TEXT_NONE;
+	out->blocks = partial != NULL && partial->attachments.count > 0 ? &partial->attachments : NULL;
+	out->attachments = partial != NULL ? partial->attachments.count : 0;
 	at = out->data.at;
-	for (unsigned i = 0; i < out->argc; i++) {
+	for (unsigned i = 0; at != NULL && i < out->argc; i++) {
 		out->args[i].at = ++at; /* behind the bracket or the comma */
 		at += out->args[i].n;
 	}
+}
+
+/* Checks the name of an EVENT. */
+static bool
+msgpack_packet_named(const struct sio_packet *out)
+{
+	if (out->argc == 0)
+		return false;
+	if (out->values.at == NULL)
+		return sio_event_name_allowed(out->args[0]);
+	return !sio_event_name_reserved(out->name);
 }
 
 /* Checks the packet as a whole, by its type. */
@@ -252,35 +337,58 @@ msgpack_packet_check(const struct msgpack_packet *packet)
 	case SIO_CONNECT:
 		if (out->attachments > 0) /* `auth` is text */
 			return ERROR_UNSUPPORTED;
-		return out->data.n == 0 || is_map ? 0 : ERROR_SYNTAX;
+		return !packet->is_array && (out->data.n == 0 || is_map) ? 0 : ERROR_SYNTAX;
 	case SIO_DISCONNECT:
-		return out->data.n == 0 ? 0 : ERROR_SYNTAX;
+		return !packet->is_array && out->data.n == 0 ? 0 : ERROR_SYNTAX;
 	case SIO_CONNECT_ERROR:
 		return is_map || (out->data.n > 0 && *out->data.at == '"') ? 0 : ERROR_SYNTAX;
 	case SIO_EVENT:
-		if (!packet->is_array || out->argc == 0 || !sio_event_name_allowed(out->args[0]))
+		if (!packet->is_array || !msgpack_packet_named(out))
 			return ERROR_SYNTAX;
 		break;
 	default:
 		if (!packet->is_array)
 			return ERROR_SYNTAX;
 	}
-	/* a map that looks like a placeholder means the same as from a JSON client */
-	return out->attachments > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
+	/* a map that looks like a placeholder means the same as from a JSON client; values have no such map */
+	return out->attachments > 0 && out->data.n > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
 }
 
-/* Returns NULL without memory. */
-static struct sio_partial *
-msgpack_partial_new(size_t n)
+/* The values were checked before, so only want of memory makes this fail. */
+static int
+msgpack_write(struct sio_partial **partial, const struct sio_packet_limits *limits, struct sio_packet *out)
 {
-	struct sio_partial *partial = mem_try_alloc(sizeof *partial);
+	const struct msgpack_values *values = &out->values;
+	struct msgpack_packet packet = {
+		.in = {values->at, values->at + values->n}, .limits = limits, .partial = partial, .out = out};
 
-	if (partial == NULL)
-		return NULL;
-	buffer_init(&partial->json, n * JSON_PER_BYTE + JSON_EXTRA);
-	(void)buffer_room(&partial->json, (n < JSON_FIRST_MAX ? n : JSON_FIRST_MAX) * 3 / 2);
-	attachments_init(&partial->attachments);
-	return partial;
+	if (msgpack_partial_begin(partial, values->n) != 0 || msgpack_packet_elements(&packet, values->count) != 0)
+		return ERROR_MEMORY;
+	msgpack_packet_texts(out, *partial);
+	return 0;
+}
+
+/*
+ * Makes the texts of an EVENT whose name is a number, or not a name at all: its values cannot be used. Sets the texts
+ * of other packets, if they have any.
+ */
+static int
+msgpack_packet_finish(struct msgpack_packet *packet)
+{
+	struct sio_packet *out = packet->out;
+	int rc = 0;
+
+	if (out->values.at != NULL && out->type == SIO_EVENT && out->name.at == NULL) {
+		rc = msgpack_write(packet->partial, packet->limits, out);
+		out->values.at = NULL;
+	} else if (out->values.at == NULL) {
+		msgpack_packet_texts(out, *packet->partial);
+	} else {
+		out->data = TEXT_NONE;
+		out->blocks = NULL;
+		out->attachments = out->values.bins;
+	}
+	return rc;
 }
 
 static void
@@ -303,7 +411,7 @@ static int
 msgpack_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t n,
 	const struct sio_packet_limits *limits, struct sio_packet *out)
 {
-	struct msgpack_packet packet = {.in = {data, data + n}, .limits = limits, .out = out};
+	struct msgpack_packet packet = {.in = {data, data + n}, .limits = limits, .partial = partial, .out = out};
 	int rc;
 
 	if (!binary) {
@@ -314,34 +422,57 @@ msgpack_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t 
 	out->has_id = false;
 	out->id = 0;
 	out->argc = 0;
-	packet.partial = *partial = msgpack_partial_new(n);
-	rc = packet.partial != NULL ? msgpack_packet_members(&packet) : ERROR_MEMORY;
-	if (rc == 0) {
-		msgpack_packet_finish(&packet);
+	out->values.at = NULL;
+	rc = msgpack_packet_members(&packet);
+	if (rc == 0)
+		rc = msgpack_packet_finish(&packet);
+	if (rc == 0)
 		rc = msgpack_packet_check(&packet);
-	}
+	if (rc != 0)
+		out->values.at = NULL;
 	out->why = error_text(rc);
 	return rc == 0 ? 1 : rc;
 }
 
 /* ------------------------------------------------------------------ encoding */
 
+static void
+msgpack_write_late(const struct sio_late *late, struct buffer *out)
+{
+	msgpack_add_array(out, late->values.count + (late->name.at != NULL));
+	if (late->name.at != NULL) {
+		msgpack_add_string(out, (uint32_t)late->name.n);
+		buffer_add_text(out, late->name);
+	}
+	buffer_add(out, late->values.at, late->values.n);
+}
+
+static int
+msgpack_write_data(const struct sio_packet_out *packet, struct buffer *out)
+{
+	if (packet->late == NULL)
+		return json_to_msgpack(packet->json, packet->attachments, out);
+	msgpack_write_late(packet->late, out);
+	return 0;
+}
+
 /* Writes the map. The order of the keys is that of the original: the id of an ACK comes first. */
 static int
 msgpack_write_packet(const struct sio_packet_out *packet, struct buffer *out)
 {
+	bool has_data = packet->late != NULL || packet->json.n > 0;
 	int rc = 0;
 
-	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | (2 + (packet->json.n > 0) + packet->has_id)));
+	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | (2 + has_data + packet->has_id)));
 	if (packet->has_id && packet->type == SIO_ACK) {
 		buffer_add_text(out, TEXT(KEY_ID));
 		msgpack_add_unsigned(out, packet->id);
 	}
 	buffer_add_text(out, TEXT(KEY_TYPE));
 	buffer_add_byte(out, (uint8_t)packet->type);
-	if (packet->json.n > 0) {
+	if (has_data) {
 		buffer_add_text(out, TEXT(KEY_DATA));
-		rc = json_to_msgpack(packet->json, packet->attachments, out);
+		rc = msgpack_write_data(packet, out);
 	}
 	if (packet->has_id && packet->type != SIO_ACK) {
 		buffer_add_text(out, TEXT(KEY_ID));
@@ -356,7 +487,9 @@ msgpack_write_packet(const struct sio_packet_out *packet, struct buffer *out)
 static int
 msgpack_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
 {
-	size_t n = HEAD_ROOM + packet->nsp.n + packet->json.n + attachments_bytes(packet->attachments);
+	size_t data = packet->late != NULL ? packet->late->name.n + packet->late->values.n
+					   : packet->json.n + attachments_bytes(packet->attachments);
+	size_t n = HEAD_ROOM + packet->nsp.n + data;
 	struct buffer out;
 	int rc;
 
@@ -379,6 +512,7 @@ const struct sio_parser sio_parser_msgpack = {
 	.variant = 2,
 	.encode = msgpack_encode,
 	.decode = msgpack_decode,
+	.write = msgpack_write,
 	.held = msgpack_held,
 	.forget = msgpack_forget,
 };

@@ -5,6 +5,7 @@ sio_payload_init(struct sio_payload *payload, size_t max)
 {
 	buffer_init(&payload->json, max);
 	attachments_init(&payload->attachments);
+	payload->late.values.at = NULL;
 }
 
 void

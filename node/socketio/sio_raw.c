@@ -244,7 +244,7 @@ sio_raw_data(const sio_socket *s)
 
 	if (data == NULL)
 		return (struct sio_content){.json = TEXT_NONE};
-	return (struct sio_content){data->owner.json, data->owner.attachments};
+	return (struct sio_content){.json = data->owner.json, .attachments = data->owner.attachments};
 }
 
 int
@@ -377,7 +377,7 @@ sio_raw_acked(const sio_answers *answers)
 {
 	if (answers->owner == NULL)
 		return (struct sio_content){.json = TEXT_NONE};
-	return (struct sio_content){answers->owner->json, answers->owner->attachments};
+	return (struct sio_content){.json = answers->owner->json, .attachments = answers->owner->attachments};
 }
 
 struct sio_content
@@ -387,7 +387,7 @@ sio_raw_answer(const sio_answers *answers, unsigned i)
 
 	if (stored == NULL)
 		return (struct sio_content){.json = TEXT_NONE};
-	return (struct sio_content){stored->owner.json, stored->owner.attachments};
+	return (struct sio_content){.json = stored->owner.json, .attachments = stored->owner.attachments};
 }
 
 /* ---------------------------------------------------------------- targets */

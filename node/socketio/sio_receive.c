@@ -24,6 +24,7 @@
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_middleware.h"
 #include "node/socketio/sio_owner.h"
+#include "node/socketio/sio_received.h"
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_trace.h"
@@ -147,6 +148,18 @@ receive_offer_to_owner(struct sio_socket *s, const struct sio_packet *packet)
 	return false;
 }
 
+/* Returns TEXT_NONE without memory. */
+static struct text
+receive_name(struct sio_server *io, const struct sio_packet *packet)
+{
+	if (__builtin_expect(packet->values.at == NULL, 1))
+		return sio_event_name_of(&io->name, packet->args[0]);
+	buffer_reset(&io->name);
+	buffer_add_text(&io->name, packet->name);
+	buffer_add_byte(&io->name, '\0');
+	return buffer_error(&io->name) == 0 ? text_of((const char *)io->name.data, packet->name.n) : TEXT_NONE;
+}
+
 /* Handles an EVENT with all its attachments. Makes up-calls. */
 static void
 receive_event(struct sio_socket *s, const struct sio_packet *packet)
@@ -156,9 +169,15 @@ receive_event(struct sio_socket *s, const struct sio_packet *packet)
 	struct sio_client *c = s->client;
 
 	must(packet->argc >= 1);
-	if (nsp->owner != NULL && !receive_offer_to_owner(s, packet))
-		return;
-	stack.name = sio_event_name_of(&nsp->io->name, packet->args[0]);
+	if (nsp->owner != NULL) {
+		if (sio_received_write(nsp->io) != 0) {
+			sio_client_no_memory(c);
+			return;
+		}
+		if (!receive_offer_to_owner(s, packet))
+			return;
+	}
+	stack.name = receive_name(nsp->io, packet);
 	if (stack.name.at == NULL) {
 		sio_client_no_memory(c);
 		return;
@@ -166,9 +185,7 @@ receive_event(struct sio_socket *s, const struct sio_packet *packet)
 	event = sio_event_place(&stack);
 	sio_born(SIO_AN_EVENT, event);
 	event->io = nsp->io;
-	event->args = packet->args + 1;
-	sio_value_owner_init(&event->owner, packet->data, packet->blocks);
-	event->list = sio_args_make(event->args, packet->argc - 1, &event->owner);
+	sio_event_received(event, packet);
 	event->wants_ack = packet->has_id;
 	event->id = packet->id;
 	sio_event_dispatch_any(event);
@@ -220,7 +237,10 @@ receive_packet(struct sio_client *c)
 		break;
 	case SIO_ACK:
 	case SIO_BINARY_ACK:
-		sio_ack_receive(s, packet);
+		if (sio_received_write(c->io) == 0)
+			sio_ack_receive(s, packet);
+		else
+			sio_client_no_memory(c);
 		break;
 	case SIO_DISCONNECT:
 		sio_leave_now(s, SIO_REASON_CLIENT_LEFT);
@@ -295,8 +315,10 @@ sio_receive_message(struct eio_session *session, void *owner, bool binary, uint8
 	if (log_debug())
 		sio_trace_in(c->session, &io->packet);
 	io->serving = c;
+	io->packet_parser = parser;
 	receive_packet(c);
 	io->serving = NULL;
+	sio_received_end(io);
 	if (partial != NULL)
 		parser->forget(partial);
 }

@@ -52,7 +52,9 @@ sio_ack(sio_event *event, const char *format, ...)
 		return SIO_ERR_STATE;
 	scratch = sio_scratch_take(&asked->io->turn);
 	va_start(args, format);
-	rc = sio_pack_args(&scratch->payload, NULL, format, args);
+	/* another server gets text */
+	rc = asked->reply == NULL ? sio_pack_args_late(&scratch->payload, NULL, format, args)
+				  : sio_pack_args(&scratch->payload, NULL, format, args);
 	va_end(args);
 	if (rc == 0 && asked->reply != NULL)
 		reply_to_server(asked, &scratch->payload);

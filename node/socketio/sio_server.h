@@ -78,11 +78,13 @@ struct sio_server {
 	struct list refused;	    /* struct sio_gather of sio_ack_refused(), until the end of the turn */
 	struct list asking;	    /* struct sio_question that wait for other nodes */
 
-	struct sio_packet packet;   /* the packet being handled */
-	struct sio_client *serving; /* the client that sent it; NULL: none is being handled */
-	struct buffer name;	    /* its event name */
-	uint64_t epoch;		    /* of the last selection, see sio_rooms.c */
-	size_t memberships;	    /* how many memberships have got a number so far */
+	struct sio_packet packet;		/* the packet being handled, see sio_received.h */
+	const struct sio_parser *packet_parser; /* of its client; set if the packet came as MessagePack values */
+	struct sio_partial *packet_texts;	/* its texts, once something has read them */
+	struct sio_client *serving;		/* the client that sent it; NULL: none is being handled */
+	struct buffer name;			/* its event name */
+	uint64_t epoch;				/* of the last selection, see sio_rooms.c */
+	size_t memberships;			/* how many memberships have got a number so far */
 	struct {
 		const struct sio_socket *socket;
 		size_t number; /* of the last room returned */

@@ -106,7 +106,7 @@ sio_server_side_emit(sio_nsp *nsp, const char *event, const char *format, ...)
 	va_start(args, format);
 	rc = sio_pack_args(&scratch->payload, event, format, args);
 	va_end(args);
-	what = sio_payload_content(&scratch->payload);
+	what = sio_payload_text(&scratch->payload);
 	if (rc == 0 && nsp->broker != NULL)
 		rc = sio_cluster_server_emit(nsp, &what);
 	(void)sio_misused(__func__, event, format, &scratch->payload, rc);
@@ -132,7 +132,7 @@ sio_server_side_emit_ack(
 	va_start(args, format);
 	rc = sio_pack_args(&scratch->payload, event, format, args);
 	va_end(args);
-	what = sio_payload_content(&scratch->payload);
+	what = sio_payload_text(&scratch->payload);
 	if (rc == 0) {
 		gather = sio_gather_new(nsp->io, &(struct sio_asker){.fn = fn, .arg = arg});
 		if (nsp->broker != NULL)

@@ -64,6 +64,12 @@ without_quotes(struct text name)
 	return name.n >= 2 && name.at[0] == '"' ? text_of(name.at + 1, name.n - 2) : name;
 }
 
+static struct text
+trace_name_in(const struct sio_packet *packet)
+{
+	return packet->values.at != NULL ? packet->name : without_quotes(packet->args[0]);
+}
+
 void
 sio_trace_in(const struct eio_session *session, const struct sio_packet *packet)
 {
@@ -71,8 +77,10 @@ sio_trace_in(const struct eio_session *session, const struct sio_packet *packet)
 
 	if (trace_wanted(session, packet->nsp))
 		trace_log_packet("packet_in", session, packet->type, packet->nsp,
-			event ? without_quotes(packet->args[0]) : TEXT_NONE, packet->has_id ? &packet->id : NULL,
-			packet->data.n + attachments_bytes(packet->blocks), packet->attachments);
+			event ? trace_name_in(packet) : TEXT_NONE, packet->has_id ? &packet->id : NULL,
+			packet->values.at != NULL ? packet->values.n
+						  : packet->data.n + attachments_bytes(packet->blocks),
+			packet->attachments);
 }
 
 /* The first element of an event's array. */
@@ -81,6 +89,8 @@ event_name_of(const struct sio_packet_out *packet)
 {
 	struct text rest = packet->json, name;
 
+	if (packet->late != NULL)
+		return packet->late->name;
 	if (packet->type != SIO_EVENT || !json_array_next(&rest, &name))
 		return TEXT_NONE;
 	return without_quotes(name);
@@ -98,7 +108,9 @@ sio_trace_out(
 		bytes += encoded->messages[i]->frame.block->len - encoded->messages[i]->frame.payload_at;
 	trace_log_packet("packet_out", session, packet->type, packet->nsp, event_name_of(packet),
 		packet->has_id ? &packet->id : NULL, bytes,
-		packet->attachments != NULL ? packet->attachments->count : 0);
+		packet->late != NULL	      ? packet->late->values.bins
+		: packet->attachments != NULL ? packet->attachments->count
+					      : 0);
 }
 
 /* Length of <type>[<attachments>-][<namespace>,][<ack id>], after which the JSON of a packet begins. */

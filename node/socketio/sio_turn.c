@@ -219,6 +219,7 @@ sio_scratch_give(struct sio_turn *turn, struct sio_scratch *scratch)
 		buffer_init(&scratch->payload.json, turn->max_payload);
 	}
 	buffer_reset(&scratch->payload.json);
+	scratch->payload.late.values.at = NULL;
 	buffer_reset(&scratch->head);
 	if (scratch->selection.size > SELECTION_KEPT) {
 		mem_free(scratch->selection.at);

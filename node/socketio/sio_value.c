@@ -80,35 +80,38 @@ sio_value_owner(sio_value value)
 }
 
 sio_value
-sio_value_late(const struct sio_value_owner *owner)
+sio_value_late(const struct sio_value_owner *owner, const uint8_t *at)
 {
-	return (sio_value){.json = NULL, .n = 0, .owner = owner};
+	return (sio_value){.json = (const char *)at, .n = 0, .owner = owner};
 }
 
 sio_value
 sio_value_write(sio_value late)
 {
 	struct sio_value_owner *owner = sio_value_owner(late);
+	const uint8_t *at = (const uint8_t *)late.json;
 
-	if (owner->json.n == 0)
-		owner->write(owner);
-	return sio_value_make(owner->json, owner);
+	return sio_value_make(owner->write(owner, at, at), owner);
+}
+
+struct msgpack_values
+sio_value_values(sio_value value, struct sio_value_owner **owner)
+{
+	struct msgpack_input in = {.at = (const uint8_t *)value.json};
+
+	if (value.n != 0 || value.owner == NULL || value.json == NULL)
+		return (struct msgpack_values){.at = NULL};
+	*owner = sio_value_owner(value);
+	in.end = (*owner)->values_end;
+	must(msgpack_item_skip(&in) > 0);
+	return (struct msgpack_values){
+		(const uint8_t *)value.json, (size_t)(in.at - (const uint8_t *)value.json), 1, 0};
 }
 
 sio_value
 sio_value_none(void)
 {
 	return (sio_value){.json = NULL, .n = 0, .owner = NULL};
-}
-
-struct sio_args
-sio_args_make(const struct text *args, unsigned count, const struct sio_value_owner *owner)
-{
-	struct sio_args made = {.list = TEXT_NONE, .count = count, .owner = owner};
-
-	if (count > 0)
-		made.list = text_of(args[0].at, (size_t)(args[count - 1].at + args[count - 1].n - args[0].at));
-	return made;
 }
 
 static struct text

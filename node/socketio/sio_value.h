@@ -1,7 +1,8 @@
 /*
  * The inside of the public sio_value: checked JSON text, the attachments that its placeholders refer to, and the
  * decoded copies that sio_string() and sio_msgpack() return. A value with an owner but without text is late: its
- * owner writes the text when the value is first read.
+ * owner writes the text when the value is first read. The `json` of a late value is NULL, or points to the value in
+ * MessagePack (sio_packet.h).
  *
  * Each received text (an event, an answer to an emit, a socket's data) has one owner, embedded in its struct. The
  * owner borrows text and attachments, which must outlive it. Decoded copies are made on demand; strings take at most
@@ -12,6 +13,7 @@
 #define NODE_SOCKETIO_SIO_VALUE_H
 
 #include "common/base/json_msgpack.h"
+#include "common/base/msgpack_plain.h"
 #include "common/base/text.h"
 #include "node/sockeye.h"
 
@@ -22,8 +24,13 @@ struct sio_value_owner {
 	const struct attachments *attachments; /* NULL: none; then placeholders are plain objects */
 	struct sio_decoded *decoded;	       /* NULL until a copy is needed */
 	bool no_memory;			       /* a copy could not be made; the holder then closes the client */
-	/* Sets `json`, once, when a late value is read; leaves it empty if memory is short. NULL: `json` is set */
-	void (*write)(struct sio_value_owner *owner);
+	/*
+	 * Sets `json`, if it is empty, and returns the text of the MessagePack values from `at` on, at least one,
+	 * which end at or behind `end`; `at` NULL: the whole text. Without memory it sets no_memory and returns
+	 * TEXT_NONE. NULL: no value is late.
+	 */
+	struct text (*write)(struct sio_value_owner *owner, const uint8_t *at, const uint8_t *end);
+	const uint8_t *values_end; /* of the MessagePack that late values are in */
 };
 
 /* `json` must be checked (json_check(), sio_packet_parse()) or packed by sio_pack.h. Allocates nothing. */
@@ -33,9 +40,13 @@ void sio_value_owner_fini(struct sio_value_owner *owner);
 /* `json` is part of owner->json, without surrounding whitespace; TEXT_NONE gives SIO_NONE. */
 sio_value sio_value_make(struct text json, const struct sio_value_owner *owner);
 
-/* Makes a late value: owner->write() writes the text on demand. */
-sio_value sio_value_late(const struct sio_value_owner *owner);
+/* Makes a late value: owner->write() writes the text on demand. `at`: the value in MessagePack, or NULL. */
+sio_value sio_value_late(const struct sio_value_owner *owner, const uint8_t *at);
 sio_value sio_value_write(sio_value late);
+/*
+ * Returns the value as MessagePack if it is a late one of known place: at NULL: it is not. `owner` owns the value.
+ */
+struct msgpack_values sio_value_values(sio_value value, struct sio_value_owner **owner);
 /* Returns the value with its text. Every function that reads the text calls this first. */
 static inline sio_value
 sio_value_read(sio_value value)
@@ -50,11 +61,21 @@ sio_value sio_value_none(void);
 struct sio_args {
 	struct text list; /* the text between the comma after the name and the "]", such as `1,"x"`; or TEXT_NONE */
 	unsigned count;
-	const struct sio_value_owner *owner;
+	struct msgpack_values
+		values; /* the same as MessagePack, even before `list` is written; at NULL: only as text */
+	struct sio_value_owner *owner;
 };
 
 /* `args` are bounds found by sio_packet_parse(): for an event `args` + 1 and `argc` - 1; for an ack all of them. */
-struct sio_args sio_args_make(const struct text *args, unsigned count, const struct sio_value_owner *owner);
+static inline struct sio_args
+sio_args_make(const struct text *args, unsigned count, struct sio_value_owner *owner)
+{
+	struct sio_args made = {.list = TEXT_NONE, .count = count, .owner = owner};
+
+	if (count > 0)
+		made.list = text_of(args[0].at, (size_t)(args[count - 1].at + args[count - 1].n - args[0].at));
+	return made;
+}
 
 /* Implemented in sio_event.c. Valid as long as the event. */
 const struct sio_args *sio_event_args(const struct sio_event *event);

@@ -3,7 +3,9 @@ import net from "node:net";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 
-const { WebSocket } = createRequire(new URL("../../package.json", import.meta.url))("ws");
+const require = createRequire(new URL("../../package.json", import.meta.url));
+const { WebSocket } = require("ws");
+const { Encoder } = require("socket.io-msgpack-parser");
 const PATH = "/socket.io/?EIO=4&transport=";
 
 /** A client by WebSocket, joined to "/". */
@@ -11,15 +13,25 @@ export class SocketClient {
   #waiting = [];
 
   static async open(port) {
-    const client = new SocketClient();
+    const client = new this();
     client.ws = new WebSocket(`ws://127.0.0.1:${port}${PATH}websocket`, { perMessageDeflate: false });
     client.ws.on("message", (data) => client.#waiting.shift()?.resolve(String(data)));
     client.ended = once(client.ws, "close");
     client.ws.on("error", () => {}); // "close" follows
     client.ended.finally(() => client.#waiting.splice(0).forEach(({ reject }) => reject(new Error("the server closed a WebSocket"))));
     await client.next();
-    await client.ask("40");
+    await client.ask(client.hello());
     return client;
+  }
+
+  /** The message that joins "/". */
+  hello() {
+    return "40";
+  }
+
+  /** The message that carries an event. */
+  event(...args) {
+    return `42${JSON.stringify(args)}`;
   }
 
   /** Resolves with the next message. */
@@ -37,6 +49,19 @@ export class SocketClient {
   async close() {
     this.ws.close();
     await this.ended;
+  }
+}
+
+/** The same with socket.io-msgpack-parser. */
+export class MsgpackClient extends SocketClient {
+  #encoder = new Encoder();
+
+  hello() {
+    return this.#encoder.encode({ type: 0, nsp: "/" })[0];
+  }
+
+  event(...args) {
+    return this.#encoder.encode({ type: 2, data: args, options: { compress: true }, nsp: "/" })[0];
   }
 }
 

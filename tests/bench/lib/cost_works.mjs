@@ -3,11 +3,13 @@
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import net from "node:net";
-import { PollingClient, SocketClient } from "./cost_clients.mjs";
+import { MsgpackClient, PollingClient, SocketClient } from "./cost_clients.mjs";
 
 const { encode } = createRequire(new URL("../../package.json", import.meta.url))("notepack.io");
 const TEXT = "x".repeat(64);
 const LISTENERS = 50;
+/** 110 bytes as JSON. */
+const OBJECT = { id: 123456, name: "Ada Lovelace", tags: ["alpha", "beta", "gamma"], position: { x: 12.5, y: -7 }, active: true };
 
 async function withClient(Client, port, work) {
   const client = await Client.open(port);
@@ -20,6 +22,7 @@ async function times(n, work) {
 }
 
 const echo = (Client) => (port, n) => withClient(Client, port, (client) => times(n, () => client.ask(`42["echo","${TEXT}"]`)));
+const objectEcho = (Client) => (port, n) => withClient(Client, port, (client) => times(n, () => client.ask(client.event("echo", OBJECT))));
 const connect = (Client) => (port, n) => times(n, () => withClient(Client, port, () => {}));
 
 async function broadcast(port, n) {
@@ -54,6 +57,8 @@ async function receive(port, n, { redis }) {
 
 export const works = [
   { id: "echo", title: "echo of 64 bytes", few: 100, many: 1600, run: echo(SocketClient) },
+  { id: "object-echo", title: "echo of an object of 110 bytes", few: 100, many: 1600, run: objectEcho(SocketClient) },
+  { id: "msgpack-echo", title: "the same by the MessagePack parser", few: 100, many: 1600, run: objectEcho(MsgpackClient) },
   { id: "delivery", title: "delivery of a broadcast of 64 bytes to 50", few: 10, many: 210, per: LISTENERS, run: broadcast },
   { id: "connect", title: "connect, join / and leave", few: 20, many: 170, run: connect(SocketClient) },
   { id: "polling-connect", title: "connect by polling, join / and leave", few: 10, many: 210, run: connect(PollingClient) },

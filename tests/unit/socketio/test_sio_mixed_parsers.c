@@ -8,11 +8,7 @@
 #include "common/base/json.h"
 #include "node/socketio/sio_parser.h"
 #include "node/socketio/sio_tables.h"
-#include "tests/unit/socketio/fake_engine.h"
-
-#define NSP "a36e7370a12f"
-#define CONNECT "82a47479706500" NSP
-#define EVENT(data) "83a47479706502a464617461" data NSP
+#include "tests/unit/socketio/parsers.h"
 
 static struct counters *counters;
 static int result; /* of the last echo */
@@ -37,47 +33,6 @@ start(int parser)
 	sio_core_attach(fake_io, &fake_engine, &o, 4096, 4096);
 	sio_on(sio_of(fake_io, "/"), "echo", on_echo, NULL);
 	counters = &fake_loop.counters;
-}
-
-static void
-says(struct eio_session *s, const char *text)
-{
-	fake_receive(s, false, text, strlen(text));
-	fake_turn();
-}
-
-static void
-sends(struct eio_session *s, const char *hex)
-{
-	uint8_t bytes[1024];
-	size_t n = 0;
-
-	for (; hex[2 * n] != '\0'; n++) {
-		unsigned byte;
-
-		assert_int_equal(sscanf(hex + 2 * n, "%2x", &byte), 1);
-		bytes[n] = (uint8_t)byte;
-	}
-	fake_receive(s, true, bytes, n);
-	fake_turn();
-}
-
-#define EXPECT_SENT(s, text)                                                                                         \
-	do {                                                                                                         \
-		buffer_add_byte(&(s)->sent, 0);                                                                      \
-		assert_string_equal((const char *)(s)->sent.data, text);                                             \
-		buffer_reset(&(s)->sent);                                                                            \
-	} while (0)
-
-/* The reply to CONNECT has a random id. */
-static bool
-joined(struct eio_session *s, bool msgpack)
-{
-	const char *text = msgpack ? "(83a47479706500a46461746181a3736964b4" : "0{\"sid\":";
-	bool same = s->sent.len > strlen(text) && memcmp(s->sent.data, text, strlen(text)) == 0;
-
-	buffer_reset(&s->sent);
-	return same;
 }
 
 static void

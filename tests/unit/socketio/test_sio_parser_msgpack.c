@@ -35,7 +35,9 @@ from_hex(const char *hex, uint8_t *bytes)
 	return n;
 }
 
-/* Decodes from memory of exactly this size. The caller calls forget(). */
+static bool is_late; /* the last packet came as values */
+
+/* Decodes from memory of exactly this size, and makes the texts if they are late. The caller calls forget(). */
 static int
 decode(const uint8_t *bytes, size_t n, bool binary)
 {
@@ -50,6 +52,17 @@ decode(const uint8_t *bytes, size_t n, bool binary)
 	last = exact;
 	partial = NULL;
 	rc = sio_parser_msgpack.decode(&partial, binary, exact, n, &limits, &packet);
+	is_late = rc == 1 && packet.values.at != NULL;
+	if (rc != 1)
+		assert_null(packet.values.at);
+	if (is_late) {
+		unsigned bins = packet.attachments;
+
+		assert_int_equal(packet.data.n, 0);
+		assert_int_equal(packet.values.count, packet.argc);
+		assert_int_equal(sio_parser_msgpack.write(&partial, &limits, &packet), 0);
+		assert_int_equal(packet.attachments, bins);
+	}
 	return rc;
 }
 
@@ -92,7 +105,7 @@ accepts(const char *hex, const char *want)
 			assert_int_equal(args[i].n, packet.args[i].n);
 		}
 	}
-	assert_true(sio_parser_msgpack.held(partial) > 0);
+	assert_true((sio_parser_msgpack.held(partial) > 0) == (packet.data.n > 0));
 	forget();
 	for (size_t cut = 0; cut < n; cut++) {
 		assert_true(decode(bytes, cut, true) < 0);
@@ -121,6 +134,48 @@ refuses(const char *hex, int error)
 #define NSP_KEY "a36e7370"
 #define ID "a26964"
 #define OPTIONS "a76f7074696f6e7381a8636f6d7072657373c3"
+
+static void
+accepts_late(const char *hex, const char *want, bool want_late)
+{
+	uint8_t bytes[1024];
+
+	accepts(hex, want);
+	assert_int_equal(decode(bytes, from_hex(hex, bytes), true), 1);
+	assert_int_equal(is_late, want_late);
+	forget();
+}
+
+/* What has the same meaning in MessagePack and as text stays MessagePack. */
+static void
+test_late_packets(void **state)
+{
+	(void)state;
+	accepts_late("83" TYPE "02" DATA "91a161" NSP, "2 / [\"a\"]", true);
+	accepts_late("83" TYPE "02" DATA "93a161cc0581a16bc40107" NSP, "2 / [\"a\",5,{\"k\":" P(0) "}] (07", true);
+	accepts_late("84" ID "07" TYPE "03" DATA "9105" NSP, "3 / #7 [5]", true);
+	accepts_late("83" TYPE "03" DATA "90" NSP, "3 / []", true);
+	accepts_late("83" TYPE "03" DATA "9105" NSP, "3 / [5]", true);
+	/* the key order does not matter, and the last key counts */
+	accepts_late("84" TYPE "02" DATA "92a161d6ff00000000" NSP DATA "91a162", "2 / [\"b\"]", true);
+	accepts_late("84" TYPE "02" DATA "91a162" NSP DATA "92a161d6ff00000000",
+		"2 / [\"a\",\"1970-01-01T00:00:00.000Z\"]", false);
+	/* a Date, undefined, a key that is a number, a false placeholder, text that is not UTF-8 */
+	accepts_late("83" TYPE "02" DATA "92a161d7000000000000000000" NSP, "2 / [\"a\",\"1970-01-01T00:00:00.000Z\"]",
+		false);
+	accepts_late("83" TYPE "02" DATA "92a161d40000" NSP, "2 / [\"a\",null]", false);
+	accepts_late("83" TYPE "02" DATA "92a161810102" NSP, "2 / [\"a\",{\"1\":2}]", false);
+	accepts_late("83" TYPE "02" DATA "92a16181ac5f706c616365686f6c646572c3" NSP,
+		"2 / [\"a\",{\"_placeholder\":true}]", false);
+	accepts_late("83" TYPE "02" DATA "92a161a1ff" NSP, "2 / [\"a\",\"\xef\xbf\xbd\"]", false);
+	/* names that are numbers, or that hold a NUL, become text for the listeners */
+	accepts_late("83" TYPE "02" DATA "9205a178" NSP, "2 / [5,\"x\"]", false);
+	accepts_late("83" TYPE "02" DATA "91a100" NSP, "2 / [\"\\u0000\"]", false);
+	/* the data of other packets is always text */
+	refuses("83" TYPE "01" DATA "90" NSP, ERROR_SYNTAX);
+	refuses("83" TYPE "00" DATA "91a161" NSP, ERROR_SYNTAX);
+	refuses("83" TYPE "04" DATA "91a161" NSP, ERROR_SYNTAX);
+}
 
 static void
 test_stock_packets(void **state)
@@ -334,6 +389,7 @@ test_writes(void **state)
 {
 	struct block *blocks[1] = {block_copy("\x01\xff", 2)};
 	const struct attachments one = {.blocks = blocks, .count = 1, .size = 1};
+	struct sio_late late;
 
 	(void)state;
 	writes((struct sio_packet_out){.type = SIO_CONNECT}, "/", "{\"sid\":\"x\"}",
@@ -352,6 +408,12 @@ test_writes(void **state)
 	/* without attachments, what looks like a placeholder is a plain object */
 	writes((struct sio_packet_out){.type = SIO_EVENT}, "/", "[\"a\"," P(0) "]",
 		"83" TYPE "02" DATA "92a16182ac5f706c616365686f6c646572c3a36e756d00" NSP);
+	late = (struct sio_late){.name = TEXT("a"), .values = {(const uint8_t *)"\xcc\x05\xa1x", 4, 2, 0}};
+	writes((struct sio_packet_out){.type = SIO_EVENT, .late = &late}, "/", NULL,
+		"83" TYPE "02" DATA "93a161cc05a178" NSP);
+	late.name = TEXT_NONE;
+	writes((struct sio_packet_out){.type = SIO_ACK, .has_id = true, .id = 7, .late = &late}, "/", NULL,
+		"84" ID "07" TYPE "03" DATA "92cc05a178" NSP);
 	/* a container of more than 15 elements gets its count when it is complete */
 	writes((struct sio_packet_out){.type = SIO_EVENT}, "/", "[\"a\",[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]]",
 		"83" TYPE "02" DATA "92a161dc001000000000000000000000000000000000" NSP);
@@ -363,6 +425,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stock_packets),
+		cmocka_unit_test(test_late_packets),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_refused_packets),
 		cmocka_unit_test(test_event_names),

@@ -176,7 +176,7 @@ test_attachments(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct sio_raw_to to = to_all(SIO_FLAG_NO_COMPRESS);
 
-		c = (struct sio_content){text_from(cases[i].text), &two};
+		c = (struct sio_content){.json = text_from(cases[i].text), .attachments = &two};
 		assert_int_equal(sio_raw_cast(&to, &c), cases[i].error);
 	}
 	attachments_fini(&two);
