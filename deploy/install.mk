@@ -61,6 +61,7 @@ $(foreach page,$(wildcard node/apps/public/*),644 $(page) $(SHARE)/public/$(notd
 $(foreach file,credentials.conf haproxy.cfg haproxy-nodes.cfg haproxy-backends.cfg nginx.conf kubernetes.yaml,644 deploy/$(file) $(SHARE)/examples/$(file)
 )
 644 $(MADE)/sockeye.service $(UNITDIR)/sockeye.service
+644 deploy/sockeye.socket $(UNITDIR)/sockeye.socket
 $(foreach page,$(filter %.1,$(MANUAL)),644 $(page) $(MANDIR)/man1/$(notdir $(page))
 )
 644 $(MADE)/sockeye.conf.5 $(MANDIR)/man5/sockeye.conf.5

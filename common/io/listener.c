@@ -287,6 +287,86 @@ listener_set_close(struct listener_set *set)
 		close(set->fds[--set->count]);
 }
 
+/* -------------------------------------------------------- sharing among sets */
+
+/* The sockets of one address among those that are distributed. */
+struct shared_address {
+	struct sockaddr_storage name;
+	socklen_t len;
+	unsigned count, placed;
+};
+
+/* Returns the entry of the socket's address, which is added if it is new; NULL if there are too many. */
+static struct shared_address *
+shared_address_of(struct shared_address all[LISTENER_SOCKETS_MAX], unsigned *known, int fd)
+{
+	struct shared_address own = {.len = sizeof own.name};
+
+	if (getsockname(fd, (struct sockaddr *)&own.name, &own.len) < 0)
+		return NULL;
+	for (unsigned i = 0; i < *known; i++) {
+		if (all[i].len == own.len && memcmp(&all[i].name, &own.name, own.len) == 0)
+			return &all[i];
+	}
+	if (*known == LISTENER_SOCKETS_MAX)
+		return NULL;
+	all[*known] = own;
+	return &all[(*known)++];
+}
+
+/* Takes `fd` over: closes it if the set is full. */
+static bool
+listener_set_add(struct listener_set *set, int fd)
+{
+	if (fd >= 0 && set->count < LISTENER_SOCKETS_MAX) {
+		set->fds[set->count++] = fd;
+		return true;
+	}
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
+/* The i-th socket of an address goes to set i and, if the address has fewer sockets than there are sets, to others.
+ */
+static bool
+listener_sets_place(struct listener_set *const sets[], unsigned count, struct shared_address *address, int fd)
+{
+	unsigned i = address->placed++;
+	bool fits = true;
+
+	for (unsigned set = i + address->count; set < count && fits; set += address->count)
+		fits = listener_set_add(sets[set], fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	return listener_set_add(sets[i % count], fd) && fits;
+}
+
+int
+listener_sets_share(struct listener_set *const sets[], unsigned count, const int *fds, unsigned n, char *error)
+{
+	struct shared_address addresses[LISTENER_SOCKETS_MAX], *address;
+	unsigned known = 0, left = n;
+	bool fits = true;
+
+	for (unsigned i = 0; i < n && fits; i++) {
+		address = shared_address_of(addresses, &known, fds[i]);
+		fits = address != NULL;
+		if (fits)
+			address->count++;
+	}
+	while (left > 0 && fits) {
+		address = shared_address_of(addresses, &known, fds[n - left]);
+		fits = listener_sets_place(sets, count, address, fds[n - left]);
+		left--;
+	}
+	while (left > 0)
+		close(fds[n - left--]);
+	if (fits)
+		return 0;
+	snprintf(error, ERROR_MAX, "cannot take over %u listening sockets with %u workers; use more workers", n,
+		count);
+	return ERROR_TOO_MANY;
+}
+
 struct listener *
 listener_start(struct loop *l, struct listener_set *set, uint32_t max_connections,
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg)

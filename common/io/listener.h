@@ -24,7 +24,8 @@ struct listener_options {
 	uint32_t max_connections;
 };
 
-#define LISTENER_SOCKETS_MAX 8 /* maximum addresses of one name */
+/* More than one name has addresses: an upgrade may leave one worker with the sockets of several. */
+#define LISTENER_SOCKETS_MAX 32
 /* Listening sockets without a loop: all addresses of one host on one port. */
 struct listener_set {
 	int fds[LISTENER_SOCKETS_MAX]; /* close-on-exec and non-blocking */
@@ -36,6 +37,13 @@ int listener_set_open(struct listener_set *out, const struct listener_options *o
 uint16_t listener_set_port(const struct listener_set *set);
 /* Closes the sockets that listener_start() has not taken. */
 void listener_set_close(struct listener_set *set);
+
+/*
+ * Distributes listening sockets, which it takes over, among `count` empty sets, so that each set has a socket of
+ * every address. If there are fewer sockets of an address than sets, several sets share one. Returns 0, or
+ * ERROR_TOO_MANY with one line in `error`; the caller closes the sets in either case.
+ */
+int listener_sets_share(struct listener_set *const sets[], unsigned count, const int *fds, unsigned n, char *error);
 
 /* Starts to accept from the sockets of the set, which is empty afterwards. */
 struct listener *listener_start(struct loop *l, struct listener_set *set, uint32_t max_connections,

@@ -98,6 +98,19 @@ unix_socket_open(struct unix_socket *file, struct listener_set *out, const char 
 }
 
 void
+unix_socket_adopt(struct unix_socket *file, const char *path)
+{
+	struct stat found;
+
+	memset(file, 0, sizeof *file);
+	if (strlen(path) > UNIX_SOCKET_PATH_MAX || lstat(path, &found) < 0 || !S_ISSOCK(found.st_mode))
+		return;
+	memcpy(file->path, path, strlen(path));
+	file->device = found.st_dev;
+	file->inode = found.st_ino;
+}
+
+void
 unix_socket_remove(struct unix_socket *file)
 {
 	struct stat found;

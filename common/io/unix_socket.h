@@ -24,6 +24,9 @@ struct unix_socket {
  */
 int unix_socket_open(struct unix_socket *file, struct listener_set *out, const char *path, mode_t mode, char *error);
 
+/* The socket at `path` was opened by another process, which leaves the file to this one. */
+void unix_socket_adopt(struct unix_socket *file, const char *path);
+
 /*
  * Removes the file unless another one has taken its place. Does nothing if the socket was never opened or is removed
  * already.

@@ -93,15 +93,30 @@ log_opened(const struct backend_opened *opened)
 			NULL);
 }
 
+/* The file of a service manager's socket belongs to the service manager. */
+static bool
+inherit_one(struct backend_opened *opened, const struct inherited *inherited)
+{
+	struct inherited_group *group = inherited_find(inherited, INHERITED_BACKEND, opened->url);
+
+	if (!inherited_take(group, &opened->sockets))
+		return false;
+	if (opened->address.kind == BACKEND_ADDRESS_UNIX && group->of_predecessor)
+		unix_socket_adopt(&opened->file, opened->address.at);
+	return true;
+}
+
 static int
-open_one(struct backend_opened *opened, char *error)
+open_one(struct backend_opened *opened, const struct inherited *inherited, char *error)
 {
 	const struct backend_address *address = &opened->address;
 	struct listener_options tcp = {.host = address->at, .port = address->port};
 	char line[LINE_MAX_OF_IO];
 	int result;
 
-	if (address->kind == BACKEND_ADDRESS_UNIX)
+	if (inherit_one(opened, inherited))
+		result = 0;
+	else if (address->kind == BACKEND_ADDRESS_UNIX)
 		result = unix_socket_open(&opened->file, &opened->sockets, address->at, SOCKET_MODE, line);
 	else
 		result = listener_set_open(&opened->sockets, &tcp, line);
@@ -113,7 +128,8 @@ open_one(struct backend_opened *opened, char *error)
 }
 
 int
-backend_addresses_open(struct backend_addresses *out, const char *urls, char error[OPTION_ERROR_MAX])
+backend_addresses_open(struct backend_addresses *out, const char *urls, const struct inherited *inherited,
+	char error[OPTION_ERROR_MAX])
 {
 	struct text rest = text_from(urls ? urls : ""), url;
 	int result;
@@ -124,8 +140,10 @@ backend_addresses_open(struct backend_addresses *out, const char *urls, char err
 
 		must(out->count < BACKEND_OPENED_MAX);
 		result = backend_address_parse(url, &opened->address, error);
-		if (result == 0)
-			result = open_one(opened, error);
+		if (result == 0) {
+			snprintf(opened->url, sizeof opened->url, "%.*s", (int)url.n, url.at);
+			result = open_one(opened, inherited, error);
+		}
 		if (result < 0) {
 			backend_addresses_remove(out);
 			return result;
@@ -140,6 +158,23 @@ backend_addresses_close(struct backend_addresses *addresses)
 {
 	for (unsigned i = 0; i < addresses->count; i++)
 		listener_set_close(&addresses->list[i].sockets);
+}
+
+void
+backend_addresses_hand_on(const struct backend_addresses *addresses, struct buffer *out)
+{
+	for (unsigned i = 0; i < addresses->count; i++) {
+		const struct backend_opened *opened = &addresses->list[i];
+
+		inherited_write(out, INHERITED_BACKEND, opened->url, opened->sockets.fds, opened->sockets.count);
+	}
+}
+
+void
+backend_addresses_disown(struct backend_addresses *addresses)
+{
+	for (unsigned i = 0; i < addresses->count; i++)
+		memset(&addresses->list[i].file, 0, sizeof addresses->list[i].file);
 }
 
 void

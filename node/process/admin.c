@@ -1,5 +1,6 @@
 #include "node/process/admin.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 
 #define CONNECTIONS_MAX 64   /* enough for a few scrapers and probes */
 #define CONNECTIONS_API 512  /* with the HTTP API: enough for its clients too */
+#define KEY_MAX 320	     /* a port and a host */
 #define TEXT_MAX (16u << 20) /* bytes of all metrics: twice the size for 512 workers with 64 namespaces each */
 
 struct admin {
@@ -319,6 +321,8 @@ admin_on_request(void *arg, struct http_request *request)
 	const struct route *route = admin_find_route(request->path);
 	struct admin *admin = arg;
 
+	if (admin->listener == NULL) /* the next request must reach the program that listens now */
+		http_close_after(request);
 	if (api_matches(request->path)) {
 		api_handle(admin->api, request);
 	} else if (admin_page_matches(request->path)) {
@@ -337,17 +341,38 @@ admin_on_request(void *arg, struct http_request *request)
 
 /* -------------------------------------------------------------------- life */
 
+/* The key of the inherited sockets: they fit if they were opened with these options. */
+static void
+admin_key(const struct admin_options *options, char key[KEY_MAX])
+{
+	snprintf(key, KEY_MAX, "%u@%s", (unsigned)options->port, options->host ? options->host : "");
+}
+
 int
-admin_listen(struct listener_set *out, const struct admin_options *options, char error[ADMIN_ERROR_MAX])
+admin_listen(struct listener_set *out, const struct admin_options *options, const struct inherited *inherited,
+	char error[ADMIN_ERROR_MAX])
 {
 	struct listener_options lo = {.host = options->host, .port = (uint16_t)options->port};
-	int result = listener_set_open(out, &lo, error);
+	char key[KEY_MAX];
+	int result = 0;
 
+	admin_key(options, key);
+	if (!inherited_take(inherited_find(inherited, INHERITED_ADMIN, key), out))
+		result = listener_set_open(out, &lo, error);
 	if (result == 0)
 		log_event(LOG_INFO, "admin", "address",
 			LOG_STR(options->host && *options->host ? options->host : "*"), "port",
 			LOG_INT(listener_set_port(out)), NULL);
 	return result;
+}
+
+void
+admin_hand_on(const struct listener_set *set, const struct admin_options *options, struct buffer *out)
+{
+	char key[KEY_MAX];
+
+	admin_key(options, key);
+	inherited_write(out, INHERITED_ADMIN, key, set->fds, set->count);
 }
 
 static void
@@ -409,6 +434,21 @@ void
 admin_serve_page(struct admin *admin, const struct adminui_options *options)
 {
 	admin->page = admin_page_new(options);
+}
+
+unsigned
+admin_connections(const struct admin *admin)
+{
+	return admin != NULL ? http_server_count(&admin->server) : 0;
+}
+
+void
+admin_stop(struct admin *admin)
+{
+	if (admin == NULL)
+		return;
+	listener_free(admin->listener);
+	admin->listener = NULL;
 }
 
 void

@@ -12,6 +12,7 @@
 #ifndef NODE_PROCESS_ADMIN_H
 #define NODE_PROCESS_ADMIN_H
 
+#include "common/io/inherited.h"
 #include "common/io/listener.h"
 #include "node/adminui/adminui_options.h"
 #include "node/api/api.h"
@@ -31,10 +32,14 @@ struct admin_options {
 #define ADMIN_ERROR_MAX 256
 
 /*
- * Opens the listening sockets, separately from admin_new() so that they can outlive a process that serves them. Logs
- * a line. Returns 0, or ERROR_ARGUMENT or ERROR_SYSTEM with one line in `error`.
+ * Opens the listening sockets, separately from admin_new() so that they can outlive a process that serves them. Takes
+ * sockets over that were inherited; `inherited` may be NULL. Logs a line. Returns 0, or ERROR_ARGUMENT or
+ * ERROR_SYSTEM with one line in `error`.
  */
-int admin_listen(struct listener_set *out, const struct admin_options *options, char error[ADMIN_ERROR_MAX]);
+int admin_listen(struct listener_set *out, const struct admin_options *options, const struct inherited *inherited,
+	char error[ADMIN_ERROR_MAX]);
+/* Appends the sockets to the text for the program that replaces this one, see inherited.h. */
+void admin_hand_on(const struct listener_set *set, const struct admin_options *options, struct buffer *out);
 
 /* Takes over the sockets of `set`. `pages`, `exec` (NULL: no --exec), `log` and `api` (NULL: no HTTP API) are
  * borrowed. */
@@ -51,6 +56,11 @@ void admin_set_hub_life(struct admin *admin, const struct hub_life *life);
 void admin_serve_page(struct admin *admin, const struct adminui_options *options);
 
 /* Cuts the connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */
+/* Returns the number of open connections. Accepts NULL. */
+unsigned admin_connections(const struct admin *admin);
+
+/* Accepts no more connections. Open ones end after their next answer. Accepts NULL. */
+void admin_stop(struct admin *admin);
 void admin_free(struct admin *admin);
 
 #endif

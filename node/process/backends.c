@@ -89,7 +89,7 @@ backends_report_upstream(void *arg, struct text url, bool there)
 
 int
 backends_open(struct backends **out, struct loop *l, const struct server_options *options, const struct place *place,
-	char error[BACKEND_ERROR_MAX])
+	const struct inherited *inherited, char error[BACKEND_ERROR_MAX])
 {
 	struct tls_options tls = backends_tls_options(options);
 	struct backends *backends = mem_zalloc(sizeof *backends);
@@ -111,7 +111,7 @@ backends_open(struct backends **out, struct loop *l, const struct server_options
 	*out = NULL;
 	backends->options = options;
 	if (place == NULL)
-		result = backend_addresses_open(&backends->own, options->backend.urls, error);
+		result = backend_addresses_open(&backends->own, options->backend.urls, inherited, error);
 	if (result < 0 || setup.addresses->count == 0)
 		goto out;
 	if (place != NULL) {

@@ -15,10 +15,10 @@ struct backends;
 /*
  * Opens the addresses in the options, or uses the addresses that `place` has already opened. Without addresses, *out
  * is NULL, which all functions below accept. Errors are those of backend_open(), with one line in `error`. `options`
- * and `place` (may be NULL) are borrowed.
+ * and `place` (may be NULL) are borrowed. Without a place, sockets may be taken over from `inherited` (may be NULL).
  */
 int backends_open(struct backends **out, struct loop *l, const struct server_options *options,
-	const struct place *place, char error[BACKEND_ERROR_MAX]);
+	const struct place *place, const struct inherited *inherited, char error[BACKEND_ERROR_MAX]);
 /* From now on backends answer for the namespaces that the application inside lacks. Call it when start-up can no
  * longer fail. */
 void backends_serve(struct backends *backends, sio_server *io);

@@ -53,7 +53,8 @@ struct handover {
 	struct loop *loop;
 	struct handover_setup setup;
 	struct ev_io guests;
-	uint8_t *message; /* buffer for one message */
+	struct ev_io strays; /* from the program that this one replaces */
+	uint8_t *message;    /* buffer for one message */
 	struct log_limit lines;
 	unsigned waiting;
 	struct list relays; /* of backends' links */
@@ -62,24 +63,34 @@ struct handover {
 
 /* --------------------------------------------------------------- the doors */
 
+static int
+door_open(int *receive, int *send)
+{
+	int bytes = DOOR_BYTES, ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0)
+		return ERROR_SYSTEM;
+	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	*receive = ends[0];
+	*send = ends[1];
+	return 0;
+}
+
 int
 doors_open(struct doors *doors, unsigned count)
 {
-	int bytes = DOOR_BYTES, ends[2], why;
+	int why;
 
 	must(count <= DOORS_MAX);
-	for (doors->count = 0; doors->count < count; doors->count++) {
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) {
-			why = errno;
-			doors_close(doors);
-			errno = why;
-			return ERROR_SYSTEM;
-		}
-		setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-		doors->receive[doors->count] = ends[0];
-		doors->send[doors->count] = ends[1];
-	}
-	return 0;
+	*doors = (struct doors){.successor_send = -1, .successor_receive = -1, .strays = -1};
+	while (doors->count < count && door_open(&doors->receive[doors->count], &doors->send[doors->count]) == 0)
+		doors->count++;
+	if (doors->count == count && door_open(&doors->successor_receive, &doors->successor_send) == 0)
+		return 0;
+	why = errno;
+	doors_close(doors);
+	errno = why;
+	return ERROR_SYSTEM;
 }
 
 static void
@@ -91,6 +102,39 @@ door_close_end(int *fd)
 }
 
 void
+doors_take_old(struct doors *doors, unsigned first, const int *fds, unsigned count, int strays)
+{
+	must(count <= DOORS_MAX && doors->old_count == 0);
+	doors->old_first = first;
+	doors->old_count = count;
+	doors->first = first < DOORS_MAX ? DOORS_MAX : 0;
+	doors->strays = strays;
+	memcpy(doors->send + doors->count, fds, count * sizeof fds[0]);
+}
+
+int
+doors_find(const struct doors *doors, unsigned number)
+{
+	if (number >= doors->first && number - doors->first < doors->count)
+		return (int)(number - doors->first);
+	if (number >= doors->old_first && number - doors->old_first < doors->old_count)
+		return (int)(doors->count + number - doors->old_first);
+	return -1;
+}
+
+unsigned
+doors_successor(const struct doors *doors)
+{
+	return doors->count + doors->old_count;
+}
+
+static int
+doors_send_end(const struct doors *doors, unsigned index)
+{
+	return index == doors_successor(doors) ? doors->successor_send : doors->send[index];
+}
+
+void
 doors_keep(struct doors *doors, unsigned slot)
 {
 	for (unsigned i = 0; i < doors->count; i++) {
@@ -98,6 +142,7 @@ doors_keep(struct doors *doors, unsigned slot)
 			door_close_end(&doors->receive[i]);
 	}
 	door_close_end(&doors->send[slot]);
+	door_close_end(&doors->successor_receive);
 }
 
 void
@@ -110,16 +155,20 @@ doors_shut(struct doors *doors, unsigned slot)
 void
 doors_close(struct doors *doors)
 {
-	for (unsigned i = 0; i < doors->count; i++) {
+	for (unsigned i = 0; i < doors->count; i++)
 		door_close_end(&doors->receive[i]);
+	for (unsigned i = 0; i < doors->count + doors->old_count; i++)
 		door_close_end(&doors->send[i]);
-	}
-	doors->count = 0;
+	door_close_end(&doors->successor_receive);
+	door_close_end(&doors->successor_send);
+	door_close_end(&doors->strays);
+	doors->count = doors->old_count = 0;
 }
 
 /* --------------------------------------------------------------- the codec */
 
-/* Sender and receiver are the same program on the same machine, so the host's byte order is used. */
+/* Sender and receiver are on the same machine, so the host's byte order is used. A change needs a new DOORS_FORMAT.
+ */
 struct head {
 	uint32_t magic, kind, secure, peer_len, bytes;
 	uint8_t peer[32];
@@ -291,7 +340,7 @@ waiting_try_to_send(struct waiting *waiting)
 	struct handover *handover = waiting->handover;
 	struct conn *c = http_request_conn(waiting->request);
 	struct handover_guest guest = {.secure = conn_is_tls(c), .bytes = http_request_head(waiting->request)};
-	int door = handover->setup.doors->send[waiting->slot], why;
+	int door = doors_send_end(handover->setup.doors, waiting->slot), why;
 
 	guest.peer_len = conn_peer(c, &guest.peer);
 	why = conn_is_movable(c) ? waiting_send_plain(waiting, door, &guest)
@@ -370,14 +419,14 @@ waiting_on_abort(struct http_request *request, void *user)
 static const struct http_exchange_ops waiting_ops = {.on_complete = waiting_on_drained, .on_abort = waiting_on_abort};
 
 void
-handover_request(struct handover *handover, struct http_request *request, unsigned slot)
+handover_request(struct handover *handover, struct http_request *request, unsigned index)
 {
 	struct waiting *waiting = mem_zalloc(sizeof *waiting);
 
-	must(slot < handover->setup.doors->count && slot != handover->setup.slot);
+	must(index <= doors_successor(handover->setup.doors) && index != handover->setup.slot);
 	waiting->handover = handover;
 	waiting->request = request;
-	waiting->slot = slot;
+	waiting->slot = index;
 	handover->waiting++;
 	list_init(&waiting->link);
 	loop_call_init(&waiting->leave, waiting_leave);
@@ -434,9 +483,18 @@ message_descriptor(struct msghdr *message)
 	return fd;
 }
 
+static void
+handover_unwatch(struct handover *handover, struct ev_io *watcher)
+{
+	if (!ev_is_active(watcher))
+		return;
+	ev_ref(handover->loop->ev);
+	ev_io_stop(handover->loop->ev, watcher);
+}
+
 /* Returns false if no message waits. */
 static bool
-handover_receive(struct handover *handover, int door)
+handover_receive(struct handover *handover, struct ev_io *door)
 {
 	struct iovec room = {handover->message, HANDOVER_HEAD + HANDOVER_BYTES_MAX};
 	union {
@@ -448,8 +506,10 @@ handover_receive(struct handover *handover, int door)
 		.msg_control = control.bytes,
 		.msg_controllen = sizeof control.bytes};
 	struct handover_guest guest;
-	ssize_t n = recvmsg(door, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(door->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
+	if (n == 0) /* all senders have ended: the program that this one replaces is gone */
+		handover_unwatch(handover, door);
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
 	guest.fd = message_descriptor(&message);
@@ -477,32 +537,43 @@ handover_on_guests(struct ev_loop *ev, struct ev_io *io, int events)
 {
 	(void)ev;
 	(void)events;
-	for (int i = 0; i < GUESTS_PER_TURN && handover_receive(io->data, io->fd); i++)
+	for (int i = 0; i < GUESTS_PER_TURN && handover_receive(io->data, io); i++)
 		;
+}
+
+/* A watcher of a door alone must not keep the loop running. */
+static void
+handover_watch(struct handover *handover, struct ev_io *watcher, int door)
+{
+	ev_io_init(watcher, handover_on_guests, door, EV_READ);
+	watcher->data = handover;
+	if (door < 0)
+		return;
+	ev_io_start(handover->loop->ev, watcher);
+	ev_unref(handover->loop->ev);
 }
 
 struct handover *
 handover_new(struct loop *l, const struct handover_setup *setup)
 {
 	const struct doors *doors = setup->doors;
-	struct handover *handover = mem_zalloc(sizeof *handover + doors->count * sizeof handover->doors[0]);
+	unsigned all = doors_successor(doors) + 1;
+	struct handover *handover = mem_zalloc(sizeof *handover + all * sizeof handover->doors[0]);
 
 	handover->loop = l;
 	handover->setup = *setup;
 	list_init(&handover->relays);
 	handover->message = mem_alloc(HANDOVER_HEAD + HANDOVER_BYTES_MAX);
-	for (unsigned i = 0; i < doors->count; i++) {
+	for (unsigned i = 0; i < all; i++) {
 		struct door *door = &handover->doors[i];
 
 		door->handover = handover;
 		list_init(&door->queue);
-		ev_io_init(&door->writable, door_on_writable, doors->send[i], EV_WRITE);
+		ev_io_init(&door->writable, door_on_writable, doors_send_end(doors, i), EV_WRITE);
 		door->writable.data = door;
 	}
-	ev_io_init(&handover->guests, handover_on_guests, doors->receive[setup->slot], EV_READ);
-	handover->guests.data = handover;
-	ev_io_start(l->ev, &handover->guests);
-	ev_unref(l->ev); /* this watcher alone must not keep the loop running */
+	handover_watch(handover, &handover->guests, doors->receive[setup->slot]);
+	handover_watch(handover, &handover->strays, doors->strays);
 	return handover;
 }
 
@@ -512,8 +583,8 @@ handover_free(struct handover *handover)
 	if (handover == NULL)
 		return;
 	must(handover->waiting == 0 && list_empty(&handover->relays));
-	ev_ref(handover->loop->ev);
-	ev_io_stop(handover->loop->ev, &handover->guests);
+	handover_unwatch(handover, &handover->guests);
+	handover_unwatch(handover, &handover->strays);
 	mem_free(handover->message);
 	mem_free(handover);
 }

@@ -24,23 +24,44 @@
 
 #define SHRUNK_CHECK_S 2. /* interval at which it checks whether memory can be given back to the system */
 
+#define ANSWERS_S 1.
+#define ANSWERS_CHECK_S 0.01
+
 struct hub_process {
 	const struct hub_process_setup *setup;
 	struct loop loop;
-	struct ev_timer shrunk_timer;
+	struct ev_timer shrunk_timer, answers_timer;
 	struct ev_timer beat_timer; /* makes an idle loop turn, as the master expects */
+	ev_tstamp end_by;
+	bool succeeded; /* another program has taken the admin port over */
 	struct signals signals;
 	struct hub *hub;
 	struct outreach outreach;
 	struct admin *admin;
 };
 
+/* After an upgrade, requests at the admin port that have been accepted are answered first. */
+static void
+hub_process_on_check_answers(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	struct hub_process *process = timer->data;
+
+	(void)events;
+	if (admin_connections(process->admin) == 0 || ev_now(ev) >= process->end_by)
+		ev_break(ev, EVBREAK_ALL);
+}
+
 static void
 hub_process_on_stop(void *arg)
 {
 	struct hub_process *process = arg;
 
-	ev_break(process->loop.ev, EVBREAK_ALL);
+	if (!process->succeeded) {
+		ev_break(process->loop.ev, EVBREAK_ALL);
+		return;
+	}
+	process->end_by = ev_now(process->loop.ev) + ANSWERS_S;
+	ev_timer_start(process->loop.ev, &process->answers_timer);
 }
 
 static void
@@ -49,6 +70,27 @@ hub_process_on_log(void *arg)
 	const struct hub_process *process = arg;
 
 	log_control_apply(process->setup->log);
+}
+
+/* Another program has taken the admin port over. This hub still serves the workers that drain. */
+static void
+hub_process_on_succeeded(void *arg)
+{
+	struct hub_process *process = arg;
+
+	process->succeeded = true;
+	admin_stop(process->admin);
+}
+
+/* The other program's hub serves the workers of this one, too, once they have lost this hub. */
+static void
+hub_process_on_replaced(void *arg)
+{
+	struct hub_process *process = arg;
+
+	hub_process_on_succeeded(process);
+	hub_free(process->hub);
+	process->hub = NULL;
 }
 
 static void
@@ -151,6 +193,8 @@ hub_process_run(const struct hub_process_setup *setup)
 	struct hub_process process = {.setup = setup,
 		.signals = {.on_stop = hub_process_on_stop,
 			.on_reload = hub_process_on_reload,
+			.on_shed = hub_process_on_succeeded,
+			.on_upgrade = hub_process_on_replaced,
 			.on_log = hub_process_on_log,
 			.arg = &process,
 			.has_master = true,
@@ -168,11 +212,14 @@ hub_process_run(const struct hub_process_setup *setup)
 	code = hub_process_start_admin(&process);
 	ev_timer_init(&process.shrunk_timer, hub_process_on_shrunk_check, SHRUNK_CHECK_S, SHRUNK_CHECK_S);
 	process.shrunk_timer.data = &process;
+	ev_timer_init(&process.answers_timer, hub_process_on_check_answers, 0., ANSWERS_CHECK_S);
+	process.answers_timer.data = &process;
 	ev_timer_start(ev, &process.shrunk_timer);
 	if (code == EXIT_FINE)
 		ev_run(ev, 0);
 	ev_timer_stop(ev, &process.beat_timer);
 	ev_timer_stop(ev, &process.shrunk_timer);
+	ev_timer_stop(ev, &process.answers_timer);
 	signals_fini(&process.signals, ev);
 	admin_free(process.admin);
 	outreach_fini(&process.outreach);

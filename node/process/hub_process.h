@@ -18,12 +18,17 @@
  */
 #define HUB_STOP_SIGNAL SIGQUIT
 
+/* In an upgrade: the hub gives up the admin port. With the second signal, it also leaves its workers to another hub.
+ */
+#define HUB_SUCCEEDED_SIGNAL SIGUSR1
+#define HUB_REPLACED_SIGNAL SIGUSR2
+
 struct hub_process_setup {
 	int listening_fd;	    /* of hub_listen() */
 	struct listener_set *admin; /* of admin_listen(), taken over; empty: no admin listener */
 	const struct stats_page *pages;
 	const struct exec_stats *exec; /* NULL: no --exec */
-	struct log_control *log;       /* changed at the admin listener; the hub applies changes on SIGUSR2 */
+	struct log_control *log;       /* changed at the admin listener; the hub applies changes on SIGTTIN */
 	struct hub_life *life;	       /* shared with the master, which watches the hub's turns */
 	unsigned workers;
 	/* For the HTTP API and the page of the admin UI; both NULL: they are off. */

@@ -2,7 +2,7 @@
  * The level and the filter of the log, in shared memory, so that they can be changed for all processes while the
  * server runs. The workers and the master apply changes at least every half second, the hub when it gets a signal.
  *
- *   SIGUSR2 to the process that was started      the next level; after debug, the initial one
+ *   SIGTTIN to the process that was started      the next level; after debug, the initial one
  *   PUT /log?level=debug&filter=sid=Ab3-x_Qz     at the admin port
  */
 #ifndef NODE_PROCESS_LOG_CONTROL_H

@@ -5,6 +5,7 @@
 #include "common/base/buffer.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/io/inherited.h"
 #include "common/io/log.h"
 #include "common/io/streams.h"
 #include "node/api/api.h"
@@ -46,7 +47,9 @@ static const char help_tail[] =
 	"one stops it at once. SIGHUP reloads certificates, API keys, admins and the file of --config, and\n"
 	"deploys the program of --exec.\n"
 	"SIGUSR1 disconnects every tenth client over --drain-time, so that it connects to another server.\n"
-	"SIGUSR2 switches to the next log level; after debug comes the initial level.\n"
+	"SIGUSR2 starts the program again, perhaps a new version, which takes over the port; then the old\n"
+	"processes disconnect their clients over --drain-time and end. No connection is refused.\n"
+	"SIGTTIN switches to the next log level; after debug comes the initial level.\n"
 	"With several workers, send signals to the process that you started: it supervises the workers.\n"
 	"Exit status: 0 after a stop signal, 1 cannot start, 2 invalid usage.\n";
 
@@ -117,6 +120,7 @@ static int
 run(const struct worker_setup *setup, struct server_options *server, int read)
 {
 	struct config *config = setup->config;
+	char error[INHERITED_ERROR_MAX];
 	unsigned workers;
 
 	if (read < 0) /* a file cannot be read: the usage is right */
@@ -127,8 +131,13 @@ run(const struct worker_setup *setup, struct server_options *server, int read)
 		return streams_flush(setup->program) ? EXIT_FINE : EXIT_NO_START;
 	log_set_format((enum log_format)config->program.log_format);
 	workers = program_workers(&config->program);
-	return workers == 1 && !exec_is_wanted(&config->program.exec) ? (int)worker_run(setup)
-								      : master_run(setup, server, workers);
+	if (inherited_read(setup->inherited, error) < 0) {
+		streams_complain(setup->program, error);
+		return EXIT_NO_START;
+	}
+	if (workers == 1 && !exec_is_wanted(&config->program.exec) && !config->program.master)
+		return (int)worker_run(setup);
+	return master_run(setup, server, workers);
 }
 
 int
@@ -139,7 +148,8 @@ main(int argc, char **argv)
 	struct server_options server;
 	struct option_table tables[CONFIG_TABLES];
 	struct notify notify;
-	struct worker_setup setup = {program, &config.program, &config, NULL, &notify};
+	struct inherited inherited = {.count = 0};
+	struct worker_setup setup = {program, &config.program, &config, NULL, &notify, &inherited};
 	const struct config_listener listener = {complain, (void *)(uintptr_t)program};
 	bool markdown = wants_help_as("markdown", argc, argv);
 	int code = EXIT_FINE, read;
@@ -164,6 +174,7 @@ main(int argc, char **argv)
 	}
 	if (read > 0 && !streams_flush(program))
 		code = EXIT_NO_START;
+	inherited_free(&inherited);
 	server_options_fini(&server);
 	config_fini(&config);
 	return code;

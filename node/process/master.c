@@ -11,7 +11,10 @@
  *   either     SIGTERM, SIGINT                    STOPPING   listeners are closed, programs get SIGTERM
  *   any        SIGHUP                             same       workers and hub get SIGHUP; programs are deployed
  *   any        SIGUSR1                            same       workers get SIGUSR1
- *   any        SIGUSR2                            same       all processes switch to the next log level
+ *   any        SIGTTIN                            same       all processes switch to the next log level
+ *   SERVING    SIGUSR2                            SERVING    the program is started again: see master_upgrade.c
+ *   SERVING    the new program is ready           STOPPING   workers get SIGTERM (WORKER_STOP_SIGNAL with --exec) and
+ *                                                            accept no more; programs end after them
  *   STOPPING   no program is left                 STOPPING   workers get SIGTERM (WORKER_STOP_SIGNAL with --exec) and
  *                                                            keep the port open until all have drained
  *   STOPPING   the hub ends                       STOPPING   it is forked again, at once or after a pause
@@ -101,12 +104,19 @@ master_write_off_dead(struct master *master)
 	}
 }
 
-/* Makes the workers keep the port open until all of them have drained. Must precede their signal. */
+/*
+ * Makes the workers keep the port open until all of them have drained, or leave it to the successor. Must precede
+ * their signal.
+ */
 static void
 master_announce_drain(struct master *master)
 {
-	for (unsigned i = 0; i < master->count; i++)
-		atomic_store_explicit(&master->vitals[i].node_drains, true, memory_order_relaxed);
+	for (unsigned i = 0; i < master->count; i++) {
+		struct vitals *vitals = &master->vitals[i];
+
+		atomic_store_explicit(
+			master->succeeded ? &vitals->succeeded : &vitals->node_drains, true, memory_order_relaxed);
+	}
 }
 
 /* All workers have ended gracefully. */
@@ -119,22 +129,51 @@ master_end_hub(struct master *master)
 		kill(master->hub.pid, HUB_STOP_SIGNAL);
 }
 
-/* In phase STOPPING: takes the next step if the previous one is complete. */
+static void
+master_drain_workers(struct master *master)
+{
+	if (master->draining)
+		return;
+	master->draining = true;
+	backend_addresses_remove(&master->backends);
+	master->kill_at = master_now() + master->drain_ms + GRACE_MS;
+	if (master->succeeded)
+		master->kill_at += master->setup->options->exec.stop_timeout;
+	master_announce_drain(master);
+	master_signal_workers(master, master->exec ? WORKER_STOP_SIGNAL : SIGTERM);
+	master_write_off_dead(master);
+}
+
+/*
+ * In phase STOPPING: takes the next step if the previous one is complete. After an upgrade, the workers drain first:
+ * they must give way at once, and their clients find the programs of the successor.
+ */
 static void
 master_continue_stopping(struct master *master)
 {
+	if (master->succeeded) {
+		master_drain_workers(master);
+		if (master_has_workers(master))
+			return;
+		exec_stop(master->exec, master_now());
+	}
 	if (!exec_is_over(master->exec))
 		return;
-	if (!master->draining) {
-		master->draining = true;
-		backend_addresses_remove(&master->backends);
-		master->kill_at = master_now() + master->drain_ms + GRACE_MS;
-		master_announce_drain(master);
-		master_signal_workers(master, master->exec ? WORKER_STOP_SIGNAL : SIGTERM);
-		master_write_off_dead(master);
-	}
+	master_drain_workers(master);
 	if (!master_has_workers(master))
 		master_end_hub(master);
+}
+
+void
+master_begin_stopping(struct master *master)
+{
+	master->phase = STOPPING;
+	master->stopping_since = master_now();
+	master_close_listeners(
+		master); /* before the workers close theirs: a socket without a worker would still collect clients */
+	if (!master->succeeded)
+		exec_stop(master->exec, master_now());
+	master_continue_stopping(master);
 }
 
 static void
@@ -152,14 +191,10 @@ master_stop(struct master *master, int signum)
 		return;
 	}
 	log_event(LOG_INFO, "stopping", "signal", LOG_STR(name), NULL);
-	master->phase = STOPPING;
-	notify_stopping(master->setup->notify,
+	master_upgrade_cancel(master);
+	notify_stopping(master->notify,
 		master->setup->options->exec.stop_timeout + master->drain_ms + GRACE_MS + HUB_GRACE_MS, "Draining");
-	master->stopping_since = master_now();
-	master_close_listeners(
-		master); /* before the workers close theirs: a socket without a worker would still collect clients */
-	exec_stop(master->exec, master_now());
-	master_continue_stopping(master);
+	master_begin_stopping(master);
 }
 
 static struct child *
@@ -200,6 +235,8 @@ master_child_ended(struct master *master, pid_t pid, int status)
 {
 	struct child *child = master_child_of(master, pid);
 
+	if (master_upgrade_ended(master, pid, status))
+		return;
 	if (!child) { /* a program, or an orphan: the master is its subreaper, or PID 1 of a container */
 		exec_ended(master->exec, pid, status, master_now());
 		return;
@@ -230,10 +267,10 @@ master_child_ended(struct master *master, pid_t pid, int status)
 		break;
 	case STOPPING:
 		master_write_off_dead(master);
-		if (child == &master->hub) { /* the workers that drain still need it */
+		if (child == &master->hub && !master->hub_taken) { /* the workers that drain still need it */
 			master_child_failed(master, child);
 			master_log_ended(master, child, pid, status);
-		} else if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+		} else if (child != &master->hub && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
 			master_log_ended(master, child, pid, status);
 		}
 		master_continue_stopping(master);
@@ -256,20 +293,20 @@ master_reload(struct master *master)
 		master->drain_ms = master->server->node.drain_time;
 }
 
-static void
+void
 master_notify_ready(const struct master *master)
 {
 	char status[NOTIFY_STATUS_MAX];
 
 	snprintf(status, sizeof status, "Serving on port %u with %u workers", master->port, master->count);
-	notify_ready(master->setup->notify, status);
+	notify_ready(master->notify, status);
 }
 
 static void
 master_on_hup(struct master *master)
 {
 	if (master->phase == SERVING)
-		notify_reloading(master->setup->notify);
+		notify_reloading(master->notify);
 	master_reload(master);
 	master_signal_workers(master, SIGHUP);
 	if (master->hub.pid > 0)
@@ -299,10 +336,13 @@ master_read_signals(struct master *master)
 			master_signal_workers(master, SIGUSR1);
 			break;
 		case SIGUSR2:
+			master_upgrade_start(master);
+			break;
+		case SIGTTIN:
 			log_control_cycle(master->log);
-			master_signal_workers(master, SIGUSR2);
+			master_signal_workers(master, SIGTTIN);
 			if (master->hub.pid > 0)
-				kill(master->hub.pid, SIGUSR2);
+				kill(master->hub.pid, SIGTTIN);
 			break;
 		default:
 			break;
@@ -325,7 +365,8 @@ master_announce(struct master *master)
 	}
 	master->phase = SERVING;
 	server_log_listening(master->server->front.host, master->port, &face);
-	master_notify_ready(master);
+	if (!master_upgrade_report(master))
+		master_notify_ready(master);
 }
 
 static void
@@ -388,6 +429,7 @@ master_wait_ms(const struct master *master)
 
 	pause_due_at_most(&when, master->kill_at);
 	pause_due_at_most(&when, master->alive_at);
+	pause_due_at_most(&when, master->upgrade.give_up_at);
 	pause_due_at_most(&when, exec_due(master->exec, now));
 	if (master->phase == SERVING)
 		pause_due_at_most(&when, care_due(master->care));
@@ -421,19 +463,21 @@ master_look_after_programs(struct master *master)
 	}
 }
 
-/* Polls, in this order: signals, starting workers, ports of stuck workers, programs. */
+/* Polls, in this order: signals, the other program of an upgrade, starting workers, ports of stuck workers, programs.
+ */
 static void
 master_wait_for_events(struct master *master)
 {
-	struct pollfd *workers = master->polls + 1, *ports = workers + master->count, *programs;
+	struct pollfd *workers = master->polls + 2, *ports = workers + master->count, *programs;
 	unsigned n = master->phase == SERVING ? care_polls(master->care, ports) : 0, n_programs;
 
 	programs = ports + n;
 	n_programs = exec_polls(master->exec, programs);
 	master->polls[0] = (struct pollfd){master->signal_fd, POLLIN, 0};
+	master->polls[1] = (struct pollfd){master->upgrade.channel, POLLIN, 0};
 	for (unsigned i = 0; i < master->count; i++)
 		workers[i] = (struct pollfd){master->workers[i].ready_fd, POLLIN, 0};
-	if (poll(master->polls, 1 + master->count + n + n_programs, master_wait_ms(master)) < 0 && errno != EINTR)
+	if (poll(master->polls, 2 + master->count + n + n_programs, master_wait_ms(master)) < 0 && errno != EINTR)
 		log_event(LOG_ERROR, "poll", "error", LOG_STR(strerror(errno)), NULL);
 	if (n > 0)
 		care_polled(master->care, ports, n, master_now());
@@ -442,6 +486,8 @@ master_wait_for_events(struct master *master)
 			master_on_ready(master, &master->workers[i]);
 	}
 	exec_polled(master->exec, programs, n_programs, master_now());
+	if (master->polls[1].revents != 0)
+		master_upgrade_polled(master);
 }
 
 /* The supervisor ends a master that does not reach this in time. */
@@ -450,8 +496,8 @@ master_notify_alive(struct master *master)
 {
 	if (master->alive_at == 0 || master_now() < master->alive_at)
 		return;
-	notify_alive(master->setup->notify);
-	master->alive_at = master_now() + master->setup->notify->alive_every;
+	notify_alive(master->notify);
+	master->alive_at = master->notify ? master_now() + master->notify->alive_every : 0;
 }
 
 static void
@@ -466,6 +512,7 @@ master_turn(struct master *master)
 		log_event(LOG_WARN, "killed", "error", LOG_STR("processes are left after the drain time"), NULL);
 		master_kill_all(master);
 	}
+	master_upgrade_look(master);
 	log_control_apply(master->log);
 	if (master->phase == SERVING && master_now() >= care_due(master->care))
 		care_look(master->care, master_now());
@@ -477,8 +524,14 @@ master_turn(struct master *master)
 int
 master_run(const struct worker_setup *setup, struct server_options *server, unsigned workers)
 {
-	struct master master = {
-		.setup = setup, .server = server, .pid = getpid(), .signal_fd = -1, .hub_fd = -1, .count = workers};
+	struct master master = {.setup = setup,
+		.notify = setup->notify,
+		.server = server,
+		.upgrade = {.channel = -1},
+		.pid = getpid(),
+		.signal_fd = -1,
+		.hub_fd = -1,
+		.count = workers};
 	char error[OPTION_ERROR_MAX];
 
 	crash_watch(NULL, NULL); /* for crashes of the master and of the hub */

@@ -35,6 +35,8 @@ child_prepare(struct master *master, const struct child *self, const char *name)
 	care_free(master->care);
 	master->care = NULL;
 	exec_forget(master->exec);
+	if (master->upgrade.channel >= 0)
+		close(master->upgrade.channel);
 	for (unsigned i = 0; i < master->count; i++) {
 		struct child *child = &master->workers[i];
 
@@ -46,14 +48,17 @@ child_prepare(struct master *master, const struct child *self, const char *name)
 	}
 }
 
-/* One worker subscribes at Redis by itself, which saves a hop. */
+bool
+master_has_ear(const struct master *master)
+{
+	return master->count > 1 && broker_settings_ear(&master->server->broker);
+}
+
 static struct cluster_hub
 master_hub(const struct master *master)
 {
-	const struct broker_settings *broker = &master->server->broker;
-
 	return (struct cluster_hub){
-		.name = master->hub_name, .ear = master->count > 1 && broker_settings_ear(broker) ? broker : NULL};
+		.name = master->hub_name, .ear = master_has_ear(master) ? &master->server->broker : NULL};
 }
 
 static int

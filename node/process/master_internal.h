@@ -1,6 +1,6 @@
 /*
  * The state of the master, shared by its files: master.c has its life, with a table; master_child.c forks;
- * master_open.c opens what must exist before the first fork.
+ * master_open.c opens what must exist before the first fork; master_upgrade.c starts the program that replaces it.
  */
 #ifndef NODE_PROCESS_MASTER_INTERNAL_H
 #define NODE_PROCESS_MASTER_INTERNAL_H
@@ -30,8 +30,16 @@ struct child {
 	struct listener_set listeners;
 };
 
+/* See master_upgrade.c. */
+struct upgrade {
+	int channel;	     /* to the new program or to the old one; -1: neither runs */
+	pid_t pid;	     /* of the new program, while it runs; 0: none */
+	uint64_t give_up_at; /* when a new program that is not ready is killed; 0: never */
+};
+
 struct master {
 	const struct worker_setup *setup;
+	const struct notify *notify; /* NULL once the successor speaks to the supervisor */
 	struct server_options *server;
 	pid_t pid;
 	int signal_fd;
@@ -39,7 +47,11 @@ struct master {
 	char hub_name[HUB_NAME_MAX];
 	enum phase phase;
 	int code;
-	bool draining;	   /* STOPPING: the workers have got the signal */
+	bool draining;	  /* STOPPING: the workers have got the signal */
+	bool succeeded;	  /* STOPPING, ENDING: another program has taken the port over */
+	bool hub_taken;	  /* likewise, and its hub serves the workers of this program */
+	bool has_old_hub; /* this program's hub has taken over the address of the old one */
+	struct upgrade upgrade;
 	uint64_t kill_at;  /* 0: never */
 	uint64_t alive_at; /* next notify_alive(); 0: never */
 	uint64_t stopping_since;
@@ -72,6 +84,30 @@ int master_open(struct master *master, char error[OPTION_ERROR_MAX]);
 void master_close(struct master *master);
 /* Closes the master's copies of the listeners for clients; the workers have their own. */
 void master_close_listeners(struct master *master);
+
+/* Whether the hub subscribes at Redis. One worker subscribes by itself, which saves a hop. */
+bool master_has_ear(const struct master *master);
+
+/* Tells the supervisor that the master serves. */
+void master_notify_ready(const struct master *master);
+/* SERVING becomes STOPPING. */
+void master_begin_stopping(struct master *master);
+
+/* The old program: on SIGUSR2. */
+void master_upgrade_start(struct master *master);
+/* Returns true if the process that has ended was the new program. */
+bool master_upgrade_ended(struct master *master, pid_t pid, int status);
+/* The master stops: so does a new program that is not ready. */
+void master_upgrade_cancel(struct master *master);
+/* Gives up a new program that takes too long. */
+void master_upgrade_look(struct master *master);
+/* The new program: takes over what it needs of the old one, before and after it opens its own doors. */
+void master_upgrade_inherit(struct master *master);
+void master_upgrade_inherit_doors(struct master *master);
+/* All workers are ready. Returns true if the old program has been told, which answers when it has given way. */
+bool master_upgrade_report(struct master *master);
+/* Either program: the channel is readable. */
+void master_upgrade_polled(struct master *master);
 
 /* Forks a worker or the hub. If the fork fails, master_start_due() tries again later. */
 void master_child_start(struct master *master, struct child *child);

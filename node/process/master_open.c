@@ -17,6 +17,7 @@
 #include "common/base/mem.h"
 #include "common/base/random.h"
 #include "node/process/exec_dir.h"
+#include "node/process/port.h"
 #include "node/process/signals.h"
 
 #define URLS_MAX 8192 /* bytes of the option's few short addresses and one more */
@@ -33,6 +34,21 @@ master_open_signals(struct master *master)
 	return master->signal_fd < 0 ? ERROR_SYSTEM : 0;
 }
 
+/* Returns a positive number if sockets were inherited. */
+static int
+master_inherit_listeners(struct master *master, char error[OPTION_ERROR_MAX])
+{
+	struct listener_set *sets[DOORS_MAX];
+	int result;
+
+	for (unsigned i = 0; i < master->count; i++)
+		sets[i] = &master->workers[i].listeners;
+	result = port_inherit(master->setup->inherited, &master->server->front, sets, master->count, error);
+	if (result > 0)
+		master->port = listener_set_port(sets[0]);
+	return result;
+}
+
 /* Opens one set of listening sockets per slot, all on the port of the first. */
 static int
 master_open_listeners(struct master *master, char error[OPTION_ERROR_MAX])
@@ -42,10 +58,13 @@ master_open_listeners(struct master *master, char error[OPTION_ERROR_MAX])
 		.port = (uint16_t)master->server->front.port,
 		.share_port = true,
 	};
+	int result;
 
+	result = master_inherit_listeners(master, error);
+	if (result != 0)
+		return result < 0 ? result : 0;
 	for (unsigned i = 0; i < master->count; i++) {
-		int result = listener_set_open(&master->workers[i].listeners, &options, error);
-
+		result = listener_set_open(&master->workers[i].listeners, &options, error);
 		if (result < 0)
 			return result;
 		options.port = master->port = listener_set_port(&master->workers[0].listeners);
@@ -83,14 +102,16 @@ master_open_backends(struct master *master, char error[OPTION_ERROR_MAX])
 
 	_Static_assert(EXEC_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
 	if (!exec_is_wanted(exec))
-		return backend_addresses_open(&master->backends, urls, error);
+		return backend_addresses_open(&master->backends, urls, master->setup->inherited, error);
 	result = exec_new(&master->exec, exec, has_unix ? address : NULL, error);
 	if (result < 0 || has_unix)
-		return result < 0 ? result : backend_addresses_open(&master->backends, urls, error);
+		return result < 0 ? result
+				  : backend_addresses_open(&master->backends, urls, master->setup->inherited, error);
 	buffer_init(&addresses, URLS_MAX);
 	buffer_printf(&addresses, "%s%s%s", exec_address(master->exec), urls && *urls ? "," : "", urls ? urls : "");
 	buffer_add_byte(&addresses, '\0');
-	result = backend_addresses_open(&master->backends, (const char *)buffer_text(&addresses).at, error);
+	result = backend_addresses_open(
+		&master->backends, (const char *)buffer_text(&addresses).at, master->setup->inherited, error);
 	buffer_fini(&addresses);
 	return result;
 }
@@ -106,14 +127,17 @@ master_open_all(struct master *master, char error[OPTION_ERROR_MAX])
 	if (result < 0)
 		return result;
 	if (master->setup->options->admin.port != 0 &&
-		(result = admin_listen(&master->admin, &master->setup->options->admin, error)) < 0)
+		(result = admin_listen(
+			 &master->admin, &master->setup->options->admin, master->setup->inherited, error)) < 0)
 		return result;
 	result = master_open_backends(master, error);
 	if (result < 0)
 		return result;
 	master->edge[backend_edge_name(master->edge)] = '\0';
 	random_id(master->instance, BEAT_ID_LENGTH);
-	master->hub_fd = hub_listen(master->hub_name);
+	master_upgrade_inherit(master);
+	if (master->hub_fd < 0)
+		master->hub_fd = hub_listen(master->hub_name);
 	master->pages = stats_pages_new(master->count);
 	master->vitals = vitals_new(master->count);
 	master->hub_watch = hub_watch_new(master->setup->options->hang_warning, master->setup->options->hang_timeout);
@@ -123,13 +147,16 @@ master_open_all(struct master *master, char error[OPTION_ERROR_MAX])
 		snprintf(error, OPTION_ERROR_MAX, "cannot start %u workers: %s", master->count, strerror(errno));
 		return ERROR_SYSTEM;
 	}
+	master_upgrade_inherit_doors(master);
+	if (master->setup->inherited)
+		inherited_free(master->setup->inherited);
 	return 0;
 }
 
 static void
 master_new_polls(struct master *master)
 {
-	unsigned most = 1 + master->count + master->count * LISTENER_SOCKETS_MAX + exec_polls_max(master->exec);
+	unsigned most = 2 + master->count + master->count * LISTENER_SOCKETS_MAX + exec_polls_max(master->exec);
 
 	master->polls = mem_zalloc(most * sizeof master->polls[0]);
 }
@@ -192,6 +219,8 @@ master_close(struct master *master)
 		close(master->signal_fd);
 	if (master->hub_fd >= 0)
 		close(master->hub_fd);
+	if (master->upgrade.channel >= 0)
+		close(master->upgrade.channel);
 	mem_free(master->workers);
 	mem_free(master->polls);
 }

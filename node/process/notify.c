@@ -100,6 +100,30 @@ notify_stopping(const struct notify *notify, uint64_t within_ms, const char *sta
 }
 
 void
+notify_main_pid(const struct notify *notify, pid_t pid)
+{
+	char message[MESSAGE_MAX];
+
+	snprintf(message, sizeof message, "MAINPID=%ld", (long)pid);
+	notify_send(notify, message);
+}
+
+void
+notify_export(const struct notify *notify)
+{
+	char name[sizeof notify->address.sun_path + 1], limit[32];
+
+	if (!notify || notify->address_len == 0)
+		return;
+	snprintf(name, sizeof name, "%s%s", notify->address.sun_path[0] ? "" : "@",
+		notify->address.sun_path + (notify->address.sun_path[0] ? 0 : 1));
+	setenv("NOTIFY_SOCKET", name, 1);
+	snprintf(limit, sizeof limit, "%" PRIu64, notify->alive_every * 2000);
+	if (notify->alive_every > 0)
+		setenv("WATCHDOG_USEC", limit, 1);
+}
+
+void
 notify_alive(const struct notify *notify)
 {
 	notify_send(notify, "WATCHDOG=1");

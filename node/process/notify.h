@@ -11,6 +11,7 @@
 
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #define NOTIFY_STATUS_MAX 256 /* bytes of a status line; a longer one is cut */
@@ -35,6 +36,12 @@ void notify_reloading(const struct notify *notify);
 
 /* The server stops, and may take `within_ms` for that, even if this is longer than the supervisor's own limit. */
 void notify_stopping(const struct notify *notify, uint64_t within_ms, const char *status);
+
+/* The process `pid` serves from now on, and speaks to the supervisor in place of this one. */
+void notify_main_pid(const struct notify *notify, pid_t pid);
+
+/* Sets the variables again that notify_init() has removed, for a program that serves in place of this one. */
+void notify_export(const struct notify *notify);
 
 /* The event loop turns. The supervisor ends a process that does not say so in time. */
 void notify_alive(const struct notify *notify);

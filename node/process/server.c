@@ -43,6 +43,11 @@
 #define SHED_PERCENT 10
 #define FLUSH_MS 2000	/* for sending queued messages to the other nodes */
 #define DRAINED_MS 5000 /* after a drain: for sending the last bytes to slow clients */
+/*
+ * Least time of a drain after an upgrade, unless all connections have ended. A client may have connected to this
+ * worker just before its successor took the port over, and not have sent its request yet.
+ */
+#define SUCCEEDED_MS 2000
 
 enum host_state { HOST_NEW, HOST_OPEN, HOST_DRAINING, HOST_CLOSING, HOST_CLOSED };
 
@@ -56,13 +61,15 @@ struct sio_host {
 	struct eio_server *engine; /* set by sio_listen() */
 	struct front *front;	   /* set by sio_listen() */
 	enum host_state state;
-	const struct place *place; /* NULL: a single process */
-	struct handover *handover; /* set by sio_listen() if there are siblings */
-	struct cluster *cluster;   /* set by sio_listen() */
-	struct upstream *upstream; /* set by sio_listen() */
-	struct backends *backends; /* set by sio_listen(); NULL: no backends */
-	struct adminui *adminui;   /* set by sio_listen(); NULL: no admin UI */
-	bool awaits_program;	   /* server_await_program() */
+	const struct place *place;	   /* NULL: a single process */
+	struct listener_set *listeners;	   /* to accept from; NULL: sio_listen() opens them */
+	const struct inherited *inherited; /* used by sio_listen(); may be NULL */
+	struct handover *handover;	   /* set by sio_listen() if there are siblings */
+	struct cluster *cluster;	   /* set by sio_listen() */
+	struct upstream *upstream;	   /* set by sio_listen() */
+	struct backends *backends;	   /* set by sio_listen(); NULL: no backends */
+	struct adminui *adminui;	   /* set by sio_listen(); NULL: no admin UI */
+	bool awaits_program;		   /* server_await_program() */
 	struct drain drain;
 	uint64_t gone_by; /* when remaining connections are cut; 0: never */
 
@@ -108,19 +115,33 @@ server_serve_bundle(struct sio_host *host, struct http_request *request, struct 
 	must(http_bundle_handle(request, name));
 }
 
-/* True if a sibling owns the session that the request names. */
+/* Another program has taken the port over; this one serves only the sessions that it has. */
 static bool
-request_is_siblings(const struct sio_host *host, const struct http_request *request, unsigned *slot)
+server_is_succeeded(const struct sio_host *host)
+{
+	return host->handover && host->state != HOST_OPEN && vitals_is_succeeded(host->place->vitals);
+}
+
+/*
+ * Returns the index of the worker that should answer, for handover_request(), or -1 if this one should. It is the
+ * owner of the session that the request names, or else the successor's workers if there is a successor.
+ */
+static int
+server_find_worker(const struct sio_host *host, const struct http_request *request)
 {
 	char sid[EIO_SID_LENGTH + 1];
-	unsigned node;
-	int n;
+	unsigned node, worker;
+	int n, index = -1;
 
 	if (!host->handover)
-		return false;
-	n = http_query_get(request->query, "sid", sid, sizeof sid);
-	return n > 0 && eio_sid_parse(text_of(sid, (size_t)n), &node, slot) == 0 &&
-	       node == host->options.node.node_id && *slot != host->place->slot && *slot < host->place->doors->count;
+		return -1;
+	n = eio_matches(host->engine, request->path) ? http_query_get(request->query, "sid", sid, sizeof sid) : 0;
+	if (n > 0 && eio_sid_parse(text_of(sid, (size_t)n), &node, &worker) == 0 &&
+		node == host->options.node.node_id)
+		index = doors_find(host->place->doors, worker);
+	if (index >= 0)
+		return index != (int)host->place->slot ? index : -1;
+	return server_is_succeeded(host) ? (int)doors_successor(host->place->doors) : -1;
 }
 
 static void
@@ -147,15 +168,15 @@ static void
 server_on_request(void *arg, struct http_request *request)
 {
 	struct sio_host *host = arg;
-	unsigned slot;
+	int worker = server_find_worker(host, request);
 
-	if (eio_matches(host->engine, request->path)) {
+	if (worker >= 0) {
+		handover_request(host->handover, request, (unsigned)worker);
+	} else if (eio_matches(host->engine, request->path)) {
 		struct text name = path_below(host->options.eio.path, request->path);
 
 		if (host->options.sio.serve_client && !request->upgrade && is_bundle_file(name))
 			server_serve_bundle(host, request, name);
-		else if (request_is_siblings(host, request, &slot))
-			handover_request(host->handover, request, slot);
 		else
 			eio_handle(host->engine, request);
 	} else if (upstream_is_active(host->upstream) || server_is_awaiting(host)) {
@@ -271,6 +292,19 @@ void
 server_set_place(struct sio_server *io, const struct place *place)
 {
 	sio_core_host(io)->place = place;
+	sio_core_host(io)->listeners = place->listeners;
+}
+
+void
+server_set_listeners(struct sio_server *io, struct listener_set *listeners)
+{
+	sio_core_host(io)->listeners = listeners;
+}
+
+void
+server_set_inherited(struct sio_server *io, const struct inherited *inherited)
+{
+	sio_core_host(io)->inherited = inherited;
 }
 
 void
@@ -387,6 +421,13 @@ server_join_siblings(struct sio_host *host)
 	backends_set_handover(host->backends, host->handover);
 }
 
+/* As in session ids. The workers of a program and of the one that it replaces have different numbers. */
+static unsigned
+server_worker_number(const struct sio_host *host)
+{
+	return host->place ? host->place->doors->first + host->place->slot : 0;
+}
+
 static int
 server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
 {
@@ -394,7 +435,7 @@ server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
 	const struct place *place = host->place;
 	struct cluster_self self = {.instance = place ? place->instance : NULL,
 		.node = (unsigned)host->options.node.node_id,
-		.worker = place ? place->slot : 0,
+		.worker = server_worker_number(host),
 		.port = front_port(host->front)};
 
 	return cluster_join(&host->cluster, &host->loop, host->core, &host->options.broker,
@@ -426,7 +467,7 @@ sio_listen(sio_server *io, char *error)
 		.gzip_threshold = eio_options_gzip_threshold(eo),
 		.max_queue = eio_options_max_buffered(eo),
 		.workers = host->place ? host->place->doors->count : 1,
-		.listeners = host->place ? host->place->listeners : NULL,
+		.listeners = host->listeners,
 		.ticket_keys = host->place ? host->place->ticket_keys : NULL,
 		.vitals = host->place ? host->place->vitals : NULL,
 		.on_request = server_on_request,
@@ -449,7 +490,7 @@ sio_listen(sio_server *io, char *error)
 	result = front_open(&host->front, &host->loop, &setup, error);
 	if (result < 0)
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
-	result = backends_open(&host->backends, &host->loop, &host->options, host->place, error);
+	result = backends_open(&host->backends, &host->loop, &host->options, host->place, host->inherited, error);
 	if (result == 0)
 		result = server_join_cluster(host, error);
 	if (result < 0) {
@@ -460,7 +501,7 @@ sio_listen(sio_server *io, char *error)
 		return result == ERROR_ARGUMENT ? SIO_ERR_ARGUMENT : SIO_ERR_SYSTEM;
 	}
 	host->engine = eio_server_new(&host->loop, eo, sio_core_ops(), io);
-	eio_server_set_place(host->engine, (unsigned)host->options.node.node_id, host->place ? host->place->slot : 0);
+	eio_server_set_place(host->engine, (unsigned)host->options.node.node_id, server_worker_number(host));
 	if (host->options.sio.cleanup_empty_child_namespaces < 0)
 		host->options.sio.cleanup_empty_child_namespaces = broker_settings_redis(&host->options.broker);
 	host->options.sio.loss_notice = eo->ping_interval + eo->ping_timeout;
@@ -624,6 +665,8 @@ server_may_end_drain(struct drain *drain, bool empty)
 	const struct place *place = host->place;
 	bool gone = !drain_has_clients(drain);
 
+	if (server_is_succeeded(host))
+		return empty && (host->loop.connections == 0 || host->loop.now - drain->started >= SUCCEEDED_MS);
 	if (place && !server_drains_with_node(host))
 		return empty;
 	server_set_drained(host, gone);
@@ -642,12 +685,16 @@ sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), 
 	SIO_NEEDS(SIO_A_SERVER, io, );
 	struct sio_host *host = sio_core_host(io);
 
-	if (host->state == HOST_NEW || ms == 0) {
+	bool succeeded = host->place && vitals_is_succeeded(host->place->vitals);
+
+	if (host->state == HOST_NEW || (ms == 0 && !succeeded)) {
 		sio_close(io, done, arg);
 		return;
 	}
 	if (host->state != HOST_OPEN)
 		return;
+	if (succeeded && ms < SUCCEEDED_MS)
+		ms = SUCCEEDED_MS;
 	host->done = done;
 	host->done_arg = arg;
 	host->state = HOST_DRAINING;

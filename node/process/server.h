@@ -31,6 +31,12 @@ struct app_registry *server_app_metrics(const struct sio_server *io);
  */
 void server_set_place(struct sio_server *io, const struct place *place);
 
+/* A single process: sio_listen() accepts from these sockets, which it takes over, and opens none. */
+void server_set_listeners(struct sio_server *io, struct listener_set *listeners);
+
+/* A single process: sockets for backends may be among these, which are borrowed until sio_listen() returns. */
+void server_set_inherited(struct sio_server *io, const struct inherited *inherited);
+
 /*
  * Call this before sio_listen() if the master starts programs (--exec), because they may serve HTTP too. While no
  * backend is attached, a request outside the engine's path waits for one, as for an upstream that is starting again.

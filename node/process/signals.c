@@ -55,6 +55,17 @@ signals_on_usr2(struct ev_loop *ev, struct ev_signal *watcher, int events)
 
 	(void)ev;
 	(void)events;
+	if (signals->on_upgrade)
+		signals->on_upgrade(signals->arg);
+}
+
+static void
+signals_on_ttin(struct ev_loop *ev, struct ev_signal *watcher, int events)
+{
+	struct signals *signals = watcher->data;
+
+	(void)ev;
+	(void)events;
 	if (signals->on_log)
 		signals->on_log(signals->arg);
 }
@@ -76,6 +87,7 @@ signals_ours(sigset_t *out)
 	sigaddset(out, SIGHUP);
 	sigaddset(out, SIGUSR1);
 	sigaddset(out, SIGUSR2);
+	sigaddset(out, SIGTTIN);
 	sigaddset(out, SIGCHLD);
 }
 
@@ -99,6 +111,7 @@ signals_init(struct signals *signals, struct ev_loop *ev)
 	ev_signal_init(&signals->hup, signals_on_hup, SIGHUP);
 	ev_signal_init(&signals->usr1, signals_on_usr1, SIGUSR1);
 	ev_signal_init(&signals->usr2, signals_on_usr2, SIGUSR2);
+	ev_signal_init(&signals->ttin, signals_on_ttin, SIGTTIN);
 	signals_watch(signals, ev, &signals->term);
 	if (signals->stop_signal)
 		signal(SIGTERM, SIG_IGN);
@@ -109,6 +122,7 @@ signals_init(struct signals *signals, struct ev_loop *ev)
 	signals_watch(signals, ev, &signals->hup);
 	signals_watch(signals, ev, &signals->usr1);
 	signals_watch(signals, ev, &signals->usr2);
+	signals_watch(signals, ev, &signals->ttin);
 	signals_unblock();
 }
 
@@ -128,4 +142,5 @@ signals_fini(struct signals *signals, struct ev_loop *ev)
 	signals_unwatch(ev, &signals->hup);
 	signals_unwatch(ev, &signals->usr1);
 	signals_unwatch(ev, &signals->usr2);
+	signals_unwatch(ev, &signals->ttin);
 }

@@ -2,7 +2,8 @@
  * The signals of a serving program. SIGTERM and SIGINT stop it gracefully, a second one stops it at once. A second
  * one within SIGNALS_SAME_MS counts as the first: timeout(1) and npm signal the process and then its group. A child
  * of a master ignores SIGINT and a second SIGTERM, as a supervisor may signal all processes of a group. SIGHUP
- * reloads files, SIGUSR1 sends some clients away, SIGUSR2 changes the log level. SIGPIPE is ignored, as writing to a
+ * reloads files, SIGUSR1 sends some clients away, SIGUSR2 starts the program that replaces this one, SIGTTIN changes
+ * the log level. SIGPIPE is ignored, as writing to a
  * closed connection is normal. Signals may be blocked before signals_init(), so that no signal is lost.
  */
 #ifndef NODE_PROCESS_SIGNALS_H
@@ -15,16 +16,17 @@
 #define SIGNALS_SAME_MS 100
 
 struct signals {
-	struct ev_signal term, interrupt, hup, usr1, usr2;
+	struct ev_signal term, interrupt, hup, usr1, usr2, ttin;
 	bool stopping;
 	ev_tstamp stopping_since;
 	bool has_master; /* the master also gets the signals of a terminal or a process group, and directs the
 			    children */
 	int stop_signal; /* 0: SIGTERM; otherwise SIGTERM is ignored */
-	void (*on_stop)(void *arg);   /* called once */
-	void (*on_reload)(void *arg); /* NULL: SIGHUP is ignored */
-	void (*on_shed)(void *arg);   /* NULL: SIGUSR1 is ignored */
-	void (*on_log)(void *arg);    /* NULL: SIGUSR2 is ignored */
+	void (*on_stop)(void *arg);    /* called once */
+	void (*on_reload)(void *arg);  /* NULL: SIGHUP is ignored */
+	void (*on_shed)(void *arg);    /* NULL: SIGUSR1 is ignored */
+	void (*on_upgrade)(void *arg); /* NULL: SIGUSR2 is ignored */
+	void (*on_log)(void *arg);     /* NULL: SIGTTIN is ignored */
 	void *arg;
 };
 

@@ -15,6 +15,7 @@ struct vitals {
 	_Atomic bool served;	  /* a client has connected; cleared before each start */
 	_Atomic uint64_t turn;	  /* counted by the loop; odd while it runs callbacks */
 	_Atomic bool node_drains; /* set by the master: the whole node drains, not only this worker */
+	_Atomic bool succeeded;	  /* set by the master: another program has taken the port over */
 	_Atomic bool drained;	  /* all clients of the worker have left */
 	struct incident crash, hang;
 };
@@ -25,6 +26,12 @@ void vitals_free(struct vitals *vitals, unsigned count); /* accepts NULL */
 
 /* Whether all of the `count` workers have drained. */
 bool vitals_all_drained(const struct vitals *vitals, unsigned count);
+
+static inline bool
+vitals_is_succeeded(const struct vitals *vitals)
+{
+	return atomic_load_explicit(&vitals->succeeded, memory_order_relaxed);
+}
 
 static inline void
 vitals_set_served(struct vitals *vitals)

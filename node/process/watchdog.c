@@ -72,7 +72,7 @@ watchdog_look(struct watchdog *watchdog)
 static _Noreturn void
 watchdog_run(struct watchdog *watchdog, const sigset_t *mask)
 {
-	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGCHLD};
+	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGTTIN, SIGPIPE, SIGCHLD};
 	const struct timespec pause = {
 		(time_t)(watchdog->hang.interval_ms / 1000), (long)(watchdog->hang.interval_ms % 1000) * 1000000};
 

@@ -17,6 +17,7 @@
 #include "node/process/crash.h"
 #include "node/process/outreach.h"
 #include "node/process/notify.h"
+#include "node/process/port.h"
 #include "node/process/server.h"
 #include "node/process/stats_fill.h"
 #include "node/process/signals.h"
@@ -51,7 +52,8 @@ struct worker {
 	struct vitals *vitals;	     /* of the place, or its own */
 	struct log_control *own_log; /* single worker only; other workers use their place's */
 	struct watchdog *watchdog;   /* single worker only */
-	struct listener_set admin_sockets;
+	struct listener_set clients_sockets,
+		admin_sockets;	  /* inherited or, for admin, opened; until they are taken */
 	struct outreach outreach; /* single worker only */
 	struct admin *admin;	  /* single worker only */
 	uint64_t left;		  /* number of clients that had left when memory was last given back */
@@ -198,6 +200,14 @@ worker_on_log(void *arg)
 }
 
 static void
+worker_on_upgrade(void *arg)
+{
+	(void)arg;
+	log_event(LOG_ERROR, "upgrade", "error",
+		LOG_STR("a single process cannot be upgraded (use --master, or more workers)"), NULL);
+}
+
+static void
 worker_on_crowd_check(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
 	struct worker *worker = timer->data;
@@ -318,6 +328,20 @@ worker_start_admin(struct worker *worker, char error[SIO_ERROR_LINE])
 	return 0;
 }
 
+/* A single process serves on the sockets that a service manager has opened. */
+static int
+worker_inherit(struct worker *worker, char error[SIO_ERROR_LINE])
+{
+	struct listener_set *set = &worker->clients_sockets;
+	const struct server_options *options = server_options_of(worker->io);
+	int result = port_inherit(worker->setup->inherited, &options->front, &set, 1, error);
+
+	if (result > 0)
+		server_set_listeners(worker->io, set);
+	server_set_inherited(worker->io, worker->setup->inherited);
+	return result;
+}
+
 static enum worker_exit
 worker_start(struct worker *worker)
 {
@@ -346,10 +370,15 @@ worker_start(struct worker *worker)
 			NULL);
 	worker_log_capacity(worker);
 	if (!worker->setup->place && worker->setup->options->admin.port != 0 &&
-		admin_listen(&worker->admin_sockets, &worker->setup->options->admin, error) < 0)
+		admin_listen(
+			&worker->admin_sockets, &worker->setup->options->admin, worker->setup->inherited, error) < 0)
+		return worker_complain(worker, EXIT_NO_START, error);
+	if (worker->setup->inherited && worker_inherit(worker, error) < 0)
 		return worker_complain(worker, EXIT_NO_START, error);
 	if (sio_listen(worker->io, error) < 0)
 		return worker_complain(worker, EXIT_NO_START, error);
+	if (worker->setup->inherited)
+		inherited_free(worker->setup->inherited);
 	stats_fill(worker->page, worker->io);
 	if (worker->setup->place)
 		worker_report_ready(worker);
@@ -399,6 +428,7 @@ worker_run(const struct worker_setup *setup)
 	worker.signals = (struct signals){.on_stop = worker_on_stop,
 		.on_reload = worker_on_reload,
 		.on_shed = worker_on_shed,
+		.on_upgrade = setup->place ? NULL : worker_on_upgrade,
 		.on_log = worker_on_log,
 		.arg = &worker,
 		.has_master = setup->place != NULL,
@@ -426,6 +456,7 @@ worker_run(const struct worker_setup *setup)
 	}
 	admin_free(worker.admin);
 	outreach_fini(&worker.outreach);
+	listener_set_close(&worker.clients_sockets);
 	listener_set_close(&worker.admin_sockets);
 	signals_fini(&worker.signals, worker.ev);
 	worker_unwatch(&worker);

@@ -24,6 +24,7 @@ enum worker_exit {
 #define WORKER_STOP_SIGNAL SIGQUIT
 
 struct config;
+struct inherited;
 struct notify;
 struct place;
 
@@ -33,6 +34,7 @@ struct worker_setup {
 	struct config *config;		       /* applied again to override the options that the application sets */
 	struct place *place;		       /* NULL: a single process */
 	const struct notify *notify;	       /* NULL: a worker whose master speaks to the supervisor */
+	struct inherited *inherited;	       /* NULL: nothing was inherited, or the master has taken it */
 };
 
 /* A worker with a place writes this to its ready_fd once, when it serves. */

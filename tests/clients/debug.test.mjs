@@ -110,11 +110,11 @@ test("the admin port switches all workers, optionally for one session", async ()
 });
 
 for (const workers of ["1", "2"])
-  test(`SIGUSR2 switches all processes, back and forth (workers: ${workers})`, async () => {
+  test(`SIGTTIN switches all processes, back and forth (workers: ${workers})`, async () => {
     const server = await startSockeye("protocol", ["--workers", workers]);
     const sockets = await Promise.all(Array.from({ length: 12 }, () => connect(server)));
     const seen = () => new Set(server.logged("packet_in").map((f) => f.worker)).size;
-    server.child.kill("SIGUSR2");
+    server.child.kill("SIGTTIN");
     await server.line((f) => f.event === "log");
     assert.match(server.output, /event=log level=debug filter=""/);
     // a worker has the level once it has logged a packet; it reads it at once when its master tells it to
@@ -124,7 +124,7 @@ for (const workers of ["1", "2"])
       for (const socket of sockets) socket.emit("message", 1);
       await Promise.all(sockets.map((socket) => next(socket, "message-back")));
     }
-    server.child.kill("SIGUSR2");
+    server.child.kill("SIGTTIN");
     await server.line(() => server.logged("log").length === 2);
     for (let quiet = 0, before = -1; quiet < 3; ) {
       for (const socket of sockets) socket.emit("message", 1);

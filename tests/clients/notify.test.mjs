@@ -61,6 +61,26 @@ for (const workers of [1, 2]) {
   });
 }
 
+test("after SIGUSR2 the new program speaks to the supervisor, as its main process", async () => {
+  const systemd = await supervisor("upgrade");
+  const server = await startSockeye("chat", ["--workers", "2"], { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "60000000" });
+  assert.equal((await systemd.next()).READY, "1");
+  server.child.kill("SIGUSR2");
+  const main = await systemd.next();
+  assert.equal(main.pid, server.pid);
+  const pid = Number(main.MAINPID);
+  assert.ok(pid > 0 && pid !== server.pid);
+  const ready = await systemd.next();
+  assert.deepEqual([ready.READY, ready.pid], ["1", pid]);
+  assert.deepEqual(await within(server.exited, "the end of the old program"), { code: 0, signal: null });
+  await systemd.next((message) => message.WATCHDOG === "1" && message.pid === pid);
+  process.kill(pid, "SIGTERM");
+  const stopping = await systemd.next();
+  assert.deepEqual([stopping.STOPPING, stopping.pid], ["1", pid]);
+  assert.ok(systemd.seen.every((message) => !message.STOPPING || message.pid === pid), "the old program did not stop the service");
+  systemd.end();
+});
+
 test("programs of --exec do not see the supervisor's socket", async () => {
   const systemd = await supervisor("exec");
   const server = await startExec("sh -c 'echo socket=${NOTIFY_SOCKET:-none} limit=${WATCHDOG_USEC:-none}; exec sleep 1000'",

@@ -42,7 +42,7 @@ listen_with(const char *secret)
 		.edge = TEXT("e1"), .secret = text_from(secret), .cut_ms = 2000, .pass = pass};
 	char error[OPTION_ERROR_MAX];
 
-	assert_int_equal(backend_addresses_open(&addresses, url, error), 0);
+	assert_int_equal(backend_addresses_open(&addresses, url, NULL, error), 0);
 	listening = backend_listen_new(&rig.loop, rig.links, &addresses, NULL, &setup);
 }
 
@@ -153,7 +153,7 @@ listens_at_as_many_addresses_as_can_be_opened(void **state)
 	for (unsigned i = 0; i < BACKEND_OPENED_MAX; i++)
 		buffer_printf(&urls, "%sunix://%s/%u", i > 0 ? "," : "", folder, i);
 	buffer_add_byte(&urls, '\0');
-	assert_int_equal(backend_addresses_open(&many, buffer_text(&urls).at, error), 0);
+	assert_int_equal(backend_addresses_open(&many, buffer_text(&urls).at, NULL, error), 0);
 	assert_int_equal(many.count, BACKEND_ADDRESSES_MAX + 1);
 	all = backend_listen_new(&rig.loop, rig.links, &many, NULL, &setup);
 	for (unsigned i = 0; i < many.count; i++) {

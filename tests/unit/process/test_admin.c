@@ -57,7 +57,7 @@ setup(void **state)
 	log_set_sink(on_log, NULL);
 	f.ev = ev_loop_new(EVFLAG_AUTO);
 	loop_init(&f.loop, f.ev);
-	if (admin_listen(&set, &options, error) < 0)
+	if (admin_listen(&set, &options, NULL, error) < 0)
 		fail_msg("%s", error);
 	f.port = listener_set_port(&set);
 	f.control = log_control_new(LOG_INFO, NULL);

@@ -399,6 +399,38 @@ a_relay_delivers_the_last_words(void **state)
 	pair_close();
 }
 
+static void
+workers_of_two_programs_have_different_numbers(void **state)
+{
+	struct doors old, fresh, newest;
+	int sends[2][2], strays;
+
+	(void)state;
+	assert_int_equal(doors_open(&old, 2), 0);
+	assert_int_equal(doors_find(&old, 1), 1);
+	assert_int_equal(doors_find(&old, 2), -1);
+	for (unsigned i = 0; i < 2; i++)
+		sends[0][i] = dup(old.send[i]);
+	strays = dup(old.successor_receive);
+	assert_int_equal(doors_open(&fresh, 3), 0);
+	doors_take_old(&fresh, old.first, sends[0], 2, strays);
+	assert_int_equal(fresh.first, DOORS_MAX);
+	assert_int_equal(doors_find(&fresh, DOORS_MAX + 2), 2); /* its own */
+	assert_int_equal(doors_find(&fresh, 0), 3);		/* the old ones follow */
+	assert_int_equal(doors_find(&fresh, 1), 4);
+	assert_int_equal(doors_find(&fresh, 2), -1);
+	assert_int_equal(doors_find(&fresh, DOORS_MAX + 3), -1);
+	assert_int_equal(doors_successor(&fresh), 5);
+	for (unsigned i = 0; i < 2; i++)
+		sends[1][i] = dup(fresh.send[i]);
+	assert_int_equal(doors_open(&newest, 2), 0);
+	doors_take_old(&newest, fresh.first, sends[1], 2, dup(fresh.successor_receive));
+	assert_int_equal(newest.first, 0);
+	doors_close(&old);
+	doors_close(&fresh);
+	doors_close(&newest);
+}
+
 int
 main(void)
 {
@@ -414,6 +446,7 @@ main(void)
 		cmocka_unit_test(a_relay_passes_bytes_both_ways_with_back_pressure),
 		cmocka_unit_test(a_relay_knows_half_closed_connections),
 		cmocka_unit_test(a_relay_delivers_the_last_words),
+		cmocka_unit_test(workers_of_two_programs_have_different_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,7 @@ test_level_of_the_log_is_switched(void **state)
 	close(out[1]);
 	write_nonsense(name); /* the hub serves now; at this level it does not log warnings */
 	log_control_cycle(log);
-	assert_int_equal(kill(pid, SIGUSR2), 0);
+	assert_int_equal(kill(pid, SIGTTIN), 0);
 	said = (struct pollfd){out[0], POLLIN, 0};
 	for (unsigned i = 0; i < 100 && said.revents == 0; i++) { /* at most one such line is logged per second */
 		write_nonsense(name);

@@ -60,7 +60,7 @@ static void
 run_child(int argc, char **argv, const char *app)
 {
 	struct config config;
-	struct worker_setup setup_worker = {"sockeye", &config.program, &config, NULL, NULL};
+	struct worker_setup setup_worker = {"sockeye", &config.program, &config, NULL, NULL, NULL};
 
 	config_init(&config, argc, argv);
 	config.program.app = app ? mem_text(app, strlen(app)) : NULL;
