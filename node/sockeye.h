@@ -186,6 +186,7 @@ SIO_API void sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io,
  * returned, flushes stdio and runs exit handlers. The functions are not called if a process crashes or is killed.
  */
 SIO_API void sio_on_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), void *arg);
+SIO_API int sio_off_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), void *arg); /* or SIO_ERR_NOT_FOUND */
 
 /* Frees a server that never listened, or whose `done` has been called. Aborts otherwise. Accepts NULL. */
 SIO_API void sio_server_free(sio_server *io);
@@ -379,6 +380,13 @@ SIO_API int sio_off_connection(sio_nsp *nsp, sio_connection_fn *fn, void *arg);
 SIO_API int sio_off_disconnecting(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
 SIO_API int sio_off_disconnect(sio_nsp *nsp, sio_disconnect_fn *fn, void *arg);
 SIO_API int sio_off_error(sio_nsp *nsp, sio_error_fn *fn, void *arg);
+/* The same for the events of one socket, after the listeners of its namespace. Errors are those of sio_socket_on(). */
+SIO_API int sio_socket_on_any(sio_socket *socket, sio_event_fn *fn, void *arg);
+SIO_API int sio_socket_prepend_any(sio_socket *socket, sio_event_fn *fn, void *arg);
+SIO_API int sio_socket_off_any(sio_socket *socket, sio_event_fn *fn, void *arg);
+SIO_API int sio_socket_on_any_outgoing(sio_socket *socket, sio_event_fn *fn, void *arg);
+SIO_API int sio_socket_prepend_any_outgoing(sio_socket *socket, sio_event_fn *fn, void *arg);
+SIO_API int sio_socket_off_any_outgoing(sio_socket *socket, sio_event_fn *fn, void *arg);
 /*
  * The events "disconnecting" and "disconnect" occur exactly once per connected socket, in this order. The socket is
  * still in its rooms during "disconnecting"; it has left them before "disconnect". `reason` is one of
@@ -419,6 +427,13 @@ SIO_API void sio_use(sio_nsp *nsp, sio_middleware_fn *fn, void *arg);
  */
 SIO_API void sio_use_events(sio_nsp *nsp, sio_event_middleware_fn *fn, void *arg);
 SIO_API void sio_socket_use(sio_socket *socket, sio_event_middleware_fn *fn, void *arg);
+/*
+ * Remove one registration with the same `fn` and `arg`, or return SIO_ERR_NOT_FOUND. The middleware is not called again,
+ * not even for sockets and events whose middlewares run already. Steps that it holds must still be answered.
+ */
+SIO_API int sio_unuse(sio_nsp *nsp, sio_middleware_fn *fn, void *arg);
+SIO_API int sio_unuse_events(sio_nsp *nsp, sio_event_middleware_fn *fn, void *arg);
+SIO_API int sio_socket_unuse(sio_socket *socket, sio_event_middleware_fn *fn, void *arg);
 
 /*
  * Continues with the next middleware. Every step must be answered exactly once, by sio_next() or sio_refuse(), even

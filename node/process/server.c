@@ -615,6 +615,13 @@ sio_on_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), void *arg)
 	sio_listeners_add(&sio_core_host(io)->stop, (sio_any_fn *)fn, arg);
 }
 
+int
+sio_off_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), void *arg)
+{
+	SIO_NEEDS(SIO_A_SERVER, io, SIO_ERR_ARGUMENT);
+	return sio_listeners_remove(&sio_core_host(io)->stop, (sio_any_fn *)fn, arg) ? 0 : SIO_ERR_NOT_FOUND;
+}
+
 bool
 server_has_shrunk(struct sio_server *io)
 {

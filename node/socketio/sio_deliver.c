@@ -8,7 +8,7 @@
 static bool
 has_outgoing_listeners(const struct sio_nsp *nsp)
 {
-	return !sio_listeners_empty(&nsp->any_outgoing) ||
+	return !sio_listeners_empty(&nsp->any_outgoing) || nsp->any_outgoing_sockets > 0 ||
 	       (nsp->parent != NULL && !sio_listeners_empty(&nsp->parent->any_outgoing));
 }
 

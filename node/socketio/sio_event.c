@@ -42,6 +42,8 @@ sio_event_dispatch_any(struct sio_event *event)
 	if (s->nsp->parent != NULL)
 		event_run_listeners(&s->nsp->parent->any, s, event, event->name.at);
 	event_run_listeners(&s->nsp->any, s, event, event->name.at);
+	if (s->extra != NULL && s->extra->any != NULL && s->state == SIO_CONNECTED)
+		event_run_listeners(&s->extra->any->received, s, event, event->name.at);
 }
 
 void
@@ -176,6 +178,8 @@ sio_event_outgoing_run(struct sio_event *event, struct sio_socket *s)
 	if (s->nsp->parent != NULL)
 		event_run_listeners(&s->nsp->parent->any_outgoing, s, event, "any outgoing");
 	event_run_listeners(&s->nsp->any_outgoing, s, event, "any outgoing");
+	if (s->extra != NULL && s->extra->any != NULL)
+		event_run_listeners(&s->extra->any->sent, s, event, "any outgoing");
 	/* a copy that a listener kept belongs to this socket only, so the next socket gets a new one */
 	if (event->kept != NULL)
 		event_release_copy(event);
@@ -360,126 +364,4 @@ sio_event_socket(const sio_event *event)
 {
 	SIO_NEEDS(SIO_AN_EVENT, event, NULL);
 	return event->socket != NULL && sio_connected(event->socket) ? event->socket : NULL;
-}
-
-/* ------------------------------------------------------------ registering */
-
-/* Returns 0 if listeners may be registered for the event. */
-static int
-event_check_name(const char *function, const char *event)
-{
-	if (!sio_is_name(event))
-		return sio_misused(function, event, NULL, NULL, SIO_ERR_ARGUMENT);
-	return sio_event_name_reserved(text_from(event)) ? SIO_ERR_RESERVED : 0;
-}
-
-static int
-event_found(bool found)
-{
-	return found ? 0 : SIO_ERR_NOT_FOUND;
-}
-
-int
-sio_on(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
-	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
-	int rc = event_check_name(__func__, event);
-
-	if (rc == 0)
-		sio_event_listeners_add(&nsp->events, text_from(event), (sio_any_fn *)fn, arg);
-	return rc;
-}
-
-int
-sio_off(sio_nsp *nsp, const char *event, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
-	if (!sio_is_pointer(event))
-		return SIO_ERR_ARGUMENT;
-	return event_found(sio_event_listeners_remove(&nsp->events, text_from(event), (sio_any_fn *)fn, arg));
-}
-
-int
-sio_socket_on(sio_socket *s, const char *event, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
-	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
-	int rc = event_check_name(__func__, event);
-
-	if (rc == 0 && s->state == SIO_GONE)
-		rc = SIO_ERR_STATE;
-	if (rc == 0)
-		sio_event_listeners_add(&sio_socket_extra(s)->events, text_from(event), (sio_any_fn *)fn, arg);
-	return rc;
-}
-
-int
-sio_socket_once(sio_socket *s, const char *event, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
-	SIO_NEEDS(SIO_A_FUNCTION, fn, SIO_ERR_ARGUMENT);
-	int rc = event_check_name(__func__, event);
-
-	if (rc == 0 && s->state == SIO_GONE)
-		rc = SIO_ERR_STATE;
-	if (rc == 0)
-		sio_event_listeners_add_once(&sio_socket_extra(s)->events, text_from(event), (sio_any_fn *)fn, arg);
-	return rc;
-}
-
-int
-sio_socket_off(sio_socket *s, const char *event, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
-	if (!sio_is_pointer(event))
-		return SIO_ERR_ARGUMENT;
-	return event_found(s->extra != NULL &&
-			   sio_event_listeners_remove(&s->extra->events, text_from(event), (sio_any_fn *)fn, arg));
-}
-
-void
-sio_on_any(sio_nsp *nsp, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_NSP, nsp, );
-	SIO_NEEDS(SIO_A_FUNCTION, fn, );
-	sio_listeners_add(&nsp->any, (sio_any_fn *)fn, arg);
-}
-
-void
-sio_prepend_any(sio_nsp *nsp, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_NSP, nsp, );
-	SIO_NEEDS(SIO_A_FUNCTION, fn, );
-	sio_listeners_prepend(&nsp->any, (sio_any_fn *)fn, arg);
-}
-
-int
-sio_off_any(sio_nsp *nsp, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
-	return event_found(sio_listeners_remove(&nsp->any, (sio_any_fn *)fn, arg));
-}
-
-void
-sio_on_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_NSP, nsp, );
-	SIO_NEEDS(SIO_A_FUNCTION, fn, );
-	sio_listeners_add(&nsp->any_outgoing, (sio_any_fn *)fn, arg);
-}
-
-void
-sio_prepend_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_NSP, nsp, );
-	SIO_NEEDS(SIO_A_FUNCTION, fn, );
-	sio_listeners_prepend(&nsp->any_outgoing, (sio_any_fn *)fn, arg);
-}
-
-int
-sio_off_any_outgoing(sio_nsp *nsp, sio_event_fn *fn, void *arg)
-{
-	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
-	return event_found(sio_listeners_remove(&nsp->any_outgoing, (sio_any_fn *)fn, arg));
 }

@@ -78,6 +78,15 @@ leave_free_user(struct sio_socket *s)
 }
 
 static void
+leave_free_any(struct sio_nsp *nsp, struct sio_any *any)
+{
+	nsp->any_outgoing_sockets -= any->sent.count;
+	sio_listeners_fini(&any->received);
+	sio_listeners_fini(&any->sent);
+	mem_free(any);
+}
+
+static void
 leave_free_socket(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
@@ -91,6 +100,8 @@ leave_free_socket(struct sio_socket *s)
 		table_fini(&s->extra->acks);
 		sio_event_listeners_fini(&s->extra->events);
 		sio_listeners_fini(&s->extra->use);
+		if (s->extra->any != NULL)
+			leave_free_any(nsp, s->extra->any);
 		sio_stored_unref(s->extra->data);
 		mem_free(s->extra);
 	}

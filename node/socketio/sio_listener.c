@@ -92,6 +92,15 @@ sio_listeners_remove(struct sio_listeners *list, sio_any_fn *fn, void *arg)
 	return false;
 }
 
+bool
+sio_listeners_have(const struct sio_listeners *list, const struct sio_listener *listener)
+{
+	for (unsigned i = 0; i < list->count; i++)
+		if (list->at[i].fn == listener->fn && list->at[i].arg == listener->arg)
+			return true;
+	return false;
+}
+
 void
 sio_run_begin(struct sio_run *run, struct sio_listeners *list)
 {

@@ -35,6 +35,7 @@ void sio_listeners_add(struct sio_listeners *list, sio_any_fn *fn, void *arg);
 void sio_listeners_prepend(struct sio_listeners *list, sio_any_fn *fn, void *arg);
 /* Removes the first equal listener. Returns false if there is none. */
 bool sio_listeners_remove(struct sio_listeners *list, sio_any_fn *fn, void *arg);
+bool sio_listeners_have(const struct sio_listeners *list, const struct sio_listener *listener);
 
 static inline bool
 sio_listeners_empty(const struct sio_listeners *list)

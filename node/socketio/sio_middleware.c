@@ -7,6 +7,22 @@
 #include "node/socketio/sio_middleware.h"
 #include "node/socketio/sio_check.h"
 
+/*
+ * Takes the next middleware of a chain. Returns false if it was removed after the chain began: its argument may be
+ * gone. `lists` are those that the chain was made from; NULL for those that do not exist.
+ */
+static bool
+middleware_take(struct sio_step *step, const struct sio_listeners *const lists[3], struct sio_listener *out)
+{
+	*out = step->fns[step->next++];
+	if (step->removals == step->io->removals)
+		return true;
+	for (unsigned i = 0; i < 3; i++)
+		if (lists[i] != NULL && sio_listeners_have(lists[i], out))
+			return true;
+	return false;
+}
+
 /* ------------------------------------------------- before a socket connects */
 
 static void
@@ -15,9 +31,14 @@ middleware_connect_run(struct sio_step *step)
 	struct sio_socket *s = step->socket;
 
 	while (s != NULL && !step->refused && step->next < step->count) {
-		struct sio_listener listener = step->fns[step->next++];
+		const struct sio_nsp *parent = s->nsp->parent;
+		struct sio_listener listener;
 		struct sio_underway before;
 
+		if (!middleware_take(step,
+			    (const struct sio_listeners *[3]){parent != NULL ? &parent->use : NULL, &s->nsp->use},
+			    &listener))
+			continue;
 		step->answered = false;
 		step->running = true;
 		before = sio_underway_enter(&step->io->underway, s->nsp->name, "middleware");
@@ -68,9 +89,15 @@ middleware_event_run(struct sio_step *step, struct sio_event *event)
 	struct sio_socket *s;
 
 	while ((s = step->socket) != NULL && step->next < step->count) {
-		struct sio_listener listener = step->fns[step->next++];
+		const struct sio_nsp *parent = s->nsp->parent;
+		struct sio_listener listener;
 		struct sio_underway before;
 
+		if (!middleware_take(step,
+			    (const struct sio_listeners *[3]){parent != NULL ? &parent->use_events : NULL,
+				    &s->nsp->use_events, s->extra != NULL ? &s->extra->use : NULL},
+			    &listener))
+			continue;
 		step->answered = false;
 		step->running = true;
 		before = sio_underway_enter(&step->io->underway, s->nsp->name, event->name.at);
@@ -128,6 +155,18 @@ sio_middleware_event(struct sio_socket *s, struct sio_event *event)
 	return passed;
 }
 
+/* --------------------------------------------------------- registering */
+
+/* Chains under way skip the removed middleware. Returns an error for sockeye.h. */
+static int
+middleware_remove(struct sio_server *io, struct sio_listeners *list, sio_any_fn *fn, void *arg)
+{
+	if (!sio_listeners_remove(list, fn, arg))
+		return SIO_ERR_NOT_FOUND;
+	io->removals++;
+	return 0;
+}
+
 void
 sio_use(sio_nsp *nsp, sio_middleware_fn *fn, void *arg)
 {
@@ -151,4 +190,26 @@ sio_socket_use(sio_socket *s, sio_event_middleware_fn *fn, void *arg)
 	SIO_NEEDS(SIO_A_FUNCTION, fn, );
 	if (s->state != SIO_GONE)
 		sio_listeners_add(&sio_socket_extra(s)->use, (sio_any_fn *)fn, arg);
+}
+
+int
+sio_unuse(sio_nsp *nsp, sio_middleware_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return middleware_remove(nsp->io, &nsp->use, (sio_any_fn *)fn, arg);
+}
+
+int
+sio_unuse_events(sio_nsp *nsp, sio_event_middleware_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_NSP, nsp, SIO_ERR_ARGUMENT);
+	return middleware_remove(nsp->io, &nsp->use_events, (sio_any_fn *)fn, arg);
+}
+
+int
+sio_socket_unuse(sio_socket *s, sio_event_middleware_fn *fn, void *arg)
+{
+	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
+	return s->extra != NULL ? middleware_remove(s->nsp->io, &s->extra->use, (sio_any_fn *)fn, arg)
+				: SIO_ERR_NOT_FOUND;
 }

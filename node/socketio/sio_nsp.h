@@ -26,8 +26,9 @@ struct sio_nsp {
 	struct sio_listeners session_ended; /* listeners for lost clients that cannot come back any more */
 	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, upgrade, use,
 		use_events;
-	struct table sockets;	  /* connected sockets by id, until "disconnect" */
-	struct list asking;	  /* sockets that wait for the owner's answer */
+	unsigned any_outgoing_sockets; /* number of listeners of sio_socket_on_any_outgoing() */
+	struct table sockets;	       /* connected sockets by id, until "disconnect" */
+	struct list asking;	       /* sockets that wait for the owner's answer */
 	struct list connected;	  /* connected sockets in order of arrival, without those that are disconnecting */
 	struct table rooms;	  /* struct sio_room by name */
 	struct table memberships; /* struct sio_membership by socket and room */

@@ -73,6 +73,7 @@ struct sio_server {
 	struct sio_job gone_job;    /* frees the sockets in `gone` */
 	struct sio_job empty_job;   /* sio_nsp_trim() */
 	struct list steps;	    /* every struct sio_step */
+	unsigned removals;	    /* of middlewares: chains under way skip those */
 	struct list gathers;	    /* struct sio_gather that still wait */
 	struct list ending;	    /* struct sio_ack whose socket has left and whose callback is still to run */
 	struct list refused;	    /* struct sio_gather of sio_ack_refused(), until the end of the turn */

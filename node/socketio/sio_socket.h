@@ -15,11 +15,17 @@
 
 enum sio_state { SIO_WAITING, SIO_CONNECTED, SIO_CLOSING, SIO_DISCONNECTING, SIO_GONE };
 
+/* Listeners of one socket for all its events. */
+struct sio_any {
+	struct sio_listeners received, sent;
+};
+
 struct sio_extra {
 	struct table acks;	  /* struct sio_ack by id */
 	struct list held;	  /* struct sio_held: steps, and kept events */
 	struct table events;	  /* listeners of sio_socket_on(), by event name */
 	struct sio_listeners use; /* sio_socket_use() */
+	struct sio_any *any;	  /* NULL: none */
 	struct sio_stored *data;
 	void *owned;		       /* the owner's pointer */
 	void (*free_user)(void *user); /* NULL: the application frees the pointer of sio_user() itself */

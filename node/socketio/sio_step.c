@@ -45,6 +45,7 @@ sio_step_new(struct sio_server *io, unsigned count, void (*resume)(struct sio_st
 
 	sio_born(SIO_A_STEP, step);
 	step->io = io;
+	step->removals = io->removals;
 	step->resume = resume;
 	sio_job_init(&step->job, step_run);
 	sio_held_init(&step->held, step_orphan);

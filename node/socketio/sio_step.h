@@ -38,6 +38,7 @@ struct sio_step {
 	char *data;    /* of a refusal, JSON; NULL: none */
 	size_t data_len;
 	unsigned next, count; /* position in `fns` and their number */
+	unsigned removals;    /* io->removals when the chain began */
 	bool running, answered, refused;
 	struct sio_listener fns[]; /* copied when the chain began */
 };

@@ -278,7 +278,7 @@ chaos_unregister(const struct chaos_at *at, sio_nsp *nsp, const char *name)
 {
 	(void)sio_off(nsp, name, chaos_on_event, NULL);
 	(void)sio_off_server_event(nsp, name, chaos_on_server_event, NULL);
-	switch (chaos_below(5)) {
+	switch (chaos_below(7)) {
 	case 0:
 		(void)sio_off_any(nsp, chaos_on_event, NULL);
 		break;
@@ -291,10 +291,30 @@ chaos_unregister(const struct chaos_at *at, sio_nsp *nsp, const char *name)
 	case 3:
 		(void)sio_off_error(nsp, chaos_on_error, NULL);
 		break;
+	case 4:
+		(void)sio_unuse(nsp, chaos_use, NULL);
+		break;
+	case 5:
+		(void)sio_unuse_events(nsp, chaos_use_events, NULL);
+		break;
 	default:
-		if (at->socket != NULL)
-			(void)sio_socket_off(at->socket, name, chaos_on_event, NULL);
+		if (at->socket == NULL)
+			break;
+		(void)sio_socket_off(at->socket, name, chaos_on_event, NULL);
+		(void)sio_socket_unuse(at->socket, chaos_use_events, NULL);
+		(void)(chaos_one_in(2) ? sio_socket_off_any : sio_socket_off_any_outgoing)(
+			at->socket, chaos_on_event, NULL);
 	}
+}
+
+static void
+chaos_listen_to_all(sio_socket *socket)
+{
+	int (*const register_on[])(sio_socket *, sio_event_fn *, void *) = {sio_socket_on_any, sio_socket_prepend_any,
+		sio_socket_on_any_outgoing, sio_socket_prepend_any_outgoing};
+
+	if (socket != NULL)
+		(void)register_on[chaos_below(4)](socket, chaos_on_event, NULL);
 }
 
 static void
@@ -310,7 +330,10 @@ chaos_register(const struct chaos_at *at)
 	if (chaos.listeners >= CHAOS_LISTENERS)
 		return;
 	chaos.listeners++;
-	switch (chaos_below(12)) {
+	switch (chaos_below(13)) {
+	case 10:
+		chaos_listen_to_all(at->socket);
+		break;
 	case 0:
 		(chaos_one_in(2) ? sio_on_any : sio_prepend_any)(nsp, chaos_on_event, NULL);
 		break;

@@ -99,11 +99,20 @@ note_stop(sio_server *io, void *arg)
 }
 
 static void
+note_removed_stop(sio_server *io, void *arg)
+{
+	(void)io;
+	(void)arg;
+	fail_msg("a removed function was called");
+}
+
+static void
 note_second_stop(sio_server *io, void *arg)
 {
 	struct fixture *f = arg;
 
-	(void)io;
+	assert_int_equal(sio_off_stop(io, note_removed_stop, f), 0);
+	assert_int_equal(sio_off_stop(io, note_removed_stop, f), SIO_ERR_NOT_FOUND);
 	f->stops = f->stops * 10 + 2;
 }
 
@@ -114,6 +123,7 @@ stop_listeners_are_called_once_in_order_before_done(void **state)
 
 	sio_on_stop(f->io, note_stop, f);
 	sio_on_stop(f->io, note_second_stop, f);
+	sio_on_stop(f->io, note_removed_stop, f);
 #ifndef SIO_CHECKED
 	sio_on_stop(f->io, NULL, f);
 	sio_on_stop(NULL, note_stop, f);
