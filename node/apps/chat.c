@@ -138,27 +138,69 @@ on_typing(sio_socket *socket, sio_event *event, void *arg)
 		sio_arg(event, 0));
 }
 
-/* Lists who is here: the sockets of all servers, with their data. */
+/*
+ * Lists who is here: the sockets of all servers, with their data. The answer to a question must not be older than the
+ * question, as the client may have joined since. So questions that come while the servers are asked wait for the next
+ * round, and share it.
+ */
+struct question {
+	sio_event *event;
+	struct question *next;
+};
+
+static struct question *waiting;
+static bool asking;
+
+static void
+answer_all(struct question *questions, sio_value list)
+{
+	struct question *next;
+
+	for (; questions; questions = next) {
+		next = questions->next;
+		if (sio_type_of(list) != SIO_NONE)
+			sio_ack(questions->event, "v", list);
+		sio_event_release(questions->event);
+		free(questions);
+	}
+}
+
+static void ask_servers(sio_server *io);
+
 static void
 on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
 {
-	sio_event *question = arg;
-
-	(void)io;
 	(void)error; /* the sockets of a server that does not answer are missing */
 	(void)silent;
-	sio_ack(question, "F", sockets, n < WHO_MAX ? n : WHO_MAX);
-	sio_event_release(question);
+	answer_all(arg, sio_format(io, "F", sockets, n < WHO_MAX ? n : WHO_MAX));
+	asking = false;
+	ask_servers(io);
+}
+
+static void
+ask_servers(sio_server *io)
+{
+	struct question *questions = waiting;
+
+	if (asking || !questions)
+		return;
+	waiting = NULL;
+	asking = sio_fetch(sio_all(sio_of(io, "/")), on_fetched, questions) == 0;
+	if (!asking)
+		answer_all(questions, (sio_value){0});
 }
 
 static void
 on_who(sio_socket *socket, sio_event *event, void *arg)
 {
-	sio_event *question = sio_event_keep(event);
+	struct question *question = malloc(sizeof *question);
 
 	(void)arg;
-	if (sio_fetch(sio_all(sio_socket_nsp(socket)), on_fetched, question) != 0)
-		sio_event_release(question);
+	if (!question)
+		return;
+	*question = (struct question){sio_event_keep(event), waiting};
+	waiting = question;
+	ask_servers(sio_socket_server(socket));
 }
 
 /* Answers another server that asks for the number of clients here. */

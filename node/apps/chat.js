@@ -35,6 +35,13 @@ module.exports = (io) => {
 	};
 	const countUsers = async () => io.emit("users", await count());
 
+	// Those who ask while the servers are being asked wait for the next round, and share it.
+	let underway, waiting;
+	const fetchSockets = () => {
+		if (underway) return (waiting ??= underway.catch(noop).then(() => ((waiting = undefined), fetchSockets())));
+		return (underway = io.fetchSockets().finally(() => (underway = undefined)));
+	};
+
 	io.on("connection", (socket) => {
 		console.log("connection", socket.id);
 		socket.emit("welcome", "Hello! Welcome to the server.");
@@ -98,7 +105,7 @@ module.exports = (io) => {
 
 		// Lists who is here: the sockets of all servers, with their data.
 		socket.on("who", async (ack = noop) => {
-			const sockets = await io.fetchSockets();
+			const sockets = await fetchSockets();
 			ack(sockets.slice(0, WHO_MAX).map(({ id, rooms, data }) => ({ id, rooms: [...rooms], data })));
 		});
 	});

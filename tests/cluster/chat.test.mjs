@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { createClient } from "redis";
 import { io } from "socket.io-client";
 import { endsWithFile } from "../clients/support/leftovers.mjs";
+import { freePort } from "../clients/support/port.mjs";
 import { root, startSockeye } from "../clients/support/server.mjs";
 import { next, within } from "../clients/support/wait.mjs";
 import { members } from "./support/cluster.mjs";
@@ -61,6 +62,35 @@ test("two nodes of two workers and a Node.js server", async () => {
   for (const server of servers.slice(0, 2))
     for (const worker of ["0", "1"]) await server.line((f) => f.event === "bus" && f.state === "up" && f.worker === worker);
   await comeAndGo(servers);
+  for (const server of servers) await server.stop();
+  await redis.stop();
+});
+
+/** A metric of the first worker, once it has received so many events. */
+async function metric(port, name, received) {
+  for (;;) {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const of = (what) => Number(new RegExp(`^${what}\\{worker="0"[^}]*\\} (\\d+)`, "m").exec(text)[1]);
+    if (of("sockeye_packets_received_total") >= received) return of(name);
+  }
+}
+
+test("many who ask at the same time who is here share the answers of the other servers", async () => {
+  const redis = await Redis.start();
+  const admin = await freePort();
+  const servers = [await startSockeye("chat", ["--redis", redis.url, "--node-id", "1", "--admin-port", String(admin)]),
+    await startSockeye("chat", ["--redis", redis.url, "--node-id", "2"])];
+  await members(redis, 2);
+  for (const server of servers) await server.line((f) => f.event === "bus" && f.state === "up");
+  const sockets = [await join(servers[0]), await join(servers[1])];
+  await everyoneSees(sockets, 2);
+  await within(sockets[0].emitWithAck("who"), "the answer");
+  const before = await metric(admin, "sockeye_broker_requests_out_total", 2); // CONNECT and the first question
+  const answers = await within(Promise.all(Array.from({ length: 50 }, () => sockets[0].emitWithAck("who"))), "the answers");
+  for (const answer of answers) assert.deepEqual(answer.map(({ id }) => id).sort(), sockets.map(({ id }) => id).sort());
+  const asked = await metric(admin, "sockeye_broker_requests_out_total", 52) - before;
+  assert.ok(asked >= 1 && asked < 25, `the other server was asked ${asked} times`); // 2, unless the questions arrive slowly
+  for (const socket of sockets) socket.disconnect();
   for (const server of servers) await server.stop();
   await redis.stop();
 });

@@ -15,9 +15,8 @@ const clients = [];
 
 before(async () => {
   redis = await Redis.start();
-  const args = ["--redis", redis.url, "--public", path.join(root, "node/examples/team/public")];
-  const env = { TEAM_REDIS_PORT: new URL(redis.url).port };
-  servers = await Promise.all(["1", "2"].map((id) => startSockeye(path.join(build, "examples/team.so"), ["--node-id", id, ...args], env)));
+  const args = ["--redis", redis.url, "--team-redis-port", new URL(redis.url).port, "--public", path.join(root, "node/examples/team/public")];
+  servers = await Promise.all(["1", "2"].map((id) => startSockeye(path.join(build, "examples/team.so"), ["--node-id", id, ...args])));
   await members(redis, 2);
   for (const server of servers) await server.line((f) => f.event === "bus" && f.state === "up");
 });

@@ -3,8 +3,6 @@
  * a rate limit, typing and kick. docs/tutorial.md explains it.
  *
  *     sockeye --app build/examples/team.so --public node/examples/team/public
- *
- * The history is kept in the Redis of this machine at port 6379, or TEAM_REDIS_PORT.
  */
 #include <hiredis/async.h>
 #include <hiredis/adapters/libev.h>
@@ -17,9 +15,16 @@
 #include <unistd.h>
 
 #define TEXT_MAX 2000
-#define LOGINS_MAX 32 /* threads that ask the database at the same time */
-#define BURST 10      /* events that a client may send at once */
-#define PER_SECOND 2  /* and on average */
+#define LOGINS_MAX 32   /* threads that ask the database at the same time */
+#define COMMANDS_MAX 200 /* that wait for Redis; further messages are not kept */
+#define BURST 10        /* events that a client may send at once */
+#define PER_SECOND 2    /* and on average */
+
+const sio_option sio_app_options[] = {
+	{.name = "teamRedisPort", .kind = SIO_OPTION_NUMBER, .initial = "6379", .min = 1, .max = 65535,
+		.help = "Port of the Redis on this machine that keeps the history"},
+	{0},
+};
 
 struct user {
 	char token[64], name[32], room[40]; /* the room has all sockets of the user, on all servers */
@@ -27,12 +32,15 @@ struct user {
 	double credit; /* events that the user may still send */
 	ev_tstamp seen;
 	sio_step *step; /* while the login is underway */
+	pthread_t thread;
 	struct user *next;
 };
 
 static struct ev_loop *loop;
 static sio_nsp *team;
 static redisAsyncContext *redis; /* NULL: not connected */
+static unsigned commands;        /* without an answer */
+static bool outage;              /* of Redis, has been logged */
 static ev_async found;
 static _Atomic(struct user *) found_users; /* the threads' results; everything else belongs to the loop's thread */
 static unsigned logins;
@@ -62,31 +70,36 @@ static void *find_user(void *arg) {
 static void check_token(sio_socket *socket, sio_step *step, void *arg) {
 	const char *token = sio_string(sio_get(sio_auth(socket), "token"), NULL);
 	struct user *user = calloc(1, sizeof *user);
-	pthread_t thread;
 	user->step = step;
 	snprintf(user->token, sizeof user->token, "%s", token ? token : "");
-	if (logins >= LOGINS_MAX || pthread_create(&thread, NULL, find_user, user) != 0) {
+	if (logins >= LOGINS_MAX || pthread_create(&user->thread, NULL, find_user, user) != 0) {
 		sio_refuse(step, "Busy", NULL);
 		free(user);
 		return;
 	}
-	pthread_detach(thread);
 	logins++;
+}
+
+/* The server calls free(user) when the socket has ended. */
+static void set_user(sio_socket *socket, struct user *user) {
+	snprintf(user->room, sizeof user->room, "user:%s", user->name);
+	user->credit = BURST;
+	user->seen = ev_now(loop);
+	sio_set_user_free(socket, user, free);
 }
 
 static void on_found(struct ev_loop *l, ev_async *async, int events) {
 	for (struct user *user = atomic_exchange(&found_users, NULL), *next; user; user = next) {
 		sio_socket *socket = sio_step_socket(user->step);
 		next = user->next;
+		pthread_join(user->thread, NULL); /* it ends now */
 		logins--;
 		if (!socket || !user->name[0]) {
 			sio_refuse(user->step, "Unauthorized", NULL);
 			free(user);
 			continue;
 		}
-		snprintf(user->room, sizeof user->room, "user:%s", user->name);
-		user->credit = BURST;
-		sio_set_user_free(socket, user, free);
+		set_user(socket, user);
 		sio_set_data(socket, "{s:s,s:b}", "name", user->name, "admin", user->admin);
 		sio_join(socket, user->room);
 		sio_next(user->step);
@@ -97,17 +110,20 @@ static void connect_redis(sio_server *io, void *arg);
 
 /* Redis has answered the connection or closed it. After an error hiredis frees the context. */
 static void on_redis(const redisAsyncContext *context, int status) {
+	if (status != REDIS_OK && !outage)
+		sio_log(sio_nsp_server(team), "team-redis", "error", context->errstr, NULL);
+	outage = status != REDIS_OK;
 	if (status == REDIS_OK) return;
 	redis = NULL;
 	sio_timer_once(sio_nsp_server(team), 1000, connect_redis, NULL);
 }
 
 static void connect_redis(sio_server *io, void *arg) {
-	const char *port = getenv("TEAM_REDIS_PORT");
-	redis = redisAsyncConnect("127.0.0.1", port ? (int)strtol(port, NULL, 10) : 6379);
+	redis = redisAsyncConnect("127.0.0.1", (int)sio_option_number(io, "teamRedisPort"));
 	if (redis->err) {
-		redisAsyncFree(redis);
-		on_redis(NULL, REDIS_ERR);
+		redisAsyncContext *failed = redis;
+		on_redis(failed, REDIS_ERR);
+		redisAsyncFree(failed);
 		return;
 	}
 	redisLibevAttach(loop, redis);
@@ -115,10 +131,21 @@ static void connect_redis(sio_server *io, void *arg) {
 	redisAsyncSetDisconnectCallback(redis, on_redis);
 }
 
+/* hiredis keeps commands until they are answered, also while Redis hangs: so their number has a limit. */
+static bool redis_takes(unsigned n) {
+	if (!redis || commands + n > COMMANDS_MAX) return false;
+	commands += n;
+	return true;
+}
+
+/* Called for each command: with its answer, or without one when the connection has ended. */
+static void on_answer(redisAsyncContext *context, void *answer, void *arg) { commands--; }
+
 /* The answer to LRANGE: the newest message first. The socket may have left, so its id comes along. */
 static void on_history(redisAsyncContext *context, void *answer, void *id) {
 	sio_socket *socket = sio_find(team, id);
 	redisReply *reply = answer;
+	commands--;
 	sio_list *messages = sio_list_new(sio_nsp_server(team));
 	for (size_t i = reply && reply->type == REDIS_REPLY_ARRAY ? reply->elements : 0; i-- > 0;)
 		sio_list_add(messages, "j", reply->element[i]->str);
@@ -129,8 +156,14 @@ static void on_history(redisAsyncContext *context, void *answer, void *id) {
 static const char *name_of(const sio_socket *socket) { return ((struct user *)sio_user(socket))->name; }
 
 static void on_connection(sio_socket *socket, void *arg) {
+	if (!sio_user(socket)) { /* a recovered socket: it did not log in again, but it has its data */
+		struct user *user = calloc(1, sizeof *user);
+		snprintf(user->name, sizeof user->name, "%s", sio_string(sio_get(sio_data(socket), "name"), NULL));
+		user->admin = sio_bool(sio_get(sio_data(socket), "admin"), false);
+		set_user(socket, user);
+	}
 	sio_emit(sio_others(socket), "joined", "s", name_of(socket));
-	if (redis) redisAsyncCommand(redis, on_history, strdup(sio_id(socket)), "LRANGE team:history 0 49");
+	if (redis_takes(1)) redisAsyncCommand(redis, on_history, strdup(sio_id(socket)), "LRANGE team:history 0 49");
 }
 
 /* Before each event. A client that sends too much is told so, and the event is dropped. */
@@ -160,9 +193,9 @@ static void on_message(sio_socket *socket, sio_event *event, void *arg) {
 	json = sio_format_text(
 		sio_nsp_server(team), "{s:s,s:v,s:d}", "from", user->name, "text", text, "at", ev_now(loop));
 	sio_emit(sio_all(team), "message", "j", json);
-	if (redis) {
-		redisAsyncCommand(redis, NULL, NULL, "LPUSH team:history %s", json);
-		redisAsyncCommand(redis, NULL, NULL, "LTRIM team:history 0 49");
+	if (redis_takes(2)) {
+		redisAsyncCommand(redis, on_answer, NULL, "LPUSH team:history %s", json);
+		redisAsyncCommand(redis, on_answer, NULL, "LTRIM team:history 0 49");
 	}
 	sio_ack(event, "{s:b}", "ok", true);
 }
@@ -217,7 +250,11 @@ static void on_disconnect(sio_socket *socket, const char *reason, void *arg) {
 	sio_emit(sio_all(team), "left", "s", name_of(socket));
 }
 
+/* The threads use the loop, and this program's memory, so they must have ended before both are gone. */
 static void on_stop(sio_server *io, void *arg) {
+	for (; logins > 0; usleep(1000))
+		on_found(loop, &found, 0);
+	ev_async_stop(loop, &found);
 	if (redis) redisAsyncFree(redis);
 }
 
