@@ -24,9 +24,12 @@ enum expected_kind {
 	EXPECT_COUNT,
 	EXPECT_ROLE,
 	EXPECT_RECORDS,
+	EXPECT_QUEUED,
 	EXPECT_CHECK,
 	EXPECT_READ,
-	EXPECT_FENCE
+	EXPECT_SERVER,
+	EXPECT_CLIENT,
+	EXPECT_KILL
 };
 
 /* A publish that waits for the bus, or a recorded one that waits for its answer. */
@@ -170,7 +173,7 @@ bool waiting_publish_is_early(const struct bus *bus, const struct waiting_publis
 void waiting_publish_free(struct waiting_publish *waiting);
 /* Puts publishes that were sent back to the front of the queue. `from` is left empty. */
 void bus_wait_again(struct bus *bus, struct list *from);
-/* A command was sent; `records` is the number of recorded messages in it. */
+/* A command was sent; `records` is the number of recorded messages in it, or of the answers for EXPECT_QUEUED. */
 void bus_expect(struct bus *bus, enum expected_kind kind, unsigned records);
 /* Asks the server whether it is a replica. */
 void bus_send_role(struct bus *bus);

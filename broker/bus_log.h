@@ -1,23 +1,24 @@
 /*
- * The log of a bus: recorded messages (bus_record.h) go out by a script that appends them to a bounded stream of the
- * server and publishes them in one step. A bus that was away reads from the stream what it has missed before it goes
- * on.
+ * The log of a bus: recorded messages (bus_record.h) go out by a transaction that appends them to a bounded stream of
+ * the server and publishes them in one step (bus_log_write.c). A bus that was away reads from the stream what it has
+ * missed before it goes on.
  *
  *   what is lost or unknown                  what the log does
  *   messages that other nodes published      After the subscription link has come back, the bus holds what it hears,
  *   while the subscription link was away     reads the stream from the last position that it has handled, delivers
  *                                            what it subscribes to, and then what it held.
- *   own messages that were sent but not      The bus looks for them in the stream and sends the missing ones again. A
- *   answered when the command link broke     fence keeps the server from executing what the old connection sent.
- *   the same message twice, after a          Receivers remember the newest number of each sender, and drop a message
- *   failover                                 that is sent again.
+ *   own messages that were sent but not      The bus looks for them in the stream and sends the missing ones again.
+ *   answered when the command link broke     Before, it ends the old connection, so that the server does not execute
+ *                                            what is left there.
+ *   the same message twice                   The messages of a sender are numbered, and their order is kept.
+ * Receivers remember the newest number of each sender, and drop what is not newer.
  *
  * A position is valid as long as its entry is in the stream. If the entry is missing because the stream was trimmed,
  * emptied or lost, the bus counts a gap and delivers what it can be sure of. Check messages carry the newest
  * position, so that of an idle node stays fresh.
  *
- * If the server has no streams or scripts, or refuses them, the bus publishes without the log, logs a warning once
- * for each connection, and stats say so (log_active). It is up in this state.
+ * If the server has no streams, transactions or scripts, or refuses them, the bus publishes without the log, logs a
+ * warning once for each connection, and stats say so (log_active). It is up in this state.
  *
  * This is a part of struct bus; all calls go down except that messages read from the log come up through their
  * subscriptions.
@@ -28,7 +29,8 @@
 #include "broker/bus_record.h"
 #include "broker/bus_internal.h"
 
-/* `key` is the prefix of the stream's name, "<key>-log"; `length` is the number of entries that the stream keeps. */
+/* `key` is the prefix of the stream's name, "<key>-log"; the stream keeps the last `length` messages, or a few more.
+ */
 struct bus_log *bus_log_new(struct bus *bus, const char *key, uint64_t length, bool sealed);
 void bus_log_free(struct bus_log *log); /* accepts NULL */
 
@@ -43,7 +45,7 @@ bool bus_log_active(const struct bus_log *log);
 bool bus_log_may_send(const struct bus_log *log);
 /* The kind of a message (bus_record.h), or 0 if it cannot be recorded. */
 char bus_log_kind(const struct bus_log *log, struct text message);
-/* Sends the first messages of bus->waiting, which are recorded ones, by one call of the script. */
+/* Sends the first messages of bus->waiting, which are recorded ones, by one transaction. */
 void bus_log_send_waiting(struct bus_log *log);
 /* Sends what waits at the end of the turn. */
 void bus_log_flush_later(struct bus_log *log);

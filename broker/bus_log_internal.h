@@ -1,32 +1,52 @@
-/* Declarations shared by the files of the log: bus_log.c sends, bus_log_read.c hears and catches up. */
+/*
+ * Declarations shared by the files of the log: bus_log.c has its life and calls the scripts, bus_log_write.c records
+ * messages, bus_log_read.c hears and catches up.
+ */
 #ifndef BROKER_BUS_LOG_INTERNAL_H
 #define BROKER_BUS_LOG_INTERNAL_H
 
 #include "broker/bus_log.h"
 #include "broker/bus_log_scripts.h"
+#include "broker/log_marks.h"
 #include "broker/wire.h"
 
 /* One answer of the script that reads: at most so many entries, and no further one after so many bytes. */
 #define LOG_READ_COUNT "256"
 #define LOG_READ_BYTES "1048576"
 
+#define LOG_BATCH_MAX 16	       /* messages in one entry */
+#define LOG_BATCH_BYTES_MAX (64 << 10) /* an entry gets no further message beyond this */
+/* maximum bytes of an entry: the batch before its last message, that message, and what is added to each */
+#define LOG_ENTRY_MAX (WIRE_PAYLOAD_MAX + (256 << 10))
+
+#define LOG_RUN_ID_MAX 64
+#define LOG_ERROR_MAX 256
+
 struct bus_log {
 	struct bus *bus;
-	char *stream, *fence; /* keys */
-	char length[24];
+	char *stream, *counter; /* keys */
+	uint64_t length;
 	char sender[BUS_SENDER_LENGTH + 1];
 	bool sealed;
 	bool active;   /* the server of this connection keeps a log, as far as known */
 	bool flushes;  /* what waits is sent at the end of this turn */
 	bool renumber; /* the doubtful messages that are missing get new numbers, because their order may be broken */
-	uint64_t epoch; /* number of the command connection */
+	bool introduced, answered;   /* the introduction was sent and answered on this connection */
+	bool waits;		     /* the check message has come, and the answer to the introduction has not */
+	char run_id[LOG_RUN_ID_MAX]; /* of the process that the command link leads to; empty: unknown */
+	int64_t client;		     /* number of the command link at the server; 0: unknown */
+	/* those of the last connection with messages that were not answered */
+	char doubtful_run_id[LOG_RUN_ID_MAX];
+	int64_t doubtful_client;
+	char error[LOG_ERROR_MAX]; /* the first of the transaction that is being answered; empty: none */
+	struct log_marks marks;
 	uint64_t last_number;
 	struct log_script {
-		char *text, sha[LOG_SCRIPT_SHA_LENGTH];
+		struct text text;
+		char sha[LOG_SCRIPT_SHA_LENGTH];
 		bool loaded; /* on this connection */
 	} scripts[LOG_SCRIPT_COUNT];
-	/* struct waiting_publish: not answered, refused and to be sent again, sent on an older connection */
-	struct list sent, refused, doubtful;
+	struct list sent, doubtful; /* struct waiting_publish: not answered, and sent on an older connection */
 	size_t sent_bytes;
 	struct loop_call flush;
 
@@ -36,11 +56,11 @@ struct bus_log {
 	unsigned reads;		      /* answers of the script that are still to come; only the last one counts */
 	bool gap;		      /* one was counted since the bus was away */
 	bool met;		      /* the entry of the position has been read, so nothing is missing behind it */
-	struct bus_position position; /* the newest that was handled */
+	struct bus_position position; /* what is not newer was handled */
+	struct bus_position latest;   /* the newest that the server is known to have; messages are stamped with it */
 	struct bus_position floor;    /* own messages without an answer are behind it */
 	struct bus_position head;     /* of the last check message */
 	struct bus_position from;     /* read next, from here */
-	struct bus_position read_to;  /* what is not newer has been read; 0-0 when no such message comes any more */
 	uint64_t deadline;	      /* of the reading, in loop time */
 	uint64_t entries;	      /* read so far */
 
@@ -52,16 +72,31 @@ struct bus_log {
 	bool clock_known;
 	int64_t clock_ahead; /* the server's clock minus loop time, in ms; not less than the truth */
 
-	struct table senders; /* struct log_sender */
-	struct table rooms;   /* struct log_room: those that appeared while behind */
+	struct table senders[2]; /* struct log_sender: heard of lately, and before */
+	struct table rooms;	 /* struct log_room: those that appeared while behind */
+	/* The message that was heard last, and the subscription by which it came. */
+	struct log_heard {
+		char sender[BUS_SENDER_LENGTH];
+		uint64_t number; /* 0: no such message */
+		bool prefix;
+		size_t name_n;
+	} heard;
 };
 
 /* bus_log.c */
 void bus_log_send_read(struct bus_log *log);
-void bus_log_send_fence(struct bus_log *log);
+
+/* bus_log_write.c */
+void bus_log_introduce(struct bus_log *log);
+/* Ends the connection that the doubtful messages were sent on, so that the server does not execute them any more. */
+void bus_log_end_old_connection(struct bus_log *log);
 void bus_log_count_published(struct bus_log *log, const struct waiting_publish *publish);
 
-/* bus_log_read.c: the answer of the script that reads. Returns false if the bus is lost. */
+/* bus_log_read.c. The server has an entry at this position. */
+void bus_log_saw(struct bus_log *log, struct bus_position position);
+/* The answer to the introduction has come. Returns false if the bus is lost. */
+bool bus_log_on_introduced(struct bus_log *log);
+/* The answer of the script that reads. Returns false if the bus is lost. */
 bool bus_log_on_read(struct bus_log *log, struct text answer);
 void bus_log_forget(struct bus_log *log); /* frees what is held and known */
 

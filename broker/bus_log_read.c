@@ -19,14 +19,14 @@
 
 #define HELD_MAX (4 << 20)     /* bytes of held messages */
 #define READING_MAX_MS 30000   /* after this, the bus goes on with a gap */
-#define SENDERS_MAX 4096       /* senders whose newest number is remembered; beyond, all are forgotten */
+#define SENDERS_MAX 4096       /* so many senders that were heard last are remembered, and at most twice as many */
 #define ROOMS_MAX 65536	       /* rooms that appeared while behind; further ones may get older messages */
 #define CLOCK_LAG_MAX_US 50000 /* a check message that took longer does not set the clock */
 
 /* A message that was heard while behind. */
 struct held_message {
 	struct list link;
-	struct bus_position position;
+	struct bus_position position; /* of the stamp */
 	uint64_t number;
 	char sender[BUS_SENDER_LENGTH];
 	size_t prefix_n; /* length of the prefix that the subscription has; 0: it has the whole channel */
@@ -34,11 +34,11 @@ struct held_message {
 	char bytes[]; /* channel, message */
 };
 
-/* The newest message of another sender. */
+/* Another sender. Its messages are numbered, so the newest ones tell which messages are known. */
 struct log_sender {
 	struct table_node node;
-	struct bus_position position;
-	uint64_t number;
+	uint64_t number; /* of the newest message, which was heard or read */
+	uint64_t read;	 /* of the newest message that was read; 0: none */
 	char name[BUS_SENDER_LENGTH];
 };
 
@@ -63,15 +63,15 @@ log_forget_held(struct bus_log *log)
 }
 
 static void
-log_forget_senders(struct bus_log *log)
+log_forget_senders(struct table *senders)
 {
 	struct table_cursor cursor = {0};
 	struct table_node *node;
 
-	while ((node = table_next(&log->senders, &cursor)) != NULL)
+	while ((node = table_next(senders, &cursor)) != NULL)
 		mem_free(container_of(node, struct log_sender, node));
-	table_fini(&log->senders);
-	table_init(&log->senders);
+	table_fini(senders);
+	table_init(senders);
 }
 
 static void
@@ -90,7 +90,8 @@ void
 bus_log_forget(struct bus_log *log)
 {
 	log_forget_held(log);
-	log_forget_senders(log);
+	log_forget_senders(&log->senders[0]);
+	log_forget_senders(&log->senders[1]);
 	log_forget_rooms(log);
 }
 
@@ -102,34 +103,78 @@ log_is_own(const struct bus_log *log, struct text sender)
 	return text_is(sender, text_of(log->sender, BUS_SENDER_LENGTH));
 }
 
-/*
- * Remembers the message as the newest of its sender. Returns false if a newer one, or this one at another position,
- * was there before. The same position comes again by each subscription that the channel matches.
+/* Returns a sender, which may be new. Senders that were not heard of for long are forgotten when there are too many.
  */
-static bool
-log_is_new(struct bus_log *log, const struct bus_stamp *stamp)
+static struct log_sender *
+log_sender(struct bus_log *log, struct text name)
 {
-	struct table_node *node = table_find(&log->senders, stamp->sender);
+	struct table *senders = log->senders;
+	struct table_node *node = table_find(&senders[0], name);
 	struct log_sender *sender;
 
+	if (node != NULL)
+		return container_of(node, struct log_sender, node);
+	if (senders[0].count >= SENDERS_MAX) {
+		log_forget_senders(&senders[1]);
+		table_fini(&senders[1]);
+		senders[1] = senders[0];
+		table_init(&senders[0]);
+	}
+	node = table_find(&senders[1], name);
 	if (node != NULL) {
+		table_remove(&senders[1], node);
 		sender = container_of(node, struct log_sender, node);
-		if (stamp->number < sender->number ||
-			(stamp->number == sender->number &&
-				bus_position_compare(stamp->position, sender->position) != 0)) {
-			log->bus->stats.log_repeats++;
-			return false;
-		}
 	} else {
-		if (log->senders.count >= SENDERS_MAX)
-			log_forget_senders(log);
-		sender = mem_alloc(sizeof *sender);
-		memcpy(sender->name, stamp->sender.at, BUS_SENDER_LENGTH);
-		table_add(&log->senders, &sender->node, text_of(sender->name, BUS_SENDER_LENGTH));
+		sender = mem_zalloc(sizeof *sender);
+		memcpy(sender->name, name.at, BUS_SENDER_LENGTH);
+	}
+	table_add(&senders[0], &sender->node, text_of(sender->name, BUS_SENDER_LENGTH));
+	return sender;
+}
+
+/* The server sends a message once for each subscription that its channel matches, one directly after the other. */
+static bool
+log_is_copy(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struct text name)
+{
+	struct log_heard before = log->heard;
+
+	memcpy(log->heard.sender, stamp->sender.at, BUS_SENDER_LENGTH);
+	log->heard.number = stamp->number;
+	log->heard.prefix = prefix;
+	log->heard.name_n = name.n;
+	return before.number == stamp->number && text_is(stamp->sender, text_of(before.sender, BUS_SENDER_LENGTH)) &&
+	       (before.prefix != prefix || before.name_n != name.n);
+}
+
+/* Returns false if the message was heard or read before. */
+static bool
+log_is_new(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struct text name)
+{
+	struct log_sender *sender = log_sender(log, stamp->sender);
+	bool copy = log_is_copy(log, stamp, prefix, name);
+
+	if (stamp->number <= sender->read)
+		return false; /* the subscription link is slower than the reading */
+	if (stamp->number < sender->number || (stamp->number == sender->number && !copy)) {
+		log->bus->stats.log_repeats++;
+		return false;
 	}
 	sender->number = stamp->number;
-	sender->position = stamp->position;
 	return true;
+}
+
+/* Returns false if the message, which was read, was heard or read before. */
+static bool
+log_reads_new(struct bus_log *log, const struct bus_stamp *stamp)
+{
+	struct log_sender *sender = log_sender(log, stamp->sender);
+	bool new = stamp->number > sender->number;
+
+	if (stamp->number > sender->read)
+		sender->read = stamp->number;
+	if (new)
+		sender->number = stamp->number;
+	return new;
 }
 
 /* ----------------------------------------------------------------- hearing */
@@ -169,15 +214,22 @@ log_hold(
 	log->held_bytes += size;
 }
 
-static bool
-log_hears(struct bus_log *log, const struct bus_stamp *stamp)
+void
+bus_log_saw(struct bus_log *log, struct bus_position position)
 {
-	if (bus_position_compare(stamp->position, log->read_to) <= 0)
-		return false; /* it was read from the log, and the subscription link is slower */
-	log->read_to = (struct bus_position){0};
-	log->position = stamp->position;
+	if (bus_position_compare(position, log->latest) > 0)
+		log->latest = position;
+}
+
+/* All messages up to the position of the stamp have been heard before. */
+static bool
+log_hears(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struct text name)
+{
+	if (!log->known || bus_position_compare(stamp->position, log->position) > 0)
+		log->position = stamp->position;
 	log->known = true;
-	return log_is_own(log, stamp->sender) || log_is_new(log, stamp);
+	bus_log_saw(log, stamp->position);
+	return log_is_own(log, stamp->sender) || log_is_new(log, stamp, prefix, name);
 }
 
 bool
@@ -188,14 +240,14 @@ bus_log_on_message(struct bus_log *log, bool prefix, struct text name, struct te
 	if (!bus_stamp_take(message, &stamp))
 		return true;
 	if (!log->behind)
-		return log_hears(log, &stamp);
+		return log_hears(log, &stamp, prefix, name);
 	log_hold(log, &stamp, prefix ? name.n : 0, channel, *message);
 	return false;
 }
 
-/* Reads the server's time and the position behind the nonce (see the script). */
+/* Reads the server's time, the newest position and the count behind the nonce (see the script). */
 static bool
-log_read_check(struct text rest, uint64_t *ms, struct bus_position *head)
+log_read_check(struct text rest, uint64_t *ms, struct bus_position *head, uint64_t *count)
 {
 	struct text part;
 	uint64_t seconds, micros;
@@ -207,25 +259,27 @@ log_read_check(struct text rest, uint64_t *ms, struct bus_position *head)
 	if (!text_cut(&rest, ' ', &part) || text_number(part, 999999, &micros) < 0)
 		return false;
 	*ms = seconds * 1000 + micros / 1000;
-	return bus_position_parse(rest, head);
+	return text_cut(&rest, ' ', &part) && bus_position_parse(part, head) &&
+	       text_number(rest, UINT64_MAX, count) == 0;
 }
 
 bool
 bus_log_on_check(struct bus_log *log, struct text message, struct text nonce)
 {
 	struct bus *bus = log->bus;
-	uint64_t ms;
+	uint64_t ms, count;
 
 	if (!text_starts(message, nonce) ||
-		!log_read_check(text_of(message.at + nonce.n, message.n - nonce.n), &ms, &log->head))
+		!log_read_check(text_of(message.at + nonce.n, message.n - nonce.n), &ms, &log->head, &count))
 		return false;
+	log_marks_add(&log->marks, log->head, count, log->length);
 	if (!log->clock_known || bus->loop->now - log->check_sent <= CLOCK_LAG_MAX_US / 1000) {
 		log->clock_ahead = (int64_t)(ms - log->check_sent);
 		log->clock_known = true;
 	}
 	if (bus->state == BUS_UP) { /* all that came before has been heard */
 		log->position = log->head;
-		log->read_to = (struct bus_position){0};
+		bus_log_saw(log, log->head);
 	}
 	return true;
 }
@@ -277,14 +331,15 @@ bus_log_room_empty(struct bus_log *log, struct text channel)
 
 /* Delivers a message of the log to one subscription, unless the subscription is younger than the message. */
 static bool
-log_deliver_to(struct bus_log *log, const struct bus_record *record, bool prefix, struct text name)
+log_deliver_to(struct bus_log *log, struct bus_position position, const struct bus_record *record, bool prefix,
+	struct text name)
 {
 	struct bus *bus = log->bus;
 	struct table_node *node = table_find(prefix ? &bus->prefixes : &bus->channels, name);
 	struct bus_subscription *subscription =
 		node != NULL ? container_of(node, struct bus_subscription, node) : NULL;
 
-	if (subscription == NULL || record->position.ms < subscription->since || subscription == &bus->check)
+	if (subscription == NULL || position.ms < subscription->since || subscription == &bus->check)
 		return false;
 	bus_deliver(bus, prefix, name, record->channel, record->message);
 	return true;
@@ -296,22 +351,22 @@ log_deliver_to(struct bus_log *log, const struct bus_record *record, bool prefix
  * covers the channel, however, it stands in for an unconfirmed subscription (bus_rooms.c).
  */
 static void
-log_deliver(struct bus_log *log, const struct bus_record *record)
+log_deliver(struct bus_log *log, struct bus_position position, const struct bus_record *record)
 {
 	struct table_node *node = table_find(&log->rooms, record->channel);
 	const struct bus_subscription *exact = bus_find(log->bus, record->channel);
 	bool confirmed = exact != NULL && exact->confirmed, delivered = false;
 
-	if (node != NULL && record->position.ms < container_of(node, struct log_room, node)->since)
+	if (node != NULL && position.ms < container_of(node, struct log_room, node)->since)
 		return;
 	if (confirmed)
-		delivered = log_deliver_to(log, record, false, record->channel);
+		delivered = log_deliver_to(log, position, record, false, record->channel);
 	for (size_t i = 0; i < record->channel.n && log->bus->state == BUS_CATCHING_UP; i++) {
 		if (record->channel.at[i] == '#')
-			delivered |= log_deliver_to(log, record, true, text_of(record->channel.at, i + 1));
+			delivered |= log_deliver_to(log, position, record, true, text_of(record->channel.at, i + 1));
 	}
 	if (!confirmed && !delivered && log->bus->state == BUS_CATCHING_UP)
-		delivered = log_deliver_to(log, record, false, record->channel);
+		delivered = log_deliver_to(log, position, record, false, record->channel);
 	log->bus->stats.log_read += delivered;
 }
 
@@ -347,25 +402,37 @@ log_gap(struct bus_log *log, const char *why)
 		"position", LOG_STR(position), NULL);
 }
 
+/* Delivers the messages of an entry. `missed`: it lies behind what was heard for sure. */
 static void
-log_on_record(struct bus_log *log, const struct bus_record *record)
+log_on_records(struct bus_log *log, struct bus_position position, struct text records, bool missed)
 {
-	int order = bus_position_compare(record->position, log->position);
+	struct bus_record record;
+	int rc;
+
+	while ((rc = bus_record_next(&records, &record)) > 0 && log->bus->state == BUS_CATCHING_UP) {
+		if (log_is_own(log, record.stamp.sender))
+			log_found_own(log, record.stamp.number);
+		else if (missed && log_reads_new(log, &record.stamp))
+			log_deliver(log, position, &record);
+	}
+	if (rc < 0)
+		log->bus->stats.log_unusable++;
+}
+
+static void
+log_on_entry(struct bus_log *log, const struct bus_log_entry *entry)
+{
+	int order = bus_position_compare(entry->position, log->position);
 	bool missed = log->behind && order > 0;
 
 	log->met |= order == 0;
 	if (missed && !log->met)
 		log_gap(log, "the log no longer holds the position, because it was trimmed or lost");
 	if (missed)
-		log->position = record->position;
-	if (record->state == RECORD_UNUSABLE)
+		log->position = entry->position;
+	if (entry->unusable)
 		log->bus->stats.log_unusable++;
-	if (record->state != RECORD_MESSAGE)
-		return;
-	if (log_is_own(log, record->stamp.sender))
-		log_found_own(log, record->stamp.number);
-	else if (missed && log_is_new(log, &record->stamp))
-		log_deliver(log, record);
+	log_on_records(log, entry->position, entry->records, missed);
 }
 
 static void
@@ -386,7 +453,7 @@ log_deliver_held(struct bus_log *log)
 		struct text name = first->prefix_n > 0 ? text_of(channel.at, first->prefix_n) : channel;
 
 		list_remove(&first->link);
-		if (bus->state != BUS_CLOSING && log_hears(log, &stamp))
+		if (bus->state != BUS_CLOSING && log_hears(log, &stamp, first->prefix_n > 0, name))
 			bus_deliver(bus, first->prefix_n > 0, name, channel,
 				text_of(first->bytes + first->channel_n, first->message_n));
 		mem_free(first);
@@ -417,7 +484,6 @@ log_caught_up(struct bus_log *log)
 	if (log->behind) {
 		log_event(LOG_INFO, "bus", "state", LOG_STR("caught up"), "entries", LOG_INT(log->entries), NULL);
 		log->behind = false;
-		log->read_to = log->position;
 		log_deliver_held(log);
 		log_forget_rooms(log);
 	}
@@ -457,7 +523,7 @@ bus_log_on_read(struct bus_log *log, struct text answer)
 {
 	struct bus *bus = log->bus;
 	struct bus_record_head head;
-	struct bus_record record;
+	struct bus_log_entry entry;
 	int rc = bus_record_read_head(&answer, &head);
 
 	if (!log->reading || bus->state != BUS_CATCHING_UP)
@@ -466,13 +532,13 @@ bus_log_on_read(struct bus_log *log, struct text answer)
 		log->met |= bus_position_compare(log->from, log->position) == 0;
 	else if (rc == 0 && log->entries > 0 && log->behind)
 		log_gap(log, "the log was trimmed while it was read");
-	while (rc == 0 && (rc = bus_record_next(&answer, &record)) > 0) {
-		rc = bus_position_compare(record.position, log->from) > 0 ? 0 : ERROR_SYNTAX;
+	while (rc == 0 && (rc = bus_record_next_entry(&answer, &entry)) > 0) {
+		rc = bus_position_compare(entry.position, log->from) > 0 ? 0 : ERROR_SYNTAX;
 		if (rc < 0)
 			break;
-		log->from = record.position;
+		log->from = entry.position;
 		log->entries++;
-		log_on_record(log, &record);
+		log_on_entry(log, &entry);
 		if (bus->state != BUS_CATCHING_UP)
 			return false;
 	}
@@ -499,7 +565,8 @@ bus_log_subscriptions_lost(struct bus_log *log)
 	log->behind = log->known;
 	log->reading = false;
 	log->overflowed = false;
-	log->read_to = (struct bus_position){0};
+	log->heard.number = 0;
+	log->waits = false;
 	log_forget_held(log);
 }
 
@@ -516,13 +583,11 @@ log_do_without(struct bus_log *log)
 	log_forget_rooms(log);
 }
 
-bool
-bus_log_catch_up(struct bus_log *log)
+/* Returns false if there is nothing to catch up with. */
+static bool
+log_begin_reading(struct bus_log *log)
 {
-	if (!log->active) {
-		log_do_without(log);
-		return false;
-	}
+	log->latest = log->head; /* the server may be another one, which has less */
 	if (!log->behind && list_empty(&log->doubtful)) {
 		log->position = log->head;
 		log->known = true;
@@ -537,8 +602,36 @@ bus_log_catch_up(struct bus_log *log)
 	if (!list_empty(&log->doubtful)) {
 		if (bus_position_compare(log->floor, log->from) < 0)
 			log->from = log->floor;
-		bus_log_send_fence(log);
+		bus_log_end_old_connection(log);
 	}
 	bus_log_send_read(log);
 	return true;
+}
+
+bool
+bus_log_catch_up(struct bus_log *log)
+{
+	if (!log->active) {
+		log_do_without(log);
+		return false;
+	}
+	log->waits = !log->answered;
+	if (!log->waits)
+		return log_begin_reading(log);
+	loop_arm(log->bus->loop, &log->bus->timer, log->bus->timeout_ms);
+	return true;
+}
+
+bool
+bus_log_on_introduced(struct bus_log *log)
+{
+	struct bus *bus = log->bus;
+
+	log->answered = true;
+	if (!log->waits)
+		return true;
+	log->waits = false;
+	if (!bus_log_catch_up(log))
+		bus_came_up(bus);
+	return bus->state != BUS_CLOSING;
 }

@@ -14,7 +14,8 @@
 #define RECORDS_FLUSHED (64 << 10) /* recorded messages of one turn are sent before its end if they are larger */
 #define HEAD_MAX 256		   /* size of the buffer for the head of a publish; a longer head is sent in parts */
 
-/* An answer expected on the command link: for `n` publishes, or for one command of another kind. */
+/* An answer expected on the command link: for `n` publishes or commands of a transaction, or for one other command.
+ */
 struct expected {
 	struct list link;
 	uint64_t n;
@@ -162,7 +163,7 @@ bus_expect(struct bus *bus, enum expected_kind kind, unsigned records)
 		return;
 	}
 	last = mem_alloc(sizeof *last);
-	*last = (struct expected){.n = 1, .kind = kind, .records = records};
+	*last = (struct expected){.n = kind == EXPECT_QUEUED ? records : 1, .kind = kind, .records = records};
 	list_add_tail(&bus->expected, &last->link);
 }
 
@@ -564,10 +565,13 @@ bus_is_answer_to(const struct resp *reply, enum expected_kind kind)
 		return reply->type == RESP_INTEGER;
 	case EXPECT_COUNT:
 		return reply->type == RESP_ARRAY && reply->item_count == 2;
-	case EXPECT_FENCE:
-		return reply->type == RESP_STATUS;
-	default:
+	case EXPECT_CHECK:
+	case EXPECT_READ:
+	case EXPECT_SERVER:
+	case EXPECT_ROLE:
 		return reply->type == RESP_BULK;
+	default: /* the log looks at it */
+		return true;
 	}
 }
 
@@ -577,7 +581,7 @@ bus_expects_status(const struct bus_link *link)
 	const struct bus *bus = link->arg;
 
 	return !list_empty(&bus->expected) &&
-	       container_of(bus->expected.next, struct expected, link)->kind == EXPECT_FENCE;
+	       container_of(bus->expected.next, struct expected, link)->kind == EXPECT_QUEUED;
 }
 
 void

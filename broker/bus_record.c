@@ -60,18 +60,28 @@ bus_record_kind(struct text message, bool sealed)
 	return 0;
 }
 
-size_t
-bus_record_split(struct text message, char kind, char *first)
+void
+bus_stamp_add(struct text message, char kind, struct bus_position position, const char *sender, uint64_t number,
+	struct bus_stamped *out)
 {
-	*first = (char)(message.at[0] + (kind == 'a' || kind == 'm'));
-	return message.n - (kind == 'j');
+	char stamp[BUS_STAMP_MAX];
+	size_t n = bus_position_write(stamp, position);
+
+	n += (size_t)snprintf(stamp + n, sizeof stamp - n, "/%c%.*s/%llu", kind, BUS_SENDER_LENGTH, sender,
+		(unsigned long long)number);
+	out->first = (char)(message.at[0] + (kind == 'a' || kind == 'm'));
+	out->end = message.n - (kind == 'j');
+	if (kind == 'j')
+		out->tail_n = (size_t)snprintf(out->tail, sizeof out->tail, JSON_KEY "%s" JSON_END, stamp);
+	else
+		out->tail_n = (size_t)snprintf(
+			out->tail, sizeof out->tail, "%s%c%c%s", kind == 'm' ? PACKED_KEY : "", STR8, (char)n, stamp);
 }
 
 size_t
-bus_stamp_write(char out[BUS_STAMP_MAX], char kind, const char sender[BUS_SENDER_LENGTH], uint64_t number)
+bus_record_write_head(char out[BUS_RECORD_HEAD_MAX], size_t channel_n, size_t message_n)
 {
-	return (size_t)snprintf(
-		out, BUS_STAMP_MAX, "%c%.*s/%llu", kind, BUS_SENDER_LENGTH, sender, (unsigned long long)number);
+	return (size_t)snprintf(out, BUS_RECORD_HEAD_MAX, "%zu %zu\n", channel_n, message_n);
 }
 
 static bool
@@ -167,54 +177,59 @@ bus_record_read_head(struct text *answer, struct bus_record_head *head)
 	return 0;
 }
 
-/* Reads "<bytes of the channel> <bytes of the message>" and the bytes, which begin at `bytes`. */
+/* Cuts a line off. Returns false if there is none. */
 static bool
-read_message(struct text lengths, struct text bytes, struct bus_record *record)
+take_line(struct text *from, struct text *line)
 {
-	struct text channel, message;
-	uint64_t channel_n, message_n;
-	const char *space = memchr(lengths.at, ' ', lengths.n);
+	const char *end = from->n > 0 ? memchr(from->at, '\n', from->n) : NULL;
 
-	if (space == NULL)
+	if (end == NULL)
 		return false;
-	channel = text_of(lengths.at, (size_t)(space - lengths.at));
-	message = text_of(space + 1, lengths.n - channel.n - 1);
-	if (!read_number(channel, &channel_n) || !read_number(message, &message_n) || channel_n > bytes.n ||
-		message_n > bytes.n - channel_n)
+	*line = text_of(from->at, (size_t)(end - from->at));
+	*from = text_of(end + 1, from->n - line->n - 1);
+	return true;
+}
+
+static bool
+take_bytes(struct text *from, uint64_t n, struct text *bytes)
+{
+	if (n > from->n)
 		return false;
-	record->channel = text_of(bytes.at, (size_t)channel_n);
-	record->message = text_of(bytes.at + channel_n, (size_t)message_n);
+	*bytes = text_of(from->at, (size_t)n);
+	*from = text_of(from->at + n, from->n - (size_t)n);
 	return true;
 }
 
 int
-bus_record_next(struct text *answer, struct bus_record *record)
+bus_record_next_entry(struct text *answer, struct bus_log_entry *entry)
 {
-	const char *end = answer->n > 0 ? memchr(answer->at, '\n', answer->n) : NULL, *space;
-	struct text line, rest;
-	size_t used;
+	struct text line, position;
+	uint64_t n;
 
 	if (answer->n == 0)
 		return 0;
-	if (end == NULL)
+	if (!take_line(answer, &line) || !text_cut(&line, ' ', &position) ||
+		!bus_position_parse(position, &entry->position))
 		return ERROR_SYNTAX;
-	line = text_of(answer->at, (size_t)(end - answer->at));
-	space = memchr(line.at, ' ', line.n);
-	used = line.n + 1;
-	if (space == NULL || !bus_position_parse(text_of(line.at, (size_t)(space - line.at)), &record->position))
+	entry->records = TEXT_NONE;
+	entry->unusable = text_is(line, TEXT("?"));
+	if (entry->unusable)
+		return 1;
+	return read_number(line, &n) && take_bytes(answer, n, &entry->records) ? 1 : ERROR_SYNTAX;
+}
+
+int
+bus_record_next(struct text *records, struct bus_record *record)
+{
+	struct text line, channel;
+	uint64_t channel_n, message_n;
+
+	if (records->n == 0)
+		return 0;
+	if (!take_line(records, &line) || !text_cut(&line, ' ', &channel) || !read_number(channel, &channel_n) ||
+		!read_number(line, &message_n) || !take_bytes(records, channel_n, &record->channel) ||
+		!take_bytes(records, message_n, &record->message) ||
+		!bus_stamp_take(&record->message, &record->stamp))
 		return ERROR_SYNTAX;
-	rest = text_of(space + 1, line.n - (size_t)(space + 1 - line.at));
-	if (text_is(rest, TEXT("-")) || text_is(rest, TEXT("?"))) {
-		record->state = text_is(rest, TEXT("-")) ? RECORD_MARK : RECORD_UNUSABLE;
-	} else {
-		if (!read_message(rest, text_of(answer->at + used, answer->n - used), record))
-			return ERROR_SYNTAX;
-		used += record->channel.n + record->message.n;
-		record->state = RECORD_UNUSABLE;
-		if (bus_stamp_take(&record->message, &record->stamp) &&
-			bus_position_compare(record->stamp.position, record->position) == 0)
-			record->state = RECORD_MESSAGE;
-	}
-	*answer = text_of(answer->at + used, answer->n - used);
 	return 1;
 }

@@ -2,9 +2,11 @@
  * Codec for recorded messages: those that a node writes to the log (bus_log.h) and publishes in one step. The codec
  * is pure, and all bytes that it reads are untrusted.
  *
- * The server adds a stamp to each message when it is recorded: "<position>/<kind><sender>/<number>", such as
- * "1732838400000-0/aQ8Y0uvXk3J1b/17". The position is the id of the entry in the stream; sender and number identify
- * the message. Node.js servers ignore the stamp, because it stands where they do not look:
+ * A recorded message carries a stamp: "<position>/<kind><sender>/<number>", such as
+ * "1732838400000-0/aQ8Y0uvXk3J1b/17". Sender and number name the message, in the log too. The position is the id of
+ * an entry in the stream, the newest that the sender knows of. Whoever hears the message has heard every message up
+ * to this position before, and reads on from there after a gap. Node.js servers ignore the stamp, because it stands
+ * where they do not look:
  *
  *   kind   message                          where the stamp stands
  *   a      MessagePack array of 3 (0x93)    its fourth element, a str 8
@@ -12,8 +14,11 @@
  *   j      JSON object                      one more member, "position"
  *   s      sealed (seal.h)                  a str 8 behind the tag
  *
- * A sender passes a message to the server without the bytes that change: the first byte of a and m counts the stamp
- * already, and j lacks its last brace. The scripts (bus_log_scripts.c) complete the message.
+ * An entry of the stream has one field, m. Its value is a sequence of records, which are published in their order:
+ *
+ *   record = <bytes of the channel> " " <bytes of the message> LF <channel> <message as it is published>
+ *
+ * An entry with an empty field marks a position.
  */
 #ifndef BROKER_BUS_RECORD_H
 #define BROKER_BUS_RECORD_H
@@ -25,7 +30,8 @@
 
 #define BUS_POSITION_TEXT_MAX 42 /* two 64-bit numbers, "-" and a NUL */
 #define BUS_SENDER_LENGTH 12
-#define BUS_STAMP_MAX 96 /* maximum bytes of a stamp */
+#define BUS_STAMP_MAX 96			/* maximum bytes of a stamp */
+#define BUS_STAMP_TAIL_MAX (BUS_STAMP_MAX + 16) /* with what precedes and follows it */
 
 /* The id of an entry in a Redis stream. */
 struct bus_position {
@@ -46,24 +52,34 @@ size_t bus_position_write(char out[BUS_POSITION_TEXT_MAX], struct bus_position p
 bool bus_position_parse(struct text text, struct bus_position *position);
 
 struct bus_stamp {
-	struct bus_position position;
-	char kind;	    /* a, m, j or s */
-	struct text sender; /* BUS_SENDER_LENGTH bytes of the message */
-	uint64_t number;    /* > 0; rises with each message of the sender */
+	struct bus_position position; /* the message is behind it */
+	char kind;		      /* a, m, j or s */
+	struct text sender;	      /* BUS_SENDER_LENGTH bytes of the message */
+	uint64_t number;	      /* > 0; rises with each message of the sender */
 };
 
 /* Returns the kind of a message that is to be recorded, or 0 if it cannot carry a stamp. */
 char bus_record_kind(struct text message, bool sealed);
-/*
- * Splits a message of that kind for the server: `*first` replaces the first byte, and the bytes from 1 to the result
- * follow.
- */
-size_t bus_record_split(struct text message, char kind, char *first);
 
-/*
- * Writes the part of the stamp that the sender knows, "<kind><sender>/<number>". Returns its length.
- */
-size_t bus_stamp_write(char out[BUS_STAMP_MAX], char kind, const char sender[BUS_SENDER_LENGTH], uint64_t number);
+/* A message with its stamp, in parts: the first byte, the message's bytes from 1 to `end`, and the tail. */
+struct bus_stamped {
+	char first;
+	size_t end, tail_n;
+	char tail[BUS_STAMP_TAIL_MAX];
+};
+
+/* `number` > 0; `sender` is BUS_SENDER_LENGTH bytes. */
+void bus_stamp_add(struct text message, char kind, struct bus_position position, const char *sender, uint64_t number,
+	struct bus_stamped *out);
+static inline size_t
+bus_stamped_size(const struct bus_stamped *stamped)
+{
+	return stamped->end + stamped->tail_n;
+}
+
+/* Writes what precedes the channel in a record. Returns its length. */
+#define BUS_RECORD_HEAD_MAX 44
+size_t bus_record_write_head(char out[BUS_RECORD_HEAD_MAX], size_t channel_n, size_t message_n);
 
 /*
  * Finds the stamp of a received message. Returns false if the message has none. The stamp of a sealed message is cut
@@ -72,23 +88,32 @@ size_t bus_stamp_write(char out[BUS_STAMP_MAX], char kind, const char sender[BUS
 bool bus_stamp_take(struct text *message, struct bus_stamp *stamp);
 
 /* An entry of the log, as the script that reads it returns it. */
-struct bus_record {
+struct bus_log_entry {
 	struct bus_position position;
-	/* RECORD_MARK: an entry without a message; RECORD_UNUSABLE: not written by a node, or too large */
-	enum bus_record_state { RECORD_MESSAGE, RECORD_MARK, RECORD_UNUSABLE } state;
-	struct text channel, message; /* RECORD_MESSAGE: the message as it was published, but a seal's stamp is cut */
-	struct bus_stamp stamp;
+	bool unusable;	     /* not written by a node, or too large */
+	struct text records; /* empty: a mark, or unusable */
 };
 
 /* The head of the script's answer. */
 struct bus_record_head {
 	bool found; /* the entry from which the script read is still in the log */
-	bool more;  /* the log goes on behind the last record */
+	bool more;  /* the log goes on behind the last entry */
 };
 
 /* Cuts the head off the answer. Returns 0 or ERROR_SYNTAX. */
 int bus_record_read_head(struct text *answer, struct bus_record_head *head);
-/* Cuts the next record off the answer. Returns 1, 0 at the end, or ERROR_SYNTAX. */
-int bus_record_next(struct text *answer, struct bus_record *record);
+/* Cuts the next entry off the answer. Returns 1, 0 at the end, or ERROR_SYNTAX. */
+int bus_record_next_entry(struct text *answer, struct bus_log_entry *entry);
+
+struct bus_record {
+	struct text channel, message; /* the message as it was published, but a seal's stamp is cut */
+	struct bus_stamp stamp;
+};
+
+/*
+ * Cuts the next record off those of an entry. Returns 1, 0 at the end, or ERROR_SYNTAX if no node has written this
+ * entry.
+ */
+int bus_record_next(struct text *records, struct bus_record *record);
 
 #endif

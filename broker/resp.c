@@ -38,7 +38,7 @@ resp_create_array(const redisReadTask *task, array_count count)
 {
 	const struct resp_reader *reader = task->privdata;
 
-	return count > RESP_ITEMS_MAX || task->parent != NULL ? NULL : reader->standard->createArray(task, count);
+	return count > RESP_ARRAY_MAX || task->parent != NULL ? NULL : reader->standard->createArray(task, count);
 }
 
 /* hiredis skips the two bytes after a bulk string without checking them. They are already in its buffer. */
@@ -178,6 +178,50 @@ resp_parse_integer(struct text in, struct resp *out)
 	return taken;
 }
 
+/* Parses "+<text>\r\n", the answer to a command of a transaction. An incomplete one is left to hiredis. */
+static int64_t
+resp_parse_status(struct text in, struct resp *out)
+{
+	const char *end = in.at[0] == '+' ? memmem(in.at, in.n < LENGTH_MAX ? in.n : LENGTH_MAX, "\r\n", 2) : NULL;
+
+	if (end == NULL)
+		return RESP_NOT_SIMPLE;
+	out->type = RESP_STATUS;
+	out->text = text_of(in.at + 1, (size_t)(end - in.at) - 1);
+	return end + 2 - in.at;
+}
+
+/* Parses the results of a transaction: an array of bulk strings and integers. An incomplete one is left to hiredis.
+ */
+static int64_t
+resp_parse_results(struct text in, uint64_t max, struct resp *out)
+{
+	uint64_t count;
+	int64_t at = in.at[0] == '*' ? resp_parse_length(in, 1, RESP_ARRAY_MAX, &count) : RESP_NOT_SIMPLE;
+
+	if (at <= 0)
+		return RESP_NOT_SIMPLE;
+	for (uint64_t i = 0; i < count; i++) {
+		struct text rest = text_of(in.at + at, in.n - (size_t)at), bulk;
+		struct resp integer;
+		int64_t taken = rest.n > 0 ? resp_parse_integer(rest, &integer) : RESP_NOT_SIMPLE;
+
+		if (taken > 0) {
+			out->integer = integer.integer;
+			at += taken;
+			continue;
+		}
+		at = resp_parse_bulk(in, (size_t)at, max, &bulk);
+		if (at <= 0)
+			return RESP_NOT_SIMPLE;
+		if (i < RESP_ITEMS_MAX)
+			out->items[i] = bulk;
+	}
+	out->type = RESP_ARRAY;
+	out->item_count = (unsigned)count;
+	return at;
+}
+
 /*
  * Skips the value at `at`, or only its head if the value is a map, an array or a set: `*items` then grows by the
  * number of its items. Returns the offset after it (> 0), RESP_INCOMPLETE or RESP_NOT_SIMPLE.
@@ -270,11 +314,14 @@ resp_convert(const redisReply *reply, struct resp *out)
 		for (unsigned i = 0; i < out->item_count; i++) {
 			const redisReply *item = reply->element[i];
 
-			if (item->type == REDIS_REPLY_STRING)
+			if (item->type == REDIS_REPLY_STRING && i < RESP_ITEMS_MAX)
 				out->items[i] = text_of_reply(item);
 			else if (item->type == REDIS_REPLY_INTEGER)
 				out->integer = item->integer;
-			else if (item->type != REDIS_REPLY_NIL)
+			else if (item->type == REDIS_REPLY_ERROR && out->text.at == NULL)
+				out->text = text_of_reply(item);
+			else if (item->type != REDIS_REPLY_STRING && item->type != REDIS_REPLY_ERROR &&
+				 item->type != REDIS_REPLY_NIL)
 				return ERROR_UNSUPPORTED;
 		}
 		return 0;
@@ -355,6 +402,10 @@ resp_reader_feed(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 
 		if (taken == RESP_NOT_SIMPLE)
 			taken = resp_parse_integer(rest, &reply);
+		if (taken == RESP_NOT_SIMPLE)
+			taken = resp_parse_status(rest, &reply);
+		if (taken == RESP_NOT_SIMPLE)
+			taken = resp_parse_results(rest, reader->max_bulk, &reply);
 		if (taken == RESP_NOT_SIMPLE)
 			taken = resp_skip_map(rest, &reply);
 		if (taken == RESP_INCOMPLETE && rest.n < RESP_LEFT_MAX)

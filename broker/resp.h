@@ -2,8 +2,9 @@
  * Reads the answers of a Redis server with hiredis and writes commands. Only resp.h and resp.c depend on hiredis. Of
  * RESP 3, which hiredis 0.14 does not know, it reads pushed messages as arrays and skips maps.
  *
- * Most answers are messages of subscriptions. If such a message lies whole in the bytes just read, it is parsed in
- * place. Everything else, and any message that arrives in parts, goes through hiredis's reader.
+ * Most answers are messages of subscriptions, and statuses and results of transactions. If such an answer lies whole
+ * in the bytes just read, it is parsed in place. Everything else, and any answer that arrives in parts, goes through
+ * hiredis's reader.
  */
 #ifndef BROKER_RESP_H
 #define BROKER_RESP_H
@@ -14,17 +15,19 @@
 #include "common/base/block.h"
 #include "common/base/text.h"
 
-#define RESP_ITEMS_MAX 4 /* maximum items of an array: "pmessage", pattern, channel, payload */
+#define RESP_ITEMS_MAX 4  /* items of an array that are kept: "pmessage", pattern, channel, payload */
+#define RESP_ARRAY_MAX 64 /* maximum items of an array: the results of a transaction */
 
 enum resp_type { RESP_STATUS, RESP_ERROR, RESP_INTEGER, RESP_ARRAY, RESP_BULK, RESP_NIL, RESP_MAP };
 
 /* One answer. Texts are valid during the call. */
 struct resp {
 	enum resp_type type;
-	struct text text;		   /* text of a status, an error or a bulk string */
-	int64_t integer;		   /* value of an integer, or the last integer in an array */
-	unsigned item_count;		   /* items of an array */
-	struct text items[RESP_ITEMS_MAX]; /* bulk strings; TEXT_NONE for nil or an integer */
+	struct text text; /* text of a status, an error or a bulk string; the first error in an array, or TEXT_NONE */
+	int64_t integer;  /* value of an integer, or the last integer in an array */
+	unsigned item_count; /* items of an array */
+	/* the first items of an array, if they are bulk strings; TEXT_NONE for nil, an integer or an error */
+	struct text items[RESP_ITEMS_MAX];
 };
 
 struct resp_reader;

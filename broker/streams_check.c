@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "broker/server_info.h"
 #include "broker/streams_writer_internal.h"
 #include "common/base/must.h"
 
@@ -221,20 +222,11 @@ streams_writer_resolve_doubts(struct streams_writer *writer)
 static void
 writer_read_run_id(struct streams_writer *writer, struct text info)
 {
-	static const char key[] = "run_id:";
-	const char *at = info.n > 0 ? memmem(info.at, info.n, key, sizeof key - 1) : NULL;
-	size_t n = 0;
+	struct text value = server_info_value(info, TEXT("run_id:"));
 
 	writer->run_id[0] = '\0';
-	if (at == NULL)
-		return;
-	at += sizeof key - 1;
-	while (at + n < info.at + info.n && at[n] != '\r' && at[n] != '\n')
-		n++;
-	if (n < sizeof writer->run_id) {
-		memcpy(writer->run_id, at, n);
-		writer->run_id[n] = '\0';
-	}
+	if (value.n > 0 && value.n < sizeof writer->run_id)
+		snprintf(writer->run_id, sizeof writer->run_id, "%.*s", (int)value.n, value.at);
 }
 
 void

@@ -432,7 +432,7 @@ static const struct metric metrics[] = {
 	{"sockeye_bus_log_repeats_total", "counter", WORKER, "messages dropped because the worker had received them before", write_number, AT(broker.bus.log_repeats)},
 	{"sockeye_bus_log_resent_total", "counter", WORKER, "messages in flight when the bus connection broke that were not in the log and were sent again", write_number, AT(broker.bus.log_resent)},
 	{"sockeye_bus_log_found_total", "counter", WORKER, "messages in flight when the bus connection broke that were found in the log", write_number, AT(broker.bus.log_found)},
-	{"sockeye_bus_log_unusable_total", "counter", WORKER, "entries of the log dropped because no node can have written them", write_number, AT(broker.bus.log_unusable)},
+	{"sockeye_bus_log_unusable_total", "counter", WORKER, "entries of the log dropped because no node of this version can have written them", write_number, AT(broker.bus.log_unusable)},
 	{"sockeye_bus_log_overflows_total", "counter", WORKER, "times that more messages arrived during the reading of the log than the worker holds; it reads the rest from the log", write_number, AT(broker.bus.log_overflows)},
 	{"sockeye_bus_log_held_bytes", "gauge", WORKER, "bytes of messages that the worker holds until it has read the log", write_number, AT(broker.bus.log_held_bytes)},
 	{"sockeye_broker_broadcasts_out_total", "counter", WORKER, "broadcasts sent to other nodes", write_number, AT(broker.broadcasts_out)},

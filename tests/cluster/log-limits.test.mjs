@@ -64,6 +64,32 @@ test("a gap that cannot be filled is counted and logged", async () => {
   await redis.stop();
 });
 
+test("one entry has the messages of a turn, and the log is trimmed by messages", async () => {
+  const LENGTH = 200;
+  const redis = await Redis.start();
+  const nodes = [await startNode("a", redis, ["--redis-log", "--redis-log-length", String(LENGTH)]), await startNode("b", redis, ["--redis-log", "--redis-log-length", String(LENGTH)])];
+  await members(redis, 2);
+  const [sender, guest] = [await connect(nodes[0]), await connect(nodes[1])];
+  const news = collect(guest, "news");
+  const total = 40 * LENGTH;
+  for (let i = 1; i <= total; i += 50) {
+    await Promise.all(Array.from({ length: 50 }, (_, k) => ask(sender, "emit", {}, "news", [i + k])));
+    await news.take(i + 49);
+  }
+  assert.deepEqual(news.seen.map(([n]) => n), Array.from({ length: total }, (_, i) => i + 1));
+  const client = createClient({ url: redis.url });
+  await client.connect();
+  const entries = await client.xRange(LOG, "-", "+");
+  const messages = entries.reduce((sum, { message }) => sum + (message.m.match(/-\d+\/[amjs][\w-]{12}\/\d+/g) ?? []).length, 0);
+  await client.disconnect();
+  // Redis trims whole nodes of its tree, each of 4 KiB or some 50 small messages
+  assert.ok(messages >= LENGTH && messages <= 3 * LENGTH, `${messages} messages are kept`);
+  assert.ok(entries.length < messages, `${entries.length} entries for ${messages} messages`);
+  for (const socket of [sender, guest]) socket.disconnect();
+  for (const node of nodes) await node.stop();
+  await redis.stop();
+});
+
 test("joins, leaves and messages that a node missed take effect in their order", async () => {
   const redis = await Redis.start();
   const a = await startNode("a", redis, ["--redis-log"]);

@@ -21,7 +21,7 @@ check_stamp(struct text message)
 {
 	struct bus_stamp stamp;
 	struct text left = message;
-	char first;
+	struct bus_stamped stamped;
 	char kind = bus_record_kind(message, false);
 
 	if (bus_stamp_take(&left, &stamp)) {
@@ -30,8 +30,10 @@ check_stamp(struct text message)
 	} else {
 		assert(left.at == message.at && left.n == message.n);
 	}
-	if (kind != 0)
-		assert(bus_record_split(message, kind, &first) >= 1);
+	if (kind == 0)
+		return;
+	bus_stamp_add(message, kind, (struct bus_position){1, 2}, "abcdefghijkl", 3, &stamped);
+	assert(stamped.end >= 1 && stamped.end <= message.n && stamped.tail_n < sizeof stamped.tail);
 }
 
 static void
@@ -39,16 +41,19 @@ check_answer(struct text answer)
 {
 	struct text rest = answer;
 	struct bus_record_head head;
+	struct bus_log_entry entry;
 	struct bus_record record;
 
 	if (bus_record_read_head(&rest, &head) < 0)
 		return;
-	for (size_t left = rest.n; bus_record_next(&rest, &record) > 0; left = rest.n) {
+	for (size_t left = rest.n; bus_record_next_entry(&rest, &entry) > 0; left = rest.n) {
+		struct text records = entry.records;
+
 		assert(rest.n < left && is_within(rest, answer));
-		if (record.state != RECORD_MESSAGE)
-			continue;
-		assert(is_within(record.channel, answer) && is_within(record.message, answer));
-		assert(bus_position_compare(record.position, record.stamp.position) == 0);
+		for (size_t before = records.n; bus_record_next(&records, &record) > 0; before = records.n) {
+			assert(records.n < before && is_within(records, entry.records));
+			assert(is_within(record.channel, answer) && is_within(record.message, answer));
+		}
 	}
 }
 

@@ -19,8 +19,8 @@ on_reply(void *arg, const struct resp *r)
 
 	buffer_printf(out, "%d %lld %u", (int)r->type, (long long)r->integer, r->item_count);
 	buffer_add_text(out, r->text);
-	for (unsigned i = 0; i < r->item_count; i++) {
-		assert(r->item_count <= RESP_ITEMS_MAX);
+	assert(r->item_count <= RESP_ARRAY_MAX);
+	for (unsigned i = 0; i < r->item_count && i < RESP_ITEMS_MAX; i++) {
 		buffer_printf(out, "/%zu:", r->items[i].n);
 		buffer_add_text(out, r->items[i]);
 	}

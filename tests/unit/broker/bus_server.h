@@ -29,11 +29,16 @@ static struct server {
 	void (*closed)(struct conn *c); /* a connection has ended; NULL: nothing to do */
 } server;
 
+/* Returns true if it has answered the command; NULL: the server answers. */
+static bool (*serve_first)(struct conn *c, const struct hub_command *command);
+
 static inline void
 serve(struct conn *c, const struct hub_command *command)
 {
 	const struct text *args = command->args;
 
+	if (serve_first != NULL && serve_first(c, command))
+		return;
 	if (text_is(args[0], TEXT("AUTH"))) {
 		server.logging_in = c;
 		server.logins++;

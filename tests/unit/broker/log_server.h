@@ -1,4 +1,5 @@
-/* The scripts of the log, served by the small server of bus_server.h, with the faults that the test sets. */
+/* The transactions and scripts of the log, served by the small server of bus_server.h, with the faults that the test
+ * sets. */
 #ifndef TESTS_UNIT_BROKER_LOG_SERVER_H
 #define TESTS_UNIT_BROKER_LOG_SERVER_H
 
@@ -12,37 +13,44 @@
 static struct log_server {
 	struct entry {
 		uint64_t ms, seq;
-		char channel[32], stamp[64];
-		char *message; /* as the sender passed it */
+		char *records;
 		size_t n;
 	} entries[ENTRIES_MAX];
 	unsigned count;
 	uint64_t ms, last_seq;
-	unsigned calls, reads, fences; /* served so far */
-	unsigned forget_script;	       /* so many calls are refused with NOSCRIPT */
+	int64_t counter;
+	unsigned clients, forget_scripts; /* so many calls of scripts are refused with NOSCRIPT */
+	unsigned calls, reads;		  /* served so far; calls are transactions with messages */
+	char killed[24];		  /* the connection that CLIENT KILL named last */
+	char kept[64];			  /* the position that the last XADD names */
+	const char *run_id;
 	bool unsupported;
-	const char *refusal; /* the answer to publishes */
+	const char *refusal; /* the answer to XADD */
 	enum { ANSWER, EXECUTE_AND_CUT, CUT } publishing;
 	bool slow;	    /* answers of reads wait until log_answer_read() */
 	struct buffer read; /* such an answer */
 	struct conn *reader;
 	const char *read_answer; /* instead of the log */
+	/* the transaction that is being received */
+	bool queueing, failed;
+	char *records; /* of its XADD */
+	size_t records_n;
+	unsigned messages;
+	struct buffer pushed;
 } logged_entries;
 
 #define LOG (&logged_entries)
 
 static inline void
-log_append(struct text channel, struct text message, struct text stamp)
+log_append(struct text records)
 {
 	struct entry *entry = &LOG->entries[LOG->count++];
 
 	assert_in_range(LOG->count, 1, ENTRIES_MAX);
 	entry->ms = LOG->ms;
 	entry->seq = ++LOG->last_seq;
-	snprintf(entry->channel, sizeof entry->channel, "%.*s", (int)channel.n, channel.at);
-	snprintf(entry->stamp, sizeof entry->stamp, "%.*s", (int)stamp.n, stamp.at);
-	entry->message = mem_text(message.at, message.n);
-	entry->n = message.n;
+	entry->records = mem_text(records.at, records.n);
+	entry->n = records.n;
 }
 
 static inline void
@@ -51,48 +59,73 @@ log_trim(unsigned left)
 	unsigned gone = LOG->count - left;
 
 	for (unsigned i = 0; i < gone; i++)
-		mem_free(LOG->entries[i].message);
+		mem_free(LOG->entries[i].records);
 	memmove(LOG->entries, LOG->entries + gone, left * sizeof *LOG->entries);
 	LOG->count = left;
 }
 
-/* The message as it is published; all messages of the tests are JSON. */
 static inline void
-log_complete(struct buffer *out, const struct entry *entry)
+log_push_message(struct buffer *out, struct text channel, struct text message)
 {
-	buffer_add(out, entry->message, entry->n);
-	buffer_printf(out, ",\"position\":\"%llu-%llu/%s\"}", (unsigned long long)entry->ms,
-		(unsigned long long)entry->seq, entry->stamp);
+	buffer_printf(out, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n", channel.n, (int)channel.n, channel.at,
+		message.n);
+	buffer_add_text(out, message);
+	buffer_add(out, "\r\n", 2);
 }
 
-/* Pushes the entry to the subscriber. */
+/* Pushes the messages of the entry to the subscriber. */
 static inline void
 log_push(const struct entry *entry)
 {
-	struct buffer whole;
+	struct text records = text_of(entry->records, entry->n);
+	struct bus_record record;
+	struct buffer out;
 
 	if (server.subscriptions == NULL)
 		return;
-	buffer_init(&whole, 8 << 20);
-	log_complete(&whole, entry);
-	say(server.subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(entry->channel),
-		entry->channel, whole.len);
-	conn_send_copy(server.subscriptions, whole.data, whole.len);
-	conn_send_copy(server.subscriptions, "\r\n", 2);
-	buffer_fini(&whole);
+	buffer_init(&out, 8 << 20);
+	while (bus_record_next(&records, &record) > 0)
+		log_push_message(&out, record.channel, record.message);
+	conn_send_copy(server.subscriptions, out.data, out.len);
+	buffer_fini(&out);
+}
+
+/* Appends a record as another node writes it. `message` is JSON; the position of its stamp is far back. */
+static inline void
+log_write_record(struct buffer *out, uint64_t number, struct text channel, struct text message)
+{
+	struct bus_stamped stamped;
+	char head[BUS_RECORD_HEAD_MAX];
+
+	bus_stamp_add(message, 'j', (struct bus_position){1, 0}, OTHER, number, &stamped);
+	buffer_add(out, head, bus_record_write_head(head, channel.n, bus_stamped_size(&stamped)));
+	buffer_add_text(out, channel);
+	buffer_add(out, message.at, stamped.end);
+	buffer_add(out, stamped.tail, stamped.tail_n);
 }
 
 /* Another node records a message; `live` pushes it to the subscriber too. */
 static inline void
-other_records(uint64_t number, const char *channel, const char *text, bool live)
+other_records_text(uint64_t number, const char *channel, struct text message, bool live)
 {
-	char message[128], stamp[64];
+	struct buffer records;
 
-	snprintf(message, sizeof message, "{\"m\":\"%s\"", text);
-	snprintf(stamp, sizeof stamp, "j%s/%llu", OTHER, (unsigned long long)number);
-	log_append(text_from(channel), text_from(message), text_from(stamp));
+	buffer_init(&records, 8 << 20);
+	log_write_record(&records, number, text_from(channel), message);
+	log_append(buffer_text(&records));
+	LOG->counter++;
+	buffer_fini(&records);
 	if (live)
 		log_push(&LOG->entries[LOG->count - 1]);
+}
+
+static inline void
+other_records(uint64_t number, const char *channel, const char *text, bool live)
+{
+	char message[128];
+
+	snprintf(message, sizeof message, "{\"m\":\"%s\"}", text);
+	other_records_text(number, channel, text_from(message), live);
 }
 
 static inline void
@@ -102,17 +135,18 @@ log_serve_check(struct conn *c, const struct hub_command *command)
 	char payload[256];
 
 	if (LOG->count == 0)
-		log_append(TEXT(""), TEXT(""), TEXT(""));
+		log_append(TEXT(""));
 	last = &LOG->entries[LOG->count - 1];
 	server.commands = c;
 	server.published++;
 	say(c, "$3\r\n1-1\r\n");
 	if (server.deaf)
 		return;
-	snprintf(payload, sizeof payload, "%.*s 1 500000 %llu-%llu", (int)command->args[5].n, command->args[5].at,
-		(unsigned long long)last->ms, (unsigned long long)last->seq);
-	say(server.subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%s\r\n", command->args[4].n,
-		(int)command->args[4].n, command->args[4].at, strlen(payload), payload);
+	snprintf(payload, sizeof payload, "%.*s 1 500000 %llu-%llu %lld", (int)command->args[6].n,
+		command->args[6].at, (unsigned long long)last->ms, (unsigned long long)last->seq,
+		(long long)LOG->counter);
+	say(server.subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%s\r\n", command->args[5].n,
+		(int)command->args[5].n, command->args[5].at, strlen(payload), payload);
 }
 
 static inline void
@@ -129,32 +163,22 @@ log_serve_read(struct conn *c, const struct hub_command *command)
 {
 	struct bus_position from;
 	bool found = false;
-	struct buffer whole;
 
 	LOG->reads++;
 	LOG->reader = c;
 	assert_true(bus_position_parse(command->args[4], &from));
 	for (unsigned i = 0; i < LOG->count; i++)
 		found |= LOG->entries[i].ms == from.ms && LOG->entries[i].seq == from.seq;
-	buffer_init(&whole, 8 << 20);
 	buffer_printf(&LOG->read, "%d0\n", found);
 	for (unsigned i = 0; i < LOG->count; i++) {
 		const struct entry *entry = &LOG->entries[i];
 
 		if (bus_position_compare((struct bus_position){entry->ms, entry->seq}, from) <= 0)
 			continue;
-		buffer_printf(
-			&LOG->read, "%llu-%llu ", (unsigned long long)entry->ms, (unsigned long long)entry->seq);
-		buffer_reset(&whole);
-		log_complete(&whole, entry);
-		if (entry->stamp[0] == '\0')
-			buffer_add_text(&LOG->read, TEXT("-\n"));
-		else
-			buffer_printf(&LOG->read, "%zu %zu\n%s", strlen(entry->channel), whole.len, entry->channel);
-		if (entry->stamp[0] != '\0')
-			buffer_add_text(&LOG->read, buffer_text(&whole));
+		buffer_printf(&LOG->read, "%llu-%llu %zu\n", (unsigned long long)entry->ms,
+			(unsigned long long)entry->seq, entry->n);
+		buffer_add(&LOG->read, entry->records, entry->n);
 	}
-	buffer_fini(&whole);
 	if (LOG->read_answer != NULL) {
 		buffer_reset(&LOG->read);
 		buffer_add_text(&LOG->read, text_from(LOG->read_answer));
@@ -163,32 +187,66 @@ log_serve_read(struct conn *c, const struct hub_command *command)
 		log_answer_read();
 }
 
+/* A command of a transaction: it is executed with the transaction, or refused. */
 static inline void
-log_serve_publish(struct conn *c, const struct hub_command *command)
+log_serve_queued(struct conn *c, const struct hub_command *command)
 {
 	const struct text *args = command->args;
+	bool adds = text_is(args[0], TEXT("XADD"));
 
-	LOG->calls++;
-	if (LOG->forget_script > 0) {
-		LOG->forget_script--;
-		say(c, "-NOSCRIPT No matching script.\r\n");
-		return;
-	}
-	if (LOG->refusal != NULL) {
+	if (adds && LOG->refusal != NULL) {
+		LOG->failed = true;
 		say(c, "%s", LOG->refusal);
 		return;
 	}
-	for (unsigned i = 7; LOG->publishing != CUT && i + 2 < command->count; i += 3) {
-		log_append(args[i], args[i + 1], args[i + 2]);
-		log_push(&LOG->entries[LOG->count - 1]);
+	if (adds) {
+		assert_true(text_is(args[2], TEXT("MINID")) && text_is(args[6], TEXT("m")));
+		snprintf(LOG->kept, sizeof LOG->kept, "%.*s", (int)args[4].n, args[4].at);
+		LOG->records = mem_text(args[7].at, args[7].n);
+		LOG->records_n = args[7].n;
+	} else if (text_is(args[0], TEXT("PUBLISH"))) {
+		LOG->messages++;
+		log_push_message(&LOG->pushed, args[1], args[2]);
 	}
-	if (LOG->publishing == ANSWER)
-		say(c, "$%d\r\n%llu-%llu\r\n",
-			snprintf(
-				NULL, 0, "%llu-%llu", (unsigned long long)LOG->ms, (unsigned long long)LOG->last_seq),
-			(unsigned long long)LOG->ms, (unsigned long long)LOG->last_seq);
-	else
+	say(c, "+QUEUED\r\n");
+}
+
+static inline void
+log_execute(struct conn *c)
+{
+	char id[64];
+	struct buffer answer;
+
+	log_append(text_of(LOG->records, LOG->records_n));
+	LOG->counter += LOG->messages;
+	if (server.subscriptions != NULL)
+		conn_send_copy(server.subscriptions, LOG->pushed.data, LOG->pushed.len);
+	if (LOG->messages > 0 && LOG->publishing != ANSWER)
+		return;
+	buffer_init(&answer, 1 << 16);
+	snprintf(id, sizeof id, "%llu-%llu", (unsigned long long)LOG->ms, (unsigned long long)LOG->last_seq);
+	buffer_printf(&answer, "*%u\r\n$%zu\r\n%s\r\n", LOG->messages + 2, strlen(id), id);
+	for (unsigned i = 0; i < LOG->messages; i++)
+		buffer_add_text(&answer, TEXT(":1\r\n"));
+	buffer_printf(&answer, ":%lld\r\n", (long long)LOG->counter);
+	conn_send_copy(c, answer.data, answer.len);
+	buffer_fini(&answer);
+}
+
+static inline void
+log_serve_exec(struct conn *c)
+{
+	LOG->calls += LOG->messages > 0;
+	if (LOG->failed)
+		say(c, "-EXECABORT Transaction discarded because of previous errors.\r\n");
+	else if (LOG->messages == 0 || LOG->publishing != CUT)
+		log_execute(c);
+	if (LOG->messages > 0 && LOG->publishing != ANSWER)
 		conn_close(c, REASON_FINISHED);
+	mem_free(LOG->records);
+	LOG->records = NULL;
+	LOG->queueing = false;
+	buffer_reset(&LOG->pushed);
 }
 
 static inline void
@@ -196,23 +254,46 @@ log_serve(struct conn *c, const struct hub_command *command)
 {
 	const struct text *args = command->args;
 
-	if (text_is(args[0], TEXT("SET"))) {
-		LOG->fences++;
-		say(c, "+OK\r\n");
-		return;
-	}
-	if (text_is(args[0], TEXT("PSUBSCRIBE")))
+	if (text_is(args[0], TEXT("PSUBSCRIBE"))) {
 		say(c, "*3\r\n$10\r\npsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", args[1].n, (int)args[1].n, args[1].at);
-	if (!text_is(args[0], TEXT("EVAL")) && !text_is(args[0], TEXT("EVALSHA")))
+	} else if (text_is(args[0], TEXT("INFO"))) {
+		say(c, "$%zu\r\n# Server\r\nrun_id:%s\r\n\r\n", strlen(LOG->run_id) + 19, LOG->run_id);
+	} else if (text_is(args[0], TEXT("CLIENT")) && text_is(args[1], TEXT("ID"))) {
+		say(c, ":%u\r\n", ++LOG->clients);
+	} else if (text_is(args[0], TEXT("CLIENT"))) {
+		snprintf(LOG->killed, sizeof LOG->killed, "%.*s", (int)args[3].n, args[3].at);
+		say(c, ":0\r\n");
+	} else if (text_is(args[0], TEXT("EXEC"))) {
+		log_serve_exec(c);
+	} else if (text_is(args[0], TEXT("XADD")) || text_is(args[0], TEXT("INCRBY"))) {
+		log_serve_queued(c, command);
+	} else if (!text_is(args[0], TEXT("EVAL")) && !text_is(args[0], TEXT("EVALSHA"))) {
 		return;
-	if (LOG->unsupported)
-		say(c, "-ERR unknown command 'EVAL'\r\n");
-	else if (text_is(args[2], TEXT("2")))
-		log_serve_publish(c, command);
-	else if (command->count == 6)
+	} else if (LOG->unsupported || LOG->forget_scripts > 0) {
+		say(c, LOG->unsupported ? "-ERR unknown command 'EVAL'\r\n" : "-NOSCRIPT No matching script.\r\n");
+		LOG->forget_scripts -= !LOG->unsupported;
+	} else if (command->count == 7) {
 		log_serve_check(c, command);
-	else
+	} else {
 		log_serve_read(c, command);
+	}
+}
+
+/* Serves the commands of transactions before bus_server.h serves any other. */
+static inline bool
+log_serve_first(struct conn *c, const struct hub_command *command)
+{
+	if (text_is(command->args[0], TEXT("MULTI"))) {
+		LOG->queueing = true;
+		LOG->failed = LOG->unsupported;
+		LOG->messages = 0;
+		say(c, LOG->unsupported ? "-ERR unknown command 'MULTI'\r\n" : "+OK\r\n");
+		return true;
+	}
+	if (!LOG->queueing || !text_is(command->args[0], TEXT("PUBLISH")))
+		return false;
+	log_serve_queued(c, command);
+	return true;
 }
 
 static inline int
@@ -222,7 +303,10 @@ log_start(void **state)
 
 	memset(LOG, 0, sizeof *LOG);
 	LOG->ms = 1000;
+	LOG->run_id = "first";
 	buffer_init(&LOG->read, 32 << 20);
+	buffer_init(&LOG->pushed, 32 << 20);
+	serve_first = log_serve_first;
 	server.other = log_serve;
 	return rc;
 }
@@ -232,6 +316,8 @@ log_stop(void **state)
 {
 	log_trim(0);
 	buffer_fini(&LOG->read);
+	buffer_fini(&LOG->pushed);
+	mem_free(LOG->records);
 	return stop(state);
 }
 
@@ -243,7 +329,7 @@ log_bus_start(struct bus_bench *b)
 	struct bus_options o = {.server = &url,
 		.key = "k",
 		.max_queue = 16 << 20,
-		.log_length = 1000,
+		.log_length = 10,
 		.check_ms = 60000,
 		.timeout_ms = 5000};
 	char error[BUS_ERROR_MAX];

@@ -31,6 +31,13 @@ lose_subscriptions(void)
 	RUN_UNTIL(a.failures > before);
 }
 
+static struct text
+entry_text(unsigned i)
+{
+	return text_of(LOG->entries[i].records, LOG->entries[i].n);
+}
+
+/* One entry has all messages of a call, and is stamped with what the sender knows of the log. */
 static void
 messages_of_one_turn_leave_in_one_call(void **state)
 {
@@ -41,6 +48,9 @@ messages_of_one_turn_leave_in_one_call(void **state)
 	record(&a, "3");
 	RUN_UNTIL(stats_of(&a).published == 3 && news.messages == 3);
 	assert_int_equal(LOG->calls, 1);
+	assert_int_equal(LOG->count, 2); /* the first one is the mark of the connection */
+	assert_int_equal(LOG->counter, 3);
+	assert_true(text_starts(entry_text(1), TEXT("4 45\nnews{\"m\":\"1\",\"position\":\"1000-1/j")));
 	assert_string_equal(texts_of(&news), "1 2 3 ");
 	end();
 }
@@ -129,13 +139,9 @@ held_messages_are_limited(void **state)
 	RUN_UNTIL(LOG->reads == 1);
 	memset(large, ' ', sizeof large);
 	memcpy(large, "{\"m\":\"L\"", 8);
-	for (unsigned i = 2; i <= 6; i++) {
-		char stamp[64];
-
-		snprintf(stamp, sizeof stamp, "j%s/%u", OTHER, i);
-		log_append(TEXT("news"), text_of(large, sizeof large), text_from(stamp));
-		log_push(&LOG->entries[LOG->count - 1]);
-	}
+	large[sizeof large - 1] = '}';
+	for (unsigned i = 2; i <= 6; i++)
+		other_records_text(i, "news", text_of(large, sizeof large), true);
 	RUN_UNTIL(stats_of(&a).log_overflows == 1);
 	LOG->slow = false;
 	log_answer_read();
@@ -172,6 +178,18 @@ a_reading_that_was_given_up_has_no_effect(void **state)
 	end();
 }
 
+/* The answer of the read that waits becomes one with the entry `i`. */
+static void
+answer_with_entry(const char *head, unsigned i)
+{
+	const struct entry *entry = &LOG->entries[i];
+
+	buffer_reset(&LOG->read);
+	buffer_printf(&LOG->read, "%s\n%llu-%llu %zu\n", head, (unsigned long long)entry->ms,
+		(unsigned long long)entry->seq, entry->n);
+	buffer_add(&LOG->read, entry->records, entry->n);
+}
+
 /* The reading has come further than the check message, and what it has read was heard meanwhile. */
 static void
 a_reading_that_takes_too_long_repeats_nothing(void **state)
@@ -185,9 +203,7 @@ a_reading_that_takes_too_long_repeats_nothing(void **state)
 	other_records(2, "news", "2", true);
 	RUN_UNTIL(stats_of(&a).log_held_bytes > 2 * 60);
 	a.bus->log->deadline = 0;
-	buffer_reset(&LOG->read);
-	buffer_printf(&LOG->read, "11\n1000-2 4 %d\nnews{\"m\":\"1\",\"position\":\"1000-2/j" OTHER "/1\"}",
-		(int)strlen("{\"m\":\"1\",\"position\":\"1000-2/j" OTHER "/1\"}"));
+	answer_with_entry("11", 1);
 	log_answer_read();
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&news), "1 2 ");
@@ -208,8 +224,8 @@ an_executed_message_without_an_answer_is_not_sent_again(void **state)
 	LOG->publishing = ANSWER;
 	record(&a, "2");
 	RUN_UNTIL(ups(&a) == 2 && stats_of(&a).published == 2);
-	assert_int_equal(LOG->count, 3); /* the first one is the mark of an empty log */
-	assert_int_equal(LOG->fences, 1);
+	assert_int_equal(LOG->count, 4); /* two of them are the marks of the connections */
+	assert_string_equal(LOG->killed, "1");
 	assert_int_equal(stats_of(&a).log_found, 1);
 	assert_int_equal(stats_of(&a).log_resent, 0);
 	assert_int_equal(stats_of(&a).uncertain, 0);
@@ -231,7 +247,23 @@ a_lost_message_is_sent_again_before_newer_ones(void **state)
 	RUN_UNTIL(news.messages == 2);
 	assert_string_equal(texts_of(&news), "1 2 ");
 	assert_int_equal(stats_of(&a).log_resent, 1);
-	assert_string_equal(LOG->entries[1].stamp + 1 + BUS_SENDER_LENGTH, "/1");
+	assert_true(text_has(entry_text(2), TEXT("/1\"}")));
+	end();
+}
+
+/* The connections of another process have other numbers, so none of them is ended. */
+static void
+a_connection_of_another_server_is_not_ended(void **state)
+{
+	(void)state;
+	begin();
+	LOG->publishing = CUT;
+	record(&a, "1");
+	RUN_UNTIL(downs(&a) == 1);
+	LOG->publishing = ANSWER;
+	LOG->run_id = "second";
+	RUN_UNTIL(ups(&a) == 2 && news.messages == 1);
+	assert_string_equal(LOG->killed, "");
 	end();
 }
 
@@ -254,20 +286,37 @@ both_links_are_lost(void **state)
 	end();
 }
 
-/* The server refuses the first call; the second one waits until all answers have come. */
+/* The server has forgotten the scripts that check and read. */
 static void
-a_lost_script_keeps_the_order(void **state)
+a_lost_script_is_sent_again(void **state)
+{
+	(void)state;
+	LOG->forget_scripts = 1;
+	begin();
+	assert_int_equal(downs(&a), 0);
+	lose_subscriptions();
+	other_records(1, "news", "1", false);
+	LOG->forget_scripts = 2;
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(LOG->forget_scripts, 0);
+	assert_string_equal(texts_of(&news), "1 ");
+	end();
+}
+
+/* The log is as long as asked for, in messages, and a little longer. */
+static void
+the_log_is_trimmed_by_messages(void **state)
 {
 	(void)state;
 	begin();
-	LOG->forget_script = 2;
-	record(&a, "1");
-	RUN_UNTIL(LOG->calls == 1);
-	record(&a, "2");
-	record(&a, "3");
-	RUN_UNTIL(news.messages == 3);
-	assert_string_equal(texts_of(&news), "1 2 3 ");
-	assert_int_equal(downs(&a), 0);
+	for (unsigned i = 1; i <= 20; i++) {
+		record(&a, "1");
+		RUN_UNTIL(stats_of(&a).published == i);
+		if (i <= 10)
+			assert_string_equal(LOG->kept, "0-0");
+	}
+	assert_string_equal(LOG->kept, "1000-10"); /* of the ninth message; eleven are behind it */
+	assert_int_equal(LOG->entries[9].seq, 10);
 	end();
 }
 
@@ -353,7 +402,7 @@ entries_of_strangers_are_counted(void **state)
 	(void)state;
 	begin();
 	lose_subscriptions();
-	LOG->read_answer = "10\n2000-1 ?\n2000-2 4 3\nnewsabc2000-3 -\n";
+	LOG->read_answer = "10\n2000-1 ?\n2000-2 11\n4 3\nnewsabc2000-3 0\n";
 	RUN_UNTIL(ups(&a) == 2);
 	assert_int_equal(stats_of(&a).log_unusable, 2);
 	assert_int_equal(news.messages, 0);
@@ -363,7 +412,7 @@ entries_of_strangers_are_counted(void **state)
 static void
 a_malformed_answer_is_a_lost_link(void **state)
 {
-	static const char *const answers[] = {"", "10\nx", "10\n1-1 4 99\nnews", "10\n2000-2 -\n2000-1 -\n", NULL};
+	static const char *const answers[] = {"", "10\nx", "10\n1-1 99\nnews", "10\n2000-2 0\n2000-1 0\n", NULL};
 
 	(void)state;
 	begin();
@@ -435,15 +484,13 @@ a_subscription_without_confirmation_gets_its_messages_once(void **state)
 	lose_subscriptions();
 	LOG->slow = true;
 	RUN_UNTIL(LOG->reads == 1);
-	buffer_reset(&LOG->read);
 	server.silent = true;
 	listen_to(&a, &late, "late", false);
 	RUN_UNTIL(strcmp(server.last, "late") == 0);
 	LOG->ms = 1000 * 1000;
 	other_records(1, "late", "1", false);
 	LOG->slow = false;
-	buffer_printf(&LOG->read, "10\n1000000-2 4 %d\nlate{\"m\":\"1\",\"position\":\"1000000-2/j" OTHER "/1\"}",
-		(int)strlen("{\"m\":\"1\",\"position\":\"1000000-2/j" OTHER "/1\"}"));
+	answer_with_entry("10", LOG->count - 1);
 	log_answer_read();
 	RUN_UNTIL(ups(&a) == 2);
 	say(server.subscriptions, "*3\r\n$9\r\nsubscribe\r\n$4\r\nlate\r\n:1\r\n");
@@ -498,6 +545,23 @@ a_server_without_scripts_is_used_without_the_log(void **state)
 	conn_close(server.commands, REASON_FINISHED);
 	RUN_UNTIL(ups(&a) == 2);
 	assert_int_equal(stats_of(&a).log_active, 1);
+	end();
+}
+
+/* Redis 6.0 has everything but MINID. Its check message comes before or after the answer. */
+static void
+a_server_that_is_too_old_is_used_without_the_log(void **state)
+{
+	(void)state;
+	LOG->refusal = "-ERR syntax error\r\n";
+	begin();
+	assert_true(logged("messages are not recorded: ERR syntax error"));
+	assert_int_equal(stats_of(&a).log_active, 0);
+	record(&a, "1");
+	RUN_UNTIL(news.messages == 1);
+	assert_int_equal(downs(&a), 0);
+	lose_subscriptions();
+	RUN_UNTIL(ups(&a) == 2);
 	end();
 }
 
@@ -574,7 +638,9 @@ main(void)
 		LOG_CASE(an_executed_message_without_an_answer_is_not_sent_again),
 		LOG_CASE(a_lost_message_is_sent_again_before_newer_ones),
 		LOG_CASE(both_links_are_lost),
-		LOG_CASE(a_lost_script_keeps_the_order),
+		LOG_CASE(a_connection_of_another_server_is_not_ended),
+		LOG_CASE(a_lost_script_is_sent_again),
+		LOG_CASE(the_log_is_trimmed_by_messages),
 		LOG_CASE(a_refused_message_is_kept),
 		LOG_CASE(a_number_that_was_heard_is_a_repeat),
 		LOG_CASE(a_trimmed_log_is_a_gap),
@@ -586,6 +652,7 @@ main(void)
 		LOG_CASE(a_subscription_without_confirmation_gets_its_messages_once),
 		LOG_CASE(a_room_that_appeared_while_away_gets_nothing_older),
 		LOG_CASE(a_server_without_scripts_is_used_without_the_log),
+		LOG_CASE(a_server_that_is_too_old_is_used_without_the_log),
 		LOG_CASE(without_the_log_a_refused_publish_is_tried_alone),
 		LOG_CASE(a_bus_closed_while_it_reads_counts_what_is_doubtful),
 		LOG_CASE(a_log_that_is_gone_is_a_gap),

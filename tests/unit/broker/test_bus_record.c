@@ -57,22 +57,17 @@ positions_are_ordered(void **state)
 
 /* ---------------------------------------------------------------- stamps */
 
-/* Completes a message as the scripts do. */
+/* Writes a message with its stamp. */
 static struct text
-complete(char out[512], struct text message, char kind, const char *position, uint64_t number)
+complete(char out[512], struct text message, char kind, struct bus_position position, uint64_t number)
 {
-	char first, stamp[BUS_STAMP_MAX], whole[BUS_STAMP_MAX * 2];
-	size_t n = bus_record_split(message, kind, &first), stamp_n = bus_stamp_write(stamp, kind, SENDER, number);
-	int whole_n = snprintf(whole, sizeof whole, "%s/%.*s", position, (int)stamp_n, stamp);
-	int at = 0;
+	struct bus_stamped stamped;
 
-	memcpy(out, message.at, n);
-	out[0] = first;
-	if (kind == 'j')
-		at = snprintf(out + n, 512 - n, ",\"position\":\"%s\"}", whole);
-	else
-		at = snprintf(out + n, 512 - n, "%s\xd9%c%s", kind == 'm' ? "\xa8position" : "", whole_n, whole);
-	return text_of(out, n + (size_t)at);
+	bus_stamp_add(message, kind, position, SENDER, number, &stamped);
+	memcpy(out, message.at, stamped.end);
+	out[0] = stamped.first;
+	memcpy(out + stamped.end, stamped.tail, stamped.tail_n);
+	return text_of(out, bus_stamped_size(&stamped));
 }
 
 static const struct {
@@ -97,7 +92,8 @@ a_stamp_is_found_in_each_kind_of_message(void **state)
 		struct text message;
 
 		assert_int_equal(bus_record_kind(messages[i].message, messages[i].sealed), messages[i].kind);
-		message = complete(out, messages[i].message, messages[i].kind, "1732838400000-3", 17);
+		message = complete(
+			out, messages[i].message, messages[i].kind, (struct bus_position){1732838400000, 3}, 17);
 		assert_true(bus_stamp_take(&message, &stamp));
 		assert_true(stamp.position.ms == 1732838400000 && stamp.position.seq == 3);
 		assert_int_equal(stamp.kind, messages[i].kind);
@@ -122,13 +118,13 @@ a_stamped_message_is_read_as_before(void **state)
 	buffer_init(&plain, 1 << 16);
 	wire_message_init(&decoded);
 	assert_int_equal(wire_write_broadcast(&plain, TEXT("abcdef"), TEXT("/"), &to, TEXT("[\"e\",1]"), NULL), 0);
-	message = complete(out, buffer_text(&plain), 'a', "1-2", 3);
+	message = complete(out, buffer_text(&plain), 'a', (struct bus_position){1, 2}, 3);
 	assert_true(wire_is_from(message, TEXT("abcdef")));
 	assert_int_equal(wire_read_broadcast(&decoded, message), 0);
 	assert_true(text_is(decoded.data, TEXT("[\"e\",1]")));
 	buffer_reset(&plain);
 	assert_int_equal(wire_write_disconnect(&plain, TEXT("abcdef"), &to, true), 0);
-	message = complete(out, buffer_text(&plain), 'j', "1-2", 3);
+	message = complete(out, buffer_text(&plain), 'j', (struct bus_position){1, 2}, 3);
 	assert_int_equal(wire_read_request(&decoded, message), 0);
 	assert_int_equal(decoded.type, WIRE_REMOTE_DISCONNECT);
 	assert_true(decoded.close);
@@ -185,59 +181,83 @@ what_is_not_a_stamp_stays_untouched(void **state)
 
 /* ---------------------------------------------------------------- records */
 
+/* The longest stamp fits, whatever the message is. */
 static void
-an_answer_is_a_head_and_records(void **state)
+a_stamp_has_a_maximum(void **state)
 {
-	char stamped[512], answer[1024];
-	struct text message = complete(stamped, TEXT("\x93\xa1u\x80\x80"), 'a', "5-1", 9), rest;
-	int n = snprintf(answer, sizeof answer, "10\n4-0 -\n4-1 ?\n5-1 7 %zu\nchannel", message.n);
-	struct bus_record_head head;
-	struct bus_record record;
-
 	(void)state;
-	memcpy(answer + n, message.at, message.n);
-	rest = text_of(answer, (size_t)n + message.n);
-	assert_int_equal(bus_record_read_head(&rest, &head), 0);
-	assert_true(head.found && !head.more);
-	assert_int_equal(bus_record_next(&rest, &record), 1);
-	assert_int_equal(record.state, RECORD_MARK);
-	assert_int_equal(record.position.ms, 4);
-	assert_int_equal(bus_record_next(&rest, &record), 1);
-	assert_int_equal(record.state, RECORD_UNUSABLE);
-	assert_int_equal(bus_record_next(&rest, &record), 1);
-	assert_int_equal(record.state, RECORD_MESSAGE);
-	assert_true(text_is(record.channel, TEXT("channel")));
-	assert_true(text_is(record.message, message));
-	assert_int_equal(record.stamp.number, 9);
-	assert_int_equal(bus_record_next(&rest, &record), 0);
+	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+		struct bus_stamp stamp;
+		char out[512];
+		struct text message = complete(out, messages[i].message, messages[i].kind,
+			(struct bus_position){UINT64_MAX, UINT64_MAX}, UINT64_MAX);
+
+		assert_true(bus_stamp_take(&message, &stamp));
+		assert_true(stamp.number == UINT64_MAX && stamp.position.seq == UINT64_MAX);
+	}
 }
 
-/* An entry whose message has no stamp, or that of another position, was not written by a node. */
-static void
-a_record_without_its_stamp_is_unusable(void **state)
+static size_t
+write_record(char *out, struct text channel, struct text message, uint64_t number)
 {
-	static const struct text answers[] = {TEXT("1-1 1 3\ncabc"), TEXT("1-1 1 22\nc\x94\xd9\x13"
-									  "1-2/a" SENDER "/1")};
+	char stamped[512];
+	struct text whole = complete(stamped, message, 'a', (struct bus_position){5, 1}, number);
+	size_t n = bus_record_write_head(out, channel.n, whole.n);
+
+	memcpy(out + n, channel.at, channel.n);
+	memcpy(out + n + channel.n, whole.at, whole.n);
+	return n + channel.n + whole.n;
+}
+
+static void
+an_answer_is_a_head_and_entries_of_records(void **state)
+{
+	static const struct text message = TEXT("\x93\xa1u\x80\x80");
+	char records[1024], answer[2048];
+	size_t n = write_record(records, TEXT("channel"), message, 9), all_n;
+	struct bus_record_head head;
+	struct bus_log_entry entry;
+	struct bus_record record;
+	struct text rest;
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		struct text rest = answers[i];
-		struct bus_record record;
-
-		assert_int_equal(bus_record_next(&rest, &record), 1);
-		assert_int_equal(record.state, RECORD_UNUSABLE);
-		assert_int_equal(rest.n, 0);
-	}
+	n += write_record(records + n, TEXT("a\nb"), message, 10);
+	all_n = (size_t)snprintf(answer, sizeof answer, "10\n4-0 0\n4-1 ?\n5-2 %zu\n", n);
+	memcpy(answer + all_n, records, n);
+	rest = text_of(answer, all_n + n);
+	assert_int_equal(bus_record_read_head(&rest, &head), 0);
+	assert_true(head.found && !head.more);
+	assert_int_equal(bus_record_next_entry(&rest, &entry), 1);
+	assert_true(entry.position.ms == 4 && entry.position.seq == 0 && !entry.unusable);
+	assert_int_equal(bus_record_next(&entry.records, &record), 0);
+	assert_int_equal(bus_record_next_entry(&rest, &entry), 1);
+	assert_true(entry.unusable);
+	assert_int_equal(bus_record_next(&entry.records, &record), 0);
+	assert_int_equal(bus_record_next_entry(&rest, &entry), 1);
+	assert_int_equal(bus_record_next(&entry.records, &record), 1);
+	assert_true(text_is(record.channel, TEXT("channel")));
+	assert_int_equal(record.stamp.number, 9);
+	assert_int_equal(bus_record_next(&entry.records, &record), 1);
+	assert_true(text_is(record.channel, TEXT("a\nb")));
+	assert_int_equal(record.stamp.number, 10);
+	assert_int_equal(bus_record_next(&entry.records, &record), 0);
+	assert_int_equal(bus_record_next_entry(&rest, &entry), 0);
 }
 
 static void
 malformed_answers_are_refused(void **state)
 {
 	static const struct text heads[] = {TEXT(""), TEXT("1"), TEXT("10"), TEXT("10 "), TEXT("\n\n")};
-	static const struct text records[] = {TEXT("1-1"), TEXT("1-1\n"), TEXT("\n"), TEXT("1 -\n"), TEXT("1-1 1\n"),
-		TEXT("1-1 1 1\n"), TEXT("1-1 1 1\nc"), TEXT("1-1 2 18446744073709551615\ncc"), TEXT("1-1 -1 1\ncc"),
-		TEXT("1-1 1  1\ncc"), TEXT("1-1 x\n")};
+	static const struct text entries[] = {TEXT("1-1"), TEXT("1-1\n"), TEXT("\n"), TEXT("1 ?\n"), TEXT("1-1 1\n"),
+		TEXT("1-1 2\nc"), TEXT("1-1 18446744073709551615\nc"), TEXT("1-1 -1\nc"), TEXT("1-1 01\nc"),
+		TEXT("1-1 1 1\nc"), TEXT("1-1 x\n")};
+	static const struct text records[] = {TEXT("1"), TEXT("1\n"), TEXT("\n"), TEXT("1 1\nc"),
+		TEXT("1 18446744073709551615\ncc"), TEXT("-1 1\ncc"), TEXT("1  1\ncc"), TEXT("1 1 1\nccc"),
+		TEXT("1 3\ncabc"), /* no stamp */
+		TEXT("1 20\nc\x94\xd9\x11"
+		     "1-2/x" SENDER "/1")};
 	struct bus_record_head head;
+	struct bus_log_entry entry;
 	struct bus_record record;
 	struct text rest;
 
@@ -245,6 +265,10 @@ malformed_answers_are_refused(void **state)
 	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
 		rest = heads[i];
 		assert_int_equal(bus_record_read_head(&rest, &head), ERROR_SYNTAX);
+	}
+	for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+		rest = entries[i];
+		assert_int_equal(bus_record_next_entry(&rest, &entry), ERROR_SYNTAX);
 	}
 	for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
 		rest = records[i];
@@ -262,8 +286,8 @@ main(void)
 		cmocka_unit_test(a_stamped_message_is_read_as_before),
 		cmocka_unit_test(some_messages_cannot_carry_a_stamp),
 		cmocka_unit_test(what_is_not_a_stamp_stays_untouched),
-		cmocka_unit_test(an_answer_is_a_head_and_records),
-		cmocka_unit_test(a_record_without_its_stamp_is_unusable),
+		cmocka_unit_test(a_stamp_has_a_maximum),
+		cmocka_unit_test(an_answer_is_a_head_and_entries_of_records),
 		cmocka_unit_test(malformed_answers_are_refused),
 	};
 

@@ -30,11 +30,13 @@ on_reply(void *arg, const struct resp *r)
 		for (unsigned i = 0; i < r->item_count; i++) {
 			if (i > 0)
 				buffer_add_byte(&heard, '|');
-			if (r->items[i].at != NULL)
+			if (i < RESP_ITEMS_MAX && r->items[i].at != NULL)
 				buffer_add_text(&heard, r->items[i]);
 			else
 				buffer_printf(&heard, "#%lld", (long long)r->integer);
 		}
+		if (r->text.at != NULL)
+			buffer_printf(&heard, "!%.*s", (int)r->text.n, r->text.at);
 		buffer_add(&heard, "];", 2);
 	} else if (r->type == RESP_NIL) {
 		buffer_printf(&heard, "nil;");
@@ -96,9 +98,11 @@ static const char stream[] =
 	"+OK\r\n:12\r\n*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$5\r\nhe\r\no\r\n"
 	"*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$0\r\n\r\n"
 	"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n*-1\r\n$-1\r\n:0\r\n-ERR no\r\n*2\r\n$1\r\nx\r\n:-3\r\n"
+	"+QUEUED\r\n*6\r\n$3\r\n1-2\r\n:0\r\n:0\r\n:2\r\n$-1\r\n:17\r\n*2\r\n-ERR a\r\n-ERR b\r\n*0\r\n"
 	"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nz\r\n";
 static const char answers[] =
 	"+OK;:12;[message|news|he\r\no];[pmessage|n*|news|];[subscribe|c|#1];nil;nil;:0;-ERR no;[x|#-3];"
+	"+QUEUED;[1-2|#17|#17|#17|#17|#17];[#0|#0!ERR a];[];"
 	"[message|c|z];";
 
 static void
@@ -174,7 +178,7 @@ malformed_input_is_an_error(void **state)
 {
 	static const char *const bad[] = {"hello\r\n", "*1000000000\r\n", "*9223372036854775807\r\n",
 		"*4294967297\r\n$1\r\nx\r\n", /* CVE-2021-32765 */
-		"*5\r\n", "*2\r\n*1\r\n:1\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$-2\r\n",
+		"*65\r\n", "*2\r\n*1\r\n:1\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", "$-2\r\n",
 		"$abc\r\n", "*-2\r\n", ":abc\r\n",
 		/* line ends other than CR LF, lengths that Redis would not write */
 		"*3\r\n$9\r\nsubscribe\r\n$99999999999\r\n", "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1048577\r\nx",

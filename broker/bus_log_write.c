@@ -1,0 +1,404 @@
+/*
+ * Writing recorded messages and handling the answers. The messages of one call leave as one transaction, which the
+ * server executes as a whole or not at all:
+ *
+ *   MULTI
+ *   XADD stream MINID ~ <oldest position to be kept> * m <records>   (bus_record.h)
+ *   PUBLISH <channel> <message>                                      for each message
+ *   INCRBY counter <messages>                                        (log_marks.h)
+ *   EXEC
+ *
+ * One entry for all messages of a call, and commands instead of a script, cost the server far less than a script that
+ * adds an entry for each message. The price is that each message goes to the server twice.
+ */
+#include "broker/bus_log_internal.h"
+
+#include <stdio.h>
+
+#include "broker/bus_error.h"
+#include "broker/server_info.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+
+#define NUMBER_MAX 24
+
+/* ----------------------------------------------------------------- sending */
+
+static void
+log_send_line(struct conn *c, char type, size_t n)
+{
+	char line[NUMBER_MAX + 4];
+
+	conn_send_copy(c, line, (size_t)snprintf(line, sizeof line, "%c%zu\r\n", type, n));
+}
+
+static void
+log_send_text(struct bus *bus, struct text text)
+{
+	log_send_line(bus->commands.conn, '$', text.n);
+	conn_send_copy(bus->commands.conn, text.at, text.n);
+	conn_send(bus->commands.conn, bus->crlf, 0, bus->crlf->len);
+}
+
+static void
+log_send_number(struct bus *bus, uint64_t number)
+{
+	char text[NUMBER_MAX];
+
+	log_send_text(bus, text_of(text, (size_t)snprintf(text, sizeof text, "%llu", (unsigned long long)number)));
+}
+
+/* Sends a message with its stamp, without copying the message. */
+static void
+log_send_stamped(struct conn *c, const struct waiting_publish *publish, const struct bus_stamped *stamped)
+{
+	conn_send_copy(c, &stamped->first, 1);
+	conn_send(c, publish->payload, 1, (uint32_t)stamped->end - 1);
+	conn_send_copy(c, stamped->tail, stamped->tail_n);
+}
+
+/* Returns how many publishes at the front of the queue go into one call. */
+static unsigned
+log_count_batch(const struct bus *bus)
+{
+	size_t bytes = 0;
+	unsigned n = 0;
+
+	for (const struct list *at = bus->waiting.next; at != &bus->waiting && n < LOG_BATCH_MAX; at = at->next) {
+		const struct waiting_publish *waiting = container_of(at, struct waiting_publish, link);
+
+		if (waiting->kind == 0 || waiting_publish_is_early(bus, waiting) ||
+			(n > 0 && bytes >= LOG_BATCH_BYTES_MAX))
+			break;
+		bytes += waiting->n + waiting->payload->len;
+		n++;
+	}
+	return n;
+}
+
+static void
+log_send_entry(struct bus_log *log, const struct list *first, const struct bus_stamped *stamped, unsigned n)
+{
+	struct bus *bus = log->bus;
+	struct conn *c = bus->commands.conn;
+	char heads[LOG_BATCH_MAX][BUS_RECORD_HEAD_MAX], kept[BUS_POSITION_TEXT_MAX];
+	const struct list *at = first;
+	size_t size = 0;
+
+	for (unsigned i = 0; i < n; i++, at = at->next) {
+		const struct waiting_publish *publish = container_of(at, struct waiting_publish, link);
+
+		size += bus_record_write_head(heads[i], publish->n, bus_stamped_size(&stamped[i])) + publish->n +
+			bus_stamped_size(&stamped[i]);
+	}
+	conn_send_copy(c, "*8\r\n$4\r\nXADD\r\n", 14);
+	log_send_text(bus, text_from(log->stream));
+	conn_send_copy(c, "$5\r\nMINID\r\n$1\r\n~\r\n", 18);
+	log_send_text(bus, text_of(kept, bus_position_write(kept, log_marks_kept(&log->marks, log->length))));
+	conn_send_copy(c, "$1\r\n*\r\n$1\r\nm\r\n", 14);
+	log_send_line(c, '$', size);
+	for (unsigned i = 0; i < n; i++, first = first->next) {
+		const struct waiting_publish *publish = container_of(first, struct waiting_publish, link);
+
+		conn_send_copy(c, heads[i], strlen(heads[i]));
+		conn_send_copy(c, publish->channel, publish->n);
+		log_send_stamped(c, publish, &stamped[i]);
+	}
+	conn_send(c, bus->crlf, 0, bus->crlf->len);
+}
+
+/* Sends the first `n` messages of the queue, which may be none. */
+static void
+log_send_transaction(struct bus_log *log, unsigned n)
+{
+	struct bus *bus = log->bus;
+	struct conn *c = bus->commands.conn;
+	struct bus_stamped stamped[LOG_BATCH_MAX];
+	const struct list *at = bus->waiting.next;
+
+	for (unsigned i = 0; i < n; i++, at = at->next) {
+		struct waiting_publish *publish = container_of(at, struct waiting_publish, link);
+
+		if (publish->number == 0)
+			publish->number = ++log->last_number;
+		bus_stamp_add(text_of((const char *)publish->payload->data, publish->payload->len), publish->kind,
+			log->latest, log->sender, publish->number, &stamped[i]);
+	}
+	conn_send_copy(c, "*1\r\n$5\r\nMULTI\r\n", 15);
+	log_send_entry(log, bus->waiting.next, stamped, n);
+	at = bus->waiting.next;
+	for (unsigned i = 0; i < n; i++, at = at->next) {
+		const struct waiting_publish *publish = container_of(at, struct waiting_publish, link);
+
+		conn_send_copy(c, "*3\r\n$7\r\nPUBLISH\r\n", 17);
+		log_send_text(bus, text_of(publish->channel, publish->n));
+		log_send_line(c, '$', bus_stamped_size(&stamped[i]));
+		log_send_stamped(c, publish, &stamped[i]);
+		conn_send(c, bus->crlf, 0, bus->crlf->len);
+	}
+	conn_send_copy(c, "*3\r\n$6\r\nINCRBY\r\n", 16);
+	log_send_text(bus, text_from(log->counter));
+	log_send_number(bus, n);
+	conn_send_copy(c, "*1\r\n$4\r\nEXEC\r\n", 14);
+	bus_expect(bus, EXPECT_QUEUED, n + 3);
+	bus_expect(bus, EXPECT_RECORDS, n);
+	bus->used = bus->loop->now;
+}
+
+void
+bus_log_send_waiting(struct bus_log *log)
+{
+	struct bus *bus = log->bus;
+	unsigned n = log_count_batch(bus);
+
+	/* what other nodes send lies behind the newest position, and so do these messages */
+	if (list_empty(&log->sent) && log->known && bus_position_compare(log->position, log->floor) > 0)
+		log->floor = log->position;
+	log_send_transaction(log, n);
+	for (unsigned i = 0; i < n; i++) {
+		struct waiting_publish *first = container_of(bus->waiting.next, struct waiting_publish, link);
+
+		bus->waiting_bytes -= waiting_publish_cost(first);
+		list_remove(&first->link);
+		list_add_tail(&log->sent, &first->link);
+		log->sent_bytes += waiting_publish_cost(first);
+	}
+	log->flushes = false;
+}
+
+/* Asks which process the server is and which connection this one is, and tries whether it records. */
+void
+bus_log_introduce(struct bus_log *log)
+{
+	static const struct text server[] = {TEXT("INFO"), TEXT("server")}, client[] = {TEXT("CLIENT"), TEXT("ID")};
+	struct bus *bus = log->bus;
+
+	log->introduced = true;
+	bus_link_send(&bus->commands, 2, server);
+	bus_expect(bus, EXPECT_SERVER, 0);
+	bus_link_send(&bus->commands, 2, client);
+	bus_expect(bus, EXPECT_CLIENT, 0);
+	log_send_transaction(log, 0);
+}
+
+void
+bus_log_end_old_connection(struct bus_log *log)
+{
+	char id[NUMBER_MAX];
+	struct text args[] = {TEXT("CLIENT"), TEXT("KILL"), TEXT("ID"), TEXT_NONE};
+
+	if (log->doubtful_client == 0 || log->run_id[0] == '\0' || strcmp(log->run_id, log->doubtful_run_id) != 0)
+		return;
+	args[3] = text_of(id, (size_t)snprintf(id, sizeof id, "%lld", (long long)log->doubtful_client));
+	bus_link_send(&log->bus->commands, 4, args);
+	bus_expect(log->bus, EXPECT_KILL, 0);
+}
+
+/* ----------------------------------------------------------------- answers */
+
+static struct waiting_publish *
+log_take_first_sent(struct bus_log *log)
+{
+	struct waiting_publish *first = container_of(log->sent.next, struct waiting_publish, link);
+
+	list_remove(&first->link);
+	log->sent_bytes -= waiting_publish_cost(first);
+	return first;
+}
+
+void
+bus_log_count_published(struct bus_log *log, const struct waiting_publish *publish)
+{
+	log->bus->stats.published++;
+	log->bus->stats.bytes_published += publish->payload->len;
+}
+
+static bool
+log_is_script_lost(const struct resp *reply)
+{
+	return reply->type == RESP_ERROR && text_starts(reply->text, TEXT("NOSCRIPT"));
+}
+
+/*
+ * A server without scripts, streams or transactions, one that is too old for MINID, one that hides them by an ACL, or
+ * one that keeps the stream elsewhere.
+ */
+static bool
+log_is_unsupported(struct text error)
+{
+	return text_starts(error, TEXT("NOPERM")) || text_starts(error, TEXT("MOVED")) ||
+	       text_has(error, TEXT("unknown command")) || text_has(error, TEXT("Unknown Redis command")) ||
+	       text_has(error, TEXT("can't run this command")) || text_has(error, TEXT("WRONGTYPE")) ||
+	       text_has(error, TEXT("syntax error")) || text_has(error, TEXT("not an integer"));
+}
+
+static bool
+log_lose_bus(struct bus_log *log, const char *what, struct text error)
+{
+	char why[BUS_WHY_MAX];
+
+	bus_error_write(why, what, error, log->bus->commands.password);
+	bus_lost(log->bus, why, false);
+	return false;
+}
+
+static void
+log_warn_unrecorded(struct bus_log *log, struct text error)
+{
+	char why[BUS_WHY_MAX];
+
+	bus_error_write(why, "messages are not recorded", error, log->bus->commands.password);
+	log_event(LOG_WARN, "bus", "warning", LOG_STR(why), NULL);
+	log->active = false;
+}
+
+/* The check message of the script may have come before, or not at all. */
+static bool
+log_on_introduction_refused(struct bus_log *log, struct text error)
+{
+	struct bus *bus = log->bus;
+
+	if (bus->state == BUS_CLOSING || !log->active)
+		return true;
+	if (!log_is_unsupported(error))
+		return log_lose_bus(log, "the log is refused", error);
+	log_warn_unrecorded(log, error);
+	if (log->waits)
+		return bus_log_on_introduced(log);
+	if (bus->state == BUS_PROVING)
+		bus_send_check(bus);
+	return true;
+}
+
+/* Keeps the first error of a transaction. That of EXEC says only that there was one before. */
+static void
+log_note_error(struct bus_log *log, struct text error)
+{
+	if (log->error[0] == '\0' && error.n > 0)
+		snprintf(log->error, sizeof log->error, "%.*s", (int)error.n, error.at);
+}
+
+/* The answers of the transaction's commands have come before. It was executed as a whole, or not at all. */
+static bool
+log_on_records_answer(struct bus_log *log, unsigned records, const struct resp *reply)
+{
+	struct bus *bus = log->bus;
+	struct bus_position position;
+	struct text error;
+	char text[sizeof log->error];
+
+	if (reply->text.at != NULL || reply->type != RESP_ARRAY || reply->item_count != records + 2 ||
+		!bus_position_parse(reply->items[0], &position))
+		log_note_error(log, reply->text.n > 0 ? reply->text : TEXT("unexpected answer to EXEC"));
+	if (log->error[0] != '\0') {
+		memcpy(text, log->error, sizeof text);
+		log->error[0] = '\0';
+		error = text_from(text);
+		if (records == 0)
+			return log_on_introduction_refused(log, error);
+		log->renumber = true; /* later messages may have been executed */
+		return log_lose_bus(log, "publishing refused", error);
+	}
+	for (unsigned i = 0; i < records; i++) {
+		struct waiting_publish *first = log_take_first_sent(log);
+
+		bus_log_count_published(log, first);
+		waiting_publish_free(first);
+	}
+	if (records > 0)
+		log->floor = position;
+	bus_log_saw(log, position);
+	log_marks_add(&log->marks, position, (uint64_t)reply->integer, log->length);
+	if (records == 0)
+		return bus_log_on_introduced(log);
+	if (bus->state == BUS_UP || bus->state == BUS_CLOSING)
+		bus_send_waiting(bus);
+	return true;
+}
+
+static bool
+log_on_check_answer(struct bus_log *log, const struct resp *reply)
+{
+	struct bus *bus = log->bus;
+
+	if (!log->active || reply->type != RESP_ERROR || bus->state == BUS_CLOSING)
+		return true;
+	if (log_is_script_lost(reply)) {
+		log->scripts[LOG_SCRIPT_CHECK].loaded = false;
+		bus_send_check(bus);
+		return true;
+	}
+	if (bus->state != BUS_PROVING || !log_is_unsupported(reply->text))
+		return log_lose_bus(log, "the log is refused", reply->text);
+	log_warn_unrecorded(log, reply->text);
+	bus_send_check(bus);
+	return true;
+}
+
+static bool
+log_on_read_answer(struct bus_log *log, const struct resp *reply)
+{
+	if (--log->reads > 0) /* the subscription link was lost while reading, and the log is read anew */
+		return true;
+	if (log_is_script_lost(reply)) {
+		log->scripts[LOG_SCRIPT_READ].loaded = false;
+		bus_log_send_read(log);
+		return true;
+	}
+	return reply->type == RESP_ERROR ? log_lose_bus(log, "reading the log refused", reply->text)
+					 : bus_log_on_read(log, reply->text);
+}
+
+bool
+bus_log_on_answer(struct bus_log *log, enum expected_kind kind, unsigned records, const struct resp *reply)
+{
+	struct text run_id;
+
+	switch (kind) {
+	case EXPECT_QUEUED:
+		if (reply->type == RESP_ERROR)
+			log_note_error(log, reply->text);
+		return true;
+	case EXPECT_RECORDS:
+		log->bus->answered_publishes++;
+		return log_on_records_answer(log, records, reply);
+	case EXPECT_CHECK:
+		log->bus->answered_publishes++;
+		return log_on_check_answer(log, reply);
+	case EXPECT_READ:
+		return log_on_read_answer(log, reply);
+	case EXPECT_SERVER:
+		run_id = reply->type == RESP_BULK ? server_info_value(reply->text, TEXT("run_id:")) : TEXT_NONE;
+		if (run_id.n < sizeof log->run_id)
+			snprintf(log->run_id, sizeof log->run_id, "%.*s", (int)run_id.n, run_id.at);
+		return true;
+	case EXPECT_CLIENT:
+		log->client = reply->type == RESP_INTEGER ? reply->integer : 0;
+		return true;
+	default: /* the connection to be ended is gone already, or the server does not allow it */
+		return true;
+	}
+}
+
+/* -------------------------------------------------------------------- loss */
+
+void
+bus_log_commands_lost(struct bus_log *log)
+{
+	if (!list_empty(&log->sent)) {
+		log->doubtful_client = log->client;
+		memcpy(log->doubtful_run_id, log->run_id, sizeof log->run_id);
+	}
+	list_move_all(&log->doubtful, &log->sent);
+	log->sent_bytes = 0;
+	log->reading = false;
+	log->reads = 0;
+	log->flushes = false;
+	log->active = true; /* the next connection shows */
+	log->introduced = log->answered = log->waits = false;
+	log->client = 0;
+	log->run_id[0] = log->error[0] = '\0';
+	for (unsigned i = 0; i < LOG_SCRIPT_COUNT; i++)
+		log->scripts[i].loaded = false;
+}

@@ -1,0 +1,32 @@
+/*
+ * How long the log is (bus_log.h): which entries of the stream lie so far back that they may be trimmed. One entry
+ * has the messages of one call, so the length is counted in messages and not in entries. A counter in Redis grows
+ * with each message. A node remembers where in the stream the counter had which value, at intervals, and so knows the
+ * entry behind which enough messages are. Pure.
+ */
+#ifndef BROKER_LOG_MARKS_H
+#define BROKER_LOG_MARKS_H
+
+#include "broker/bus_record.h"
+
+#define LOG_MARKS_MAX 64
+#define LOG_MARKS_PER_LENGTH 32 /* the log is longer than asked for by one part in so many */
+
+struct log_marks {
+	struct log_mark {
+		struct bus_position position;
+		uint64_t count; /* messages up to and with the position */
+	} marks[LOG_MARKS_MAX]; /* a ring */
+	unsigned first, used;
+};
+
+/*
+ * The counter is `count` at this position. A counter that has gone back belongs to another log: all marks are
+ * forgotten. Marks behind which there are at least `length` messages are forgotten but for the newest of them.
+ */
+void log_marks_add(struct log_marks *marks, struct bus_position position, uint64_t count, uint64_t length);
+
+/* Returns the oldest position to be kept; 0-0: everything is kept. */
+struct bus_position log_marks_kept(const struct log_marks *marks, uint64_t length);
+
+#endif
