@@ -320,7 +320,9 @@ bus_on_check_message(struct bus_subscription *subscription, struct text channel,
 		bus_settle_measure(bus);
 		return;
 	}
-	if (bus->log != NULL && bus_log_catch_up(bus->log))
+	if (bus->log != NULL && bus_log_checks_again(bus->log))
+		bus_send_check(bus);
+	else if (bus->log != NULL && bus_log_catch_up(bus->log))
 		bus_set_state(bus, BUS_CATCHING_UP);
 	else
 		bus_came_up(bus);

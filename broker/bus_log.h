@@ -91,6 +91,11 @@ void bus_log_commands_lost(struct bus_log *log);
 /* Frees the messages that older connections sent and the server never answered. Counts them as uncertain. */
 void bus_log_write_off(struct bus_log *log);
 /*
+ * Called when a check message has come back after a connect. Returns true if it went without the log and has to be
+ * sent again, with the log: the server may have refused the log because it refused every command for a moment.
+ */
+bool bus_log_checks_again(struct bus_log *log);
+/*
  * Called when the check message has come back after a connect. Returns true if the bus must catch up first; it then
  * calls bus_came_up() later.
  */

@@ -32,6 +32,7 @@ struct bus_log {
 	bool flushes;  /* what waits is sent at the end of this turn */
 	bool renumber; /* the doubtful messages that are missing get new numbers, because their order may be broken */
 	bool introduced, answered;   /* the introduction was sent and answered on this connection */
+	bool refused;		     /* once on this connection, and yet the server publishes */
 	bool waits;		     /* the check message has come, and the answer to the introduction has not */
 	char run_id[LOG_RUN_ID_MAX]; /* of the process that the command link leads to; empty: unknown */
 	int64_t client;		     /* number of the command link at the server; 0: unknown */

@@ -243,14 +243,20 @@ log_lose_bus(struct bus_log *log, const char *what, struct text error)
 	return false;
 }
 
+/*
+ * The server refuses the log. It may do so only because it refuses everything for a moment, so the first refusal is
+ * not final: bus_log_checks_again().
+ */
 static void
-log_warn_unrecorded(struct bus_log *log, struct text error)
+log_do_without_server(struct bus_log *log, struct text error)
 {
 	char why[BUS_WHY_MAX];
 
-	bus_error_write(why, "messages are not recorded", error, log->bus->commands.password);
-	log_event(LOG_WARN, "bus", "warning", LOG_STR(why), NULL);
-	log->active = false;
+	if (log->refused) {
+		bus_error_write(why, "messages are not recorded", error, log->bus->commands.password);
+		log_event(LOG_WARN, "bus", "warning", LOG_STR(why), NULL);
+	}
+	log->active = log->introduced = false;
 }
 
 /* The check message of the script may have come before, or not at all. */
@@ -263,7 +269,12 @@ log_on_introduction_refused(struct bus_log *log, struct text error)
 		return true;
 	if (!log_is_unsupported(error))
 		return log_lose_bus(log, "the log is refused", error);
-	log_warn_unrecorded(log, error);
+	if (log->waits && !log->refused) {
+		log->refused = true;
+		bus_log_introduce(log);
+		return true;
+	}
+	log_do_without_server(log, error);
 	if (log->waits)
 		return bus_log_on_introduced(log);
 	if (bus->state == BUS_PROVING)
@@ -331,8 +342,18 @@ log_on_check_answer(struct bus_log *log, const struct resp *reply)
 	}
 	if (bus->state != BUS_PROVING || !log_is_unsupported(reply->text))
 		return log_lose_bus(log, "the log is refused", reply->text);
-	log_warn_unrecorded(log, reply->text);
+	log_do_without_server(log, reply->text);
 	bus_send_check(bus);
+	return true;
+}
+
+bool
+bus_log_checks_again(struct bus_log *log)
+{
+	if (log->active || log->refused)
+		return false;
+	log->refused = log->active = true;
+	log->answered = false;
 	return true;
 }
 
@@ -396,7 +417,7 @@ bus_log_commands_lost(struct bus_log *log)
 	log->reads = 0;
 	log->flushes = false;
 	log->active = true; /* the next connection shows */
-	log->introduced = log->answered = log->waits = false;
+	log->introduced = log->answered = log->waits = log->refused = false;
 	log->client = 0;
 	log->run_id[0] = log->error[0] = '\0';
 	for (unsigned i = 0; i < LOG_SCRIPT_COUNT; i++)

@@ -19,10 +19,11 @@ static struct log_server {
 	unsigned count;
 	uint64_t ms, last_seq;
 	int64_t counter;
-	unsigned clients, forget_scripts; /* so many calls of scripts are refused with NOSCRIPT */
-	unsigned calls, reads;		  /* served so far; calls are transactions with messages */
-	char killed[24];		  /* the connection that CLIENT KILL named last */
-	char kept[64];			  /* the position that the last XADD names */
+	unsigned refused_checks, refused_entries; /* so many check messages and XADDs are refused */
+	unsigned clients, forget_scripts;	  /* so many calls of scripts are refused with NOSCRIPT */
+	unsigned calls, reads;			  /* served so far; calls are transactions with messages */
+	char killed[24];			  /* the connection that CLIENT KILL named last */
+	char kept[64];				  /* the position that the last XADD names */
 	const char *run_id;
 	bool unsupported;
 	const char *refusal; /* the answer to XADD */
@@ -194,9 +195,10 @@ log_serve_queued(struct conn *c, const struct hub_command *command)
 	const struct text *args = command->args;
 	bool adds = text_is(args[0], TEXT("XADD"));
 
-	if (adds && LOG->refusal != NULL) {
+	if (adds && (LOG->refusal != NULL || LOG->refused_entries > 0)) {
+		LOG->refused_entries -= LOG->refused_entries > 0;
 		LOG->failed = true;
-		say(c, "%s", LOG->refusal);
+		say(c, "%s", LOG->refusal != NULL ? LOG->refusal : "-NOPERM this user may not run 'xadd'\r\n");
 		return;
 	}
 	if (adds) {
@@ -272,6 +274,9 @@ log_serve(struct conn *c, const struct hub_command *command)
 	} else if (LOG->unsupported || LOG->forget_scripts > 0) {
 		say(c, LOG->unsupported ? "-ERR unknown command 'EVAL'\r\n" : "-NOSCRIPT No matching script.\r\n");
 		LOG->forget_scripts -= !LOG->unsupported;
+	} else if (command->count == 7 && LOG->refused_checks > 0) {
+		LOG->refused_checks--;
+		say(c, "-NOPERM this user has no permissions to access one of the channels used as arguments\r\n");
 	} else if (command->count == 7) {
 		log_serve_check(c, command);
 	} else {

@@ -565,6 +565,41 @@ a_server_that_is_too_old_is_used_without_the_log(void **state)
 	end();
 }
 
+/* The server refuses the log for a moment: the transaction that tries it, the check message, or both. */
+static void
+a_refusal_that_is_over_costs_nothing(void **state)
+{
+	(void)state;
+	begin();
+	for (unsigned i = 1; i <= 3; i++) {
+		LOG->publishing = CUT;
+		record(&a, "1");
+		RUN_UNTIL(downs(&a) == i);
+		LOG->publishing = ANSWER;
+		LOG->refused_checks = i & 1;
+		LOG->refused_entries = i >> 1;
+		RUN_UNTIL(ups(&a) == i + 1 && news.messages == i);
+		assert_int_equal(LOG->refused_checks + LOG->refused_entries, 0);
+		assert_int_equal(stats_of(&a).log_active, 1);
+		assert_int_equal(stats_of(&a).uncertain, 0);
+		assert_int_equal(stats_of(&a).log_resent, i);
+	}
+	end();
+}
+
+static void
+a_refusal_of_the_log_alone_is_lasting(void **state)
+{
+	(void)state;
+	LOG->refused_checks = 2;
+	LOG->refused_entries = 1;
+	begin();
+	assert_true(logged("messages are not recorded: NOPERM"));
+	assert_int_equal(stats_of(&a).log_active, 0);
+	assert_int_equal(downs(&a), 0);
+	end();
+}
+
 /* One refused publish at a time is tried without the log, too, so the others stay in the queue. */
 static void
 without_the_log_a_refused_publish_is_tried_alone(void **state)
@@ -653,6 +688,8 @@ main(void)
 		LOG_CASE(a_room_that_appeared_while_away_gets_nothing_older),
 		LOG_CASE(a_server_without_scripts_is_used_without_the_log),
 		LOG_CASE(a_server_that_is_too_old_is_used_without_the_log),
+		LOG_CASE(a_refusal_that_is_over_costs_nothing),
+		LOG_CASE(a_refusal_of_the_log_alone_is_lasting),
 		LOG_CASE(without_the_log_a_refused_publish_is_tried_alone),
 		LOG_CASE(a_bus_closed_while_it_reads_counts_what_is_doubtful),
 		LOG_CASE(a_log_that_is_gone_is_a_gap),
