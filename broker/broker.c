@@ -327,7 +327,7 @@ broker_check_seal(struct broker *broker, struct text channel, struct text *paylo
 
 	if (broker->seal == NULL)
 		return true;
-	bus_stamp_take(payload, &stamp); /* a node with a log has recorded the message */
+	bus_stamp_take(payload, true, &stamp); /* a node with a log has recorded the message */
 	if (seal_take(broker->seal, channel, payload))
 		return true;
 	broker->stats.forged++;

@@ -35,7 +35,7 @@ struct broker_settings {
 	uint64_t redis_routing_max;
 	int redis_subscriber; /* enum broker_subscriber */
 	bool redis_log;
-	uint64_t redis_log_length; /* entries */
+	uint64_t redis_log_length; /* messages */
 	uint64_t redis_max_queue;
 	uint64_t heartbeat_interval, heartbeat_timeout; /* ms */
 	uint64_t requests_timeout;			/* ms */

@@ -50,7 +50,7 @@ struct bus_options {
 	struct text members;	/* channel that every node subscribes to, by which nodes are counted; copied */
 	uint64_t refresh_ms;	/* interval of questions about the members of a Redis Cluster; 0: 30000 */
 	unsigned max_redirects; /* of one slot, before the members are asked again; 0: 5 */
-	uint64_t log_length;	/* entries that the log keeps (bus_log.h); 0: nothing is recorded */
+	uint64_t log_length;	/* messages that the log keeps (bus_log.h); 0: nothing is recorded */
 	bool sealed;		/* recorded messages are sealed (seal.h) */
 	uint64_t check_ms;	/* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms;	/* limit for connecting, for answers to commands and for check messages; 0: 5000 */

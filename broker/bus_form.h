@@ -114,7 +114,7 @@ struct bus_form_options {
 	uint64_t linger_ms;	/* how long a room stays subscribed that has become empty; 0: 10000 */
 	uint64_t refresh_ms;	/* interval of questions about the members of a Redis Cluster; 0: 30000 */
 	unsigned max_redirects; /* of one slot, before the members are asked again; 0: 5 */
-	uint64_t log_length;	/* entries of the log (bus_log.h); 0: nothing is recorded; used by bus_redis */
+	uint64_t log_length;	/* messages of the log (bus_log.h); 0: nothing is recorded; used by bus_redis */
 	uint64_t check_ms;	/* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms;	/* limit for connecting, answers and check messages; 0: 5000 */
 };

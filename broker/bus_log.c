@@ -7,6 +7,7 @@
 #include "common/base/random.h"
 
 #define UNANSWERED_MAX (4 << 20) /* bytes sent and not answered; further messages wait in the queue */
+#define NUMBER_MAX 24		 /* characters of a number, and a NUL */
 
 /* ------------------------------------------------------------------- life */
 
@@ -75,6 +76,7 @@ bus_log_free(struct bus_log *log)
 void
 bus_log_write_off(struct bus_log *log)
 {
+	log->renumber = false;
 	while (!list_empty(&log->doubtful)) {
 		struct waiting_publish *first = container_of(log->doubtful.next, struct waiting_publish, link);
 
@@ -124,11 +126,13 @@ void
 bus_log_send_read(struct bus_log *log)
 {
 	struct bus *bus = log->bus;
-	char from[BUS_POSITION_TEXT_MAX], largest[24];
-	struct text args[8] = {TEXT_NONE, TEXT_NONE, TEXT("1"), text_from(log->stream), TEXT_NONE,
-		TEXT(LOG_READ_COUNT), TEXT(LOG_READ_BYTES), TEXT_NONE};
+	char from[BUS_POSITION_TEXT_MAX], count[NUMBER_MAX], bytes[NUMBER_MAX], largest[NUMBER_MAX];
+	struct text args[8] = {
+		TEXT_NONE, TEXT_NONE, TEXT("1"), text_from(log->stream), TEXT_NONE, TEXT_NONE, TEXT_NONE, TEXT_NONE};
 
 	args[4] = text_of(from, bus_position_write(from, log->from));
+	args[5] = text_of(count, (size_t)snprintf(count, sizeof count, "%u", log->read_count));
+	args[6] = text_of(bytes, (size_t)snprintf(bytes, sizeof bytes, "%u", (unsigned)LOG_READ_BYTES));
 	args[7] = text_of(largest, (size_t)snprintf(largest, sizeof largest, "%u", (unsigned)LOG_ENTRY_MAX));
 	log_begin_call(log, LOG_SCRIPT_READ, &args[0], &args[1]);
 	bus_link_send(&bus->commands, 8, args);

@@ -10,14 +10,17 @@
 #include "broker/log_marks.h"
 #include "broker/wire.h"
 
-/* One answer of the script that reads: at most so many entries, and no further one after so many bytes. */
-#define LOG_READ_COUNT "256"
-#define LOG_READ_BYTES "1048576"
-
 #define LOG_BATCH_MAX 16	       /* messages in one entry */
 #define LOG_BATCH_BYTES_MAX (64 << 10) /* an entry gets no further message beyond this */
 /* maximum bytes of an entry: the batch before its last message, that message, and what is added to each */
 #define LOG_ENTRY_MAX (WIRE_PAYLOAD_MAX + (256 << 10))
+
+/*
+ * One answer of the script that reads, which is handled in one turn: about so many messages, and no further entry
+ * after so many bytes.
+ */
+#define LOG_READ_MESSAGES 256
+#define LOG_READ_BYTES (1 << 20)
 
 #define LOG_RUN_ID_MAX 64
 #define LOG_ERROR_MAX 256
@@ -58,12 +61,14 @@ struct bus_log {
 	bool gap;		      /* one was counted since the bus was away */
 	bool met;		      /* the entry of the position has been read, so nothing is missing behind it */
 	struct bus_position position; /* what is not newer was handled */
-	struct bus_position latest;   /* the newest that the server is known to have; messages are stamped with it */
+	struct bus_position latest;   /* the newest that the command link has told; messages are stamped with it */
 	struct bus_position floor;    /* own messages without an answer are behind it */
 	struct bus_position head;     /* of the last check message */
 	struct bus_position from;     /* read next, from here */
 	uint64_t deadline;	      /* of the reading, in loop time */
 	uint64_t entries;	      /* read so far */
+	unsigned messages;	      /* read with the last answer */
+	unsigned read_count;	      /* maximum entries of the next answer */
 
 	struct list held; /* struct held_message */
 	size_t held_bytes;
@@ -78,7 +83,8 @@ struct bus_log {
 	/* The message that was heard last, and the subscription by which it came. */
 	struct log_heard {
 		char sender[BUS_SENDER_LENGTH];
-		uint64_t number; /* 0: no such message */
+		uint64_t number; /* 0: no such message, or a repeat */
+		struct bus_position position;
 		bool prefix;
 		size_t name_n;
 	} heard;
@@ -93,9 +99,7 @@ void bus_log_introduce(struct bus_log *log);
 void bus_log_end_old_connection(struct bus_log *log);
 void bus_log_count_published(struct bus_log *log, const struct waiting_publish *publish);
 
-/* bus_log_read.c. The server has an entry at this position. */
-void bus_log_saw(struct bus_log *log, struct bus_position position);
-/* The answer to the introduction has come. Returns false if the bus is lost. */
+/* bus_log_read.c. The answer to the introduction has come. Returns false if the bus is lost. */
 bool bus_log_on_introduced(struct bus_log *log);
 /* The answer of the script that reads. Returns false if the bus is lost. */
 bool bus_log_on_read(struct bus_log *log, struct text answer);

@@ -132,7 +132,10 @@ log_sender(struct bus_log *log, struct text name)
 	return sender;
 }
 
-/* The server sends a message once for each subscription that its channel matches, one directly after the other. */
+/*
+ * The server sends a message once for each subscription that its channel matches, one directly after the other, and
+ * these copies have the same bytes. A message that its sender has sent again is stamped anew.
+ */
 static bool
 log_is_copy(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struct text name)
 {
@@ -140,9 +143,11 @@ log_is_copy(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, str
 
 	memcpy(log->heard.sender, stamp->sender.at, BUS_SENDER_LENGTH);
 	log->heard.number = stamp->number;
+	log->heard.position = stamp->position;
 	log->heard.prefix = prefix;
 	log->heard.name_n = name.n;
-	return before.number == stamp->number && text_is(stamp->sender, text_of(before.sender, BUS_SENDER_LENGTH)) &&
+	return before.number == stamp->number && bus_position_compare(before.position, stamp->position) == 0 &&
+	       text_is(stamp->sender, text_of(before.sender, BUS_SENDER_LENGTH)) &&
 	       (before.prefix != prefix || before.name_n != name.n);
 }
 
@@ -157,6 +162,7 @@ log_is_new(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, stru
 		return false; /* the subscription link is slower than the reading */
 	if (stamp->number < sender->number || (stamp->number == sender->number && !copy)) {
 		log->bus->stats.log_repeats++;
+		log->heard.number = 0; /* its copies are repeats, too */
 		return false;
 	}
 	sender->number = stamp->number;
@@ -214,21 +220,16 @@ log_hold(
 	log->held_bytes += size;
 }
 
-void
-bus_log_saw(struct bus_log *log, struct bus_position position)
-{
-	if (bus_position_compare(position, log->latest) > 0)
-		log->latest = position;
-}
-
-/* All messages up to the position of the stamp have been heard before. */
+/*
+ * All messages up to the position of the stamp have been heard before. A false position is corrected by the next
+ * check message, and this node does not pass it on.
+ */
 static bool
 log_hears(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struct text name)
 {
 	if (!log->known || bus_position_compare(stamp->position, log->position) > 0)
 		log->position = stamp->position;
 	log->known = true;
-	bus_log_saw(log, stamp->position);
 	return log_is_own(log, stamp->sender) || log_is_new(log, stamp, prefix, name);
 }
 
@@ -237,7 +238,7 @@ bus_log_on_message(struct bus_log *log, bool prefix, struct text name, struct te
 {
 	struct bus_stamp stamp;
 
-	if (!bus_stamp_take(message, &stamp))
+	if (!bus_stamp_take(message, log->sealed, &stamp))
 		return true;
 	if (!log->behind)
 		return log_hears(log, &stamp, prefix, name);
@@ -245,9 +246,9 @@ bus_log_on_message(struct bus_log *log, bool prefix, struct text name, struct te
 	return false;
 }
 
-/* Reads the server's time, the newest position and the count behind the nonce (see the script). */
+/* Reads the server's time and the newest position behind the nonce (see the script). */
 static bool
-log_read_check(struct text rest, uint64_t *ms, struct bus_position *head, uint64_t *count)
+log_read_check(struct text rest, uint64_t *ms, struct bus_position *head)
 {
 	struct text part;
 	uint64_t seconds, micros;
@@ -259,28 +260,24 @@ log_read_check(struct text rest, uint64_t *ms, struct bus_position *head, uint64
 	if (!text_cut(&rest, ' ', &part) || text_number(part, 999999, &micros) < 0)
 		return false;
 	*ms = seconds * 1000 + micros / 1000;
-	return text_cut(&rest, ' ', &part) && bus_position_parse(part, head) &&
-	       text_number(rest, UINT64_MAX, count) == 0;
+	return bus_position_parse(rest, head);
 }
 
 bool
 bus_log_on_check(struct bus_log *log, struct text message, struct text nonce)
 {
 	struct bus *bus = log->bus;
-	uint64_t ms, count;
+	uint64_t ms;
 
 	if (!text_starts(message, nonce) ||
-		!log_read_check(text_of(message.at + nonce.n, message.n - nonce.n), &ms, &log->head, &count))
+		!log_read_check(text_of(message.at + nonce.n, message.n - nonce.n), &ms, &log->head))
 		return false;
-	log_marks_add(&log->marks, log->head, count, log->length);
 	if (!log->clock_known || bus->loop->now - log->check_sent <= CLOCK_LAG_MAX_US / 1000) {
 		log->clock_ahead = (int64_t)(ms - log->check_sent);
 		log->clock_known = true;
 	}
-	if (bus->state == BUS_UP) { /* all that came before has been heard */
+	if (bus->state == BUS_UP) /* all that came before has been heard */
 		log->position = log->head;
-		bus_log_saw(log, log->head);
-	}
 	return true;
 }
 
@@ -407,16 +404,19 @@ static void
 log_on_records(struct bus_log *log, struct bus_position position, struct text records, bool missed)
 {
 	struct bus_record record;
-	int rc;
+	int n = bus_record_count(records, log->sealed, LOG_BATCH_MAX);
 
-	while ((rc = bus_record_next(&records, &record)) > 0 && log->bus->state == BUS_CATCHING_UP) {
+	if (n < 0) {
+		log->bus->stats.log_unusable++;
+		return;
+	}
+	log->messages += (unsigned)n;
+	while (bus_record_next(&records, log->sealed, &record) > 0 && log->bus->state == BUS_CATCHING_UP) {
 		if (log_is_own(log, record.stamp.sender))
 			log_found_own(log, record.stamp.number);
 		else if (missed && log_reads_new(log, &record.stamp))
 			log_deliver(log, position, &record);
 	}
-	if (rc < 0)
-		log->bus->stats.log_unusable++;
 }
 
 static void
@@ -460,6 +460,15 @@ log_deliver_held(struct bus_log *log)
 	}
 }
 
+/* Own messages without an answer are behind the newest entry, which another server may have given a lower position.
+ */
+static void
+log_lower_floor(struct bus_log *log)
+{
+	if (bus_position_compare(log->floor, log->head) > 0)
+		log->floor = log->head;
+}
+
 /* The doubtful messages that are not in the log were not executed, and no older connection will execute them. */
 static void
 log_send_missing_again(struct bus_log *log)
@@ -472,6 +481,7 @@ log_send_missing_again(struct bus_log *log)
 		log->bus->stats.log_resent++;
 	}
 	log->renumber = false;
+	log_lower_floor(log);
 	bus_wait_again(log->bus, &log->doubtful);
 }
 
@@ -518,10 +528,22 @@ log_stop_reading(struct bus_log *log)
 	log_caught_up(log);
 }
 
+/* Returns the number of entries that hold about LOG_READ_MESSAGES messages if they are like the last ones. */
+static unsigned
+log_choose_read_count(uint64_t entries, unsigned messages)
+{
+	uint64_t n = messages > 0 ? LOG_READ_MESSAGES * entries / messages : LOG_READ_MESSAGES;
+
+	if (n > LOG_READ_MESSAGES)
+		return LOG_READ_MESSAGES;
+	return n < LOG_READ_MESSAGES / LOG_BATCH_MAX ? LOG_READ_MESSAGES / LOG_BATCH_MAX : (unsigned)n;
+}
+
 bool
 bus_log_on_read(struct bus_log *log, struct text answer)
 {
 	struct bus *bus = log->bus;
+	uint64_t before = log->entries;
 	struct bus_record_head head;
 	struct bus_log_entry entry;
 	int rc = bus_record_read_head(&answer, &head);
@@ -532,6 +554,7 @@ bus_log_on_read(struct bus_log *log, struct text answer)
 		log->met |= bus_position_compare(log->from, log->position) == 0;
 	else if (rc == 0 && log->entries > 0 && log->behind)
 		log_gap(log, "the log was trimmed while it was read");
+	log->messages = 0;
 	while (rc == 0 && (rc = bus_record_next_entry(&answer, &entry)) > 0) {
 		rc = bus_position_compare(entry.position, log->from) > 0 ? 0 : ERROR_SYNTAX;
 		if (rc < 0)
@@ -546,6 +569,7 @@ bus_log_on_read(struct bus_log *log, struct text answer)
 		bus_lost(bus, "malformed answer of the script that reads the log", true);
 		return false;
 	}
+	log->read_count = log_choose_read_count(log->entries - before, log->messages);
 	if (head.more && bus->loop->now >= log->deadline) {
 		log_stop_reading(log);
 	} else if (head.more || log->overflowed) {
@@ -587,8 +611,8 @@ log_do_without(struct bus_log *log)
 static bool
 log_begin_reading(struct bus_log *log)
 {
-	log->latest = log->head; /* the server may be another one, which has less */
 	if (!log->behind && list_empty(&log->doubtful)) {
+		log_lower_floor(log);
 		log->position = log->head;
 		log->known = true;
 		return false;
@@ -597,6 +621,7 @@ log_begin_reading(struct bus_log *log)
 	log->overflowed = false;
 	log->met = log->gap = false;
 	log->entries = 0;
+	log->read_count = LOG_READ_MESSAGES / LOG_BATCH_MAX;
 	log->deadline = log->bus->loop->now + READING_MAX_MS;
 	log->from = log->behind ? log->position : log->floor;
 	if (!list_empty(&log->doubtful)) {

@@ -6,16 +6,15 @@
 #include "common/base/must.h"
 
 /*
- * KEYS: stream, counter of messages. ARGV: channel, text. Publishes "<text> <seconds> <microseconds> <position>
- * <count>", where the first two numbers are the server's clock. An empty stream gets a mark, so that there is a
- * position.
+ * KEYS: stream, counter of messages. ARGV: channel, text. Publishes "<text> <seconds> <microseconds> <position>",
+ * where the two numbers are the server's clock, and returns "<position> <count>". An empty stream gets a mark, so
+ * that there is a position.
  */
-static const char check[] =
-	"local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]\n"
-	"local now, count = redis.call('TIME'), redis.call('GET', KEYS[2]) or '0'\n"
-	"local id = last and last[1] or redis.call('XADD', KEYS[1], '*', 'm', '')\n"
-	"redis.call('PUBLISH', ARGV[1], table.concat({ARGV[2], now[1], now[2], id, count}, ' '))\n"
-	"return id\n";
+static const char check[] = "local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]\n"
+			    "local now, count = redis.call('TIME'), redis.pcall('GET', KEYS[2]) or '0'\n"
+			    "local id = last and last[1] or redis.call('XADD', KEYS[1], '*', 'm', '')\n"
+			    "redis.call('PUBLISH', ARGV[1], table.concat({ARGV[2], now[1], now[2], id}, ' '))\n"
+			    "return id .. ' ' .. (type(count) == 'string' and count or '?')\n";
 
 /*
  * KEYS: stream. ARGV: position, maximum entries, bytes after which the answer ends, maximum bytes of one entry.

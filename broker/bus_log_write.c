@@ -1,12 +1,20 @@
 /*
- * Writing recorded messages and handling the answers. The messages of one call leave as one transaction, which the
- * server executes as a whole or not at all:
+ * Writing recorded messages and handling the answers. The messages of one call leave as one transaction. No command
+ * of another client comes between its commands:
  *
  *   MULTI
  *   XADD stream MINID ~ <oldest position to be kept> * m <records>   (bus_record.h)
  *   PUBLISH <channel> <message>                                      for each message
  *   INCRBY counter <messages>                                        (log_marks.h)
  *   EXEC
+ *
+ * If the server refuses one of the commands when it comes, it executes none of them. If one of them fails when the
+ * transaction is executed, the server executes the others all the same.
+ *
+ * As long as the oldest position to be kept is unknown, the XADD says MAXLEN ~ <entries> LIMIT <entries> instead, so
+ * that the stream has a bound, too, when each worker lives only shortly. An entry has at least one message, so twice
+ * the log's length in entries never trims too much. Redis has LIMIT since the version that has MINID, 6.2, so the
+ * first transaction of a connection shows whether the server can do both.
  *
  * One entry for all messages of a call, and commands instead of a script, cost the server far less than a script that
  * adds an entry for each message. The price is that each message goes to the server twice.
@@ -22,6 +30,7 @@
 #include "common/base/must.h"
 
 #define NUMBER_MAX 24
+#define TRIM_LIMIT 10000 /* entries that one XADD trims at most */
 
 /* ----------------------------------------------------------------- sending */
 
@@ -77,12 +86,36 @@ log_count_batch(const struct bus *bus)
 	return n;
 }
 
+/* Sends the beginning of an XADD, up to the id of the entry. */
+static void
+log_send_trimming(struct bus_log *log)
+{
+	struct bus *bus = log->bus;
+	struct conn *c = bus->commands.conn;
+	struct bus_position kept = log_marks_kept(&log->marks, log->length);
+	char text[BUS_POSITION_TEXT_MAX];
+	bool known = kept.ms > 0 || kept.seq > 0;
+
+	log_send_line(c, '*', known ? 8 : 10);
+	log_send_text(bus, TEXT("XADD"));
+	log_send_text(bus, text_from(log->stream));
+	if (known) {
+		conn_send_copy(c, "$5\r\nMINID\r\n$1\r\n~\r\n", 18);
+		log_send_text(bus, text_of(text, bus_position_write(text, kept)));
+	} else {
+		conn_send_copy(c, "$6\r\nMAXLEN\r\n$1\r\n~\r\n", 19);
+		log_send_number(bus, 2 * log->length);
+		log_send_text(bus, TEXT("LIMIT"));
+		log_send_number(bus, TRIM_LIMIT);
+	}
+}
+
 static void
 log_send_entry(struct bus_log *log, const struct list *first, const struct bus_stamped *stamped, unsigned n)
 {
 	struct bus *bus = log->bus;
 	struct conn *c = bus->commands.conn;
-	char heads[LOG_BATCH_MAX][BUS_RECORD_HEAD_MAX], kept[BUS_POSITION_TEXT_MAX];
+	char heads[LOG_BATCH_MAX][BUS_RECORD_HEAD_MAX];
 	const struct list *at = first;
 	size_t size = 0;
 
@@ -92,10 +125,7 @@ log_send_entry(struct bus_log *log, const struct list *first, const struct bus_s
 		size += bus_record_write_head(heads[i], publish->n, bus_stamped_size(&stamped[i])) + publish->n +
 			bus_stamped_size(&stamped[i]);
 	}
-	conn_send_copy(c, "*8\r\n$4\r\nXADD\r\n", 14);
-	log_send_text(bus, text_from(log->stream));
-	conn_send_copy(c, "$5\r\nMINID\r\n$1\r\n~\r\n", 18);
-	log_send_text(bus, text_of(kept, bus_position_write(kept, log_marks_kept(&log->marks, log->length))));
+	log_send_trimming(log);
 	conn_send_copy(c, "$1\r\n*\r\n$1\r\nm\r\n", 14);
 	log_send_line(c, '$', size);
 	for (unsigned i = 0; i < n; i++, first = first->next) {
@@ -182,14 +212,30 @@ bus_log_introduce(struct bus_log *log)
 	log_send_transaction(log, 0);
 }
 
+static void
+log_warn_of_old_connection(const struct bus_log *log, struct text error)
+{
+	char why[BUS_WHY_MAX];
+
+	bus_error_write(why, "cannot end the old connection", error, log->bus->commands.password);
+	log_event(LOG_WARN, "bus", "warning", LOG_STR(why), "advice",
+		LOG_STR("allow INFO, CLIENT ID and CLIENT KILL: otherwise the server may execute commands of the old "
+			"connection late, and publish messages twice"),
+		NULL);
+}
+
 void
 bus_log_end_old_connection(struct bus_log *log)
 {
 	char id[NUMBER_MAX];
 	struct text args[] = {TEXT("CLIENT"), TEXT("KILL"), TEXT("ID"), TEXT_NONE};
 
-	if (log->doubtful_client == 0 || log->run_id[0] == '\0' || strcmp(log->run_id, log->doubtful_run_id) != 0)
+	if (log->doubtful_client == 0 || log->run_id[0] == '\0' || log->doubtful_run_id[0] == '\0') {
+		log_warn_of_old_connection(log, TEXT("the server hides its run_id or the number of the connection"));
 		return;
+	}
+	if (strcmp(log->run_id, log->doubtful_run_id) != 0)
+		return; /* another process, which never had the connection */
 	args[3] = text_of(id, (size_t)snprintf(id, sizeof id, "%lld", (long long)log->doubtful_client));
 	bus_link_send(&log->bus->commands, 4, args);
 	bus_expect(log->bus, EXPECT_KILL, 0);
@@ -221,16 +267,33 @@ log_is_script_lost(const struct resp *reply)
 }
 
 /*
- * A server without scripts, streams or transactions, one that is too old for MINID, one that hides them by an ACL, or
- * one that keeps the stream elsewhere.
+ * A server without scripts, streams or transactions, one that hides them by an ACL, or one that keeps the stream
+ * elsewhere.
  */
 static bool
 log_is_unsupported(struct text error)
 {
-	return text_starts(error, TEXT("NOPERM")) || text_starts(error, TEXT("MOVED")) ||
+	return text_has(error, TEXT("NOPERM")) || text_starts(error, TEXT("MOVED")) ||
 	       text_has(error, TEXT("unknown command")) || text_has(error, TEXT("Unknown Redis command")) ||
-	       text_has(error, TEXT("can't run this command")) || text_has(error, TEXT("WRONGTYPE")) ||
-	       text_has(error, TEXT("syntax error")) || text_has(error, TEXT("not an integer"));
+	       text_has(error, TEXT("can't run this command")) || text_has(error, TEXT("WRONGTYPE"));
+}
+
+/*
+ * A transaction may be unsupported in more ways. A server that is too old for LIMIT takes this word for the id of the
+ * entry. The errors of a passing condition have codes of their own.
+ */
+static bool
+log_is_transaction_unsupported(struct text error)
+{
+	return log_is_unsupported(error) || text_starts(error, TEXT("ERR "));
+}
+
+/* The server publishes, and stores nothing for the time being. */
+static bool
+log_is_store_full(struct text error)
+{
+	return text_starts(error, TEXT("OOM ")) || text_starts(error, TEXT("MISCONF ")) ||
+	       text_starts(error, TEXT("NOREPLICAS "));
 }
 
 static bool
@@ -259,7 +322,10 @@ log_do_without_server(struct bus_log *log, struct text error)
 	log->active = log->introduced = false;
 }
 
-/* The check message of the script may have come before, or not at all. */
+/*
+ * The check message of the script may have come before, or not at all. A server that stores nothing for the time
+ * being is used, so that this node hears the others; the bus is lost when this node has a message to be recorded.
+ */
 static bool
 log_on_introduction_refused(struct bus_log *log, struct text error)
 {
@@ -267,7 +333,9 @@ log_on_introduction_refused(struct bus_log *log, struct text error)
 
 	if (bus->state == BUS_CLOSING || !log->active)
 		return true;
-	if (!log_is_unsupported(error))
+	if (log_is_store_full(error))
+		return bus_log_on_introduced(log);
+	if (!log_is_transaction_unsupported(error))
 		return log_lose_bus(log, "the log is refused", error);
 	if (log->waits && !log->refused) {
 		log->refused = true;
@@ -290,42 +358,68 @@ log_note_error(struct bus_log *log, struct text error)
 		snprintf(log->error, sizeof log->error, "%.*s", (int)error.n, error.at);
 }
 
-/* The answers of the transaction's commands have come before. It was executed as a whole, or not at all. */
-static bool
-log_on_records_answer(struct bus_log *log, unsigned records, const struct resp *reply)
+/* The server has executed the transaction, so its messages are published, and the next answers are not for them. */
+static void
+log_on_executed(struct bus_log *log, unsigned records)
 {
-	struct bus *bus = log->bus;
-	struct bus_position position;
-	struct text error;
-	char text[sizeof log->error];
-
-	if (reply->text.at != NULL || reply->type != RESP_ARRAY || reply->item_count != records + 2 ||
-		!bus_position_parse(reply->items[0], &position))
-		log_note_error(log, reply->text.n > 0 ? reply->text : TEXT("unexpected answer to EXEC"));
-	if (log->error[0] != '\0') {
-		memcpy(text, log->error, sizeof text);
-		log->error[0] = '\0';
-		error = text_from(text);
-		if (records == 0)
-			return log_on_introduction_refused(log, error);
-		log->renumber = true; /* later messages may have been executed */
-		return log_lose_bus(log, "publishing refused", error);
-	}
 	for (unsigned i = 0; i < records; i++) {
 		struct waiting_publish *first = log_take_first_sent(log);
 
 		bus_log_count_published(log, first);
 		waiting_publish_free(first);
 	}
-	if (records > 0)
-		log->floor = position;
-	bus_log_saw(log, position);
-	log_marks_add(&log->marks, position, (uint64_t)reply->integer, log->length);
+}
+
+/* `count`: the counter's value, or negative if it is unknown. */
+static bool
+log_on_recorded(struct bus_log *log, unsigned records, struct bus_position position, int64_t count)
+{
+	struct bus *bus = log->bus;
+
+	log->latest = position;
+	log_marks_add(&log->marks, position, count, log->length);
 	if (records == 0)
 		return bus_log_on_introduced(log);
+	log->floor = position;
 	if (bus->state == BUS_UP || bus->state == BUS_CLOSING)
 		bus_send_waiting(bus);
 	return true;
+}
+
+/* The answers of the transaction's commands have come before. */
+static bool
+log_on_records_answer(struct bus_log *log, unsigned records, const struct resp *reply)
+{
+	struct bus_position position;
+	char error[sizeof log->error];
+
+	if (reply->type == RESP_ARRAY)
+		log_on_executed(log, records);
+	else
+		log->renumber |= records > 0; /* later messages may have been executed */
+	if (reply->type == RESP_ARRAY && reply->item_count == records + 2 && log->error[0] == '\0' &&
+		bus_position_parse(reply->items[0], &position))
+		return log_on_recorded(log, records, position, reply->text.at == NULL ? reply->integer : -1);
+	log_note_error(log, reply->text.n > 0 ? reply->text : TEXT("unexpected answer to EXEC"));
+	memcpy(error, log->error, sizeof error);
+	log->error[0] = '\0';
+	return records == 0 ? log_on_introduction_refused(log, text_from(error))
+			    : log_lose_bus(log, "publishing refused", text_from(error));
+}
+
+/* The script that checks returns the newest position and the counter. */
+static void
+log_on_checked(struct bus_log *log, struct text rest)
+{
+	struct bus_position position;
+	struct text part;
+	uint64_t count;
+
+	if (!text_cut(&rest, ' ', &part) || !bus_position_parse(part, &position))
+		return;
+	log->latest = position;
+	log_marks_add(
+		&log->marks, position, text_number(rest, INT64_MAX, &count) == 0 ? (int64_t)count : -1, log->length);
 }
 
 static bool
@@ -333,6 +427,8 @@ log_on_check_answer(struct bus_log *log, const struct resp *reply)
 {
 	struct bus *bus = log->bus;
 
+	if (reply->type == RESP_BULK)
+		log_on_checked(log, reply->text);
 	if (!log->active || reply->type != RESP_ERROR || bus->state == BUS_CLOSING)
 		return true;
 	if (log_is_script_lost(reply)) {
@@ -397,7 +493,9 @@ bus_log_on_answer(struct bus_log *log, enum expected_kind kind, unsigned records
 	case EXPECT_CLIENT:
 		log->client = reply->type == RESP_INTEGER ? reply->integer : 0;
 		return true;
-	default: /* the connection to be ended is gone already, or the server does not allow it */
+	default: /* EXPECT_KILL: an integer says whether the connection was still there */
+		if (reply->type == RESP_ERROR)
+			log_warn_of_old_connection(log, reply->text);
 		return true;
 	}
 }
@@ -419,6 +517,7 @@ bus_log_commands_lost(struct bus_log *log)
 	log->active = true; /* the next connection shows */
 	log->introduced = log->answered = log->waits = log->refused = false;
 	log->client = 0;
+	log->latest = (struct bus_position){0};
 	log->run_id[0] = log->error[0] = '\0';
 	for (unsigned i = 0; i < LOG_SCRIPT_COUNT; i++)
 		log->scripts[i].loaded = false;

@@ -10,6 +10,7 @@
 #define PACKED_KEY "\xa8position"
 #define JSON_KEY ",\"position\":\""
 #define JSON_END "\"}"
+#define MAP_PAIRS 3 /* of a map that is recorded: a server emit with binary data */
 
 /* --------------------------------------------------------------- positions */
 
@@ -53,7 +54,7 @@ bus_record_kind(struct text message, bool sealed)
 		return message.n > 0 ? 's' : 0;
 	if (first == (MSGPACK_FIXARRAY | 3))
 		return 'a';
-	if (first > MSGPACK_FIXMAP && first < (MSGPACK_FIXMAP | 15)) /* 15 pairs would need another first byte */
+	if (first == (MSGPACK_FIXMAP | MAP_PAIRS))
 		return 'm';
 	if (message.n > 2 && first == '{' && message.at[message.n - 1] == '}')
 		return 'j';
@@ -115,8 +116,8 @@ take_json_stamp(struct text message, struct bus_stamp *stamp)
 
 /*
  * Returns true if a stamp of that kind may stand in the message, whose `n` bytes precede the stamp. An unstamped
- * array has three elements, so the end of a room's name does not count as a stamp, even if a client has chosen the
- * name.
+ * broadcast is an array of three; an unstamped answer or question is a map of three or five. So a client cannot forge
+ * a stamp by the name of a room or by the arguments of an acknowledgement, which end these messages.
  */
 static bool
 stamp_has_place(char kind, struct text message, size_t n)
@@ -127,15 +128,16 @@ stamp_has_place(char kind, struct text message, size_t n)
 	case 'a':
 		return first == (MSGPACK_FIXARRAY | 4);
 	case 'm':
-		return (first & 0xf0) == MSGPACK_FIXMAP && text_ends(text_of(message.at, n), TEXT(PACKED_KEY));
+		return first == (MSGPACK_FIXMAP | (MAP_PAIRS + 1)) &&
+		       text_ends(text_of(message.at, n), TEXT(PACKED_KEY));
 	default:
-		return kind == 's';
+		return false;
 	}
 }
 
 /* A stamp contains no byte of a str 8's head, so the last such byte of the message is the head. */
 static bool
-take_packed_stamp(struct text *message, struct bus_stamp *stamp)
+take_packed_stamp(struct text *message, bool sealed, struct bus_stamp *stamp)
 {
 	size_t least = message->n > BUS_STAMP_MAX + 2 ? message->n - (BUS_STAMP_MAX + 2) : 0;
 
@@ -144,24 +146,26 @@ take_packed_stamp(struct text *message, struct bus_stamp *stamp)
 
 		if (message->at[at - 1] != STR8)
 			continue;
-		if ((uint8_t)message->at[at] != n || !read_stamp(text_of(message->at + at + 1, n), stamp) ||
-			!stamp_has_place(stamp->kind, *message, at - 1))
+		if ((uint8_t)message->at[at] != n || !read_stamp(text_of(message->at + at + 1, n), stamp))
 			return false;
-		if (stamp->kind == 's')
-			message->n = at - 1;
+		if (!sealed)
+			return stamp_has_place(stamp->kind, *message, at - 1);
+		if (stamp->kind != 's')
+			return false;
+		message->n = at - 1;
 		return true;
 	}
 	return false;
 }
 
 bool
-bus_stamp_take(struct text *message, struct bus_stamp *stamp)
+bus_stamp_take(struct text *message, bool sealed, struct bus_stamp *stamp)
 {
 	char last = message->n > 0 ? message->at[message->n - 1] : 0;
 
-	if (last == '}')
+	if (last == '}' && !sealed)
 		return text_ends(*message, TEXT(JSON_END)) && take_json_stamp(*message, stamp);
-	return last >= '0' && last <= '9' && take_packed_stamp(message, stamp);
+	return last >= '0' && last <= '9' && take_packed_stamp(message, sealed, stamp);
 }
 
 /* ----------------------------------------------------------------- records */
@@ -219,7 +223,7 @@ bus_record_next_entry(struct text *answer, struct bus_log_entry *entry)
 }
 
 int
-bus_record_next(struct text *records, struct bus_record *record)
+bus_record_next(struct text *records, bool sealed, struct bus_record *record)
 {
 	struct text line, channel;
 	uint64_t channel_n, message_n;
@@ -229,7 +233,21 @@ bus_record_next(struct text *records, struct bus_record *record)
 	if (!take_line(records, &line) || !text_cut(&line, ' ', &channel) || !read_number(channel, &channel_n) ||
 		!read_number(line, &message_n) || !take_bytes(records, channel_n, &record->channel) ||
 		!take_bytes(records, message_n, &record->message) ||
-		!bus_stamp_take(&record->message, &record->stamp))
+		!bus_stamp_take(&record->message, sealed, &record->stamp))
 		return ERROR_SYNTAX;
 	return 1;
+}
+
+int
+bus_record_count(struct text records, bool sealed, unsigned max)
+{
+	struct bus_record record;
+	unsigned n = 0;
+	int rc;
+
+	while ((rc = bus_record_next(&records, sealed, &record)) > 0) {
+		if (++n > max)
+			return ERROR_SYNTAX;
+	}
+	return rc < 0 ? rc : (int)n;
 }

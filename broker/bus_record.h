@@ -10,9 +10,12 @@
  *
  *   kind   message                          where the stamp stands
  *   a      MessagePack array of 3 (0x93)    its fourth element, a str 8
- *   m      MessagePack map (fixmap)         one more pair, "position" and a str 8
+ *   m      MessagePack map of 3 (0x83)      a fourth pair, "position" and a str 8
  *   j      JSON object                      one more member, "position"
  *   s      sealed (seal.h)                  a str 8 behind the tag
+ *
+ * Clients choose bytes of messages, so a stamp counts only where no client's bytes can stand: no unstamped message is
+ * an array or a map of four, and a JSON object that ends with an argument does not end with a string.
  *
  * An entry of the stream has one field, m. Its value is a sequence of records, which are published in their order:
  *
@@ -82,10 +85,10 @@ bus_stamped_size(const struct bus_stamped *stamped)
 size_t bus_record_write_head(char out[BUS_RECORD_HEAD_MAX], size_t channel_n, size_t message_n);
 
 /*
- * Finds the stamp of a received message. Returns false if the message has none. The stamp of a sealed message is cut
- * off; the others stay part of the message.
+ * Finds the stamp of a received message. `sealed`: the nodes seal their messages. Returns false if the message has no
+ * stamp. The stamp of a sealed message is cut off; the others stay part of the message.
  */
-bool bus_stamp_take(struct text *message, struct bus_stamp *stamp);
+bool bus_stamp_take(struct text *message, bool sealed, struct bus_stamp *stamp);
 
 /* An entry of the log, as the script that reads it returns it. */
 struct bus_log_entry {
@@ -114,6 +117,8 @@ struct bus_record {
  * Cuts the next record off those of an entry. Returns 1, 0 at the end, or ERROR_SYNTAX if no node has written this
  * entry.
  */
-int bus_record_next(struct text *records, struct bus_record *record);
+int bus_record_next(struct text *records, bool sealed, struct bus_record *record);
+/* Returns the number of records of an entry, or ERROR_SYNTAX if there are more than `max` or one is malformed. */
+int bus_record_count(struct text records, bool sealed, unsigned max);
 
 #endif

@@ -10,7 +10,7 @@ log_mark_at(const struct log_marks *marks, unsigned i)
 static uint64_t
 log_mark_age(const struct log_marks *marks, unsigned i)
 {
-	return log_mark_at(marks, marks->used - 1)->count - log_mark_at(marks, i)->count;
+	return (uint64_t)(log_mark_at(marks, marks->used - 1)->count - log_mark_at(marks, i)->count);
 }
 
 static void
@@ -25,14 +25,19 @@ log_marks_drop_first(struct log_marks *marks)
  * than `length`.
  */
 void
-log_marks_add(struct log_marks *marks, struct bus_position position, uint64_t count, uint64_t length)
+log_marks_add(struct log_marks *marks, struct bus_position position, int64_t count, uint64_t length)
 {
 	unsigned last = marks->used - 1;
 
+	if (count < 0) {
+		marks->used = 0;
+		return;
+	}
 	if (marks->used > 0 && (count < log_mark_at(marks, last)->count ||
 				       bus_position_compare(position, log_mark_at(marks, last)->position) < 0))
 		marks->used = 0;
-	if (marks->used > 1 && count - log_mark_at(marks, last - 1)->count <= length / LOG_MARKS_PER_LENGTH)
+	if (marks->used > 1 &&
+		(uint64_t)(count - log_mark_at(marks, last - 1)->count) <= length / LOG_MARKS_PER_LENGTH)
 		marks->used--;
 	if (marks->used == LOG_MARKS_MAX)
 		log_marks_drop_first(marks);

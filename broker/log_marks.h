@@ -15,18 +15,20 @@
 struct log_marks {
 	struct log_mark {
 		struct bus_position position;
-		uint64_t count; /* messages up to and with the position */
+		int64_t count;	/* messages up to and with the position */
 	} marks[LOG_MARKS_MAX]; /* a ring */
 	unsigned first, used;
 };
 
 /*
- * The counter is `count` at this position. A counter that has gone back belongs to another log: all marks are
- * forgotten. Marks behind which there are at least `length` messages are forgotten but for the newest of them.
+ * The counter is `count` at this position; a negative count is unknown. The caller adds what one server has said in
+ * its order, so a counter or a position that has gone back belongs to another log: all marks are forgotten, as they
+ * are after an unknown count. Marks behind which there are at least `length` messages are forgotten but for the
+ * newest of them.
  */
-void log_marks_add(struct log_marks *marks, struct bus_position position, uint64_t count, uint64_t length);
+void log_marks_add(struct log_marks *marks, struct bus_position position, int64_t count, uint64_t length);
 
-/* Returns the oldest position to be kept; 0-0: everything is kept. */
+/* Returns the oldest position to be kept; 0-0: it is unknown, because too few messages have passed. */
 struct bus_position log_marks_kept(const struct log_marks *marks, uint64_t length);
 
 #endif

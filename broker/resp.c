@@ -164,12 +164,13 @@ resp_parse_message(struct text in, uint64_t max, struct resp *out)
 	return RESP_NOT_SIMPLE;
 }
 
-/* Parses ":<n>\r\n", the answer to a PUBLISH. An incomplete one is left to hiredis. */
+/* Parses ":<n>\r\n", such as the answer to a PUBLISH. An incomplete, negative or very large one is left to hiredis.
+ */
 static int64_t
 resp_parse_integer(struct text in, struct resp *out)
 {
 	uint64_t n;
-	int64_t taken = in.at[0] == ':' ? resp_parse_length(in, 1, UINT32_MAX, &n) : RESP_NOT_SIMPLE;
+	int64_t taken = in.at[0] == ':' ? resp_parse_length(in, 1, INT64_MAX / 10, &n) : RESP_NOT_SIMPLE;
 
 	if (taken <= 0)
 		return RESP_NOT_SIMPLE;

@@ -90,6 +90,22 @@ test("one entry has the messages of a turn, and the log is trimmed by messages",
   await redis.stop();
 });
 
+test("workers that live shortly leave a stream of limited length", async () => {
+  const LENGTH = 100;
+  const redis = await Redis.start(["--stream-node-max-entries", "10"]);
+  for (let round = 0; round < 4; round++) {
+    const node = await startNode("a", redis, ["--redis-log", "--redis-log-length", String(LENGTH)]);
+    const sender = await connect(node);
+    for (let i = 0; i < LENGTH - 10; i++) await ask(sender, "emit", {}, "news", [i]);
+    sender.disconnect();
+    await node.stop();
+  }
+  const entries = Number(await redis.command("XLEN", LOG));
+  // twice the length, and a node of Redis' tree
+  assert.ok(entries >= LENGTH && entries <= 2 * LENGTH + 10, `${entries} entries are left`);
+  await redis.stop();
+});
+
 test("joins, leaves and messages that a node missed take effect in their order", async () => {
   const redis = await Redis.start();
   const a = await startNode("a", redis, ["--redis-log"]);

@@ -22,9 +22,10 @@ check_stamp(struct text message)
 	struct bus_stamp stamp;
 	struct text left = message;
 	struct bus_stamped stamped;
-	char kind = bus_record_kind(message, false);
+	bool sealed = message.n > 0 && (message.at[0] & 1) != 0;
+	char kind = bus_record_kind(message, sealed);
 
-	if (bus_stamp_take(&left, &stamp)) {
+	if (bus_stamp_take(&left, sealed, &stamp)) {
 		assert(is_within(stamp.sender, message) && stamp.sender.n == BUS_SENDER_LENGTH && stamp.number > 0);
 		assert(left.at == message.at && (left.n == message.n || stamp.kind == 's'));
 	} else {
@@ -48,12 +49,15 @@ check_answer(struct text answer)
 		return;
 	for (size_t left = rest.n; bus_record_next_entry(&rest, &entry) > 0; left = rest.n) {
 		struct text records = entry.records;
+		int count = bus_record_count(records, false, 16), n = 0;
 
 		assert(rest.n < left && is_within(rest, answer));
-		for (size_t before = records.n; bus_record_next(&records, &record) > 0; before = records.n) {
+		for (size_t before = records.n; bus_record_next(&records, false, &record) > 0; before = records.n) {
+			n++;
 			assert(records.n < before && is_within(records, entry.records));
 			assert(is_within(record.channel, answer) && is_within(record.message, answer));
 		}
+		assert(count < 0 || count == n);
 	}
 }
 

@@ -23,10 +23,16 @@ static struct log_server {
 	unsigned clients, forget_scripts;	  /* so many calls of scripts are refused with NOSCRIPT */
 	unsigned calls, reads;			  /* served so far; calls are transactions with messages */
 	char killed[24];			  /* the connection that CLIENT KILL named last */
-	char kept[64];				  /* the position that the last XADD names */
+	char kept[64];				  /* the bound that the last XADD names */
+	bool hold_checks;			  /* check messages wait until log_push_check() */
+	char check[320];			  /* such a message */
 	const char *run_id;
 	bool unsupported;
-	const char *refusal; /* the answer to XADD */
+	const char *refusal;	     /* the answer to XADD */
+	const char *exec_refusal;    /* the answer to EXEC */
+	const char *failure;	     /* an error in the answer to EXEC, that of XADD */
+	const char *counter_failure; /* that of INCRBY */
+	const char *kill_refusal;    /* the answer to CLIENT KILL */
 	enum { ANSWER, EXECUTE_AND_CUT, CUT } publishing;
 	bool slow;	    /* answers of reads wait until log_answer_read() */
 	struct buffer read; /* such an answer */
@@ -85,24 +91,32 @@ log_push(const struct entry *entry)
 	if (server.subscriptions == NULL)
 		return;
 	buffer_init(&out, 8 << 20);
-	while (bus_record_next(&records, &record) > 0)
+	while (bus_record_next(&records, false, &record) > 0)
 		log_push_message(&out, record.channel, record.message);
 	conn_send_copy(server.subscriptions, out.data, out.len);
 	buffer_fini(&out);
 }
 
-/* Appends a record as another node writes it. `message` is JSON; the position of its stamp is far back. */
+/* Appends a record as another node writes it. `message` is JSON. */
 static inline void
-log_write_record(struct buffer *out, uint64_t number, struct text channel, struct text message)
+log_write_record_at(
+	struct buffer *out, struct bus_position position, uint64_t number, struct text channel, struct text message)
 {
 	struct bus_stamped stamped;
 	char head[BUS_RECORD_HEAD_MAX];
 
-	bus_stamp_add(message, 'j', (struct bus_position){1, 0}, OTHER, number, &stamped);
+	bus_stamp_add(message, 'j', position, OTHER, number, &stamped);
 	buffer_add(out, head, bus_record_write_head(head, channel.n, bus_stamped_size(&stamped)));
 	buffer_add_text(out, channel);
 	buffer_add(out, message.at, stamped.end);
 	buffer_add(out, stamped.tail, stamped.tail_n);
+}
+
+/* The position of the stamp is far back. */
+static inline void
+log_write_record(struct buffer *out, uint64_t number, struct text channel, struct text message)
+{
+	log_write_record_at(out, (struct bus_position){1, 0}, number, channel, message);
 }
 
 /* Another node records a message; `live` pushes it to the subscriber too. */
@@ -129,25 +143,36 @@ other_records(uint64_t number, const char *channel, const char *text, bool live)
 	other_records_text(number, channel, text_from(message), live);
 }
 
+/* Pushes the check message that was held. */
+static inline void
+log_push_check(void)
+{
+	say(server.subscriptions, "%s", LOG->check);
+	LOG->check[0] = '\0';
+}
+
 static inline void
 log_serve_check(struct conn *c, const struct hub_command *command)
 {
 	const struct entry *last;
-	char payload[256];
+	char payload[128], answer[128];
 
 	if (LOG->count == 0)
 		log_append(TEXT(""));
 	last = &LOG->entries[LOG->count - 1];
 	server.commands = c;
 	server.published++;
-	say(c, "$3\r\n1-1\r\n");
+	snprintf(answer, sizeof answer, "%llu-%llu %lld", (unsigned long long)last->ms, (unsigned long long)last->seq,
+		(long long)LOG->counter);
+	say(c, "$%zu\r\n%s\r\n", strlen(answer), answer);
 	if (server.deaf)
 		return;
-	snprintf(payload, sizeof payload, "%.*s 1 500000 %llu-%llu %lld", (int)command->args[6].n,
-		command->args[6].at, (unsigned long long)last->ms, (unsigned long long)last->seq,
-		(long long)LOG->counter);
-	say(server.subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%s\r\n", command->args[5].n,
-		(int)command->args[5].n, command->args[5].at, strlen(payload), payload);
+	snprintf(payload, sizeof payload, "%.*s 1 500000 %llu-%llu", (int)command->args[6].n, command->args[6].at,
+		(unsigned long long)last->ms, (unsigned long long)last->seq);
+	snprintf(LOG->check, sizeof LOG->check, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%s\r\n",
+		command->args[5].n, (int)command->args[5].n, command->args[5].at, strlen(payload), payload);
+	if (!LOG->hold_checks)
+		log_push_check();
 }
 
 static inline void
@@ -202,10 +227,15 @@ log_serve_queued(struct conn *c, const struct hub_command *command)
 		return;
 	}
 	if (adds) {
-		assert_true(text_is(args[2], TEXT("MINID")) && text_is(args[6], TEXT("m")));
-		snprintf(LOG->kept, sizeof LOG->kept, "%.*s", (int)args[4].n, args[4].at);
-		LOG->records = mem_text(args[7].at, args[7].n);
-		LOG->records_n = args[7].n;
+		bool known = text_is(args[2], TEXT("MINID"));
+		const struct text *field = &args[known ? 6 : 8];
+
+		assert_true(known || (text_is(args[2], TEXT("MAXLEN")) && text_is(args[5], TEXT("LIMIT"))));
+		assert_true(text_is(field[-1], TEXT("*")) && text_is(field[0], TEXT("m")));
+		snprintf(LOG->kept, sizeof LOG->kept, "%s %.*s", known ? "from" : "entries", (int)args[4].n,
+			args[4].at);
+		LOG->records = mem_text(field[1].at, field[1].n);
+		LOG->records_n = field[1].n;
 	} else if (text_is(args[0], TEXT("PUBLISH"))) {
 		LOG->messages++;
 		log_push_message(&LOG->pushed, args[1], args[2]);
@@ -219,7 +249,8 @@ log_execute(struct conn *c)
 	char id[64];
 	struct buffer answer;
 
-	log_append(text_of(LOG->records, LOG->records_n));
+	if (LOG->failure == NULL)
+		log_append(text_of(LOG->records, LOG->records_n));
 	LOG->counter += LOG->messages;
 	if (server.subscriptions != NULL)
 		conn_send_copy(server.subscriptions, LOG->pushed.data, LOG->pushed.len);
@@ -227,10 +258,17 @@ log_execute(struct conn *c)
 		return;
 	buffer_init(&answer, 1 << 16);
 	snprintf(id, sizeof id, "%llu-%llu", (unsigned long long)LOG->ms, (unsigned long long)LOG->last_seq);
-	buffer_printf(&answer, "*%u\r\n$%zu\r\n%s\r\n", LOG->messages + 2, strlen(id), id);
+	buffer_printf(&answer, "*%u\r\n", LOG->messages + 2);
+	if (LOG->failure != NULL)
+		buffer_add_text(&answer, text_from(LOG->failure));
+	else
+		buffer_printf(&answer, "$%zu\r\n%s\r\n", strlen(id), id);
 	for (unsigned i = 0; i < LOG->messages; i++)
 		buffer_add_text(&answer, TEXT(":1\r\n"));
-	buffer_printf(&answer, ":%lld\r\n", (long long)LOG->counter);
+	if (LOG->counter_failure != NULL)
+		buffer_add_text(&answer, text_from(LOG->counter_failure));
+	else
+		buffer_printf(&answer, ":%lld\r\n", (long long)LOG->counter);
 	conn_send_copy(c, answer.data, answer.len);
 	buffer_fini(&answer);
 }
@@ -239,7 +277,9 @@ static inline void
 log_serve_exec(struct conn *c)
 {
 	LOG->calls += LOG->messages > 0;
-	if (LOG->failed)
+	if (LOG->exec_refusal != NULL)
+		say(c, "%s", LOG->exec_refusal);
+	else if (LOG->failed)
 		say(c, "-EXECABORT Transaction discarded because of previous errors.\r\n");
 	else if (LOG->messages == 0 || LOG->publishing != CUT)
 		log_execute(c);
@@ -264,7 +304,7 @@ log_serve(struct conn *c, const struct hub_command *command)
 		say(c, ":%u\r\n", ++LOG->clients);
 	} else if (text_is(args[0], TEXT("CLIENT"))) {
 		snprintf(LOG->killed, sizeof LOG->killed, "%.*s", (int)args[3].n, args[3].at);
-		say(c, ":0\r\n");
+		say(c, "%s", LOG->kill_refusal != NULL ? LOG->kill_refusal : ":0\r\n");
 	} else if (text_is(args[0], TEXT("EXEC"))) {
 		log_serve_exec(c);
 	} else if (text_is(args[0], TEXT("XADD")) || text_is(args[0], TEXT("INCRBY"))) {
@@ -380,6 +420,41 @@ texts_of(const struct listener *l)
 		strcat(out, " ");
 	}
 	return out;
+}
+
+/* The bus of most tests, and a listener of the channel that record() uses. */
+static struct bus_bench a;
+static struct listener news;
+
+static inline void
+begin(void)
+{
+	log_bus_start(&a);
+	listen_to(&a, &news, "news", false);
+	RUN_UNTIL(ups(&a) == 1);
+}
+
+static inline void
+end(void)
+{
+	listen_no_more(&a, &news);
+	bus_end(&a);
+}
+
+/* Returns when the bus has noticed that its subscription link is lost. */
+static inline void
+lose_subscriptions(void)
+{
+	unsigned before = a.failures;
+
+	conn_close(server.subscriptions, REASON_FINISHED);
+	RUN_UNTIL(a.failures > before);
+}
+
+static inline struct text
+entry_text(unsigned i)
+{
+	return text_of(LOG->entries[i].records, LOG->entries[i].n);
 }
 
 #define LOG_CASE(name) cmocka_unit_test_setup_teardown(name, log_start, log_stop)

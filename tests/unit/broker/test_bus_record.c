@@ -94,7 +94,7 @@ a_stamp_is_found_in_each_kind_of_message(void **state)
 		assert_int_equal(bus_record_kind(messages[i].message, messages[i].sealed), messages[i].kind);
 		message = complete(
 			out, messages[i].message, messages[i].kind, (struct bus_position){1732838400000, 3}, 17);
-		assert_true(bus_stamp_take(&message, &stamp));
+		assert_true(bus_stamp_take(&message, messages[i].sealed, &stamp));
 		assert_true(stamp.position.ms == 1732838400000 && stamp.position.seq == 3);
 		assert_int_equal(stamp.kind, messages[i].kind);
 		assert_true(text_is(stamp.sender, TEXT(SENDER)));
@@ -142,6 +142,7 @@ some_messages_cannot_carry_a_stamp(void **state)
 	assert_int_equal(bus_record_kind(TEXT("{\"a\":1"), false), 0);
 	assert_int_equal(bus_record_kind(TEXT("\x94"), false), 0);
 	assert_int_equal(bus_record_kind(TEXT("\x80"), false), 0);
+	assert_int_equal(bus_record_kind(TEXT("\x84"), false), 0); /* it would look like a stamped one */
 	assert_int_equal(bus_record_kind(TEXT("\x8f"), false), 0);
 	assert_int_equal(bus_record_kind(TEXT("text"), false), 0);
 }
@@ -165,7 +166,9 @@ what_is_not_a_stamp_stays_untouched(void **state)
 		TEXT("\x93\xa1u\x80\xd9\x13"
 		     "1-2/a" SENDER "/1"), /* a string of an unstamped message */
 		TEXT("\x94\xa1u\x80\x80\xd9\x13"
-		     "1-2/m" SENDER "/1"),		      /* the last element of an array */
+		     "1-2/m" SENDER "/1"), /* the last element of an array */
+		TEXT("\x93\xa1u\x80\xd9\x13"
+		     "1-2/s" SENDER "/1"),		      /* the nodes do not seal */
 		TEXT("{\"position\":\"1-2/j" SENDER "/1\"}"), /* not behind another member */
 		TEXT("{\"a\":1,\"position\":\"1-2/a" SENDER "/1\"}"), TEXT("{\"a\":\"\"}"), TEXT("\"}"), TEXT("}")};
 
@@ -174,9 +177,53 @@ what_is_not_a_stamp_stays_untouched(void **state)
 		struct text message = bad[i];
 		struct bus_stamp stamp;
 
-		assert_false(bus_stamp_take(&message, &stamp));
+		assert_false(bus_stamp_take(&message, false, &stamp));
 		assert_true(message.at == bad[i].at && message.n == bad[i].n);
 	}
+}
+
+/* A client chooses the arguments of an acknowledgement, and they end the answer that goes to another node. */
+static void
+an_answer_of_a_client_is_not_a_stamp(void **state)
+{
+	struct text arguments = TEXT("[{\"position\":\"18446744073709551615-0/m" SENDER "/1\"}]");
+	struct buffer answer;
+	struct bus_stamp stamp;
+	struct text message;
+
+	(void)state;
+	buffer_init(&answer, 1 << 16);
+	assert_int_equal(wire_write_ack_reply(&answer, TEXT("request"), TEXT(""), arguments, NULL), 0);
+	message = buffer_text(&answer);
+	assert_true(text_ends(message, TEXT("/m" SENDER "/1")));
+	assert_false(bus_stamp_take(&message, false, &stamp));
+	buffer_fini(&answer);
+}
+
+/* Binary arguments make a map of a server emit. */
+static void
+a_server_emit_with_binary_data_can_carry_a_stamp(void **state)
+{
+	struct block *binary = block_copy("\x01\x02", 2);
+	struct attachments attachments;
+	struct bus_stamp stamp;
+	struct buffer plain;
+	struct text message;
+	char out[512];
+
+	(void)state;
+	attachments_init(&attachments);
+	attachments_add(&attachments, binary);
+	block_unref(binary);
+	buffer_init(&plain, 1 << 16);
+	assert_int_equal(wire_write_server_emit(&plain, TEXT("abcdef"), TEXT_NONE,
+				 TEXT("[\"e\",{\"_placeholder\":true,\"num\":0}]"), &attachments),
+		0);
+	assert_int_equal(bus_record_kind(buffer_text(&plain), false), 'm');
+	message = complete(out, buffer_text(&plain), 'm', (struct bus_position){1, 2}, 3);
+	assert_true(bus_stamp_take(&message, false, &stamp));
+	attachments_fini(&attachments);
+	buffer_fini(&plain);
 }
 
 /* ---------------------------------------------------------------- records */
@@ -192,7 +239,7 @@ a_stamp_has_a_maximum(void **state)
 		struct text message = complete(out, messages[i].message, messages[i].kind,
 			(struct bus_position){UINT64_MAX, UINT64_MAX}, UINT64_MAX);
 
-		assert_true(bus_stamp_take(&message, &stamp));
+		assert_true(bus_stamp_take(&message, messages[i].sealed, &stamp));
 		assert_true(stamp.number == UINT64_MAX && stamp.position.seq == UINT64_MAX);
 	}
 }
@@ -229,18 +276,20 @@ an_answer_is_a_head_and_entries_of_records(void **state)
 	assert_true(head.found && !head.more);
 	assert_int_equal(bus_record_next_entry(&rest, &entry), 1);
 	assert_true(entry.position.ms == 4 && entry.position.seq == 0 && !entry.unusable);
-	assert_int_equal(bus_record_next(&entry.records, &record), 0);
+	assert_int_equal(bus_record_next(&entry.records, false, &record), 0);
 	assert_int_equal(bus_record_next_entry(&rest, &entry), 1);
 	assert_true(entry.unusable);
-	assert_int_equal(bus_record_next(&entry.records, &record), 0);
+	assert_int_equal(bus_record_next(&entry.records, false, &record), 0);
 	assert_int_equal(bus_record_next_entry(&rest, &entry), 1);
-	assert_int_equal(bus_record_next(&entry.records, &record), 1);
+	assert_int_equal(bus_record_count(entry.records, false, 2), 2);
+	assert_int_equal(bus_record_count(entry.records, false, 1), ERROR_SYNTAX);
+	assert_int_equal(bus_record_next(&entry.records, false, &record), 1);
 	assert_true(text_is(record.channel, TEXT("channel")));
 	assert_int_equal(record.stamp.number, 9);
-	assert_int_equal(bus_record_next(&entry.records, &record), 1);
+	assert_int_equal(bus_record_next(&entry.records, false, &record), 1);
 	assert_true(text_is(record.channel, TEXT("a\nb")));
 	assert_int_equal(record.stamp.number, 10);
-	assert_int_equal(bus_record_next(&entry.records, &record), 0);
+	assert_int_equal(bus_record_next(&entry.records, false, &record), 0);
 	assert_int_equal(bus_record_next_entry(&rest, &entry), 0);
 }
 
@@ -272,7 +321,7 @@ malformed_answers_are_refused(void **state)
 	}
 	for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
 		rest = records[i];
-		assert_int_equal(bus_record_next(&rest, &record), ERROR_SYNTAX);
+		assert_int_equal(bus_record_next(&rest, false, &record), ERROR_SYNTAX);
 	}
 }
 
@@ -286,6 +335,8 @@ main(void)
 		cmocka_unit_test(a_stamped_message_is_read_as_before),
 		cmocka_unit_test(some_messages_cannot_carry_a_stamp),
 		cmocka_unit_test(what_is_not_a_stamp_stays_untouched),
+		cmocka_unit_test(an_answer_of_a_client_is_not_a_stamp),
+		cmocka_unit_test(a_server_emit_with_binary_data_can_carry_a_stamp),
 		cmocka_unit_test(a_stamp_has_a_maximum),
 		cmocka_unit_test(an_answer_is_a_head_and_entries_of_records),
 		cmocka_unit_test(malformed_answers_are_refused),
