@@ -116,6 +116,17 @@ members_ask_strangers(void *arg, struct bus_count *query)
 	return true;
 }
 
+static bool
+members_ask_others(void *arg, struct bus_count *query)
+{
+	struct broker *broker = arg;
+
+	if (broker->form->count_others == NULL)
+		return false;
+	broker->form->count_others(broker->end, query);
+	return true;
+}
+
 static void
 members_on_change(void *arg)
 {
@@ -123,7 +134,7 @@ members_on_change(void *arg)
 }
 
 static const struct members_ops members_ops = {members_announce, members_describe, members_ask_presence,
-	members_ask_servers, members_ask_strangers, members_on_change};
+	members_ask_servers, members_ask_strangers, members_ask_others, members_on_change};
 
 /* -------------------------------------------------------------------- life */
 

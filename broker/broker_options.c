@@ -113,6 +113,9 @@ static const struct option_row rows[] = {
 	{ .name = "redisStreamBlockTime", .type = OPTION_MS, .offset = AT(redis_stream_block_time), .initial = "5s", .min = 100,
 	  .max = 60000, .value = "MS",
 	  .help = "Streams mode: how long Redis holds the read of a worker while there are no new entries" },
+	{ .name = "redisStreamShardedPubSub", .type = OPTION_FLAG, .offset = AT(redis_stream_sharded_pub_sub), .initial = "false",
+	  .help = "Streams mode: publish questions and answers to sharded channels, with Redis 7 or later (\"useShardedPubSub\" of "
+		  "the Redis Streams adapter). All servers need the same value" },
 };
 /* clang-format on */
 
@@ -179,6 +182,7 @@ broker_settings_stream(const struct broker_settings *settings)
 		.max_len = settings->redis_stream_max_len,
 		.read_count = (unsigned)settings->redis_stream_read_count,
 		.block_ms = settings->redis_stream_block_time,
+		.sharded = settings->redis_stream_sharded_pub_sub,
 	};
 }
 
@@ -210,7 +214,7 @@ broker_streams_set(const struct broker_settings *settings)
 {
 	return !same_text(settings->redis_stream_name, "socket.io") || settings->redis_stream_max_len != 10000 ||
 	       settings->redis_stream_count != 1 || settings->redis_stream_read_count != 100 ||
-	       settings->redis_stream_block_time != 5000;
+	       settings->redis_stream_block_time != 5000 || settings->redis_stream_sharded_pub_sub;
 }
 
 int
@@ -235,12 +239,6 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	rc = bus_url_parse(&url, settings->redis, error);
 	if (rc == 0)
 		rc = bus_access_check(&access, &url, error);
-	if (rc == 0 && url.cluster && settings->redis_mode == BROKER_MODE_STREAMS) {
-		snprintf(error, OPTION_ERROR_MAX,
-			"option --redis-mode: streams does not work with a Redis Cluster (use one server, or "
-			"sentinels)");
-		rc = ERROR_ARGUMENT;
-	}
 	bus_url_fini(&url);
 	return rc;
 }

@@ -92,6 +92,7 @@ struct bus_stream_options {
 	uint64_t max_len;    /* maxLen */
 	unsigned read_count; /* readCount */
 	uint64_t block_ms;   /* blockTimeInMs */
+	bool sharded;	     /* useShardedPubSub */
 };
 
 struct bus_form_options {
@@ -262,7 +263,8 @@ struct bus_form {
 	 * announcements of all nodes, this one included. announce() returns false if the announcement would have to
 	 * wait; it is dropped then. announce_channel() names the channel for the seal. count_present() counts the
 	 * connections that a node has entered with: 0 if it is gone. count_strangers() counts the nodes with the same
-	 * key that this form does not hear; NULL if there can be none.
+	 * key that this form does not hear, because their channels have other names; count_others() those whose
+	 * channels have the same names but are of the other kind (sharded or not). Each is NULL if there can be none.
 	 */
 	void (*enter)(struct bus_end *end, struct bus_presence *presence);
 	void (*depart)(struct bus_end *end, struct bus_presence *presence);
@@ -270,6 +272,7 @@ struct bus_form {
 	bool (*announce)(struct bus_end *end, struct bus_presence *presence, struct block *payload);
 	void (*count_present)(struct bus_end *end, struct bus_count *query, struct text id);
 	void (*count_strangers)(struct bus_end *end, struct bus_count *query);
+	void (*count_others)(struct bus_end *end, struct bus_count *query);
 };
 
 extern const struct bus_form bus_alone, bus_hub, bus_redis, bus_sharded, bus_streams;

@@ -1,5 +1,6 @@
 #include "broker/bus_presence.h"
 
+#include "broker/shards.h"
 #include "broker/wire.h"
 #include "common/base/mem.h"
 
@@ -129,3 +130,32 @@ presence_bus_count(void *bus, struct bus_count *query, struct text channel)
 
 const struct bus_presence_carrier bus_presence_by_bus = {
 	presence_bus_subscribe, presence_bus_unsubscribe, presence_bus_announce, presence_bus_count};
+
+/* ----------------------------------------------------------------- by shards */
+
+static void
+presence_shards_subscribe(void *shards, struct bus_subscription *subscription)
+{
+	shards_subscribe(shards, subscription);
+}
+
+static void
+presence_shards_unsubscribe(void *shards, struct bus_subscription *subscription)
+{
+	shards_unsubscribe(shards, subscription);
+}
+
+static bool
+presence_shards_announce(void *shards, struct text channel, struct block *payload)
+{
+	return shards_announce(shards, channel, payload);
+}
+
+static void
+presence_shards_count(void *shards, struct bus_count *query, struct text channel)
+{
+	shards_count(shards, query, channel);
+}
+
+const struct bus_presence_carrier bus_presence_by_shards = {
+	presence_shards_subscribe, presence_shards_unsubscribe, presence_shards_announce, presence_shards_count};

@@ -14,7 +14,8 @@ struct bus_presence_carrier {
 	bool (*announce)(void *carrier, struct text channel, struct block *payload);
 	void (*count)(void *carrier, struct bus_count *query, struct text channel);
 };
-extern const struct bus_presence_carrier bus_presence_by_bus; /* the argument is a struct bus */
+extern const struct bus_presence_carrier bus_presence_by_bus;	 /* the argument is a struct bus */
+extern const struct bus_presence_carrier bus_presence_by_shards; /* the argument is a struct shards */
 
 /* The functions of struct bus_form with these names. `key` is copied; the carrier must outlive the presence. */
 void bus_presence_enter(

@@ -296,36 +296,9 @@ sharded_wait(struct bus_end *end, struct bus_wait *wait)
 /* ------------------------------------------------------------------- nodes */
 
 static void
-sharded_presence_subscribe(void *shards, struct bus_subscription *subscription)
-{
-	shards_subscribe(shards, subscription);
-}
-
-static void
-sharded_presence_unsubscribe(void *shards, struct bus_subscription *subscription)
-{
-	shards_unsubscribe(shards, subscription);
-}
-
-static bool
-sharded_presence_announce(void *shards, struct text channel, struct block *payload)
-{
-	return shards_announce(shards, channel, payload);
-}
-
-static void
-sharded_presence_count(void *shards, struct bus_count *query, struct text channel)
-{
-	shards_count(shards, query, channel);
-}
-
-static const struct bus_presence_carrier sharded_carrier = {
-	sharded_presence_subscribe, sharded_presence_unsubscribe, sharded_presence_announce, sharded_presence_count};
-
-static void
 sharded_enter(struct bus_end *end, struct bus_presence *presence)
 {
-	bus_presence_enter(&sharded_carrier, end->shards, end->key, presence);
+	bus_presence_enter(&bus_presence_by_shards, end->shards, end->key, presence);
 }
 
 static void
@@ -345,7 +318,7 @@ sharded_announce(struct bus_end *end, struct bus_presence *presence, struct bloc
 static void
 sharded_count_present(struct bus_end *end, struct bus_count *query, struct text id)
 {
-	bus_presence_count(&sharded_carrier, end->shards, end->key, query, id);
+	bus_presence_count(&bus_presence_by_shards, end->shards, end->key, query, id);
 }
 
 /* Servers in classic mode subscribe to the requests of the main namespace by SUBSCRIBE. */
@@ -354,6 +327,15 @@ sharded_count_strangers(struct bus_end *end, struct bus_count *query)
 {
 	buffer_reset(&end->channel);
 	wire_channel_request(&end->channel, text_from(end->key), TEXT("/"));
+	shards_count_other(end->shards, query, buffer_text(&end->channel));
+}
+
+/* Servers with the streams adapter subscribe to the channel of the main namespace, most of them by SUBSCRIBE. */
+static void
+sharded_count_others(struct bus_end *end, struct bus_count *query)
+{
+	buffer_reset(&end->channel);
+	wire_channel_broadcast(&end->channel, text_from(end->key), TEXT("/"), TEXT_NONE);
 	shards_count_other(end->shards, query, buffer_text(&end->channel));
 }
 
@@ -466,4 +448,5 @@ const struct bus_form bus_sharded = {
 	.announce = sharded_announce,
 	.count_present = sharded_count_present,
 	.count_strangers = sharded_count_strangers,
+	.count_others = sharded_count_others,
 };

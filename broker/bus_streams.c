@@ -11,12 +11,14 @@
  *
  * A node serves its own sockets at once and skips its own entries, by their uid. A Node.js server waits until the
  * server has answered.
+ *
+ * Published messages may use the sharded channels of Redis 7 (useShardedPubSub of the adapter). The form also works
+ * with a Redis Cluster (streams_lanes.h), with channels of either kind.
  */
 #include "broker/bus_redis.h"
-#include "broker/bus.h"
 #include "broker/bus_presence.h"
-#include "broker/streams_reader.h"
-#include "broker/streams_writer.h"
+#include "broker/shards.h"
+#include "broker/streams_lanes.h"
 #include "broker/seal.h"
 #include "broker/wire_stream.h"
 #include "common/base/error.h"
@@ -27,7 +29,6 @@
 #define CHANNEL_MAX (1 << 20)
 #define MESSAGE_MAX (WIRE_STREAM_ENTRY_MAX + (1 << 20))
 #define KEPT_MAX (256 * 1024) /* a larger scratch buffer is freed after use */
-#define TIMEOUT_MS 5000
 
 struct streams_member {
 	struct table_node by_name;
@@ -42,15 +43,14 @@ struct streams_member {
 
 struct bus_end {
 	struct loop *loop;
-	struct bus *bus;
-	struct streams_reader *reader;
-	struct streams_writer *writer;
+	struct shards *shards;
+	struct streams_lanes *lanes; /* NULL once they are closed */
 	const struct bus_form_ops *ops;
 	char *key, *stream;
 	unsigned stream_count;
 	uint64_t max_len;
 	size_t tag;   /* bytes of seal behind each message */
-	bool listens; /* has a member that is not a visitor, and so reads the streams */
+	bool sharded; /* publishes to sharded channels */
 	struct table by_name;
 	struct list members;
 	struct log_limit log_limit;
@@ -115,7 +115,7 @@ streams_add(struct bus_end *end, const struct streams_member *member, struct blo
 	if (rc == 0 && command == NULL)
 		rc = ERROR_MEMORY;
 	if (rc == 0)
-		rc = streams_writer_add(end->writer, member->stream, command, fields);
+		rc = streams_lanes_add(end->lanes, member->stream, command, fields);
 	block_unref(command);
 	return rc;
 }
@@ -128,14 +128,14 @@ streams_publish(struct bus_end *end, const struct bus_member *member, enum bus_k
 
 	if (kind == BUS_BROADCAST || (kind == BUS_REQUEST && wire_stream_type_is_kept(wire_stream_type(message))))
 		return streams_add(end, member->form_data, payload);
-	return bus_publish(end->bus, streams_channel(end, member, kind, address), payload);
+	return shards_publish(end->shards, streams_channel(end, member, kind, address), payload);
 }
 
 /* Every node of a namespace except visitors subscribes to its channel. */
 static void
 streams_count(struct bus_end *end, struct bus_count *query, const struct bus_member *member)
 {
-	bus_count(end->bus, query, streams_channel(end, member, BUS_REQUEST, TEXT_NONE));
+	shards_count(end->shards, query, streams_channel(end, member, BUS_REQUEST, TEXT_NONE));
 }
 
 /* --------------------------------------------------------------- messages */
@@ -191,10 +191,11 @@ streams_member_awaits(const struct streams_member *member)
 {
 	const struct bus_end *end = member->end;
 
-	if (bus_awaits(end->bus, &member->own))
+	if (shards_awaits(end->shards, &member->own))
 		return true;
 	return !member->member->visitor &&
-	       (bus_awaits(end->bus, &member->all) || (bus_up(end->bus) && streams_reader_awaits(end->reader)));
+	       (shards_awaits(end->shards, &member->all) ||
+		       (shards_up(end->shards) && streams_lanes_await(end->lanes, member->stream)));
 }
 
 static bool
@@ -246,15 +247,13 @@ streams_settle_all(void *arg)
 	}
 }
 
-/* The two links to the streams follow the bus, which knows the server in use. */
 static void
 streams_on_up(void *arg)
 {
 	struct bus_end *end = arg;
 
-	streams_writer_connect(end->writer);
-	if (end->listens)
-		streams_reader_connect(end->reader);
+	if (end->lanes != NULL)
+		streams_lanes_connect(end->lanes);
 }
 
 static void
@@ -262,8 +261,8 @@ streams_on_hopeless(void *arg)
 {
 	struct bus_end *end = arg;
 
-	streams_writer_rest(end->writer);
-	streams_reader_rest(end->reader);
+	if (end->lanes != NULL)
+		streams_lanes_rest(end->lanes);
 	streams_settle_all(end);
 }
 
@@ -276,17 +275,8 @@ streams_may_own(void *arg, const struct wire_stream_entry *entry)
 	return member == NULL || text_is(member->member->uid, entry->uid);
 }
 
-static struct wire_stream_id
-streams_last_read(void *arg, unsigned stream)
-{
-	const struct bus_end *end = arg;
-
-	return streams_reader_position(end->reader, stream);
-}
-
 static const struct bus_ops bus_ops = {.on_hopeless = streams_on_hopeless, .on_up = streams_on_up};
-static const struct streams_reader_ops reader_ops = {streams_on_entry, streams_settle_all};
-static const struct streams_writer_ops writer_ops = {streams_may_own, streams_last_read};
+static const struct streams_lanes_ops lanes_ops = {streams_on_entry, streams_settle_all, streams_may_own};
 
 /* ----------------------------------------------------------------- members */
 
@@ -333,13 +323,11 @@ streams_subscribe(struct bus_end *end, struct bus_member *member)
 	table_add(&end->by_name, &own->by_name, member->name);
 	streams_init_channels(own);
 	streams_warn_of_number(end, member, number);
-	bus_subscribe(end->bus, &own->own);
+	shards_subscribe(end->shards, &own->own);
 	if (member->visitor)
 		return;
-	bus_subscribe(end->bus, &own->all);
-	if (!end->listens && bus_up(end->bus))
-		streams_reader_connect(end->reader);
-	end->listens = true;
+	shards_subscribe(end->shards, &own->all);
+	streams_lanes_listen(end->lanes);
 }
 
 static void
@@ -347,9 +335,9 @@ streams_unsubscribe(struct bus_end *end, struct bus_member *member)
 {
 	struct streams_member *own = member->form_data;
 
-	bus_unsubscribe(end->bus, &own->own);
+	shards_unsubscribe(end->shards, &own->own);
 	if (!member->visitor)
-		bus_unsubscribe(end->bus, &own->all);
+		shards_unsubscribe(end->shards, &own->all);
 	table_remove(&end->by_name, &own->by_name);
 	list_remove(&own->link);
 	mem_free(own->names);
@@ -362,7 +350,7 @@ streams_unsubscribe(struct bus_end *end, struct bus_member *member)
 static void
 streams_enter(struct bus_end *end, struct bus_presence *presence)
 {
-	bus_presence_enter(&bus_presence_by_bus, end->bus, end->key, presence);
+	bus_presence_enter(&bus_presence_by_shards, end->shards, end->key, presence);
 }
 
 static void
@@ -382,7 +370,7 @@ streams_announce(struct bus_end *end, struct bus_presence *presence, struct bloc
 static void
 streams_count_present(struct bus_end *end, struct bus_count *query, struct text id)
 {
-	bus_presence_count(&bus_presence_by_bus, end->bus, end->key, query, id);
+	bus_presence_count(&bus_presence_by_shards, end->shards, end->key, query, id);
 }
 
 /* Servers in classic mode subscribe to the channel of requests of the main namespace. */
@@ -391,72 +379,76 @@ streams_count_strangers(struct bus_end *end, struct bus_count *query)
 {
 	buffer_reset(&end->channel);
 	wire_channel_request(&end->channel, text_from(end->key), TEXT("/"));
-	bus_count(end->bus, query, buffer_text(&end->channel));
+	if (end->sharded)
+		shards_count_other(end->shards, query, buffer_text(&end->channel));
+	else
+		shards_count(end->shards, query, buffer_text(&end->channel));
+}
+
+/* Every server subscribes to the channel of the main namespace, but perhaps to the one of the other kind. */
+static void
+streams_count_others(struct bus_end *end, struct bus_count *query)
+{
+	shards_count_other(end->shards, query, streams_write_channel(end, TEXT("/"), TEXT_NONE));
 }
 
 /* -------------------------------------------------------------------- life */
 
 static void
-streams_open_links(struct bus_end *end, const struct bus_form_options *options)
-{
-	unsigned count = wire_stream_numbers(end->stream_count);
-	uint64_t timeout = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
-	struct buffer storage[WIRE_STREAM_NAMES_MAX];
-	struct text names[WIRE_STREAM_NAMES_MAX];
-	struct streams_reader_options reader = {
-		.names = names,
-		.count = count,
-		.read_count = options->stream.read_count,
-		.block_ms = options->stream.block_ms,
-		.timeout_ms = timeout,
-	};
-	struct streams_writer_options writer = {
-		.names = names,
-		.count = count,
-		.max_queue = options->max_queue,
-		.max_age_ms = options->max_age_ms,
-		.timeout_ms = timeout,
-	};
-
-	for (unsigned i = 0; i < count; i++) {
-		buffer_init(&storage[i], CHANNEL_MAX);
-		wire_stream_name(&storage[i], text_from(end->stream), end->stream_count,
-			wire_stream_number_at(end->stream_count, i));
-		names[i] = buffer_text(&storage[i]);
-	}
-	end->reader = streams_reader_new(end->loop, end->bus, &reader, &reader_ops, end);
-	end->writer = streams_writer_new(end->loop, end->bus, &writer, &writer_ops, end);
-	for (unsigned i = 0; i < count; i++)
-		buffer_fini(&storage[i]);
-}
-
-static void
-streams_open_bus(struct bus_end *end, struct bus_url *server, const struct bus_form_options *options)
+streams_open_shards(struct bus_end *end, struct bus_url *server, const struct bus_form_options *options)
 {
 	struct bus_options bus_options = {.server = server,
 		.access = &options->access,
 		.replicated = true,
+		.sharded = options->stream.sharded,
 		.key = options->key,
 		.max_queue = options->max_queue,
 		.max_age_ms = options->max_age_ms,
 		.settle_ms = options->settle_ms,
+		.refresh_ms = options->refresh_ms,
+		.max_redirects = options->max_redirects,
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};
 
 	bus_options.members = streams_write_channel(end, TEXT("/"), TEXT_NONE); /* every node has it */
-	end->bus = bus_open(end->loop, &bus_options, &bus_ops, end);
+	end->shards = shards_open(end->loop, &bus_options, &bus_ops, end);
+}
+
+/* `cluster` is the URL of the Redis Cluster; NULL: the server is that of the bus. */
+static void
+streams_open_lanes(struct bus_end *end, struct bus_url *cluster, const struct bus_form_options *options)
+{
+	const struct streams_lanes_options lanes_options = {
+		.bus = cluster == NULL ? shards_bus(end->shards) : NULL,
+		.url = cluster,
+		.access = &options->access,
+		.refresh_ms = options->refresh_ms,
+		.stream = options->stream.name,
+		.stream_count = options->stream.count,
+		.read_count = options->stream.read_count,
+		.block_ms = options->stream.block_ms,
+		.timeout_ms = options->timeout_ms,
+		.max_queue = options->max_queue,
+		.max_age_ms = options->max_age_ms,
+	};
+
+	end->lanes = streams_lanes_new(end->loop, &lanes_options, &lanes_ops, end);
 }
 
 static int
 streams_open(struct bus_end **out, struct loop *l, const struct bus_form_options *options,
 	const struct bus_form_ops *ops, char error[BUS_ERROR_MAX])
 {
-	struct bus_url server;
+	struct bus_url server, cluster;
 	struct bus_end *end;
+	bool is_cluster;
 	int rc = bus_redis_server(&server, options, error);
 
 	if (rc < 0)
 		return rc;
+	is_cluster = server.cluster;
+	if (is_cluster)
+		must(bus_url_parse(&cluster, options->server, error) == 0); /* as just before */
 	must(options->stream.count >= 1 && options->stream.count <= WIRE_STREAM_COUNT_MAX);
 	end = mem_zalloc(sizeof *end);
 	end->loop = l;
@@ -464,6 +456,7 @@ streams_open(struct bus_end **out, struct loop *l, const struct bus_form_options
 	end->key = mem_text(options->key, strlen(options->key));
 	end->stream = mem_text(options->stream.name, strlen(options->stream.name));
 	end->stream_count = options->stream.count;
+	end->sharded = options->stream.sharded;
 	end->max_len = options->stream.max_len;
 	end->tag = options->sealed ? SEAL_TAG : 0;
 	table_init(&end->by_name);
@@ -471,14 +464,14 @@ streams_open(struct bus_end **out, struct loop *l, const struct bus_form_options
 	buffer_init(&end->channel, CHANNEL_MAX);
 	buffer_init(&end->message, MESSAGE_MAX);
 	buffer_init(&end->command, MESSAGE_MAX);
-	streams_open_bus(end, &server, options);
-	streams_open_links(end, options);
+	streams_open_shards(end, &server, options);
+	streams_open_lanes(end, is_cluster ? &cluster : NULL, options);
 	*out = end;
 	return 0;
 }
 
 static void
-streams_on_bus_closed(void *arg)
+streams_on_shards_closed(void *arg)
 {
 	struct bus_end *end = arg;
 	void (*closed)(void *arg) = end->closed;
@@ -495,16 +488,12 @@ streams_on_bus_closed(void *arg)
 }
 
 static void
-streams_on_writer_closed(void *arg, uint64_t left_ms)
+streams_on_lanes_closed(void *arg, uint64_t left_ms)
 {
 	struct bus_end *end = arg;
-	struct bus *bus = end->bus;
 
-	streams_reader_free(end->reader);
-	streams_writer_free(end->writer);
-	end->reader = NULL;
-	end->writer = NULL;
-	bus_close(bus, left_ms, streams_on_bus_closed, end);
+	end->lanes = NULL;
+	shards_close(end->shards, left_ms, streams_on_shards_closed, end);
 }
 
 static void
@@ -513,33 +502,30 @@ streams_close(struct bus_end *end, uint64_t flush_ms, void (*closed)(void *arg),
 	must(list_empty(&end->members));
 	end->closed = closed;
 	end->closed_arg = arg;
-	streams_reader_close(end->reader);
-	streams_writer_close(end->writer, flush_ms, streams_on_writer_closed, end);
+	streams_lanes_close(end->lanes, flush_ms, streams_on_lanes_closed, end);
 }
 
 static void
 streams_stats(const struct bus_end *end, struct bus_stats *out)
 {
-	bus_stats(end->bus, out);
-	if (end->writer == NULL)
+	shards_stats(end->shards, out);
+	if (end->lanes == NULL)
 		return;
-	streams_writer_stats(end->writer, out);
-	streams_reader_stats(end->reader, out);
-	out->up =
-		out->up && streams_writer_writes(end->writer) && (!end->listens || streams_reader_reads(end->reader));
+	streams_lanes_stats(end->lanes, out);
+	out->up = out->up && streams_lanes_up(end->lanes);
 }
 
 /* Questions need the bus only. */
 static bool
 streams_up(const struct bus_end *end)
 {
-	return bus_up(end->bus);
+	return shards_up(end->shards);
 }
 
 static bool
 streams_flows(const struct bus_end *end)
 {
-	return streams_writer_flows(end->writer);
+	return streams_lanes_flow(end->lanes);
 }
 
 const struct bus_form bus_streams = {
@@ -563,4 +549,5 @@ const struct bus_form bus_streams = {
 	.announce = streams_announce,
 	.count_present = streams_count_present,
 	.count_strangers = streams_count_strangers,
+	.count_others = streams_count_others,
 };

@@ -31,10 +31,10 @@ struct members {
 	uint64_t beat_due, beaten; /* loop times of the next and of the last heartbeat */
 	uint64_t ticked;	   /* loop time of the last tick */
 	struct wheel_entry timer;
-	struct bus_count servers, strangers;
-	bool asking_servers, asking_strangers;
+	struct bus_count servers, strangers, others;
+	bool asking_servers, asking_strangers, asking_others;
 	int64_t foreign;
-	int64_t stranger_count;
+	int64_t stranger_count, other_count;
 	uint32_t conflicts;
 	uint64_t warned[CONFLICT_COUNT]; /* loop time; 0: never */
 	uint64_t streams_until;		 /* loop time until which servers with the streams adapter count as present */
@@ -44,7 +44,7 @@ struct members {
 };
 
 static const char *const state_names[] = {"serving", "draining", "silent", "lost", "left"};
-static const char *const conflict_names[] = {"node-id", "db", "mode", "strangers", "streams", "secret"};
+static const char *const conflict_names[] = {"node-id", "db", "mode", "strangers", "streams", "pub-sub", "secret"};
 
 const char *
 member_state_name(enum member_state state)
@@ -157,6 +157,11 @@ static const struct conflict_text {
 		"they do not hear one another: use the same mode on all servers, or another --redis-key"},
 	[CONFLICT_STREAMS] = {"a server with the streams adapter uses the same key, and its messages are dropped",
 		"use the same kind of adapter on all servers, or another --redis-key"},
+	[CONFLICT_PUB_SUB] =
+		{"servers use the same channels by the other kind of publish and subscribe, sharded or not",
+			"use the same --redis-mode and --redis-stream-sharded-pub-sub (useShardedPubSub of the "
+			"adapter) on all "
+			"servers, or another --redis-key"},
 	[CONFLICT_SECRET] = {"a node has another --redis-secret or none, so the nodes drop each other's messages",
 		"give all nodes the same --redis-secret, or none"},
 };
@@ -191,9 +196,10 @@ conflict_warn(struct members *members, enum member_conflict conflict, const stru
 		(members->warned[conflict] != 0 && now - members->warned[conflict] < WARN_AGAIN_MS))
 		return;
 	members->warned[conflict] = now > 0 ? now : 1;
-	if (conflict == CONFLICT_STRANGERS)
+	if (conflict == CONFLICT_STRANGERS || conflict == CONFLICT_PUB_SUB)
 		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "servers",
-			LOG_INT(members->stranger_count), "advice", LOG_STR(text->advice), NULL);
+			LOG_INT(conflict == CONFLICT_STRANGERS ? members->stranger_count : members->other_count),
+			"advice", LOG_STR(text->advice), NULL);
 	else if (other == NULL)
 		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "advice", LOG_STR(text->advice), NULL);
 	else
@@ -231,12 +237,23 @@ members_on_strangers(struct bus_count *query, int64_t count)
 }
 
 static void
+members_on_others(struct bus_count *query, int64_t count)
+{
+	struct members *members = container_of(query, struct members, others);
+
+	members->asking_others = false;
+	members->other_count = count > 0 ? count : 0;
+}
+
+static void
 members_ask_counts(struct members *members)
 {
 	if (!members->asking_servers)
 		members->asking_servers = members->ops->ask_servers(members->arg, &members->servers);
 	if (!members->asking_strangers)
 		members->asking_strangers = members->ops->ask_strangers(members->arg, &members->strangers);
+	if (!members->asking_others)
+		members->asking_others = members->ops->ask_others(members->arg, &members->others);
 }
 
 /* -------------------------------------------------------------- heartbeats */
@@ -323,6 +340,9 @@ members_sweep(struct members *members)
 	uint32_t conflicts = members->stranger_count > 0 ? 1u << CONFLICT_STRANGERS : 0;
 	bool silenced = false;
 
+	/* strangers may subscribe to these channels too */
+	if (members->stranger_count == 0 && members->other_count > 0)
+		conflicts |= 1u << CONFLICT_PUB_SUB;
 	if (members->loop->now < members->streams_until)
 		conflicts |= 1u << CONFLICT_STREAMS;
 	if (members->loop->now < members->mismatch_until)
@@ -565,6 +585,7 @@ members_new(struct loop *l, const struct members_options *options, const struct 
 	table_init(&members->table);
 	bus_count_init(&members->servers, members_on_servers);
 	bus_count_init(&members->strangers, members_on_strangers);
+	bus_count_init(&members->others, members_on_others);
 	wheel_entry_init(&members->timer, members_on_tick);
 	if (!options->alone)
 		loop_arm(l, &members->timer, 0);
@@ -582,6 +603,7 @@ members_free(struct members *members)
 	loop_disarm(members->loop, &members->timer);
 	bus_count_cancel(&members->servers);
 	bus_count_cancel(&members->strangers);
+	bus_count_cancel(&members->others);
 	while ((node = table_next(&members->table, &cursor)) != NULL)
 		member_free(member_of(node));
 	table_fini(&members->table);

@@ -42,7 +42,8 @@ enum member_conflict {
 	CONFLICT_MODE,	    /* a member uses another form of the bus */
 	CONFLICT_STRANGERS, /* servers with other channels use the same key (sharded beside classic) */
 	CONFLICT_STREAMS,   /* servers with the streams adapter publish on the channels of this cluster */
-	CONFLICT_SECRET,    /* a node has another secret, or only one of the two has one */
+	CONFLICT_PUB_SUB, /* servers subscribe to the same channel names by the other kind of publish and subscribe */
+	CONFLICT_SECRET,  /* a node has another secret, or only one of the two has one */
 	CONFLICT_COUNT
 };
 
@@ -72,6 +73,11 @@ struct members_ops {
 	bool (*ask_servers)(void *arg, struct bus_count *query);
 	/* Asks for the number of servers that use the same key but other channels. Returns false if it cannot ask. */
 	bool (*ask_strangers)(void *arg, struct bus_count *query);
+	/*
+	 * Asks for the number of servers that use the same channel names, but sharded channels where this node's are
+	 * not, or the other way round. Returns false if it cannot ask.
+	 */
+	bool (*ask_others)(void *arg, struct bus_count *query);
 	/* Some member has become silent, was lost or has left. Called from the loop and from members_hear(). */
 	void (*on_change)(void *arg);
 };

@@ -9,6 +9,12 @@
 
 /* ---------------------------------------------------------------- the state */
 
+struct bus *
+shards_bus(const struct shards *shards)
+{
+	return shards->plain;
+}
+
 bool
 shards_up(const struct shards *shards)
 {
@@ -341,7 +347,7 @@ shards_open(struct loop *l, const struct bus_options *options, const struct bus_
 
 	shards->ops = ops;
 	shards->arg = arg;
-	if (options->server->cluster)
+	if (options->server->cluster && options->sharded)
 		shards_open_cluster(shards, l, options);
 	else
 		shards->plain = bus_open(l, options, ops, arg);

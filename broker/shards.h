@@ -1,6 +1,7 @@
 /*
- * Publish and subscribe with sharded channels (Redis 7), for the sharded form. The calls are those of bus.h, over a
- * set of buses. With one server the set has one bus, and each call goes straight to it.
+ * Publish and subscribe with sharded channels (Redis 7), for the sharded form and for that with streams. The calls
+ * are those of bus.h, over a set of buses. With one server, or with channels that are not sharded, the set has one
+ * bus, and each call goes straight to it.
  *
  * In a Redis Cluster each channel belongs to a slot and each slot to a master (cluster_map.h). The set then has one
  * bus, a shard, for each master that owns a slot in use. A slot that moves takes its subscriptions with it:
@@ -20,7 +21,7 @@
  * waits until the other nodes have subscribed there again (bus_settle.c). It counts them by a channel that has the
  * name for all nodes: <key>-shard#{tag}, where the tag belongs to the master's lowest slot.
  *
- * The options are those of bus_open(), with `sharded` set. max_queue limits the publishes of all shards together.
+ * The options are those of bus_open(). In a Redis Cluster, max_queue limits the publishes of all shards together.
  */
 #ifndef BROKER_SHARDS_H
 #define BROKER_SHARDS_H
@@ -45,6 +46,9 @@ void shards_count(struct shards *shards, struct bus_count *query, struct text ch
 void shards_count_other(struct shards *shards, struct bus_count *query, struct text channel);
 
 bool shards_wait(struct shards *shards, struct bus_wait *wait);
+
+/* Returns the only bus, or NULL in a Redis Cluster with sharded channels. */
+struct bus *shards_bus(const struct shards *shards);
 
 bool shards_up(const struct shards *shards);
 bool shards_flows(const struct shards *shards);

@@ -46,7 +46,7 @@ struct shards_slot {
 };
 
 struct shards {
-	struct bus *plain; /* the bus to the only server; everything below is unused. NULL: a Redis Cluster */
+	struct bus *plain; /* the only bus; everything below is unused. NULL: a cluster with sharded channels */
 	void (*closed)(void *arg);
 	void *closed_arg;
 

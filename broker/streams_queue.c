@@ -110,7 +110,7 @@ writer_refuse(struct streams_writer *writer, size_t size)
 static void
 writer_keep_limit(struct streams_writer *writer)
 {
-	while (writer->waiting_bytes > writer->max_queue) {
+	while (writer->waiting_bytes > 0 && writer->ops->waiting(writer->arg) > writer->max_queue) {
 		streams_writer_drop_waiting(writer, streams_message_first(&writer->waiting));
 		writer->dropped++;
 		if (log_allow(&writer->log_limit, 1, writer->loop->now))

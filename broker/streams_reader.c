@@ -112,6 +112,7 @@ reader_lost(struct streams_reader *reader, const char *why, bool malformed)
 	reader->state = reader->retries ? READER_PAUSING : READER_RESTING;
 	if (reader->retries)
 		loop_arm(reader->loop, &reader->timer, pause);
+	reader->ops->on_lost(reader->arg);
 	if (streams_reader_awaits(reader)) {
 		reader->hopeless = true;
 		reader->ops->on_settled(reader->arg);
@@ -440,7 +441,7 @@ reader_on_timer(struct wheel_entry *entry)
 /* ------------------------------------------------------------------- life */
 
 struct streams_reader *
-streams_reader_new(struct loop *l, struct bus *bus, const struct streams_reader_options *options,
+streams_reader_new(struct loop *l, const struct streams_server *server, const struct streams_reader_options *options,
 	const struct streams_reader_ops *ops, void *arg)
 {
 	struct streams_reader *reader = mem_zalloc(sizeof *reader + options->count * sizeof(struct reader_stream));
@@ -464,8 +465,7 @@ streams_reader_new(struct loop *l, struct bus *bus, const struct streams_reader_
 		reader->streams[i].name = text_of(at, options->names[i].n);
 		at = mempcpy(at, options->names[i].at, options->names[i].n);
 	}
-	bus_init_side_link(bus, &reader->link, &link_ops, reader);
-	reader->link.subscribes = false;
+	streams_server_init_link(server, l, options->timeout_ms, &reader->link, &link_ops, reader);
 	streams_parser_init(&reader->parser, &parser_ops, reader);
 	wheel_entry_init(&reader->timer, reader_on_timer);
 	return reader;

@@ -5,13 +5,13 @@
  * trimmed, emptied or restored from an older copy, entries may be missing. That is counted and logged as a gap.
  *
  * The reader begins behind the newest entry that each stream has at the first connect. It connects when its owner
- * says so, which is when the bus has found the server in use (bus.h). Until the owner says otherwise, the reader then
- * makes a lost connection anew after a pause.
+ * says so, which is when the server in use is known (streams_lanes.h). Until the owner says otherwise, the reader
+ * then makes a lost connection anew after a pause.
  */
 #ifndef BROKER_STREAMS_READER_H
 #define BROKER_STREAMS_READER_H
 
-#include "broker/bus.h"
+#include "broker/streams_server.h"
 #include "broker/wire_stream.h"
 
 struct streams_reader;
@@ -24,15 +24,17 @@ struct streams_reader_options {
 	uint64_t timeout_ms; /* for connecting and for late answers */
 };
 
-/* Both are called from the loop. The callee may close the reader, but not free it. */
+/* All are called from the loop. The callee may close the reader, but not free it. */
 struct streams_reader_ops {
 	void (*on_entry)(void *arg, const struct wire_stream_entry *entry);
 	/* The first positions are known, or the reader has failed: see streams_reader_awaits(). */
 	void (*on_settled)(void *arg);
+	/* The connection is lost, or the server has refused to read. */
+	void (*on_lost)(void *arg);
 };
 
-/* `bus` names the server; `bus` and `ops` must outlive the reader. */
-struct streams_reader *streams_reader_new(struct loop *l, struct bus *bus,
+/* What `server` points to, and `ops`, must outlive the reader. */
+struct streams_reader *streams_reader_new(struct loop *l, const struct streams_server *server,
 	const struct streams_reader_options *options, const struct streams_reader_ops *ops, void *arg);
 void streams_reader_free(struct streams_reader *reader);
 

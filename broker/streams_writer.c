@@ -92,6 +92,7 @@ writer_lost(struct streams_writer *writer, const char *why, bool malformed)
 	writer->state = writer->retries ? WRITER_PAUSING : WRITER_RESTING;
 	if (writer->retries)
 		loop_arm(writer->loop, &writer->timer, pause);
+	writer->ops->on_lost(writer->arg);
 }
 
 /* ----------------------------------------------------------------- writing */
@@ -275,7 +276,7 @@ writer_on_turn_end(struct loop_call *call)
 }
 
 struct streams_writer *
-streams_writer_new(struct loop *l, struct bus *bus, const struct streams_writer_options *options,
+streams_writer_new(struct loop *l, const struct streams_server *server, const struct streams_writer_options *options,
 	const struct streams_writer_ops *ops, void *arg)
 {
 	struct streams_writer *writer = mem_zalloc(sizeof *writer + options->count * sizeof(struct writer_stream));
@@ -301,8 +302,7 @@ streams_writer_new(struct loop *l, struct bus *bus, const struct streams_writer_
 	}
 	list_init(&writer->waiting);
 	list_init(&writer->sent);
-	bus_init_side_link(bus, &writer->link, &link_ops, writer);
-	writer->link.subscribes = false;
+	streams_server_init_link(server, l, options->timeout_ms, &writer->link, &link_ops, writer);
 	streams_parser_init(&writer->parser, &parser_ops, writer);
 	wheel_entry_init(&writer->timer, writer_on_timer);
 	loop_call_init(&writer->call, writer_on_turn_end);
@@ -361,6 +361,12 @@ bool
 streams_writer_writes(const struct streams_writer *writer)
 {
 	return writer->state == WRITER_WRITING && !writer->careful;
+}
+
+uint64_t
+streams_writer_waiting(const struct streams_writer *writer)
+{
+	return writer->waiting_bytes;
 }
 
 void

@@ -20,7 +20,7 @@
 #ifndef BROKER_STREAMS_WRITER_H
 #define BROKER_STREAMS_WRITER_H
 
-#include "broker/bus.h"
+#include "broker/streams_server.h"
 #include "broker/wire_stream.h"
 
 struct streams_writer;
@@ -38,10 +38,15 @@ struct streams_writer_ops {
 	bool (*may_own)(void *arg, const struct wire_stream_entry *entry);
 	/* Returns the id of the last entry that this node has read from the stream, or 0-0. */
 	struct wire_stream_id (*last_read)(void *arg, unsigned stream);
+	/* Returns the bytes that count against max_queue: those of this writer, and of others that share the limit.
+	 */
+	uint64_t (*waiting)(void *arg);
+	/* The connection is lost, or the server has refused a message. */
+	void (*on_lost)(void *arg);
 };
 
-/* `bus` names the server; `bus` and `ops` must outlive the writer. */
-struct streams_writer *streams_writer_new(struct loop *l, struct bus *bus,
+/* What `server` points to, and `ops`, must outlive the writer. */
+struct streams_writer *streams_writer_new(struct loop *l, const struct streams_server *server,
 	const struct streams_writer_options *options, const struct streams_writer_ops *ops, void *arg);
 void streams_writer_free(struct streams_writer *writer);
 
@@ -66,6 +71,8 @@ void streams_writer_close(
 bool streams_writer_writes(const struct streams_writer *writer);
 /* Returns true if a message would leave now. */
 bool streams_writer_flows(const struct streams_writer *writer);
+/* Returns the bytes of the messages that wait to be sent. */
+uint64_t streams_writer_waiting(const struct streams_writer *writer);
 /* Adds the writer's counters. */
 void streams_writer_stats(const struct streams_writer *writer, struct bus_stats *out);
 

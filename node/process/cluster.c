@@ -51,6 +51,8 @@ cluster_name_mode(struct beat_about *about, const struct bus_form *form, const s
 	if (form == &bus_sharded)
 		snprintf(about->mode, sizeof about->mode, "%s %s", form->name,
 			subscriptions[settings->redis_subscription_mode]);
+	else if (form == &bus_streams && settings->redis_stream_sharded_pub_sub)
+		snprintf(about->mode, sizeof about->mode, "%s sharded", form->name);
 	else
 		snprintf(about->mode, sizeof about->mode, "%s%s", form->name,
 			form == &bus_redis && settings->redis_log ? " log" : "");

@@ -150,6 +150,35 @@ test("sharded: a slot moves, a master is killed, and all masters restart, under 
   for (const node of nodes) await node.stop();
 });
 
+test("streams: the streams' slots move without a loss, and their masters are killed, under load", async () => {
+  const nodes = [];
+  const args = ["--redis-mode", "streams", "--redis-stream-count", "2", "--redis-stream-sharded-pub-sub"];
+  for (const name of ["a", "b"]) nodes.push(await startNode(name, redis, [...args, ...(name === "b" ? ["--workers", "2"] : [])]));
+  const load = await Load.start(nodes);
+  /** Nothing is missing between the first number that a client has heard and the last one. */
+  const whole = () => load.sockets.flatMap(({ heard }) => [...heard.values()]).every((numbers) => numbers.at(-1) - numbers[0] + 1 === numbers.length);
+  await load.flows("the start");
+
+  // the main namespace has the first one
+  const slots = await Promise.all(["socket.io-1", "socket.io-0", "socket.io--1"].map((stream) => cluster.slot(stream)));
+  for (const slot of slots) {
+    const from = await cluster.owner(slot);
+    await cluster.move(slot, (await cluster.masters()).find((server) => server !== from));
+  }
+  await load.flows("the slots have moved");
+  assert.ok(whole(), "a slot takes its stream with it");
+
+  // what the dead master had not passed on to its replica is lost
+  const dead = await cluster.owner(slots[0]);
+  await cluster.kill(dead);
+  await load.flows("a master is dead");
+  await dead.run();
+  await cluster.ready();
+  await load.flows("it is back");
+  load.stop();
+  for (const node of nodes) await node.stop();
+});
+
 test("with TLS and a password: each member is verified by the name that it announces", async () => {
   const certificate = makeCertificate("localhost", "DNS:localhost"); // not for 127.0.0.1
   const ports = [];
@@ -160,7 +189,7 @@ test("with TLS and a password: each member is verified by the name that it annou
   };
   const guarded = await RedisCluster.start({ args, password: "of-the-cluster" });
   const url = `rediss+cluster://localhost:${ports[0]}`;
-  for (const mode of ["classic", "sharded"]) {
+  for (const mode of ["classic", "sharded", "streams"]) {
     const nodes = [];
     for (const name of ["a", "b"]) nodes.push(await startNode(name, { url }, ["--redis-mode", mode, "--redis-ca", certificate.cert, "--redis-password-file", passwordFile(certificate.dir)]));
     const load = await Load.start(nodes, { to: ["room b"] });

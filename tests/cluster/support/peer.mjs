@@ -1,6 +1,6 @@
 // The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter; a client can request each
 // operation. As a program it serves on a port that the kernel picks, which it prints: node peer.mjs NAME REDIS_URL
-// [--specific | --sharded=MODE | --streams=COUNT] [--v2] [--admin-ui]
+// [--specific | --sharded=MODE | --streams=COUNT [--sharded-pub-sub]] [--v2] [--admin-ui]
 import { instrument } from "@socket.io/admin-ui";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
@@ -35,7 +35,7 @@ const io = new Server({
   adapter: sharded
     ? createShardedAdapter(publisher, subscriber, { subscriptionMode: sharded.split("=")[1] })
     : streams
-      ? createStreamsAdapter(publisher, { streamCount: Number(streams.split("=")[1]) })
+      ? createStreamsAdapter(publisher, { streamCount: Number(streams.split("=")[1]), useShardedPubSub: flags.includes("--sharded-pub-sub") })
     : createAdapter(publisher, subscriber, { publishOnSpecificResponseChannel: flags.includes("--specific") }),
 });
 

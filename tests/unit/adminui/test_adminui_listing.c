@@ -79,6 +79,7 @@ static const struct members_ops ops = {
 	.describe = describe,
 	.ask_servers = ask_servers,
 	.ask_strangers = ask_strangers,
+	.ask_others = ask_strangers,
 	.on_change = on_change,
 };
 

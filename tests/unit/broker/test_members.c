@@ -26,7 +26,7 @@ struct node {
 	unsigned sent, changes, asked;
 	uint64_t clients;
 	const char *namespaces;
-	int64_t servers, strangers;
+	int64_t servers, strangers, others;
 };
 
 static struct loop loop;
@@ -100,13 +100,21 @@ ask_strangers(void *arg, struct bus_count *query)
 	return false;
 }
 
+static bool
+ask_others(void *arg, struct bus_count *query)
+{
+	query->answer(query, node_of(arg)->others);
+	return false;
+}
+
 static void
 on_change(void *arg)
 {
 	node_of(arg)->changes++;
 }
 
-static const struct members_ops ops = {announce, describe, ask_presence, ask_servers, ask_strangers, on_change};
+static const struct members_ops ops = {
+	announce, describe, ask_presence, ask_servers, ask_strangers, ask_others, on_change};
 
 static void
 join_as(unsigned which, const struct beat_about *about)
@@ -488,6 +496,12 @@ conflicts_are_named_once(void **state)
 	assert_true(logged("another --redis-mode, --redis-subscription-mode or --redis-log"));
 	assert_true(logged("adapters of another mode"));
 	nodes[0].strangers = 0;
+	nodes[0].others = 3;
+	run_for(2 * INTERVAL);
+	assert_true(logged("by the other kind of publish and subscribe, sharded or not\" servers=3"));
+	assert_true(logged("use the same --redis-mode and --redis-stream-sharded-pub-sub"));
+	assert_int_equal(stats_of(0).conflicts, 1u << CONFLICT_DB | 1u << CONFLICT_MODE | 1u << CONFLICT_PUB_SUB);
+	nodes[0].others = 0;
 	members_leave(nodes[3].members);
 	run_for(2 * INTERVAL);
 	assert_int_equal(stats_of(0).conflicts, 0);

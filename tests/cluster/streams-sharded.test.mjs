@@ -1,0 +1,99 @@
+// Streams mode with sharded publish and subscribe (useShardedPubSub of @socket.io/redis-streams-adapter), and at a Redis
+// Cluster: every operation is requested and checked on each side. Servers with the other kind of channels are named.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { next } from "../clients/support/wait.mjs";
+import { ask, connect, startNode, startPeer, subscribers } from "./support/cluster.mjs";
+import { operations } from "./support/operations.mjs";
+import { RedisCluster } from "./support/redis-cluster.mjs";
+import { Redis } from "./support/redis.mjs";
+
+const NAMES = ["c1", "c2", "js1", "js2"];
+const MODE = ["--redis-mode", "streams", "--workers", "1"];
+const SHARDED = "--redis-stream-sharded-pub-sub";
+
+async function startServers(redis) {
+  const servers = {};
+  for (const [i, name] of NAMES.entries())
+    servers[name] = name.startsWith("c") ? await startNode(name, redis, [...MODE, SHARDED, "--node-id", String(i + 1)]) : await startPeer(name, redis, ["--streams=1", "--sharded-pub-sub"]);
+  return servers;
+}
+
+/** Each server asks the others; resolves when all answer, as the members of a cluster are counted apart. */
+async function answered(server) {
+  const socket = await connect(server);
+  for (const end = Date.now() + 20_000; ; ) {
+    const { error, answers } = await ask(socket, "serverAsk", "question", 1);
+    if (error === null && answers.length === NAMES.length - 1) break;
+    assert.ok(Date.now() < end, `${server.name} got ${answers.length} answers: ${error}`);
+  }
+  socket.disconnect();
+}
+
+const warnings = (servers) => ["c1", "c2"].flatMap((name) => servers[name].logged("cluster").filter(({ warning }) => warning));
+
+describe("a Redis Cluster", () => {
+  const servers = {};
+  let cluster;
+
+  before(async () => {
+    cluster = await RedisCluster.start();
+    Object.assign(servers, await startServers(cluster));
+    for (const server of Object.values(servers)) await answered(server);
+  });
+
+  after(async () => {
+    for (const server of Object.values(servers)) await server.stop();
+    await cluster?.stop();
+  });
+
+  operations(NAMES, servers, { asksRooms: ["c1", "c2"] });
+
+  test("nothing is to be warned of", () => assert.deepEqual(warnings(servers), []));
+});
+
+test("a single Redis: questions, answers and acknowledgements use the sharded channels", async () => {
+  const redis = await Redis.start();
+  const servers = await startServers(redis);
+  await subscribers(redis, 4, "socket.io#/#", "SHARDNUMSUB");
+  const sockets = await Promise.all(Object.values(servers).map((server) => connect(server)));
+  for (const socket of sockets) socket.on("ack me", (_, ack) => ack(socket.id));
+  const ids = sockets.map(({ id }) => id).sort();
+  for (const from of sockets) {
+    await answered(from.server);
+    const { error, answers } = await ask(from, "ask", { timeout: 10_000 }, "ack me", 1);
+    assert.deepEqual([error, answers.sort()], [null, ids], from.server.name);
+    const { sockets: found } = await ask(from, "fetch", {});
+    assert.deepEqual(found.map(({ id }) => id).sort(), ids, from.server.name);
+    const heard = sockets.map((socket) => next(socket, "news"));
+    await ask(from, "emit", {}, "news", [from.server.name]);
+    assert.deepEqual(await Promise.all(heard), sockets.map(() => [from.server.name]));
+  }
+  assert.deepEqual(await redis.command("PUBSUB", "CHANNELS", "socket.io#*"), [], "nobody subscribes to channels that are not sharded");
+  assert.deepEqual(warnings(servers), []);
+  for (const socket of sockets) socket.disconnect();
+  for (const server of Object.values(servers)) await server.stop();
+  await redis.stop();
+});
+
+describe("mixes", () => {
+  const conflict = ({ event, warning }) => event === "cluster" && /by the other kind of publish and subscribe, sharded or not/.test(warning);
+  const advice = "use the same --redis-mode and --redis-stream-sharded-pub-sub (useShardedPubSub of the adapter) on all servers, or another --redis-key";
+
+  for (const [title, mine, others] of [
+    ["sharded channels, and a Node.js server without", [SHARDED], (redis) => startPeer("js", redis, ["--streams=1"])],
+    ["no sharded channels, and a Node.js server with them", [], (redis) => startPeer("js", redis, ["--streams=1", "--sharded-pub-sub"])],
+    ["no sharded channels, and a node with them", [], (redis) => startNode("b", redis, [...MODE, SHARDED])],
+  ])
+    test(`a warning names the mix: ${title}`, async () => {
+      const redis = await Redis.start();
+      const node = await startNode("a", redis, [...MODE, ...mine, "--heartbeat-interval", "500"]);
+      const other = await others(redis);
+      const line = await node.line(conflict);
+      assert.deepEqual([line.servers, line.advice, line.level], ["1", advice, "warn"]);
+      assert.equal(node.logged("cluster").filter(({ warning }) => warning).length, 1, node.output);
+      await other.stop();
+      await node.stop();
+      await redis.stop();
+    });
+});
