@@ -116,7 +116,7 @@ below = $(foreach l,$(BELOW_$(1)),$(call archive,$(l)))
 include node/adminui/page/page.mk
 
 APPS := $(patsubst node/apps/%.c,$(BUILD)/apps/%.so,$(wildcard node/apps/*.c))
-LIBRARY_OBJ := $(foreach l,$(LAYERS),$(call objects,$(l))) $(LLHTTP_OBJ) $(BUNDLE_OBJ)
+LIBRARY_OBJ := $(foreach l,$(LAYERS),$(call objects,$(l))) $(BUNDLE_OBJ)
 SONAME := libsockeye.so.0
 
 .PHONY: all

@@ -44,7 +44,8 @@ struct http_request {
 	struct text query;  /* after "?", may be empty */
 	const struct http_header *headers;
 	unsigned header_count;
-	uint8_t minor; /* 0 or 1: HTTP/1.minor */
+	uint64_t absent; /* http_name_bit() of names that no field has; 0: unknown */
+	uint8_t minor;	 /* 0 or 1: HTTP/1.minor */
 	bool keep_alive;
 	bool upgrade;  /* HTTP/1.1 without a body, Connection lists "upgrade", and Upgrade is not just "h2c" */
 	bool has_body; /* chunked, or Content-Length > 0 */
@@ -118,8 +119,21 @@ struct conn *http_request_conn(const struct http_request *r);
  */
 struct text http_request_head(const struct http_request *r);
 
+/* For the functions below: returns false if no field can have that name. Costs nothing for a literal. */
+static inline bool
+http_may_have(const struct http_request *r, const char *name)
+{
+	return (r->absent & http_name_bit(name[0], strlen(name))) == 0;
+}
+
 /* Returns the first field of that name (ASCII case ignored), or TEXT_NONE. */
-struct text http_header_get(const struct http_request *r, const char *name);
+struct text http_header_find(const struct http_request *r, struct text name);
+static inline struct text
+http_header_get(const struct http_request *r, const char *name)
+{
+	return http_may_have(r, name) ? http_header_find(r, text_from(name)) : TEXT_NONE;
+}
+
 /*
  * Returns the values of all fields of that name as one list (RFC 9110 5.3), or TEXT_NONE. The call initialises
  * `joined`, which may hold the list; the caller frees it.
@@ -128,7 +142,12 @@ struct text http_header_list(const struct http_request *r, const char *name, str
 /*
  * Returns true if one of the fields of that name, read as comma-separated lists, contains the token (case ignored).
  */
-bool http_header_has(const struct http_request *r, const char *name, const char *token);
+bool http_header_lists(const struct http_request *r, struct text name, struct text token);
+static inline bool
+http_header_has(const struct http_request *r, const char *name, const char *token)
+{
+	return http_may_have(r, name) && http_header_lists(r, text_from(name), text_from(token));
+}
 
 /*
  * Continues the exchange after on_request() returns. `ops` is borrowed. `max_body` overrides limits.max_body; 0 keeps

@@ -32,6 +32,7 @@
 #include "node/http/http_tables.h"
 #include "node/http/http_words.h"
 
+#define FIELDS_USUAL 64		  /* a head with more fields is read like one in pieces */
 #define PIPELINE_QUEUE_MAX 262144 /* bytes of queued replies above which the next pipelined request waits */
 
 static void
@@ -107,7 +108,7 @@ http_on_deadline(struct conn *c)
 			set_deadline(h, h->server->limits->idle_ms);
 		else
 			conn_finish(c, REASON_HTTP_IDLE);
-	} else if (!exchange || (exchange->state == HTTP_HEAD_STATE && !exchange->scan.len) ||
+	} else if (!exchange || (exchange->state == HTTP_HEAD_STATE && !exchange->partial.scan.len) ||
 		   exchange->state == HTTP_DROP_STATE)
 		conn_finish(c, REASON_HTTP_TIMEOUT);
 	else if (exchange->state == HTTP_BODY_STATE && keeps_rate(exchange))
@@ -197,23 +198,20 @@ refuse_body(struct http_conn *h)
 	refuse_request(h, 413, REASON_HTTP_LIMIT);
 }
 
-/* Reads the complete head in exchange->head and passes the request up. */
+/* Copies a complete head, whose parts are known, and passes the request up. */
 static void
-http_begin_request(struct http_conn *h)
+http_begin_request(struct http_conn *h, struct text head, struct http_split *split, const struct http_header *headers)
 {
-	struct http_exchange *exchange = h->exchange;
+	struct http_exchange *exchange = http_exchange_new_whole(h, head, split, headers);
 	const struct http_limits *limits = h->server->limits;
-	unsigned fields = exchange->scan.fields;
 	int status;
 
 	loop_spend(conn_loop(h->c), LOOP_WORK_REQUEST);
-	exchange->headers = mem_try_alloc((fields ? fields : 1) * sizeof(exchange->headers[0]));
-	if (!exchange->headers) {
+	if (!exchange) {
 		conn_no_memory(h->c);
 		return;
 	}
-	status = http_head_read(
-		buffer_text(&exchange->head), exchange->headers, fields, &exchange->r, &exchange->expecting);
+	status = http_head_use(split, exchange->headers, &exchange->r, &exchange->expecting);
 	if (status) {
 		refuse_request(h, status, REASON_HTTP_SYNTAX);
 		return;
@@ -249,34 +247,74 @@ http_exchange_read_on(struct http_exchange *exchange)
 
 /* ---------------------------------------------------------------- input */
 
+/* Begins the request whose last piece has arrived. */
+static void
+http_begin_joined(struct http_conn *h)
+{
+	struct http_partial *partial = &h->exchange->partial;
+	unsigned fields = partial->scan.fields;
+	struct http_header *headers = mem_try_alloc(fields * sizeof(*headers));
+	struct buffer head = partial->head;
+	struct http_split split;
+
+	if (!headers)
+		conn_no_memory(h->c);
+	else if (http_split(head.data, head.len, head.len, fields, headers, &split) != head.len)
+		refuse_request(h, 400, REASON_HTTP_SYNTAX); /* never: the scan has accepted the head */
+	else {
+		buffer_init(&partial->head, 0);
+		http_exchange_free(h->exchange);
+		http_begin_request(h, buffer_text(&head), &split, headers);
+		buffer_fini(&head);
+	}
+	mem_free(headers);
+}
+
+/* Reads a piece of a head, or a head that the scan must look at closely. */
 static size_t
-http_read_head(struct http_conn *h, const uint8_t *data, size_t n)
+http_read_piece(struct http_conn *h, const uint8_t *data, size_t n)
 {
 	const struct http_limits *limits = h->server->limits;
 	struct http_exchange *exchange = h->exchange ? h->exchange : http_exchange_new(h);
-	size_t before = exchange->scan.len, len, used;
-	int64_t end = http_scan_feed(&exchange->scan, data, n, limits->max_head, limits->max_headers);
+	struct http_partial *partial = &exchange->partial;
+	size_t before = partial->scan.len, len, used;
+	int64_t end = http_scan_feed(&partial->scan, data, n, limits->max_head, limits->max_headers);
 
 	if (end < 0) {
-		refuse_request(h, exchange->scan.status,
+		refuse_request(h, partial->scan.status,
 			end == ERROR_TOO_BIG || end == ERROR_TOO_MANY ? REASON_HTTP_LIMIT : REASON_HTTP_SYNTAX);
 		return n;
 	}
 	used = end ? (size_t)end : n;
-	len = exchange->scan.len - before;
-	buffer_add(&exchange->head, data + used - len, len);
-	if (buffer_error(&exchange->head)) {
+	len = partial->scan.len - before;
+	buffer_add(&partial->head, data + used - len, len);
+	if (buffer_error(&partial->head)) {
 		conn_no_memory(h->c);
 		return n;
 	}
 	if (end) {
-		http_begin_request(h);
+		http_begin_joined(h);
 		return used;
 	}
 	http_exchange_account(exchange);
 	if (!before && len && h->used)
 		set_deadline(h, limits->head_ms);
 	return used;
+}
+
+static size_t
+http_read_head(struct http_conn *h, const uint8_t *data, size_t n)
+{
+	const struct http_limits *limits = h->server->limits;
+	struct http_header headers[FIELDS_USUAL];
+	unsigned most = limits->max_headers < FIELDS_USUAL ? limits->max_headers : FIELDS_USUAL;
+	struct http_split split;
+	size_t length = h->exchange ? 0 : http_split(data, n, limits->max_head, most, headers, &split);
+
+	if (length == 0)
+		return http_read_piece(h, data, n);
+	http_begin_request(h, text_of((const char *)data, length), &split, headers);
+	return length;
 }
 
 static size_t

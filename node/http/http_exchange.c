@@ -6,16 +6,57 @@
 #define DROP_MAX 65536	   /* an unread body of up to this many bytes is read to keep the connection */
 #define STREAM_PIECE 65536 /* bytes of one piece of a streamed reply */
 
+static void
+exchange_begin(struct http_exchange *exchange, struct http_conn *h)
+{
+	*exchange = (struct http_exchange){.r.conn = h, .state = HTTP_HEAD_STATE};
+	buffer_init(&exchange->added, HTTP_ADDED_MAX);
+	h->exchange = exchange;
+}
+
 struct http_exchange *
 http_exchange_new(struct http_conn *h)
 {
-	struct http_exchange *exchange = mem_zalloc(sizeof(*exchange));
+	struct http_exchange *exchange = mem_alloc(sizeof(*exchange));
 
-	exchange->r.conn = h;
-	buffer_init(&exchange->head, h->server->limits->max_head);
-	buffer_init(&exchange->added, HTTP_ADDED_MAX);
-	http_scan_init(&exchange->scan);
-	h->exchange = exchange;
+	exchange_begin(exchange, h);
+	http_scan_init(&exchange->partial.scan);
+	buffer_init(&exchange->partial.head, h->server->limits->max_head);
+	return exchange;
+}
+
+/* Returns the bytes of an exchange with its head. */
+static size_t
+exchange_size(unsigned fields, size_t head)
+{
+	return sizeof(struct http_exchange) + fields * sizeof(struct http_header) + head;
+}
+
+static struct text
+text_moved(struct text t, const char *from, const char *to)
+{
+	return text_of(to + (t.at - from), t.n);
+}
+
+struct http_exchange *
+http_exchange_new_whole(
+	struct http_conn *h, struct text head, struct http_split *split, const struct http_header *headers)
+{
+	struct http_exchange *exchange = mem_try_alloc(exchange_size(split->count, head.n));
+	char *copy;
+
+	if (!exchange)
+		return NULL;
+	exchange_begin(exchange, h);
+	copy = (char *)&exchange->headers[split->count];
+	memcpy(copy, head.at, head.n);
+	exchange->head = text_of(copy, head.n);
+	split->method = text_moved(split->method, head.at, copy);
+	split->target = text_moved(split->target, head.at, copy);
+	for (unsigned i = 0; i < split->count; i++) {
+		exchange->headers[i].name = text_moved(headers[i].name, head.at, copy);
+		exchange->headers[i].value = text_moved(headers[i].value, head.at, copy);
+	}
 	return exchange;
 }
 
@@ -24,18 +65,19 @@ http_exchange_free(struct http_exchange *exchange)
 {
 	conn_hold(exchange->r.conn->c, 0);
 	exchange->r.conn->exchange = NULL;
-	buffer_fini(&exchange->head);
+	if (exchange->state == HTTP_HEAD_STATE)
+		buffer_fini(&exchange->partial.head);
 	buffer_fini(&exchange->added);
-	mem_free(exchange->headers);
 	mem_free(exchange);
 }
 
 void
 http_exchange_account(const struct http_exchange *exchange)
 {
-	conn_hold(exchange->r.conn->c, sizeof(*exchange) + exchange->head.size + exchange->added.size +
-					       exchange->r.header_count * sizeof(exchange->headers[0]) +
-					       exchange->held);
+	size_t partial = exchange->state == HTTP_HEAD_STATE ? exchange->partial.head.size : 0;
+
+	conn_hold(exchange->r.conn->c, exchange_size(exchange->r.header_count, exchange->head.n) + partial +
+					       exchange->added.size + exchange->held);
 }
 
 void
@@ -140,7 +182,7 @@ http_request_conn(const struct http_request *r)
 struct text
 http_request_head(const struct http_request *r)
 {
-	return buffer_text(&http_exchange_of((struct http_request *)r)->head);
+	return http_exchange_of((struct http_request *)r)->head;
 }
 
 /* -------------------------------------------------- replies piece by piece */

@@ -12,6 +12,7 @@
 #include "node/http/http_body.h"
 #include "node/http/http_coding.h"
 #include "node/http/http_scan.h"
+#include "node/http/http_split.h"
 
 #define HTTP_ADDED_MAX (16 * 1024) /* the fields that a handler adds to one reply */
 
@@ -33,20 +34,25 @@ struct http_stream {
 	uint64_t remaining;
 };
 
-/* Exists while a request is in progress. */
+/* A head that arrives in pieces. */
+struct http_partial {
+	struct http_scan scan;
+	struct buffer head; /* the bytes so far */
+};
+
+/* Exists while a request is in progress. The fields and the bytes of a complete head are in the same allocation. */
 struct http_exchange {
 	struct http_request r;
 	const struct http_exchange_ops *ops; /* NULL until http_wait() */
 	void *user;
 	uint64_t max_body, received;
-	size_t held;	    /* bytes kept by the handler: http_request_holds() */
-	struct buffer head; /* the bytes of the head; the texts of `r` point into it */
-	struct http_header *headers;
+	size_t held;	     /* bytes kept by the handler: http_request_holds() */
+	struct text head;    /* the bytes of the head; the texts of `r` point into it */
 	struct buffer added; /* "Name: value\r\n"... */
 	union {
-		struct http_scan scan;	   /* HTTP_HEAD_STATE */
-		struct http_body body;	   /* HTTP_BODY_STATE, HTTP_DROP_STATE */
-		struct http_stream stream; /* HTTP_STREAM_STATE */
+		struct http_partial partial; /* HTTP_HEAD_STATE */
+		struct http_body body;	     /* HTTP_BODY_STATE, HTTP_DROP_STATE */
+		struct http_stream stream;   /* HTTP_STREAM_STATE */
 	};
 	enum http_state state;
 	bool close;	/* close the connection after the reply */
@@ -61,6 +67,8 @@ struct http_exchange {
 	bool pushed_chunks;	 /* the body of the pushed reply is chunked */
 	bool pushed_until_close; /* the body of the pushed reply ends with the connection */
 	uint64_t rated;		 /* the value of `received` at the last check of the rate */
+
+	struct http_header headers[]; /* the fields, and behind them the bytes of the head */
 };
 
 /* The state of an HTTP connection. Besides struct conn, an idle keep-alive connection owns nothing more. */
@@ -89,8 +97,14 @@ http_exchange_pending(const struct http_exchange *exchange)
 				   exchange->state == HTTP_HOLD_STATE);
 }
 
-/* Begins a request and sets h->exchange. */
+/* Begins a request whose head has not arrived as a whole, and sets h->exchange. */
 struct http_exchange *http_exchange_new(struct http_conn *h);
+/*
+ * Begins a request with its whole head, which is copied, and sets h->exchange. `split` and `headers` are the parts of
+ * the head; those of `split` then point into the copy. Returns NULL if memory runs out.
+ */
+struct http_exchange *http_exchange_new_whole(
+	struct http_conn *h, struct text head, struct http_split *split, const struct http_header *headers);
 void http_exchange_free(struct http_exchange *exchange);
 
 /*

@@ -62,12 +62,10 @@ http_field_joint(struct text name)
 /* -------------------------------------------------------- fields of a request */
 
 struct text
-http_header_get(const struct http_request *r, const char *name)
+http_header_find(const struct http_request *r, struct text name)
 {
-	struct text wanted = text_from(name);
-
 	for (unsigned i = 0; i < r->header_count; i++)
-		if (text_is_nocase(r->headers[i].name, wanted))
+		if (text_is_nocase(r->headers[i].name, name))
 			return r->headers[i].value;
 	return TEXT_NONE;
 }
@@ -99,13 +97,10 @@ http_header_list(const struct http_request *r, const char *name, struct buffer *
 }
 
 bool
-http_header_has(const struct http_request *r, const char *name, const char *token)
+http_header_lists(const struct http_request *r, struct text name, struct text token)
 {
-	struct text wanted = text_from(name);
-
 	for (unsigned i = 0; i < r->header_count; i++)
-		if (text_is_nocase(r->headers[i].name, wanted) &&
-			http_list_has(r->headers[i].value, text_from(token)))
+		if (text_is_nocase(r->headers[i].name, name) && http_list_has(r->headers[i].value, token))
 			return true;
 	return false;
 }

@@ -31,6 +31,16 @@ http_is(uint8_t byte, unsigned classes)
 	return (http_class[byte] & classes) != 0;
 }
 
+/*
+ * Returns the bit of a field name of `n` bytes (not 0) in a set of names, such as http_request.absent. The case does
+ * not matter. Two names may share a bit; the usual ones that a server asks for do not.
+ */
+static inline uint64_t
+http_name_bit(char first, size_t n)
+{
+	return UINT64_C(1) << ((n * 13 + ((unsigned char)first | 0x20)) & 63);
+}
+
 /* Returns true if the text is not empty and all its bytes belong to the class. */
 bool http_all(struct text t, unsigned class);
 

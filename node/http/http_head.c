@@ -4,12 +4,12 @@
 
 #include "common/base/ascii.h"
 #include "common/base/error.h"
-#include "node/http/http_parse.h"
 
-static enum http_method
-method_of(struct text name)
+/* Sets r->method. Returns 0, or the status for a method that HTTP/1.1 requests do not have. */
+static int
+head_read_method(struct http_request *r)
 {
-	static const struct text names[] = {
+	static const struct text known[] = {
 		[HTTP_GET] = {"GET", 3},
 		[HTTP_HEAD] = {"HEAD", 4},
 		[HTTP_POST] = {"POST", 4},
@@ -18,21 +18,34 @@ method_of(struct text name)
 		[HTTP_OPTIONS] = {"OPTIONS", 7},
 		[HTTP_PATCH] = {"PATCH", 5},
 	};
+	/* The other methods that Node.js accepts. CONNECT is missing, because it is not supported for any target; the
+	 * status is therefore not 405 (RFC 9110 15.6.2). */
+	static const char *const others[] = {"TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH",
+		"SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE",
+		"M-SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE"};
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (text_is(name, names[i]))
-			return (enum http_method)i;
-	return HTTP_OTHER;
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (text_is(r->method_name, known[i])) {
+			r->method = (enum http_method)i;
+			return 0;
+		}
+	r->method = HTTP_OTHER;
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (text_is(r->method_name, text_from(others[i])))
+			return 0;
+	return text_is(r->method_name, TEXT("PRI")) ? 400 : 501; /* PRI begins HTTP/2 (RFC 9113 3.4) */
 }
 
 /* Returns the last field of that name, or NULL; sets *count to the number of such fields. */
 static struct http_header *
-find_field(struct http_header *headers, unsigned n, struct text name, unsigned *count)
+find_field(const struct http_request *r, struct http_header *headers, struct text name, unsigned *count)
 {
 	struct http_header *found = NULL;
 
 	*count = 0;
-	for (unsigned i = 0; i < n; i++)
+	if (r->absent & http_name_bit(name.at[0], name.n))
+		return NULL;
+	for (unsigned i = 0; i < r->header_count; i++)
 		if (text_is_nocase(headers[i].name, name)) {
 			found = &headers[i];
 			(*count)++;
@@ -109,7 +122,7 @@ head_read_target(struct http_request *r, struct http_header *headers)
 	unsigned hosts;
 	const char *mark;
 
-	host = find_field(headers, r->header_count, TEXT("host"), &hosts);
+	host = find_field(r, headers, TEXT("host"), &hosts);
 	if (hosts > 1 || (hosts == 0 && r->minor == 1) || (hosts && !http_authority_valid(host->value)))
 		return 400;
 	if (starts_nocase(t, TEXT("http://")) || starts_nocase(t, TEXT("https://"))) {
@@ -164,6 +177,20 @@ coding_status(struct text value)
 }
 
 /*
+ * Returns true if a TAB follows the value of a field in its line. It would not matter, but parsers of other servers
+ * take it for a part of the value.
+ */
+static bool
+has_tab_behind(const struct http_header *header)
+{
+	const char *at = header->value.at + header->value.n;
+
+	while (*at == ' ')
+		at++;
+	return *at == '\t';
+}
+
+/*
  * Determines where the body ends (RFC 9112 6.3). Stricter than the RFC: anything that two parsers could read
  * differently is refused.
  */
@@ -174,13 +201,15 @@ head_read_framing(struct http_request *r, struct http_header *headers)
 	unsigned codings, lengths;
 	int status;
 
-	coding = find_field(headers, r->header_count, TEXT("transfer-encoding"), &codings);
-	length = find_field(headers, r->header_count, TEXT("content-length"), &lengths);
+	coding = find_field(r, headers, TEXT("transfer-encoding"), &codings);
+	length = find_field(r, headers, TEXT("content-length"), &lengths);
 	if (codings && (lengths || codings > 1 || r->minor == 0))
 		return 400;
 	if (codings && (status = coding_status(coding->value)) != 0)
 		return status;
-	if (lengths > 1)
+	if (codings && has_tab_behind(coding))
+		return 400;
+	if (lengths > 1 || (lengths && has_tab_behind(length)))
 		return 400;
 	if (lengths && text_number(length->value, INT64_MAX, &r->content_length) != 0)
 		return 400;
@@ -218,36 +247,39 @@ head_read_connection(struct http_request *r)
 		r->keep_alive = true;
 	if (http_header_has(r, "connection", "close"))
 		r->keep_alive = false;
-	r->upgrade = r->minor == 1 && !r->has_body && http_header_has(r, "connection", "upgrade") && protocol.n > 0 &&
-		     !text_is_nocase(protocol, TEXT("h2c"));
+	r->upgrade = r->minor == 1 && !r->has_body && protocol.n > 0 && !text_is_nocase(protocol, TEXT("h2c")) &&
+		     http_header_has(r, "connection", "upgrade");
 }
 
 int
-http_head_read(struct text head, struct http_header *headers, unsigned fields, struct http_request *r, bool *expect)
+http_head_use(const struct http_split *split, struct http_header *headers, struct http_request *r, bool *expect)
 {
-	struct http_parsed parsed;
-	int error = http_parse(head, headers, fields, &parsed), status;
+	int status;
 
-	if (error)
-		return error == ERROR_UNSUPPORTED ? 501 : 400;
-	if (parsed.count != fields || parsed.target.n == 0)
-		return 400;
-	r->method_name = parsed.method;
-	r->method = method_of(parsed.method);
-	r->target = parsed.target;
-	r->minor = parsed.minor;
+	r->method_name = split->method;
+	r->target = split->target;
+	r->minor = split->minor;
 	r->headers = headers;
-	r->header_count = parsed.count;
-	if (text_is(parsed.method, TEXT("CONNECT"))) /* not supported for any target, so not 405 (RFC 9110 15.6.2) */
-		return 501;
-	status = head_read_target(r, headers);
+	r->header_count = split->count;
+	r->absent = ~split->names;
+	status = head_read_method(r);
+	if (!status)
+		status = head_read_target(r, headers);
 	if (!status)
 		status = head_read_framing(r, headers);
-	if (!status && (parsed.chunked != r->chunked || parsed.content_length != r->content_length))
-		status = 400;
 	if (!status)
 		status = head_read_expect(r, expect);
 	if (!status)
 		head_read_connection(r);
 	return status;
+}
+
+int
+http_head_read(struct text head, struct http_header *headers, unsigned fields, struct http_request *r, bool *expect)
+{
+	struct http_split split;
+
+	if (http_split((const uint8_t *)head.at, head.n, head.n, fields, headers, &split) != head.n)
+		return 400;
+	return http_head_use(&split, headers, r, expect);
 }

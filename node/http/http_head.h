@@ -3,11 +3,17 @@
 #define NODE_HTTP_HTTP_HEAD_H
 
 #include "node/http/http.h"
+#include "node/http/http_split.h"
 
 /*
- * Reads a head that http_scan accepted into `r`. The head has `fields` field lines, and `headers` has room for as
- * many. The texts of `r` point into `head`. Returns 0, or the status to answer (400, 405, 417 or 501). Sets *expect
- * if the client waits for 100 Continue.
+ * Reads a split head into `r`. `headers` are its fields; an absolute-form target replaces the value of Host there.
+ * Returns 0, or the status to answer (400, 417 or 501). Sets *expect if the client waits for 100 Continue.
+ */
+int http_head_use(const struct http_split *split, struct http_header *headers, struct http_request *r, bool *expect);
+
+/*
+ * Splits a head that http_scan accepted, and reads it into `r`. The head has `fields` field lines, and `headers` has
+ * room for as many. The texts of `r` point into `head`. The result is that of http_head_use().
  */
 int http_head_read(
 	struct text head, struct http_header *headers, unsigned fields, struct http_request *r, bool *expect);

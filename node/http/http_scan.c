@@ -25,10 +25,9 @@
 
 #include "common/base/error.h"
 #include "node/http/http_field.h"
+#include "node/http/http_split.h"
 
 enum { START, EMPTY_LF, METHOD, TARGET, VERSION, LINE_LF, FIELD, NAME, VALUE, END_LF };
-
-#define METHOD_MAX 32 /* the longest registered method has 17 characters */
 
 /* "9" stands for any digit. */
 static const char version_shape[] = "HTTP/9.9";
@@ -92,7 +91,7 @@ request_line_byte(struct http_scan *scan, uint8_t byte)
 			scan->at = 0;
 		} else if (!http_is(byte, HTTP_TCHAR))
 			return scan_refuse(scan, ERROR_SYNTAX, 400);
-		else if (++scan->at > METHOD_MAX)
+		else if (++scan->at > HTTP_METHOD_MAX)
 			return scan_refuse(scan, ERROR_UNSUPPORTED, 501);
 		return 0;
 	case TARGET:

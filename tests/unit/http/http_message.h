@@ -12,6 +12,7 @@
 #include "node/http/http_body.h"
 #include "node/http/http_head.h"
 #include "node/http/http_scan.h"
+#include "tests/unit/http/http_llhttp.h"
 
 #define MESSAGE_MAX_HEAD 2048
 #define MESSAGE_MAX_FIELDS 20
@@ -44,6 +45,7 @@ message_head(struct message *m, struct message_reader *s)
 	if (m->status)
 		return;
 	must(s->r.header_count == fields);
+	must(llhttp_agrees(buffer_text(&s->head), &s->r));
 	m->keep_alive = s->r.keep_alive;
 	m->upgrade = s->r.upgrade;
 	buffer_printf(&m->text, "%.*s|%.*s|%.*s|%d", (int)s->r.method_name.n, s->r.method_name.at, (int)s->r.path.n,
@@ -58,6 +60,22 @@ message_head(struct message *m, struct message_reader *s)
 	s->in_body = true;
 }
 
+/*
+ * A head that is whole in its first piece can be split at once; the scan must see the same head. `end` is the result
+ * of the scan. Empty lines before the head are for the scan alone.
+ */
+static inline bool
+message_split_agrees(const struct http_scan *scan, const uint8_t *data, size_t n, int64_t end)
+{
+	struct http_header headers[MESSAGE_MAX_FIELDS];
+	struct http_split split;
+	size_t length = http_split(data, n, MESSAGE_MAX_HEAD, MESSAGE_MAX_FIELDS, headers, &split);
+
+	if (end <= 0 || scan->skipped > 0)
+		return length == 0;
+	return (int64_t)length == end && split.count == scan->fields;
+}
+
 /* Feeds one piece; false once the request has ended, complete or refused. */
 static inline bool
 message_feed(struct message *m, struct message_reader *s, const uint8_t *data, size_t n)
@@ -69,6 +87,7 @@ message_feed(struct message *m, struct message_reader *s, const uint8_t *data, s
 		int64_t end = http_scan_feed(&s->scan, data, n, MESSAGE_MAX_HEAD, MESSAGE_MAX_FIELDS);
 		size_t len = s->scan.len - before;
 
+		must(m->consumed > 0 || message_split_agrees(&s->scan, data, n, end));
 		if (end < 0) {
 			m->status = s->scan.status;
 			must(m->status >= 400);

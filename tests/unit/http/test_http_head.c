@@ -25,7 +25,6 @@ struct row {
 	}
 #define HOST "Host: h\r\n"
 #define GOOD MESSAGE_GOOD
-#define EITHER (-1) /* 400 or 501: versions of llhttp differ in which they detect first */
 #define POST_CHUNKED "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
 
 static const struct row good[] = {
@@ -42,6 +41,7 @@ static const struct row good[] = {
 	ROW("GET http://x.y:80/p?q HTTP/1.1\r\nHost: other\r\n\r\n", GOOD, "GET|/p|q|1|Host=x.y:80|"),
 	ROW("GET HTTPS://x HTTP/1.1\r\nHost: other\r\n\r\n", GOOD, "GET|/||1|Host=x|"),
 	ROW("OPTIONS * HTTP/1.1\r\n" HOST "\r\n", GOOD, "OPTIONS|*||1|Host=h|"),
+	ROW("GET / HTTP/1.1\r\n" HOST "Eleven: 1\tc\td\t\r\n\r\n", GOOD, "GET|/||1|Host=h|Eleven=1\tc\td|"),
 	ROW("TRACE / HTTP/1.1\r\n" HOST "\r\n", GOOD, "TRACE|/||1|Host=h|"),
 	ROW("M-SEARCH / HTTP/1.1\r\n" HOST "\r\n", GOOD, "M-SEARCH|/||1|Host=h|"),
 	ROW("GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", GOOD, "GET|/||1|Host=[::1]:80|"),
@@ -53,6 +53,8 @@ static const struct row good[] = {
 		"POST|/||1|Host=h|Content-Length=5|hello"),
 	ROW("POST / HTTP/1.1\r\n" HOST "Content-Length: 05\r\n\r\nhelloGET", GOOD,
 		"POST|/||1|Host=h|Content-Length=05|hello"),
+	ROW("POST / HTTP/1.1\r\n" HOST "Content-Length: \t 2  \r\n\r\nab", GOOD,
+		"POST|/||1|Host=h|Content-Length=2|ab"),
 	ROW("POST / HTTP/1.1\r\n" HOST "content-length: 0\r\n\r\n", GOOD, "POST|/||1|Host=h|content-length=0|"),
 	ROW("GET / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nab", GOOD, "GET|/||1|Host=h|Content-Length=2|ab"),
 	ROW("POST / HTTP/1.1\r\n" HOST "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nab",
@@ -187,7 +189,12 @@ static const struct row bad[] = {
 	ROW(POST("Transfer-Encoding: chunked, chunked"), 400, NULL),
 	ROW(POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"), 400, NULL),
 	ROW(POST("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity"), 400, NULL),
-	ROW(POST("Transfer-Encoding: gzip, chunked"), EITHER, NULL),
+	ROW(POST("Transfer-Encoding: gzip, chunked"), 501, NULL),
+	ROW(POST("Transfer-Encoding: gzip, chunked\t"), 501, NULL),
+	ROW(POST("Transfer-Encoding: chunked\t"), 400, NULL),
+	ROW(POST("Transfer-Encoding: chunked \t "), 400, NULL),
+	ROW(POST("Content-Length: 0\t"), 400, NULL),
+	ROW(POST("Content-Length: 0 \t"), 400, NULL),
 	ROW(POST("Transfer-Encoding: xchunked"), 400, NULL),
 	ROW(POST("Transfer-Encoding: chunked;x=y"), 400, NULL),
 	ROW(POST("Transfer-Encoding: \"chunked\""), 400, NULL),
@@ -278,7 +285,7 @@ check(const struct row *row)
 	struct message whole, other;
 
 	read_cut(&whole, row, row->n, row->n);
-	if (row->status == EITHER ? whole.status != 400 && whole.status != 501 : whole.status != row->status)
+	if (whole.status != row->status)
 		fail_msg("status %d, wanted %d: %s", whole.status, row->status, row->bytes);
 	if (row->text)
 		assert_true(text_is(buffer_text(&whole.text), text_from(row->text)));
