@@ -4,6 +4,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 
 static struct block *
 block_start(struct block *block, size_t n)
@@ -20,14 +21,14 @@ struct block *
 block_new(size_t n)
 {
 	must(n <= UINT32_MAX);
-	return block_start(mem_alloc(sizeof(struct block) + n), n);
+	return block_start(small_alloc(sizeof(struct block) + n), n);
 }
 
 struct block *
 block_try_new(size_t n)
 {
 	must(n <= UINT32_MAX);
-	return block_start(mem_try_alloc(sizeof(struct block) + n), n);
+	return block_start(small_try_alloc(sizeof(struct block) + n), n);
 }
 
 static struct block *
@@ -75,5 +76,5 @@ block_unref(struct block *block)
 		return;
 	if (block->total)
 		*block->total -= block->len + BLOCK_COST;
-	mem_free(block);
+	small_free_any(block);
 }

@@ -2,42 +2,48 @@
 
 #include "common/base/error.h"
 
-static unsigned char
-text_lower(unsigned char c)
-{
-	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
-}
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
+/* Compares eight bytes. The two cases of a letter differ in one bit. */
 static bool
-text_same_nocase_bytewise(const char *a, const char *b, size_t n)
+eight_same_nocase(uint64_t x, uint64_t y)
 {
-	for (size_t i = 0; i < n; i++)
-		if (a[i] != b[i] && text_lower((unsigned char)a[i]) != text_lower((unsigned char)b[i]))
-			return false;
-	return true;
+	const uint64_t case_bits = EACH_BYTE(0x20), high_bits = EACH_BYTE(0x80);
+	uint64_t folded = (x | case_bits) & ~high_bits, differ = (x ^ y) << 2;
+	/* the high bit of a byte: it is "a" or above; it is above "z" */
+	uint64_t from_a = folded + EACH_BYTE(0x80 - 'a'), above_z = folded + EACH_BYTE(0x7f - 'z');
+
+	return ((x ^ y) & ~case_bits) == 0 && (differ & ~(from_a & ~above_z & ~x)) == 0;
 }
 
-/*
- * Compares eight bytes at a time. The two cases of a letter differ in one bit, so most different texts are found in
- * the first step.
- */
+/* Returns up to eight bytes. */
+static uint64_t
+text_eight(const char *at, size_t n)
+{
+	uint64_t word = 0;
+	uint32_t first, last;
+
+	if (n >= sizeof word) {
+		memcpy(&word, at, sizeof word);
+	} else if (n >= sizeof first) {
+		memcpy(&first, at, sizeof first);
+		memcpy(&last, at + n - sizeof last, sizeof last);
+		word = first | (uint64_t)last << 32;
+	} else {
+		for (size_t i = 0; i < n; i++)
+			word = word << 8 | (unsigned char)at[i];
+	}
+	return word;
+}
+
 bool
 text_same_nocase(const char *a, const char *b, size_t n)
 {
-	const uint64_t case_bits = UINT64_C(0x2020202020202020);
-	size_t i = 0;
-
-	for (; n - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
-		uint64_t x, y;
-
-		memcpy(&x, a + i, sizeof x);
-		memcpy(&y, b + i, sizeof y);
-		if (x == y)
-			continue;
-		if (((x ^ y) & ~case_bits) != 0 || !text_same_nocase_bytewise(a + i, b + i, sizeof x))
+	for (; n > sizeof(uint64_t); a += sizeof(uint64_t), b += sizeof(uint64_t), n -= sizeof(uint64_t)) {
+		if (!eight_same_nocase(text_eight(a, sizeof(uint64_t)), text_eight(b, sizeof(uint64_t))))
 			return false;
 	}
-	return text_same_nocase_bytewise(a + i, b + i, n - i);
+	return eight_same_nocase(text_eight(a, n), text_eight(b, n));
 }
 
 bool

@@ -24,6 +24,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "common/io/conn_internal.h"
 #include "common/io/tls_internal.h"
 
@@ -170,7 +171,7 @@ struct conn *
 conn_new(struct loop *l, int fd, const struct sockaddr *peer, socklen_t peer_len, struct tls_context *tls,
 	const struct conn_limits *limits, const struct conn_ops *ops, void *owner)
 {
-	struct conn *c = mem_zalloc(sizeof(*c));
+	struct conn *c = small_zalloc(sizeof(*c));
 
 	must(limits->max_kept <= LOOP_SCRATCH_SIZE / 2);
 	list_init(&c->link);
@@ -366,7 +367,7 @@ conn_bury(struct conn *c)
 	conn_queue_clear(c);
 	conn_drop_kept(c);
 	conn_hold(c, 0);
-	mem_free(c);
+	small_free(c, sizeof(*c));
 	close(fd);
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "common/io/conn_internal.h"
 
 /*
@@ -352,6 +353,7 @@ void
 loop_give_back(struct loop *l)
 {
 	conn_queue_free_spares(l);
+	small_give_back();
 	mem_give_back();
 }
 
@@ -378,6 +380,7 @@ loop_fini(struct loop *l)
 		list_remove(l->deferred.next);
 	conn_queue_free_spares(l);
 	wheel_free(l->wheel);
+	small_give_back();
 	mem_free(l->scratch);
 	mem_free(l->gather);
 }

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-#include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "common/io/loop.h"
 #include "node/http/http_client.h"
 
@@ -110,7 +110,7 @@ eio_handshake_new(const struct http_request *r)
 	}
 	must(n <= UINT32_MAX); /* http_limits.max_head is far lower */
 
-	handshake = mem_try_alloc(sizeof(*handshake) + n);
+	handshake = small_try_alloc(sizeof(*handshake) + n);
 	if (handshake == NULL)
 		return NULL;
 	handshake->issued = loop_wall_ms();
@@ -139,7 +139,7 @@ eio_handshake_unref(const struct eio_handshake *handshake)
 	struct eio_handshake *counted = (struct eio_handshake *)(uintptr_t)handshake;
 
 	if (counted != NULL && --counted->refs == 0)
-		mem_free(counted);
+		small_free(counted, sizeof(*counted) + counted->bytes_len);
 }
 
 struct text

@@ -5,6 +5,7 @@
 #include "common/base/base64.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "node/engineio/eio_payload.h"
 #include "node/ws/ws_frame.h"
 
@@ -13,7 +14,7 @@ static struct eio_message *
 message_of(struct block *block, enum ws_opcode opcode, size_t n)
 {
 	unsigned header = ws_frame_header_size(n);
-	struct eio_message *message = mem_zalloc(sizeof(*message));
+	struct eio_message *message = small_zalloc(sizeof(*message));
 
 	message->refs = 1;
 	message->binary = opcode == WS_BINARY;
@@ -129,7 +130,7 @@ eio_message_unref(struct eio_message *message)
 	ws_message_fini(&message->frame);
 	block_unref(message->base64);
 	message_free_v3(message->v3);
-	mem_free(message);
+	small_free(message, sizeof(*message));
 }
 
 struct text

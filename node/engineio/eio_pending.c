@@ -9,6 +9,7 @@
 
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 
 struct eio_pending {
 	struct eio_pendings *all;     /* NULL: the server is gone */
@@ -38,7 +39,7 @@ pending_free(struct eio_pending *pending)
 	}
 	loop_call_cancel(&pending->call);
 	decision_free(&pending->decision);
-	mem_free(pending);
+	small_free(pending, sizeof(*pending));
 }
 
 static void
@@ -82,7 +83,7 @@ eio_pending_ask(struct eio_pendings *pendings, struct http_request *r, struct ei
 		pendings->decided(pendings, r, arrival, &(struct eio_decision){.allowed = true});
 		return;
 	}
-	pending = mem_zalloc(sizeof(*pending));
+	pending = small_zalloc(sizeof(*pending));
 	pending->all = pendings;
 	pending->request = r;
 	pending->arrival = arrival;

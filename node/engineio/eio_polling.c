@@ -25,13 +25,14 @@
 #include "node/engineio/eio_polling.h"
 
 #include "common/base/error.h"
-#include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "common/base/utf8.h"
 #include "node/engineio/eio_cookie.h"
 #include "node/engineio/eio_payload_v3.h"
 #include "node/engineio/eio_queue.h"
 
+#define SPARE_BODY_MAX 4096 /* bytes of memory for a body that wait for the next one */
 #define CLOSE_GRACE_MS                                                                                               \
 	20 /* by how much two requests that are sent at the same time on two connections can arrive apart */
 
@@ -44,12 +45,12 @@ struct polling {
 	struct http_request *get;   /* the poll that waits for packets */
 	struct http_request *post;  /* the POST whose body is being read or handled */
 	struct buffer body;	    /* the body of the POST */
-	uint8_t *packets;	    /* the body once it is being handled */
 	struct eio_payload payload; /* the packets not handled yet */
 	decode_next *next;	    /* decodes the body */
 	struct wheel_entry grace;   /* runs while a POST with only the close packet waits for a poll */
 	struct eio_queue queue;	    /* packets that wait for a poll */
 	bool ready; /* the body is complete; its packets are handled at the end of this turn, or of several turns */
+	bool begun; /* the first of its packets is or was being handled */
 	bool handling; /* its packets are being handled; the POST is answered afterwards */
 	bool b64;      /* the client cannot receive binary payloads; false for revision 4, which has none */
 	struct eio_jsonp jsonp;
@@ -61,8 +62,7 @@ polling_free(struct polling *polling)
 	must(polling->get == NULL && polling->post == NULL && polling->queue.at == NULL);
 	loop_disarm(polling->session->all->loop, &polling->grace);
 	buffer_fini(&polling->body);
-	mem_free(polling->packets);
-	mem_free(polling);
+	small_free(polling, sizeof(*polling));
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -249,17 +249,42 @@ polling_sent(const struct eio_session *s)
 
 /* ------------------------------------------------------------------- push */
 
+/* Begins a body, in memory that the last one of any session has left. */
+static void
+body_begin(struct polling *polling)
+{
+	struct buffer *spare = &polling->session->all->spare_body;
+
+	must(polling->body.data == NULL);
+	polling->body.data = spare->data;
+	polling->body.size = spare->size;
+	*spare = (struct buffer){0};
+}
+
+/* Leaves the memory of the body to the next one, unless it is large or there is such memory. */
+static void
+body_end(struct polling *polling)
+{
+	struct buffer *spare = &polling->session->all->spare_body;
+
+	if (spare->data != NULL || polling->body.size > SPARE_BODY_MAX) {
+		buffer_fini(&polling->body);
+		return;
+	}
+	spare->data = polling->body.data;
+	spare->size = polling->body.size;
+	buffer_init(&polling->body, polling->body.max);
+}
+
 static void
 post_done(struct polling *polling)
 {
 	http_request_holds(polling->post, 0);
 	polling->post = NULL;
 	polling->ready = false;
+	polling->begun = false;
 	loop_disarm(polling->session->all->loop, &polling->grace);
-	mem_free(polling->packets);
-	polling->packets = NULL;
-	buffer_fini(&polling->body);
-	buffer_init(&polling->body, polling->session->all->options->max_http_buffer_size);
+	body_end(polling);
 }
 
 /*
@@ -275,14 +300,14 @@ post_packets(struct polling *polling)
 	int got = 0;
 
 	loop_share_begin_late(l);
-	if (polling->packets == NULL) {
-		size_t n;
+	if (!polling->begun) {
+		const struct buffer *body = &polling->body;
 
-		got = buffer_error(&polling->body);
-		polling->packets = buffer_steal(&polling->body, &n);
-		eio_payload_init(&polling->payload, polling->packets, n);
+		polling->begun = true;
+		got = buffer_error(body);
+		eio_payload_init(&polling->payload, body->data, body->len);
 		/* a binary payload has texts of its own, each of which is checked when it is decoded */
-		if (got == 0 && polling->next != eio_payload_v3_next_binary && !utf8_valid(polling->packets, n))
+		if (got == 0 && polling->next != eio_payload_v3_next_binary && !utf8_valid(body->data, body->len))
 			got = ERROR_UTF8;
 	}
 	while (got >= 0 && s->state != EIO_STATE_CLOSED) {
@@ -588,6 +613,7 @@ handle_post(struct polling *polling, struct http_request *r)
 		eio_session_input(s);
 		polling->post = r;
 		polling->next = decoder_for(s, r);
+		body_begin(polling);
 		/* post_body() enforces the limit, because the HTTP layer's limit would look like a peer that left */
 		http_wait(r, &post_ops, polling, UINT64_MAX);
 	}
@@ -608,7 +634,7 @@ eio_polling_request(struct eio_session *s, struct http_request *r)
 void
 eio_polling_open(struct eio_session *s, struct http_request *r, bool b64, struct eio_jsonp jsonp)
 {
-	struct polling *polling = mem_zalloc(sizeof(*polling));
+	struct polling *polling = small_zalloc(sizeof(*polling));
 
 	polling->session = s;
 	polling->get = r;

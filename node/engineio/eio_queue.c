@@ -1,6 +1,8 @@
 #include "node/engineio/eio_queue.h"
 
-#include "common/base/mem.h"
+#include <string.h>
+
+#include "common/base/small.h"
 
 #define QUEUE_FIRST 4 /* slots of the first allocation */
 
@@ -14,10 +16,14 @@ static bool
 queue_grow(struct eio_queue *queue, struct eio_sessions *all)
 {
 	uint32_t size = queue->size == 0 ? QUEUE_FIRST : queue->size * 2;
-	void *at = mem_try_realloc(queue->at, size * sizeof(struct eio_message *));
+	size_t before = queue->size * sizeof(struct eio_message *);
+	struct eio_message **at = small_try_alloc(size * sizeof(struct eio_message *));
 
 	if (at == NULL)
 		return false;
+	if (before > 0)
+		memcpy(at, queue->at, before);
+	small_free(queue->at, before);
 	budget_add(&all->loop->budget, (size - queue->size) * sizeof(struct eio_message *));
 	queue->at = at;
 	queue->size = size;
@@ -54,7 +60,7 @@ eio_queue_free(struct eio_queue *taken)
 {
 	for (uint32_t i = 0; i < taken->count; i++)
 		eio_message_unref(taken->at[i]);
-	mem_free(taken->at);
+	small_free(taken->at, taken->size * sizeof(struct eio_message *));
 	*taken = (struct eio_queue){0};
 }
 

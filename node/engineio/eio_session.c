@@ -39,6 +39,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "common/io/log_filter.h"
 #include "node/engineio/eio_handshake.h"
 #include "node/engineio/eio_sid.h"
@@ -103,13 +104,14 @@ session_timer(struct wheel_entry *entry)
 	}
 }
 
-void
+bool
 eio_session_expire(struct eio_session *s)
 {
 	if (!wheel_armed(&s->timer) || s->timer.due > s->all->loop->now)
-		return;
+		return false;
 	loop_disarm(s->all->loop, &s->timer);
 	session_timer(&s->timer);
+	return true;
 }
 
 /* Schedules the next ping, one interval from now, or waits for the client's. */
@@ -130,7 +132,7 @@ session_free(struct eio_session *s)
 	must(s->carrier == NULL && s->candidate == NULL);
 	budget_sub(&s->all->loop->budget, s->held);
 	eio_handshake_unref(s->handshake);
-	mem_free(s);
+	small_free(s, sizeof(*s));
 }
 
 /* Handles a session at the end of the turn: the transport's work, or the last call. */
@@ -270,6 +272,7 @@ eio_sessions_fini(struct eio_sessions *all)
 	eio_message_unref(all->noop);
 	eio_message_unref(all->close);
 	eio_message_unref(all->initial);
+	buffer_fini(&all->spare_body);
 	mem_free(all->open_tail[false]);
 	mem_free(all->open_tail[true]);
 	table_fini(&all->table);
@@ -306,7 +309,7 @@ eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned
 
 	if (copy == NULL)
 		return NULL;
-	s = mem_zalloc(sizeof(*s));
+	s = small_zalloc(sizeof(*s));
 	s->all = all;
 	s->revision = revision & 0xf;
 	s->handshake = copy;

@@ -33,6 +33,7 @@ struct eio_sessions {
 	bool allowed[EIO_TRANSPORT_KINDS]; /* the option transports */
 	char *open_tail[2];		   /* open packets after the sid; index: whether an upgrade is offered */
 	struct eio_message *ping, *pong, *noop, *close, *initial; /* packets that are the same for all sessions */
+	struct buffer spare_body; /* memory for the body of the next POST (eio_polling.c) */
 };
 
 enum eio_state { EIO_STATE_OPEN, EIO_STATE_CLOSING, EIO_STATE_CLOSED };
@@ -121,8 +122,11 @@ void eio_session_drained(struct eio_session *s);
 /* Restarts the time that a closing session waits for its client. */
 void eio_session_wait(struct eio_session *s);
 
-/* If the session's timer is due, runs it now instead of later in this turn. */
-void eio_session_expire(struct eio_session *s);
+/*
+ * If the session's timer is due, runs it now instead of later in this turn, and returns true: the session may have
+ * closed.
+ */
+bool eio_session_expire(struct eio_session *s);
 
 /*
  * Handles a packet from a transport. Returns 0, or a negative value if the client was at fault and the session has

@@ -177,11 +177,11 @@ eio_is_upgrade(const struct http_request *r)
 }
 
 static unsigned
-revision_of(const struct http_request *r)
+revision_of(struct text raw)
 {
 	char version[4];
 
-	return http_query_get(r->query, "EIO", version, sizeof(version)) == 1 && version[0] == '4' ? 4 : 3;
+	return http_query_value(raw, version, sizeof(version)) == 1 && version[0] == '4' ? 4 : 3;
 }
 
 /* Checks a request of an existing session against its transport and revision. */
@@ -196,14 +196,22 @@ verify_further(const struct eio_session *s, const struct eio_arrival *arrival, b
 enum eio_context
 eio_verify(struct eio_gate *gate, const struct http_request *r, struct eio_arrival *out)
 {
+	enum { TRANSPORT, REVISION, SID, B64, KEYS };
+	static const struct text keys[KEYS] = {
+		[TRANSPORT] = {"transport", 9}, [REVISION] = {"EIO", 3}, [SID] = {"sid", 3}, [B64] = {"b64", 3}};
 	struct eio_sessions *all = gate->sessions;
 	char name[TRANSPORT_MAX], sid[EIO_SID_LENGTH + 1], b64[2];
-	int n = http_query_get(r->query, "transport", name, sizeof(name));
-	struct text transport = text_of(name, n > 0 ? (size_t)n : 0);
-	bool websocket = text_is(transport, TEXT("websocket"));
+	struct text raw[KEYS], transport;
+	bool websocket;
+	int n;
 
-	*out = (struct eio_arrival){.upgrade = eio_is_upgrade(r), .revision = revision_of(r)};
-	n = http_query_get(r->query, "b64", b64, sizeof(b64));
+	http_query_find(r->query, keys, KEYS, raw);
+	n = http_query_value(raw[TRANSPORT], name, sizeof(name));
+	transport = text_of(name, n > 0 ? (size_t)n : 0);
+	websocket = text_is(transport, TEXT("websocket"));
+
+	*out = (struct eio_arrival){.upgrade = eio_is_upgrade(r), .revision = revision_of(raw[REVISION])};
+	n = http_query_value(raw[B64], b64, sizeof(b64));
 	out->b64 = n != 0 && n != ERROR_NOT_FOUND;
 	if (!websocket && !text_is(transport, TEXT("polling")))
 		return EIO_CONTEXT_TRANSPORT;
@@ -211,15 +219,13 @@ eio_verify(struct eio_gate *gate, const struct http_request *r, struct eio_arriv
 		return EIO_CONTEXT_TRANSPORT;
 	if (has_bad_byte(http_header_get(r, "origin")))
 		return EIO_CONTEXT_ORIGIN;
-	n = http_query_get(r->query, "sid", sid, sizeof(sid));
+	n = http_query_value(raw[SID], sid, sizeof(sid));
 	if (n == 0 || n == ERROR_NOT_FOUND)
 		return verify_handshake(gate, r, websocket, out);
 
 	out->session = n > 0 ? eio_sessions_find(all, text_of(sid, (size_t)n)) : NULL;
 	/* a poll after the deadline finds no session; a POST is accepted because it may bring the pong */
-	if (out->session != NULL && r->method == HTTP_GET) {
-		eio_session_expire(out->session);
+	if (out->session != NULL && r->method == HTTP_GET && eio_session_expire(out->session))
 		out->session = eio_sessions_find(all, text_of(sid, (size_t)n));
-	}
 	return out->session != NULL ? verify_further(out->session, out, websocket) : EIO_CONTEXT_SID;
 }

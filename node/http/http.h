@@ -75,6 +75,8 @@ struct http_limits {
 	uint64_t gzip_threshold; /* replies of at least this length may be compressed; UINT64_MAX: never */
 };
 
+#define HTTP_LINES_MAX 128
+
 /* Answers the requests of its connections. One server serves many connections of one loop, and must outlive them. */
 struct http_server {
 	const struct http_limits *limits;
@@ -84,9 +86,11 @@ struct http_server {
 	/* Private. */
 	struct list conns; /* connections that speak HTTP now */
 	bool closing;
-	struct zip *zip;	      /* created on first use, freed with the last connection */
-	int64_t date_second;	      /* the second for which `date` holds */
-	char date[32];		      /* the value of the Date field */
+	struct zip *zip;      /* created on first use, freed with the last connection */
+	int64_t lines_second; /* the second and the idle_ms for which `lines` holds */
+	uint64_t lines_idle;
+	char lines[HTTP_LINES_MAX]; /* the lines Date, Connection and Keep-Alive of most replies */
+	uint8_t lines_len;
 	struct log_limit entry_lines; /* for log lines about malformed forwarding entries */
 };
 
@@ -199,9 +203,20 @@ struct conn *http_leave(struct http_request *r);
  * not a token or is Content-Length or Transfer-Encoding, or the value has control characters other than TAB.
  * ERROR_TOO_BIG: the added fields exceed 16 KiB.
  */
-int http_add_header(struct http_request *r, const char *name, struct text value);
+int http_add_field(struct http_request *r, struct text name, struct text value);
+static inline int
+http_add_header(struct http_request *r, const char *name, struct text value)
+{
+	return http_add_field(r, text_from(name), value);
+}
+
 /* Returns true if http_add_header() has added a field of that name. */
-bool http_has_added(const struct http_request *r, const char *name);
+bool http_has_field(const struct http_request *r, struct text name);
+static inline bool
+http_has_added(const struct http_request *r, const char *name)
+{
+	return http_has_field(r, text_from(name));
+}
 
 /*
  * Replies with `body`, which is copied. Date, Content-Length and Connection are added as HTTP/1.1 requires. A reply

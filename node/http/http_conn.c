@@ -25,6 +25,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "common/base/zip.h"
 #include "common/io/log_filter.h"
 #include "node/http/http_exchange.h"
@@ -45,7 +46,7 @@ http_conn_free(struct http_conn *h)
 		zip_free(server->zip);
 		server->zip = NULL;
 	}
-	mem_free(h);
+	small_free(h, sizeof(*h));
 }
 
 /* ------------------------------------------------------------ deadlines */
@@ -458,7 +459,7 @@ static const struct conn_ops http_ops = {http_on_data, http_on_drain, http_on_eo
 void
 http_conn_start(struct conn *c, struct http_server *server)
 {
-	struct http_conn *h = mem_zalloc(sizeof(*h));
+	struct http_conn *h = small_zalloc(sizeof(*h));
 
 	if (!server->conns.next)
 		list_init(&server->conns);

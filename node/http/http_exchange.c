@@ -1,23 +1,23 @@
 /* One request and its reply: the calls of a handler, and replies that are made piece by piece. */
-#include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "node/http/http_exchange.h"
 
 #define DROP_MAX 65536	   /* an unread body of up to this many bytes is read to keep the connection */
+#define ADDED_FIRST 128	   /* bytes of the first allocation for added fields */
 #define STREAM_PIECE 65536 /* bytes of one piece of a streamed reply */
 
 static void
 exchange_begin(struct http_exchange *exchange, struct http_conn *h)
 {
 	*exchange = (struct http_exchange){.r.conn = h, .state = HTTP_HEAD_STATE};
-	buffer_init(&exchange->added, HTTP_ADDED_MAX);
 	h->exchange = exchange;
 }
 
 struct http_exchange *
 http_exchange_new(struct http_conn *h)
 {
-	struct http_exchange *exchange = mem_alloc(sizeof(*exchange));
+	struct http_exchange *exchange = small_alloc(sizeof(*exchange));
 
 	exchange_begin(exchange, h);
 	http_scan_init(&exchange->partial.scan);
@@ -42,7 +42,7 @@ struct http_exchange *
 http_exchange_new_whole(
 	struct http_conn *h, struct text head, struct http_split *split, const struct http_header *headers)
 {
-	struct http_exchange *exchange = mem_try_alloc(exchange_size(split->count, head.n));
+	struct http_exchange *exchange = small_try_alloc(exchange_size(split->count, head.n));
 	char *copy;
 
 	if (!exchange)
@@ -51,6 +51,7 @@ http_exchange_new_whole(
 	copy = (char *)&exchange->headers[split->count];
 	memcpy(copy, head.at, head.n);
 	exchange->head = text_of(copy, head.n);
+	exchange->fields = split->count;
 	split->method = text_moved(split->method, head.at, copy);
 	split->target = text_moved(split->target, head.at, copy);
 	for (unsigned i = 0; i < split->count; i++) {
@@ -67,8 +68,29 @@ http_exchange_free(struct http_exchange *exchange)
 	exchange->r.conn->exchange = NULL;
 	if (exchange->state == HTTP_HEAD_STATE)
 		buffer_fini(&exchange->partial.head);
-	buffer_fini(&exchange->added);
-	mem_free(exchange);
+	small_free(exchange->added, exchange->added_size);
+	small_free(exchange, exchange_size(exchange->fields, exchange->head.n));
+}
+
+char *
+http_added_room(struct http_exchange *exchange, size_t n)
+{
+	size_t needed = exchange->added_len + n, size = exchange->added_size ? exchange->added_size : ADDED_FIRST;
+	char *fresh;
+
+	if (needed <= exchange->added_size)
+		return exchange->added + exchange->added_len;
+	while (size < needed)
+		size *= 2;
+	fresh = small_try_alloc(size);
+	if (!fresh)
+		return NULL;
+	if (exchange->added_len > 0)
+		memcpy(fresh, exchange->added, exchange->added_len);
+	small_free(exchange->added, exchange->added_size);
+	exchange->added = fresh;
+	exchange->added_size = (uint32_t)size;
+	return fresh + exchange->added_len;
 }
 
 void
@@ -76,8 +98,8 @@ http_exchange_account(const struct http_exchange *exchange)
 {
 	size_t partial = exchange->state == HTTP_HEAD_STATE ? exchange->partial.head.size : 0;
 
-	conn_hold(exchange->r.conn->c, exchange_size(exchange->r.header_count, exchange->head.n) + partial +
-					       exchange->added.size + exchange->held);
+	conn_hold(exchange->r.conn->c,
+		exchange_size(exchange->fields, exchange->head.n) + partial + exchange->added_size + exchange->held);
 }
 
 void

@@ -46,14 +46,17 @@ struct http_exchange {
 	const struct http_exchange_ops *ops; /* NULL until http_wait() */
 	void *user;
 	uint64_t max_body, received;
-	size_t held;	     /* bytes kept by the handler: http_request_holds() */
-	struct text head;    /* the bytes of the head; the texts of `r` point into it */
-	struct buffer added; /* "Name: value\r\n"... */
+	size_t held;	  /* bytes kept by the handler: http_request_holds() */
+	struct text head; /* the bytes of the head; the texts of `r` point into it */
+	char *added;	  /* "Name: value\r\n"..., the fields of http_add_header(); NULL: none */
+	uint32_t added_len, added_size;
+	uint64_t added_names; /* http_name_bit() of these names */
 	union {
 		struct http_partial partial; /* HTTP_HEAD_STATE */
 		struct http_body body;	     /* HTTP_BODY_STATE, HTTP_DROP_STATE */
 		struct http_stream stream;   /* HTTP_STREAM_STATE */
 	};
+	unsigned fields; /* number of headers[] */
 	enum http_state state;
 	bool close;	/* close the connection after the reply */
 	bool expecting; /* the client waits for 100 Continue and has not got it yet */
@@ -106,6 +109,15 @@ struct http_exchange *http_exchange_new(struct http_conn *h);
 struct http_exchange *http_exchange_new_whole(
 	struct http_conn *h, struct text head, struct http_split *split, const struct http_header *headers);
 void http_exchange_free(struct http_exchange *exchange);
+
+/* Makes room for `n` more bytes of added fields and returns a pointer to it; NULL if memory runs out. */
+char *http_added_room(struct http_exchange *exchange, size_t n);
+
+static inline struct text
+http_added_text(const struct http_exchange *exchange)
+{
+	return text_of(exchange->added, exchange->added_len);
+}
 
 /*
  * Reports to the connection how many bytes the exchange holds, for the memory budget. Called before the exchange

@@ -14,9 +14,27 @@ query_is_plain(char byte)
 	return (signed char)byte > 0 && byte != '%' && byte != '+';
 }
 
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* As query_is_plain(), for eight bytes at once. */
+static bool
+eight_are_plain(const char *at)
+{
+	uint64_t word, percent, plus;
+
+	memcpy(&word, at, sizeof(word));
+	percent = word ^ EACH_BYTE('%');
+	plus = word ^ EACH_BYTE('+');
+	/* a byte of 0 borrows from the bit above it; a byte of 128 and above has that bit */
+	return (((word - EACH_BYTE(1)) | (percent - EACH_BYTE(1)) | (plus - EACH_BYTE(1)) | word) &
+		       EACH_BYTE(0x80)) == 0;
+}
+
 static size_t
 plain_end(struct text raw, size_t at)
 {
+	while (raw.n - at >= sizeof(uint64_t) && eight_are_plain(raw.at + at))
+		at += sizeof(uint64_t);
 	while (at < raw.n && query_is_plain(raw.at[at]))
 		at++;
 	return at;
@@ -148,61 +166,79 @@ key_is(struct text raw, struct text key)
 	return n == key.n;
 }
 
-/*
- * Returns true if the pair's key is `key`, written without escapes as usual. Otherwise key_is() must decode it.
- */
-static bool
-key_is_verbatim(struct text pair, struct text key)
+/* If the pair has the key, sets *raw to its value. */
+static void
+find_in_pair(struct text pair, struct text key, struct text *raw)
 {
-	return pair.n >= key.n && memcmp(pair.at, key.at, key.n) == 0 && (pair.n == key.n || pair.at[key.n] == '=') &&
-	       plain_end(key, 0) == key.n;
+	const char *mark = memchr(pair.at, '=', pair.n);
+	struct text raw_key = mark ? text_of(pair.at, (size_t)(mark - pair.at)) : pair;
+
+	if (key_is(raw_key, key))
+		*raw = mark ? text_of(mark + 1, pair.n - raw_key.n - 1) : text_of(pair.at + pair.n, 0);
 }
 
-/* Returns the raw value of the last pair with that key, or TEXT_NONE. */
-static struct text
-find_last(struct text query, struct text key)
+/* Returns true if the pair has the key, written without escapes as usual. */
+static bool
+pair_starts(struct text pair, struct text key)
+{
+	return pair.n > key.n && pair.at[key.n] == '=' && memcmp(pair.at, key.at, key.n) == 0;
+}
+
+/* The first byte rules out most keys. `plain`: the keys have no byte that stands for another one in a query. */
+static void
+query_find(struct text query, const struct text keys[], unsigned n, struct text raw[], bool plain)
 {
 	const char *at = query.at, *end = query.at + query.n;
-	struct text last = TEXT_NONE;
 
+	for (unsigned i = 0; i < n; i++)
+		raw[i] = TEXT_NONE;
 	while (at < end) {
 		const char *next = memchr(at, '&', (size_t)(end - at));
-		struct text pair = text_of(at, (size_t)((next ? next : end) - at)), raw_key = pair;
-		const char *mark;
+		struct text pair = text_of(at, (size_t)((next ? next : end) - at));
+		bool first_plain = query_is_plain(*at);
 
 		at = next ? next + 1 : end;
-		if (pair.n == 0 || (key.n > 0 && query_is_plain(*pair.at) && *pair.at != *key.at))
-			continue; /* the first byte rules out most keys */
-		if (key_is_verbatim(pair, key)) {
-			last = pair.n > key.n ? text_of(pair.at + key.n + 1, pair.n - key.n - 1)
-					      : text_of(pair.at + pair.n, 0);
-			continue;
+		for (unsigned i = 0; i < n && pair.n > 0; i++) {
+			if (first_plain && keys[i].n > 0 && *pair.at != *keys[i].at)
+				continue;
+			if (plain && pair_starts(pair, keys[i]))
+				raw[i] = text_of(pair.at + keys[i].n + 1, pair.n - keys[i].n - 1);
+			else
+				find_in_pair(pair, keys[i], &raw[i]);
 		}
-		mark = memchr(pair.at, '=', pair.n);
-		if (mark)
-			raw_key.n = (size_t)(mark - pair.at);
-		if (key_is(raw_key, key))
-			last = mark ? text_of(mark + 1, pair.n - raw_key.n - 1) : text_of(pair.at + pair.n, 0);
 	}
-	return last;
+}
+
+void
+http_query_find(struct text query, const struct text keys[], unsigned n, struct text raw[])
+{
+	query_find(query, keys, n, raw, true);
 }
 
 int
-http_query_get(struct text query, const char *key, char *out, size_t out_size)
+http_query_value(struct text raw, char *out, size_t out_size)
 {
-	struct text last = find_last(query, text_from(key));
 	int64_t n;
 	bool nul;
 
-	if (!last.at)
+	if (!raw.at)
 		return ERROR_NOT_FOUND;
 	if (!out_size)
 		return ERROR_TOO_BIG;
-	n = query_decode(last, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX, &nul);
+	n = query_decode(raw, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX, &nul);
 	if (n < 0)
 		return (int)n;
 	if (nul)
 		return ERROR_SYNTAX;
 	out[n] = '\0';
 	return (int)n;
+}
+
+int
+http_query_get(struct text query, const char *key, char *out, size_t out_size)
+{
+	struct text wanted = text_from(key), raw;
+
+	query_find(query, &wanted, 1, &raw, plain_end(wanted, 0) == wanted.n);
+	return http_query_value(raw, out, out_size);
 }

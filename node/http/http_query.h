@@ -17,6 +17,14 @@
  */
 int http_query_get(struct text query, const char *key, char *out, size_t out_size);
 
+/*
+ * For several keys at once: http_query_find() sets raw[i] to the value of keys[i] as it stands in the query, or to
+ * TEXT_NONE, in one pass over the query. The keys are ASCII without "%", "+", "=" and NUL. http_query_value() decodes
+ * such a value; its results are those of http_query_get().
+ */
+void http_query_find(struct text query, const struct text keys[], unsigned n, struct text raw[]);
+int http_query_value(struct text raw, char *out, size_t out_size);
+
 /* Cuts one raw pair off *rest. Returns false at the end. Empty pairs ("&&") are skipped. */
 bool http_query_next(struct text *rest, struct text *raw_key, struct text *raw_value);
 

@@ -15,12 +15,20 @@
 #define HEAD_FIXED_MAX                                                                                               \
 	320 /* limit for the rest of a head, without phrase, type and added fields; 224 bytes are needed at most */
 
+/* Heads are assembled from pieces: printf() would take longer than the rest of a polling reply. */
+static inline char *
+head_put(char *at, struct text t)
+{
+	memcpy(at, t.n ? t.at : "", t.n);
+	return at + t.n;
+}
+
 int
-http_add_header(struct http_request *r, const char *name, struct text value)
+http_add_field(struct http_request *r, struct text field, struct text value)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
-	struct text field = text_from(name);
-	size_t before = exchange->added.len;
+	size_t n;
+	char *at;
 
 	for (size_t i = 0; i < value.n; i++)
 		if (!http_is((uint8_t)value.at[i], HTTP_VCHAR))
@@ -32,27 +40,33 @@ http_add_header(struct http_request *r, const char *name, struct text value)
 		exchange->close = true;
 		return 0;
 	}
-	if (field.n > HTTP_ADDED_MAX || value.n > HTTP_ADDED_MAX || before + field.n + value.n + 4 > HTTP_ADDED_MAX)
+	n = field.n + value.n + 4;
+	if (field.n > HTTP_ADDED_MAX || value.n > HTTP_ADDED_MAX || exchange->added_len + n > HTTP_ADDED_MAX)
 		return ERROR_TOO_BIG;
-	if (!buffer_room(&exchange->added, field.n + value.n + 4)) { /* a reply without the field would be wrong */
+	at = http_added_room(exchange, n);
+	if (!at) { /* a reply without the field would be wrong */
 		conn_no_memory(r->conn->c);
 		return 0;
 	}
-	buffer_add_text(&exchange->added, field);
-	buffer_add(&exchange->added, ": ", 2);
-	buffer_add_text(&exchange->added, value);
-	buffer_add(&exchange->added, "\r\n", 2);
+	at = head_put(at, field);
+	at = head_put(at, TEXT(": "));
+	at = head_put(at, value);
+	head_put(at, TEXT("\r\n"));
+	exchange->added_len += (uint32_t)n;
+	exchange->added_names |= http_name_bit(field.at[0], field.n);
 	return 0;
 }
 
 bool
-http_has_added(const struct http_request *r, const char *name)
+http_has_field(const struct http_request *r, struct text name)
 {
 	const struct http_exchange *exchange = http_exchange_of((struct http_request *)r);
-	struct text rest = buffer_text(&exchange->added), line, field;
+	struct text rest = http_added_text(exchange), line, field;
 
+	if ((exchange->added_names & http_name_bit(name.at[0], name.n)) == 0)
+		return false;
 	while (text_cut(&rest, '\n', &line))
-		if (text_cut(&line, ':', &field) && text_is_nocase(field, text_from(name)))
+		if (text_cut(&line, ':', &field) && text_is_nocase(field, name))
 			return true;
 	return false;
 }
@@ -61,19 +75,6 @@ void
 http_close_after(struct http_request *r)
 {
 	http_exchange_of(r)->close = true;
-}
-
-/* Returns the value of the Date field, which is formatted once per second. */
-static const char *
-date_now(struct http_server *server)
-{
-	int64_t now = (int64_t)time(NULL);
-
-	if (!server->date[0] || now != server->date_second) {
-		server->date_second = now;
-		http_date_write(now, server->date);
-	}
-	return server->date;
 }
 
 enum http_coding
@@ -98,14 +99,6 @@ struct reply {
 	const struct http_push *push; /* NULL: not a pushed reply */
 };
 
-/* Heads are assembled from pieces: printf() would take longer than the rest of a polling reply. */
-static char *
-head_put(char *at, struct text t)
-{
-	memcpy(at, t.n ? t.at : "", t.n);
-	return at + t.n;
-}
-
 static char *
 head_put_number(char *at, uint64_t value)
 {
@@ -118,22 +111,60 @@ head_put_number(char *at, uint64_t value)
 	return head_put(at, text_of(digits + sizeof(digits) - n, n));
 }
 
-/*
- * RFC 9112 9.3. Also adds the Keep-Alive hint of Node.js, which keeps its clients from reusing a connection that is
- * about to time out.
- */
-static char *
-head_put_connection(char *at, const struct http_exchange *exchange)
-{
-	uint64_t seconds = exchange->r.conn->server->limits->idle_ms / 1000;
+#define DATE_LINE (sizeof("Date: \r\n") - 1 + HTTP_DATE_LENGTH)
 
-	if (exchange->close)
-		return head_put(at, TEXT("Connection: close\r\n"));
-	at = head_put(at, TEXT("Connection: keep-alive\r\n"));
-	if (!seconds)
-		return at;
-	at = head_put(at, TEXT("Keep-Alive: timeout="));
-	at = head_put_number(at, seconds);
+/*
+ * Returns the line Date and the lines Connection and Keep-Alive of a connection that continues (RFC 9112 9.3). They
+ * change once per second. Keep-Alive is the hint of Node.js, which keeps its clients from reusing a connection that
+ * is about to time out.
+ */
+static struct text
+lines_now(struct http_server *server)
+{
+	int64_t now = (int64_t)time(NULL);
+	uint64_t idle = server->limits->idle_ms;
+	char date[HTTP_DATE_LENGTH + 1], *at = server->lines;
+
+	if (server->lines_len > 0 && server->lines_second == now && server->lines_idle == idle)
+		return text_of(server->lines, server->lines_len);
+	http_date_write(now, date);
+	at = head_put(at, TEXT("Date: "));
+	at = head_put(at, text_of(date, HTTP_DATE_LENGTH));
+	at = head_put(at, TEXT("\r\nConnection: keep-alive\r\n"));
+	if (idle >= 1000) {
+		at = head_put(at, TEXT("Keep-Alive: timeout="));
+		at = head_put_number(at, idle / 1000);
+		at = head_put(at, TEXT("\r\n"));
+	}
+	server->lines_second = now;
+	server->lines_idle = idle;
+	server->lines_len = (uint8_t)(at - server->lines);
+	must(server->lines_len <= sizeof(server->lines));
+	return text_of(server->lines, server->lines_len);
+}
+
+/* Writes Date, if wanted, and what becomes of the connection. */
+static char *
+head_put_lines(char *at, const struct http_exchange *exchange, bool dated)
+{
+	struct text lines = lines_now(exchange->r.conn->server);
+
+	if (!exchange->close)
+		return head_put(at, dated ? lines : text_of(lines.at + DATE_LINE, lines.n - DATE_LINE));
+	if (dated)
+		at = head_put(at, text_of(lines.at, DATE_LINE));
+	return head_put(at, TEXT("Connection: close\r\n"));
+}
+
+static char *
+head_put_status(char *at, int status, struct text phrase)
+{
+	if (status == 200 && text_is(phrase, TEXT("OK")))
+		return head_put(at, TEXT("HTTP/1.1 200 OK\r\n"));
+	at = head_put(at, TEXT("HTTP/1.1 "));
+	at = head_put_number(at, (uint64_t)status);
+	at = head_put(at, TEXT(" "));
+	at = head_put(at, phrase);
 	return head_put(at, TEXT("\r\n"));
 }
 
@@ -152,18 +183,14 @@ make_head(struct http_exchange *exchange, const struct reply *reply, size_t body
 	struct text phrase = reply->push && reply->push->phrase.at ? reply->push->phrase
 								   : text_from(http_status_phrase(reply->status));
 	struct text fields = reply->push ? reply->push->fields : TEXT("");
-	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + exchange->added.len + fields.n;
+	size_t room = HEAD_FIXED_MAX + phrase.n + type.n + exchange->added_len + fields.n;
 	struct block *block = block_try_new(room + body);
 	char *at = block ? (char *)block->data : NULL;
 
 	if (!block)
 		return NULL;
 	must(reply->status >= 100 && reply->status <= 999);
-	at = head_put(at, TEXT("HTTP/1.1 "));
-	at = head_put_number(at, (uint64_t)reply->status);
-	at = head_put(at, TEXT(" "));
-	at = head_put(at, phrase);
-	at = head_put(at, TEXT("\r\n"));
+	at = head_put_status(at, reply->status, phrase);
 	if (typed) {
 		at = head_put(at, TEXT("Content-Type: "));
 		at = head_put(at, type);
@@ -179,13 +206,8 @@ make_head(struct http_exchange *exchange, const struct reply *reply, size_t body
 	at = head_put(at, codings[reply->coding]);
 	if (reply->vary)
 		at = head_put(at, TEXT("Vary: Accept-Encoding\r\n"));
-	if (dated) {
-		at = head_put(at, TEXT("Date: "));
-		at = head_put(at, text_of(date_now(exchange->r.conn->server), HTTP_DATE_LENGTH));
-		at = head_put(at, TEXT("\r\n"));
-	}
-	at = head_put_connection(at, exchange);
-	at = head_put(at, buffer_text(&exchange->added));
+	at = head_put_lines(at, exchange, dated);
+	at = head_put(at, http_added_text(exchange));
 	at = head_put(at, fields);
 	at = head_put(at, TEXT("\r\n"));
 	block->len = (uint32_t)(at - (char *)block->data);
@@ -359,26 +381,36 @@ http_push_interim(struct http_request *r, int status, struct text fields)
 	buffer_fini(&out);
 }
 
-/* Begins a 101, with room for `fields` bytes of fields. */
-static void
-begin_upgrade(struct buffer *out, size_t fields)
-{
-	buffer_init(out, UPGRADE_HEAD + fields);
-	buffer_add_text(out, TEXT("HTTP/1.1 101 Switching Protocols\r\n"));
-}
-
+/*
+ * Sends a 101 and leaves HTTP. `lines` are the fields in the order of the reply; `protocol` follows "Upgrade: ",
+ * unless it is TEXT_NONE.
+ */
 static struct conn *
-end_upgrade(struct http_request *r, struct buffer *out, struct text fields)
+send_upgrade(struct http_request *r, struct text protocol, bool connection, struct text lines)
 {
 	struct conn *c = r->conn->c;
+	struct block *block = block_try_new(UPGRADE_HEAD + protocol.n + lines.n);
+	char *at = block ? (char *)block->data : NULL;
 
-	buffer_add_text(out, fields);
-	buffer_add_text(out, TEXT("\r\n"));
-	if (buffer_error(out))
+	if (!block) {
 		conn_no_memory(c);
-	else
-		conn_send_copy(c, out->data, out->len);
-	buffer_fini(out);
+		http_conn_leave(r->conn);
+		return c;
+	}
+	at = head_put(at, TEXT("HTTP/1.1 101 Switching Protocols\r\n"));
+	if (protocol.at) {
+		at = head_put(at, TEXT("Upgrade: "));
+		at = head_put(at, protocol);
+		at = head_put(at, TEXT("\r\n"));
+	}
+	if (connection)
+		at = head_put(at, TEXT("Connection: Upgrade\r\n"));
+	at = head_put(at, lines);
+	at = head_put(at, TEXT("\r\n"));
+	must(at - (char *)block->data <= block->len);
+	block->len = (uint32_t)(at - (char *)block->data);
+	conn_send(c, block, 0, block->len);
+	block_unref(block);
 	http_conn_leave(r->conn);
 	return c;
 }
@@ -388,31 +420,20 @@ http_upgrade(struct http_request *r)
 {
 	struct http_exchange *exchange = http_exchange_of(r);
 	struct text protocol = http_header_get(r, "upgrade"), first;
-	struct buffer out;
 
 	must(http_exchange_pending(exchange) && !exchange->begun);
-	if (!text_cut(&protocol, ',', &first))
+	if (http_has_added(r, "upgrade"))
+		first = TEXT_NONE;
+	else if (!text_cut(&protocol, ',', &first))
 		first = TEXT("");
-	first = text_trim(first);
-	begin_upgrade(&out, HTTP_ADDED_MAX + first.n);
-	if (!http_has_added(r, "upgrade")) {
-		buffer_add_text(&out, TEXT("Upgrade: "));
-		buffer_add_text(&out, first);
-		buffer_add_text(&out, TEXT("\r\n"));
-	}
-	if (!http_has_added(r, "connection"))
-		buffer_add_text(&out, TEXT("Connection: Upgrade\r\n"));
-	return end_upgrade(r, &out, buffer_text(&exchange->added));
+	return send_upgrade(r, text_trim(first), !http_has_added(r, "connection"), http_added_text(exchange));
 }
 
 struct conn *
 http_push_upgrade(struct http_request *r, struct text fields)
 {
-	struct http_exchange *exchange = http_exchange_of(r);
-	struct buffer out;
+	const struct http_exchange *exchange = http_exchange_of(r);
 
 	must(http_exchange_pending(exchange) && !exchange->begun);
-	begin_upgrade(&out, fields.n);
-	buffer_add_text(&out, TEXT("Connection: Upgrade\r\n"));
-	return end_upgrade(r, &out, fields);
+	return send_upgrade(r, TEXT_NONE, true, fields);
 }

@@ -1,7 +1,7 @@
 /*
  * A strict check of a request head that arrives in pieces of any size. It finds the end of the head, looks at each
- * byte once, and refuses input that lenient parsers interpret differently (RFC 9112 sections 2.2, 3, 5, 11.2): bare CR
- * or LF, NUL and other control characters, folded lines, blanks around field names, empty names. Pure: bytes in,
+ * byte once, and refuses input that lenient parsers interpret differently (RFC 9112 sections 2.2, 3, 5, 11.2): bare
+ * CR or LF, NUL and other control characters, folded lines, blanks around field names, empty names. Pure: bytes in,
  * verdict out.
  */
 #ifndef NODE_HTTP_HTTP_SCAN_H

@@ -84,6 +84,12 @@ skip_value(struct cursor *c)
 	skip_class(c, HTTP_VCHAR);
 }
 
+static bool
+is_blank(uint8_t byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+
 static struct text
 text_between(const uint8_t *from, const uint8_t *to)
 {
@@ -123,19 +129,25 @@ split_request_line(struct cursor *c, struct http_split *split)
 static bool
 split_field(struct cursor *c, struct http_header *header)
 {
-	const uint8_t *from = c->at;
+	const uint8_t *from = c->at, *to;
 
 	skip_class(c, HTTP_TCHAR);
 	header->name = text_between(from, c->at);
 	if (header->name.n == 0 || c->at == c->end || *c->at != ':')
 		return false;
-	from = ++c->at;
+	c->at++;
+	while (c->at < c->end && is_blank(*c->at))
+		c->at++;
+	from = c->at;
 	skip_value(c);
 	while (c->at < c->end && *c->at == '\t') {
 		c->at++;
 		skip_value(c);
 	}
-	header->value = text_trim(text_between(from, c->at));
+	to = c->at;
+	while (to > from && is_blank(to[-1]))
+		to--;
+	header->value = text_between(from, to);
 	if (c->end - c->at < 2 || c->at[0] != '\r' || c->at[1] != '\n')
 		return false;
 	c->at += 2;

@@ -175,7 +175,7 @@ server_on_request(void *arg, struct http_request *request)
 	} else if (eio_matches(host->engine, request->path)) {
 		struct text name = path_below(host->options.eio.path, request->path);
 
-		if (host->options.sio.serve_client && !request->upgrade && is_bundle_file(name))
+		if (host->options.sio.serve_client && name.n > 0 && !request->upgrade && is_bundle_file(name))
 			server_serve_bundle(host, request, name);
 		else
 			eio_handle(host->engine, request);

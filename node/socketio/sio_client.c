@@ -4,6 +4,7 @@
 #include "common/base/json.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "node/socketio/sio_cork.h"
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_tables.h"
@@ -60,7 +61,7 @@ client_set_parser(struct sio_client *c)
 struct sio_client *
 sio_client_new(struct sio_server *io, struct eio_session *session)
 {
-	struct sio_client *c = mem_zalloc(sizeof *c);
+	struct sio_client *c = small_zalloc(sizeof *c);
 
 	io->served = true;
 	c->io = io;
@@ -203,5 +204,5 @@ sio_client_free(struct sio_client *c)
 	if (c->io->serving == c)
 		c->io->serving = NULL;
 	partial_free(c);
-	mem_free(c);
+	small_free(c, sizeof *c);
 }

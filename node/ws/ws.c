@@ -17,6 +17,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "common/base/utf8.h"
 #include "node/ws/ws_deflate.h"
 #include "node/ws/ws_deflater.h"
@@ -433,7 +434,7 @@ ws_on_closed(struct conn *c, unsigned reason)
 	late_pong_drop(ws);
 	ws_deflate_free(ws->reader.deflate);
 	ws_reader_fini(&ws->reader);
-	mem_free(ws);
+	small_free(ws, sizeof *ws);
 }
 
 static const struct conn_ops ws_conn_ops = {
@@ -448,7 +449,7 @@ ws_accept(struct http_request *r, const struct ws_options *options, const struct
 {
 	struct ws_deflate_params params;
 	struct ws_deflate *deflate = NULL;
-	struct ws *ws = mem_zalloc(sizeof *ws);
+	struct ws *ws = small_zalloc(sizeof *ws);
 
 	if (ws_handshake_reply(r, options, &params) == 1)
 		deflate = ws_deflate_new(&params, options->pool);

@@ -10,6 +10,23 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* A look-up of several keys finds what a look-up of each finds. */
+static void
+check_find(struct text query)
+{
+	static const struct text keys[] = {{"sid", 3}, {"EIO", 3}, {"s", 1}, {"transport", 9}};
+	struct text raw[4];
+	char out[4097], again[4097];
+
+	http_query_find(query, keys, 4, raw);
+	for (unsigned i = 0; i < 4; i++) {
+		int n = http_query_value(raw[i], out, sizeof(out));
+
+		must(http_query_get(query, keys[i].at, again, sizeof(again)) == n);
+		must(n <= 0 || memcmp(out, again, (size_t)n) == 0);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -18,6 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 4096)
 		return 0;
+	check_find(query);
 	while (http_query_next(&rest, &key, &value)) {
 		char *in_place = mem_copy(value.at, value.n), *other = mem_alloc(value.n),
 		     *name = mem_alloc(key.n + 1);

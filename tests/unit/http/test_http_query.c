@@ -106,6 +106,26 @@ get(void **state)
 	assert_int_equal(http_query_get(q, "sid", out, 0), ERROR_TOO_BIG);
 }
 
+static void
+several_keys(void **state)
+{
+	static const struct text keys[] = {{"transport", 9}, {"EIO", 3}, {"sid", 3}, {"b64", 3}};
+	struct text raw[4];
+	char out[16];
+
+	(void)state;
+	http_query_find(TEXT("EIO=3&sidx=1&%45IO=4&transport=poll%69ng&b64&t=x&EI=5"), keys, 4, raw);
+	assert_true(text_is(raw[0], TEXT("poll%69ng")));
+	assert_int_equal(http_query_value(raw[0], out, sizeof(out)), 7);
+	assert_string_equal(out, "polling");
+	assert_true(text_is(raw[1], TEXT("4")));
+	assert_null(raw[2].at);
+	assert_int_equal(http_query_value(raw[2], out, sizeof(out)), ERROR_NOT_FOUND);
+	assert_int_equal(http_query_value(raw[3], out, sizeof(out)), 0);
+	http_query_find(TEXT(""), keys, 4, raw);
+	assert_null(raw[0].at);
+}
+
 int
 main(void)
 {
@@ -113,6 +133,7 @@ main(void)
 		cmocka_unit_test(decode),
 		cmocka_unit_test(pairs),
 		cmocka_unit_test(get),
+		cmocka_unit_test(several_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
