@@ -48,7 +48,7 @@ sio_app(sio_server *io)
 
 /** The samples of a metric, by worker. */
 async function samples(port, name) {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`, { headers: { connection: "close" } })).text();
   return Object.fromEntries([...text.matchAll(new RegExp(`^${name}\\{worker="(\\d+)"[^}]*\\} (\\S+)$`, "gm"))].map((match) => [match[1], Number(match[2])]));
 }
 
