@@ -287,6 +287,12 @@ broker_stats(const struct broker *broker, struct broker_stats *out)
 }
 
 bool
+broker_up(const struct broker *broker)
+{
+	return broker->form->up(broker->end);
+}
+
+bool
 broker_alone(const struct broker *broker)
 {
 	return broker->form->alone;

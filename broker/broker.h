@@ -222,6 +222,9 @@ struct broker_stats {
 };
 void broker_stats(const struct broker *broker, struct broker_stats *out);
 
+/* Returns true if messages reach the other nodes. */
+bool broker_up(const struct broker *broker);
+
 /* Returns true if the form is bus_alone, so that there are never any other nodes. */
 bool broker_alone(const struct broker *broker);
 

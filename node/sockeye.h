@@ -864,6 +864,54 @@ SIO_API uint64_t sio_issued(const sio_socket *socket); /* time of the handshake,
 SIO_API bool sio_secure(const sio_socket *socket);     /* true over TLS */
 SIO_API bool sio_xdomain(const sio_socket *socket);    /* true if the request had an Origin field */
 
+/* -------------------------------------------------------------- presence */
+
+/*
+ * Presence: which users are in a room, on all servers of the cluster. Every server knows all of them, so asking sends no
+ * message. The application names the user of a socket by sio_set_present(). A user is present in a room while at least
+ * one of his sockets is in it, on any server. When a server dies, its users leave within --heartbeat-timeout.
+ *
+ * sio_presence() turns presence on for the rooms of a namespace whose names begin with `prefix` ("": all but the sockets'
+ * own rooms). Call it in sio_app(), on every server. The children of a parent namespace inherit it. If `event` is not
+ * NULL, the sockets in a room get this event, with one argument, after its users have changed:
+ *
+ *   {"room":"news","joined":[{"user":"ada","data":...}],"changed":[{"user":"bob","data":...}],"left":["eve"]}
+ *
+ * Changes are collected for presenceInterval, so a user who leaves and comes back meanwhile is not mentioned. A client
+ * that has just joined may find a user both in the list of sio_present() and in the next event.
+ *   SIO_ERR_RESERVED  clients cannot get an event of this name
+ *   SIO_ERR_STATE     presence is on already
+ */
+#define SIO_PRESENCE_USER_MAX 256  /* bytes of a user's name */
+#define SIO_PRESENCE_DATA_MAX 4096 /* bytes of his data as JSON */
+SIO_API int sio_presence(sio_nsp *nsp, const char *prefix, const char *event);
+/*
+ * Sets the user of a socket, and the data that others see, described by `format` as for sio_set_data(), without binary.
+ * NULL or "" as `user`: the socket counts for nobody. If several sockets of a user give data, the last call counts.
+ *   SIO_ERR_TOO_BIG  the name or the data is too long
+ *   SIO_ERR_STATE    the socket is disconnected, or the namespace has no presence
+ *   SIO_ERR_SYSTEM   out of memory
+ */
+SIO_API int sio_set_present(sio_socket *socket, const char *user, const char *format, ...);
+/*
+ * Calls `fn` (NULL: not at all) for each user who is present in the room, and returns their number. `fn` may call any
+ * function.
+ */
+typedef void sio_present_fn(const char *user, sio_value data, void *arg);
+SIO_API unsigned sio_present(const sio_nsp *nsp, const char *room, sio_present_fn *fn, void *arg);
+/* Returns true if the user is present. *data (may be NULL) gets his data, valid until the callback returns. */
+SIO_API bool sio_is_present(const sio_nsp *nsp, const char *room, const char *user, sio_value *data);
+/*
+ * Registers and removes a listener for the changes, on this server. `data` of a user who left is his last.
+ *   SIO_ERR_STATE      sio_on_presence(): the namespace has no presence
+ *   SIO_ERR_NOT_FOUND  sio_off_presence(): there is no such registration
+ */
+typedef enum { SIO_PRESENCE_JOINED, SIO_PRESENCE_CHANGED, SIO_PRESENCE_LEFT } sio_presence_change;
+typedef void sio_presence_fn(sio_nsp *nsp, sio_presence_change change, const char *room, const char *user, sio_value data,
+	void *arg);
+SIO_API int sio_on_presence(sio_nsp *nsp, sio_presence_fn *fn, void *arg);
+SIO_API int sio_off_presence(sio_nsp *nsp, sio_presence_fn *fn, void *arg);
+
 /* ------------------------------------------------------ the engine's hooks */
 
 /*

@@ -6,6 +6,7 @@
 #include "node/socketio/sio_cluster_in.h"
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetched.h"
+#include "node/socketio/sio_presence_peers.h"
 #include "node/socketio/sio_recovery_record.h"
 #include "node/socketio/sio_server_event.h"
 #include "node/socketio/sio_tables.h"
@@ -269,8 +270,11 @@ cluster_in_on_server_emit(
 	void *owner, struct text data, const struct attachments *attachments, struct broker_reply *reply)
 {
 	struct sio_nsp *nsp = owner;
-	int rc = sio_server_event_receive(nsp, data, attachments, reply);
+	int rc;
 
+	if (nsp->presence != NULL && sio_presence_hear(nsp->presence, data, attachments))
+		return;
+	rc = sio_server_event_receive(nsp, data, attachments, reply);
 	if (rc != 0)
 		cluster_in_refuse(nsp, sio_error_text(rc));
 }

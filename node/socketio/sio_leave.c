@@ -4,6 +4,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_owner.h"
+#include "node/socketio/sio_presence_state.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_check.h"
@@ -31,7 +32,8 @@ leave_mark_gone(struct sio_socket *s)
 		sio_held_orphan(&s->extra->held);
 	/* kept events now belong to the application alone; the data is freed at the end of this turn */
 	if (s->extra != NULL)
-		sio_client_hold(s->client, -(int64_t)(s->extra->waiting_bytes + sio_stored_size(s->extra->data)));
+		sio_client_hold(s->client, -(int64_t)(s->extra->waiting_bytes + sio_stored_size(s->extra->data) +
+						      sio_present_size(s->extra->present)));
 	sio_died(s);
 	s->state = SIO_GONE;
 	s->client = NULL;
@@ -103,6 +105,7 @@ leave_free_socket(struct sio_socket *s)
 		if (s->extra->any != NULL)
 			leave_free_any(nsp, s->extra->any);
 		sio_stored_unref(s->extra->data);
+		sio_present_free(s->extra->present);
 		mem_free(s->extra);
 	}
 	block_unref(s->auth);

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_presence_state.h"
 #include "node/socketio/sio_recovery_state.h"
 
 struct sio_nsp *
@@ -152,6 +153,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 		list_add_tail(&parent->family->children, &nsp->sibling);
 	}
 	sio_nsp_join(nsp);
+	sio_presence_inherit(nsp);
 	if (io->observer.on_namespace != NULL)
 		io->observer.on_namespace(io->observer_arg, nsp);
 	if (io->on_new_nsp != NULL && !text_is(name, TEXT("/"))) {
@@ -170,6 +172,7 @@ sio_nsp_free(struct sio_nsp *nsp)
 {
 	must(nsp->users == 0 && nsp->sockets.count == 0);
 	nsp_unmark_empty(nsp);
+	sio_presence_free(nsp);
 	sio_nsp_leave(nsp);
 	sio_recovery_log_free(nsp->log);
 	if (nsp->parent != NULL && !nsp->named)
@@ -205,6 +208,7 @@ nsp_adopt(struct sio_nsp *nsp, struct sio_nsp *parent)
 		nsp->owner_arg = parent->owner_arg;
 	}
 	list_add_tail(&parent->family->children, &nsp->sibling);
+	sio_presence_inherit(nsp);
 }
 
 struct sio_nsp *

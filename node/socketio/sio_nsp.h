@@ -10,6 +10,7 @@
 #include "node/socketio/sio_server.h"
 
 struct sio_parent;
+struct sio_presence;
 struct sio_owner;
 
 struct sio_nsp {
@@ -32,8 +33,9 @@ struct sio_nsp {
 	struct list connected;	  /* connected sockets in order of arrival, without those that are disconnecting */
 	struct table rooms;	  /* struct sio_room by name */
 	struct table memberships; /* struct sio_membership by socket and room */
-	struct sio_recovery_log *log; /* recent events, for sio_recovery.h; NULL: nothing is recorded */
-	struct broker_nsp *broker;    /* NULL: there are no other nodes */
+	struct sio_presence *presence; /* sio_presence_state.h; NULL: off */
+	struct sio_recovery_log *log;  /* recent events, for sio_recovery.h; NULL: nothing is recorded */
+	struct broker_nsp *broker;     /* NULL: there are no other nodes */
 	struct list arriving;	   /* sockets that are admitted once other nodes are subscribed, see sio_arrival.h */
 	struct wheel_entry settle; /* the deadline of `arriving` */
 	void (*admit)(struct sio_socket *s);

@@ -41,6 +41,12 @@ static const struct option_row rows[] = {
 		"Maximum number of namespaces made by patterns and functions; beyond it, namespaces without sockets "
 		"are freed, the longest empty first",
 		.group = NULL},
+	{"presenceInterval", OPTION_MS, AT(presence_interval), "100", 1, 60000, NULL, "MS",
+		"Time for which changes of presence are collected before they are announced", .group = NULL},
+	{"presenceMaxUsers", OPTION_NUMBER, AT(presence_max_users), "100000", 1, 10000000, NULL, "N",
+		"Maximum number of users in rooms that a server knows of in one namespace, counted for each server "
+		"that names them; further ones are left out",
+		.group = NULL},
 	{"connectionStateRecovery", OPTION_FLAG, AT(connection_state_recovery), "false", 0, 0, NULL, NULL,
 		"Let a client that lost its connection continue its session, with the events that it missed; needs "
 		"workers 1 and no Redis",

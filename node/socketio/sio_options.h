@@ -19,6 +19,8 @@ struct sio_options {
 	uint64_t max_room_length;	    /* bytes of a room's name */
 	uint64_t max_room_bytes;	    /* bytes of the names of all rooms of one client */
 	uint64_t max_pending_acks;	    /* acknowledgements that one socket owes, and its events that are kept */
+	uint64_t presence_interval;	    /* ms for which changes of presence are collected */
+	uint64_t presence_max_users;	    /* users in rooms, of all servers, in one namespace */
 	bool connection_state_recovery;
 	uint64_t max_disconnection_duration; /* ms */
 	bool skip_middlewares;		     /* for a recovered socket */

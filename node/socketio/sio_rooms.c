@@ -7,6 +7,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_cork.h"
 #include "node/socketio/sio_owner.h"
+#include "node/socketio/sio_presence_state.h"
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_tables.h"
 
@@ -45,6 +46,14 @@ rooms_moved(struct sio_socket *s)
 {
 	if (s->session != NULL)
 		sio_recovery_session_moved(s->session, s->last_event, s->state != SIO_CONNECTED);
+}
+
+/* Tells presence, if it is on, that the user of a socket has entered or left a room. */
+static inline void
+rooms_show_presence(struct sio_socket *s, bool joined, struct text room)
+{
+	if (__builtin_expect(s->nsp->presence != NULL, 0) && s->extra != NULL && s->extra->present != NULL)
+		sio_presence_moved(s->nsp->presence, s->extra->present, joined, room);
 }
 
 /* A socket joined or left a room. Calls the owner first, then the listeners. */
@@ -171,6 +180,7 @@ membership_free(struct sio_membership *membership)
 	s->room_count--;
 	room_charge(s->client, room, -1);
 	rooms_moved(s);
+	rooms_show_presence(s, false, text_of(room->name, room->node.key_len));
 	rooms_member_changed(s, SIO_ROOM_LEFT, text_of(room->name, room->node.key_len));
 	if (list_empty(&room->members)) {
 		table_remove(&nsp->rooms, &room->node);
@@ -263,6 +273,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	room_charge(s->client, room, 1);
 	rooms_moved(s);
 	sio_cork_joined(s->client);
+	rooms_show_presence(s, true, text_of(room->name, room->node.key_len));
 	rooms_member_changed(s, SIO_ROOM_JOINED, text_of(room->name, room->node.key_len));
 	return 0;
 }

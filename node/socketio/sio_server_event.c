@@ -5,13 +5,14 @@
 #include "common/base/json.h"
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_presence_peers.h"
 
-/* The names are RESERVED_EVENTS of namespace.ts in the original. */
+/* The names are RESERVED_EVENTS of namespace.ts in the original, and the one that presence uses. */
 static bool
 server_event_reserved(struct text name)
 {
 	return text_is(name, TEXT("connect")) || text_is(name, TEXT("connection")) ||
-	       text_is(name, TEXT("new_namespace"));
+	       text_is(name, TEXT("new_namespace")) || text_is(name, TEXT(SIO_PRESENCE_EVENT));
 }
 
 /* -------------------------------------------------------------- receiving */

@@ -20,6 +20,8 @@ struct sio_any {
 	struct sio_listeners received, sent;
 };
 
+struct sio_present;
+
 struct sio_extra {
 	struct table acks;	  /* struct sio_ack by id */
 	struct list held;	  /* struct sio_held: steps, and kept events */
@@ -27,6 +29,7 @@ struct sio_extra {
 	struct sio_listeners use; /* sio_socket_use() */
 	struct sio_any *any;	  /* NULL: none */
 	struct sio_stored *data;
+	struct sio_present *present;   /* sio_set_present(); NULL: none */
 	void *owned;		       /* the owner's pointer */
 	void (*free_user)(void *user); /* NULL: the application frees the pointer of sio_user() itself */
 	unsigned waiting;	       /* number of kept events */

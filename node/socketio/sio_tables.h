@@ -17,7 +17,9 @@
 	X(COUNT_CLUSTER_REFUSED, "cluster_refused",                                                                  \
 		"events of other nodes that were refused as invalid or over a limit")                                \
 	X(COUNT_CLUSTER_UNCONFIRMED, "cluster_unconfirmed",                                                          \
-		"times that sockets were admitted to a namespace before the bus had confirmed its subscription")
+		"times that sockets were admitted to a namespace before the bus had confirmed its subscription")     \
+	X(COUNT_PRESENCE_REFUSED, "presence_refused",                                                                \
+		"users left out of presence, and messages about presence refused, as malformed or over a limit")
 
 NAMES_DECLARE(NAMES_SIO, SIO_COUNTER_TABLE, SIO_COUNTER_END);
 extern const struct names sio_counters;

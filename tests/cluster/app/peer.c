@@ -352,9 +352,46 @@ serve(sio_nsp *nsp)
 	sio_on_server_event(nsp, "mute", on_mute, NULL);
 }
 
+/* ---------------------------------------------------------------- presence */
+
+static void
+on_present(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	sio_ack(event, "i", sio_set_present(socket, sio_string(sio_arg(event, 0), NULL), "v", sio_arg(event, 1)));
+}
+
+static void
+add_user(const char *user, sio_value data, void *arg)
+{
+	sio_list_add(arg, "{s:s,s:v}", "user", user, "data", data);
+}
+
+static void
+on_who(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_list *users = sio_list_new(sio_socket_server(socket));
+
+	(void)arg;
+	sio_present(sio_socket_nsp(socket), text(sio_arg(event, 0)), add_user, users);
+	sio_ack(event, "L", users);
+}
+
+static void
+serve_presence(sio_nsp *nsp)
+{
+	sio_presence(nsp, "room", "presence");
+	sio_on(nsp, "join", on_join, NULL);
+	sio_on(nsp, "leave", on_leave, NULL);
+	sio_on(nsp, "present", on_present, NULL);
+	sio_on(nsp, "who", on_who, NULL);
+}
+
 int
 sio_app(sio_server *io)
 {
+	serve_presence(sio_of(io, "/presence"));
+	serve_presence(sio_of_pattern(io, "/presence-.*", NULL));
 	serve(sio_of(io, "/"));
 	serve(sio_of(io, "/team"));
 	serve(sio_of_pattern(io, "/new-.*", NULL));

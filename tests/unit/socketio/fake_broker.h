@@ -22,6 +22,7 @@ struct broker {
 	int refusal;					  /* the result of every call */
 	struct broker_question questions[FAKE_QUESTIONS]; /* handle 1 is the first one */
 	bool waiting[FAKE_QUESTIONS];
+	bool down;		   /* messages do not reach the other nodes */
 	bool awaits;		   /* namespaces do not receive from other nodes yet */
 	bool waits;		   /* rooms are not confirmed yet */
 	struct list waiting_joins; /* struct bus_wait */
@@ -77,6 +78,12 @@ void
 broker_stats(const struct broker *b, struct broker_stats *out)
 {
 	*out = (struct broker_stats){.form = b->form};
+}
+
+bool
+broker_up(const struct broker *b)
+{
+	return !b->down;
 }
 
 bool
