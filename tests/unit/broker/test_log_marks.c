@@ -91,6 +91,19 @@ a_counter_or_position_that_goes_back_begins_anew(void **state)
 	assert_int_equal(marks.used, 1);
 }
 
+/* Nobody can tell how many messages are behind the marks. */
+static void
+an_unknown_count_begins_anew(void **state)
+{
+	struct log_marks marks = {.used = 0};
+
+	(void)state;
+	add_entries(&marks, 0, 5 * LENGTH, 10);
+	log_marks_add(&marks, at(6 * LENGTH), -1, LENGTH);
+	assert_int_equal(log_marks_kept(&marks, LENGTH).ms, 0);
+	assert_int_equal(marks.used, 0);
+}
+
 int
 main(void)
 {
@@ -99,6 +112,7 @@ main(void)
 		cmocka_unit_test(a_new_log_is_not_trimmed),
 		cmocka_unit_test(the_same_position_takes_no_room),
 		cmocka_unit_test(a_counter_or_position_that_goes_back_begins_anew),
+		cmocka_unit_test(an_unknown_count_begins_anew),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
