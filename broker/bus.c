@@ -310,6 +310,7 @@ bus_on_check_message(struct bus_subscription *subscription, struct text channel,
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	bus->stats.lag_us = (uint64_t)((now.tv_sec - bus->checked.tv_sec) * 1000000 +
 				       (now.tv_nsec - bus->checked.tv_nsec) / 1000);
+	durations_add(&bus->stats.echoes, bus->stats.lag_us);
 	bus->checking = false;
 	if (bus->state == BUS_CLOSING)
 		return;

@@ -149,6 +149,7 @@ struct bus_stats {
 	uint64_t log_active;	   /* 1: messages are recorded */
 	uint64_t log_held_bytes;   /* bytes of messages held now, until the log is read */
 	uint64_t lag_us;	   /* round trip of the last check message */
+	struct durations echoes;   /* round trips of all check messages */
 	bool up;
 };
 

@@ -82,6 +82,7 @@ shards_add_stats(struct bus_stats *sum, const struct bus_stats *one)
 	sum->connects += one->connects;
 	sum->alarms += one->alarms;
 	sum->unheard += one->unheard;
+	durations_merge(&sum->echoes, &one->echoes);
 }
 
 void

@@ -30,6 +30,15 @@ loop_clock_ms(clockid_t which)
 }
 
 uint64_t
+loop_clock_us(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+uint64_t
 loop_wall_ms(void)
 {
 	return loop_clock_ms(CLOCK_REALTIME);
@@ -264,11 +273,14 @@ static void
 loop_on_turn_end(struct ev_loop *ev, struct ev_prepare *watcher, int revents)
 {
 	struct loop *l = watcher->data;
+	uint64_t now_us = loop_clock_us();
 
 	(void)ev;
 	(void)revents;
 	/* otherwise timers armed from here on would fire early after a long turn or a slow program start */
-	l->now = loop_clock_ms(CLOCK_MONOTONIC);
+	l->now = now_us / 1000;
+	if (l->turn_began_us != 0)
+		durations_add(&l->turns, now_us - l->turn_began_us);
 	loop_finish_turn(l);
 	loop_beat(l, 1);
 }
@@ -281,7 +293,8 @@ loop_on_turn_begin(struct ev_loop *ev, struct ev_check *watcher, int revents)
 	(void)ev;
 	(void)revents;
 	loop_beat(l, 0);
-	l->now = loop_clock_ms(CLOCK_MONOTONIC);
+	l->turn_began_us = loop_clock_us();
+	l->now = l->turn_began_us / 1000;
 	if (!list_empty(&l->put_off))
 		loop_serve(l, &l->put_off, false);
 }

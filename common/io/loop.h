@@ -37,6 +37,7 @@
 #include <stdint.h>
 
 #include "common/base/counter.h"
+#include "common/base/durations.h"
 #include "common/base/list.h"
 #include "common/io/io_tables.h"
 #include "common/base/wheel.h"
@@ -62,7 +63,9 @@ struct loop {
 	struct ev_loop *ev;
 	_Atomic uint64_t *pulse, own_pulse; /* see loop_set_pulse() */
 	struct wheel *wheel;
-	uint64_t now; /* monotonic milliseconds, refreshed at both ends of a turn */
+	uint64_t now;		/* monotonic milliseconds, refreshed at both ends of a turn */
+	uint64_t turn_began_us; /* by loop_clock_us(); 0: the first turn has not begun */
+	struct durations turns; /* how long the callbacks of each turn took */
 	/* connections until their last call, except those in the next three lists: conn_each() */
 	struct list open;
 	struct list put_off;   /* have input, which waits for the next turn */
@@ -134,6 +137,9 @@ void loop_count_no_memory(struct loop *l);
 
 /* Runs the end-of-turn step now, for tests and shutdown. Must not be called from a callback of this loop. */
 void loop_finish_turn(struct loop *l);
+
+/* Returns monotonic microseconds: the clock of `now`. */
+uint64_t loop_clock_us(void);
 
 /* Returns wall-clock milliseconds since the epoch (for `issued` and log lines). */
 uint64_t loop_wall_ms(void);

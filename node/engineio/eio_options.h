@@ -15,7 +15,8 @@ struct eio_options {
 	bool add_trailing_slash;
 	uint64_t ping_interval, ping_timeout, upgrade_timeout; /* in ms */
 	uint64_t max_http_buffer_size;
-	char *transports; /* "polling,websocket" */
+	uint64_t log_connections; /* one session of so many is logged; 0: none */
+	char *transports;	  /* "polling,websocket" */
 	bool allow_upgrades;
 	bool allow_eio3; /* serve clients of protocol revision 3 */
 	int allow_jsonp; /* serve JSONP: 0, 1, or -1: to clients of revision 3 only */

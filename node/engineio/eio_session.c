@@ -360,6 +360,8 @@ eio_session_open(struct eio_session *s, const struct eio_transport *transport, v
 		session_heartbeat(s);
 	if (log_debug())
 		eio_trace_opened(s);
+	if (s->all->options->log_connections != 0)
+		eio_trace_sample(s);
 }
 
 void
@@ -492,6 +494,8 @@ eio_session_end(struct eio_session *s, enum eio_cause cause, const char *descrip
 	counter_add(&all->loop->counters, COUNT_EIO_CLOSED, 1);
 	if (log_debug())
 		eio_trace_ended(s);
+	if (s->sampled)
+		eio_trace_client_left(s);
 	loop_disarm(all->loop, &s->timer);
 	if (s->candidate != NULL)
 		s->candidate->stop(s->candidate, connection_reason(s));

@@ -60,6 +60,7 @@ struct eio_session {
 	bool paused : 1;   /* eio_pause() was called */
 	bool corked : 1;   /* eio_cork() was called */
 	bool doomed : 1;   /* holds too much memory; closed at the end of this turn */
+	bool sampled : 1;  /* logConnections: its end is logged, too */
 	bool marked : 1;   /* eio_mark() was called, and the mark is not passed yet */
 	char sid[EIO_SID_LENGTH];
 };

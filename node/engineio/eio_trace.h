@@ -1,6 +1,6 @@
 /*
- * The debug log of sessions. Callers check log_debug() first, so that logging costs nothing when it is off. Message
- * contents are not logged. Of a sid, only the beginning is logged.
+ * The log of sessions, most of it for debugging. Callers check log_debug() first, so that logging costs nothing when
+ * it is off. Message contents are not logged. Of a sid, only the beginning is logged.
  *
  * eio_session.c and this file depend on each other: the session reports that it opened, moved or ended, and the log
  * reads its fields.
@@ -10,6 +10,16 @@
 
 #include "common/io/log_filter.h"
 #include "node/engineio/eio_session.h"
+
+/*
+ * Returns the trace id of the handshake's field `traceparent`, 32 hexadecimal digits, or TEXT_NONE if the field is
+ * absent or invalid (W3C Trace Context, section 3.2). Lines about the session have it as the key `trace`.
+ */
+struct text eio_trace_id(const struct eio_handshake *handshake);
+
+/* The option logConnections, not only for debugging: logs a session that opens, if it is its turn, and its end. */
+void eio_trace_sample(struct eio_session *s);
+void eio_trace_client_left(const struct eio_session *s);
 
 void eio_trace_opened(const struct eio_session *s);
 /* A request was refused. `cause` is the context of on_refused(); `message` is the client's error message. */

@@ -13,10 +13,11 @@
 #include "node/process/admin_page.h"
 #include "node/process/metrics.h"
 
-#define CONNECTIONS_MAX 64   /* enough for a few scrapers and probes */
-#define CONNECTIONS_API 512  /* with the HTTP API: enough for its clients too */
-#define KEY_MAX 320	     /* a port and a host */
-#define TEXT_MAX (16u << 20) /* bytes of all metrics: twice the size for 512 workers with 64 namespaces each */
+#define CONNECTIONS_MAX 64  /* enough for a few scrapers and probes */
+#define CONNECTIONS_API 512 /* with the HTTP API: enough for its clients too */
+#define KEY_MAX 320	    /* a port and a host */
+#define TEXT_MAX                                                                                                     \
+	(64u << 20) /* bytes of all metrics: twice the size for 512 workers with 64 namespaces and 24 events each */
 
 struct admin {
 	struct loop *loop;

@@ -290,6 +290,61 @@ write_times(struct buffer *out, const struct metric *metric, struct subject subj
 	buffer_printf(out, "%s_count{worker=\"%u\"} %llu\n", metric->name, subject.worker, (unsigned long long)n);
 }
 
+/* `label`: of the series beside `worker`; NULL: none. */
+static void
+sample_histogram(struct buffer *out, const struct metric *metric, struct subject subject, const char *label,
+	const char *value, const struct durations *durations)
+{
+	char name[96];
+	uint64_t n = 0;
+
+	snprintf(name, sizeof name, "%s_bucket", metric->name);
+	for (unsigned i = 0; i <= DURATIONS_BOUNDS; i++) {
+		n += durations->bucket[i];
+		sample_begin(out, name, subject.worker);
+		if (label != NULL)
+			sample_label(out, label, value);
+		if (i < DURATIONS_BOUNDS)
+			buffer_printf(out, ",le=\"%g\"", (double)durations_bounds_us[i] / 1e6);
+		else
+			buffer_add_text(out, TEXT(",le=\"+Inf\""));
+		sample_end(out, n);
+	}
+	snprintf(name, sizeof name, "%s_sum", metric->name);
+	sample_begin(out, name, subject.worker);
+	if (label != NULL)
+		sample_label(out, label, value);
+	buffer_printf(out, "} %.6f\n", (double)durations->sum_us / 1e6);
+	snprintf(name, sizeof name, "%s_count", metric->name);
+	sample_begin(out, name, subject.worker);
+	if (label != NULL)
+		sample_label(out, label, value);
+	sample_end(out, n);
+}
+
+static void
+write_turns(struct buffer *out, const struct metric *metric, struct subject subject)
+{
+	sample_histogram(out, metric, subject, NULL, NULL, &subject.stats->turns);
+}
+
+static void
+write_echoes(struct buffer *out, const struct metric *metric, struct subject subject)
+{
+	if (subject.stats->has_broker && subject.stats->broker.form != BUS_FORM_ALONE)
+		sample_histogram(out, metric, subject, NULL, NULL, &subject.stats->broker.bus.echoes);
+}
+
+static void
+write_handlers(struct buffer *out, const struct metric *metric, struct subject subject)
+{
+	const struct sio_handler_times *times = &subject.stats->handlers;
+
+	for (uint32_t i = 0; i < times->count && i < HANDLER_EVENTS; i++)
+		sample_histogram(out, metric, subject, "event", times->of[i].name, &times->of[i].times);
+	sample_histogram(out, metric, subject, "event", HANDLER_OTHER, &times->of[HANDLER_EVENTS].times);
+}
+
 static void
 write_bus_up(struct buffer *out, const struct metric *metric, struct subject subject)
 {
@@ -370,6 +425,8 @@ write_cpu(struct buffer *out, const struct metric *metric, struct subject subjec
 static const struct metric metrics[] = {
 	{"sockeye_ready", "gauge", WORKER, "1 while the worker accepts connections and does not hang", write_ready, 0},
 	{"sockeye_heartbeat_age_seconds", "gauge", WORKER, "time since the worker last wrote its numbers, which it does twice a second unless it hangs", write_age, 0},
+	{"sockeye_loop_turn_seconds", "histogram", WORKER ", le", "time that the callbacks of one turn of the event loop took: the lag that other clients may have noticed", write_turns, 0},
+	{"sockeye_handler_seconds", "histogram", WORKER ", event, le", "time that the application's listeners of an event took, of every 64th event; `other` stands for the names beyond the first 24", write_handlers, 0},
 	{"sockeye_start_time_seconds", "gauge", WORKER, "start time of the worker, in seconds since the epoch", write_started, 0},
 	{"sockeye_clients", "gauge", WORKER ", transport", "connected clients", write_clients, 0},
 	{"sockeye_sockets", "gauge", WORKER ", namespace", "sockets in a namespace; `other` sums up the namespaces beyond 64 and those with long names", write_sockets, 0},
@@ -407,6 +464,7 @@ static const struct metric metrics[] = {
 	{"sockeye_cluster_conflicts", "gauge", WORKER ", conflict", "1 while members of the cluster contradict one another, see the log event cluster", write_conflicts, 0},
 	{"sockeye_bus_up", "gauge", WORKER ", form", "1 while other nodes can be reached; always 1 with form alone, which has no other nodes", write_bus_up, 0},
 	{"sockeye_bus_lag_seconds", "gauge", WORKER, "time that the last message from the worker to itself took through the bus", write_lag, 0},
+	{"sockeye_bus_echo_seconds", "histogram", WORKER ", le", "time that each check message from the worker to itself took through the bus", write_echoes, 0},
 	{"sockeye_bus_unconfirmed_total", "counter", WORKER, "waits for new rooms that ended before Redis had confirmed them", write_number, AT(broker.bus.unheard)},
 	{"sockeye_bus_queue_bytes", "gauge", WORKER, "bytes queued for the bus", write_number, AT(broker.bus.queue_bytes)},
 	{"sockeye_bus_published_total", "counter", WORKER, "messages published to the bus", write_number, AT(broker.bus.published)},

@@ -55,6 +55,8 @@ struct stats {
 	uint64_t held, budget;	      /* bytes held for clients; their limit */
 	struct eio_stats engine;
 	struct sio_stats sockets;
+	struct durations turns; /* of the loop */
+	struct sio_handler_times handlers;
 	uint64_t namespace_count, other_sockets; /* other_sockets: in namespaces that are not listed */
 	struct stats_namespace namespaces[STATS_NAMESPACES];
 	uint64_t has_backends; /* 0 before the server listens, and without backend addresses */

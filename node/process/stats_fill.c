@@ -45,6 +45,8 @@ stats_fill(struct stats_page *page, const struct sio_server *io)
 	stats.held = parts.loop->budget.held;
 	stats.budget = parts.loop->budget.max;
 	memcpy(stats.counters, parts.loop->counters.value, sizeof stats.counters);
+	stats.turns = parts.loop->turns;
+	stats.handlers = *sio_core_handler_times(io);
 	memcpy(stats.closed, parts.loop->closed, sizeof stats.closed);
 	if (parts.engine)
 		eio_stats(parts.engine, &stats.engine);

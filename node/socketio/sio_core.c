@@ -257,6 +257,12 @@ sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	}
 }
 
+const struct sio_handler_times *
+sio_core_handler_times(const struct sio_server *io)
+{
+	return &io->handler_times;
+}
+
 const char *
 sio_core_reason_text(unsigned reason)
 {

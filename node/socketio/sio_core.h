@@ -12,6 +12,7 @@
 #include "node/socketio/sio_options.h"
 #include "node/socketio/sio_reason.h"
 #include "node/socketio/sio_recovery_stats.h"
+#include "node/socketio/sio_handler_times.h"
 #include "node/socketio/sio_underway.h"
 
 /* The process layer's part of a server: see node/process/server.c. */
@@ -38,6 +39,8 @@ struct sio_stats {
 };
 void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);
+/* Valid as long as the server. */
+const struct sio_handler_times *sio_core_handler_times(const struct sio_server *io);
 const char *sio_core_reason_text(unsigned reason);
 
 /* Says which function of the application runs now. Valid as long as the server. */

@@ -46,6 +46,38 @@ sio_event_dispatch_any(struct sio_event *event)
 		event_run_listeners(&s->extra->any->received, s, event, event->name.at);
 }
 
+static bool
+event_has_listeners(const struct sio_event *event)
+{
+	struct sio_socket *s = event->socket;
+
+	return (s->nsp->parent != NULL && sio_event_listeners(&s->nsp->parent->events, event->name) != NULL) ||
+	       sio_event_listeners(&s->nsp->events, event->name) != NULL ||
+	       (s->extra != NULL && sio_event_listeners(&s->extra->events, event->name) != NULL);
+}
+
+static void
+event_dispatch(struct sio_event *event)
+{
+	struct sio_socket *s = event->socket;
+
+	if (s->nsp->parent != NULL)
+		event_run_listeners(
+			sio_event_listeners(&s->nsp->parent->events, event->name), s, event, event->name.at);
+	event_run_listeners(sio_event_listeners(&s->nsp->events, event->name), s, event, event->name.at);
+	if (s->extra != NULL && s->state == SIO_CONNECTED)
+		event_run_listeners(sio_event_listeners(&s->extra->events, event->name), s, event, event->name.at);
+}
+
+static void
+event_dispatch_measured(struct sio_event *event)
+{
+	uint64_t began = loop_clock_us();
+
+	event_dispatch(event);
+	sio_handler_times_add(&event->io->handler_times, event->name, loop_clock_us() - began);
+}
+
 void
 sio_event_dispatch(struct sio_event *event)
 {
@@ -53,12 +85,10 @@ sio_event_dispatch(struct sio_event *event)
 
 	if (s == NULL || s->state != SIO_CONNECTED)
 		return;
-	if (s->nsp->parent != NULL)
-		event_run_listeners(
-			sio_event_listeners(&s->nsp->parent->events, event->name), s, event, event->name.at);
-	event_run_listeners(sio_event_listeners(&s->nsp->events, event->name), s, event, event->name.at);
-	if (s->extra != NULL && s->state == SIO_CONNECTED)
-		event_run_listeners(sio_event_listeners(&s->extra->events, event->name), s, event, event->name.at);
+	if (sio_handler_times_due(&event->io->handler_times) && event_has_listeners(event))
+		event_dispatch_measured(event);
+	else
+		event_dispatch(event);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include "node/socketio/sio_reason.h"
 #include "node/socketio/sio_turn.h"
 #include "node/socketio/sio_underway.h"
+#include "node/socketio/sio_handler_times.h"
 
 struct broker;
 struct sio_recovery;
@@ -61,6 +62,7 @@ struct sio_server {
 	void *watcher_arg;
 
 	struct sio_underway underway;
+	struct sio_handler_times handler_times;
 	const struct sio_silent *silent; /* of the question whose callback runs; NULL: none runs */
 
 	struct table timers; /* struct timer of sio_timer.c, by number */

@@ -107,6 +107,9 @@ test_exact(void **state)
 	stats.engine.ended[EIO_CAUSE_NO_PONG] = 6;
 	stats.engine.ended[EIO_CAUSE_TOO_LARGE] = 2;
 	stats.broker.bus.lag_us = 1000250;
+	durations_add(&stats.turns, 80);
+	durations_add(&stats.turns, 700000);
+	durations_add(&stats.turns, 6000000);
 	stats_write(&pages[1], &stats);
 	expect("sockeye_ready", "# HELP sockeye_ready 1 while the worker accepts connections and does not hang\n"
 				"# TYPE sockeye_ready gauge\n"
@@ -131,6 +134,23 @@ test_exact(void **state)
 					  "to itself took through the bus\n"
 					  "# TYPE sockeye_bus_lag_seconds gauge\n"
 					  "sockeye_bus_lag_seconds{worker=\"1\"} 1.000250\n");
+	expect("sockeye_loop_turn_seconds", "# HELP sockeye_loop_turn_seconds time that the callbacks of one turn of "
+					    "the event loop took: the lag that "
+					    "other clients may have noticed\n"
+					    "# TYPE sockeye_loop_turn_seconds histogram\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.0001\"} 1\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.0005\"} 1\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.001\"} 1\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.005\"} 1\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.01\"} 1\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.05\"} 1\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.1\"} 1\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.5\"} 1\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"1\"} 2\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"5\"} 2\n"
+					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"+Inf\"} 3\n"
+					    "sockeye_loop_turn_seconds_sum{worker=\"1\"} 6.700080\n"
+					    "sockeye_loop_turn_seconds_count{worker=\"1\"} 3\n");
 	expect("sockeye_packets_received_total",
 		"# HELP sockeye_packets_received_total Socket.IO packets received\n"
 		"# TYPE sockeye_packets_received_total counter\n"
