@@ -102,7 +102,10 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	}
 	broker_check_mode(nsp, message, decoded);
 	broker->stats.broadcasts_in++;
-	broker->ops->on_broadcast(nsp->owner, &decoded->target, decoded->data, broker_attachments(decoded));
+	if (decoded->event.array.at != NULL)
+		broker->ops->on_broadcast_late(nsp->owner, &decoded->target, &decoded->event);
+	else
+		broker->ops->on_broadcast(nsp->owner, &decoded->target, decoded->data, broker_attachments(decoded));
 }
 
 static void

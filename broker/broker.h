@@ -59,6 +59,8 @@ struct broker_ops {
 	/* Deliver an event to sockets of this node. */
 	void (*on_broadcast)(
 		void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments);
+	/* The same, for an event that is still MessagePack. */
+	void (*on_broadcast_late)(void *owner, const struct wire_target *to, const struct wire_event *event);
 	/*
 	 * Deliver an event that asks for acknowledgements. The callee calls broker_reply_count() exactly once and
 	 * broker_reply_ack() once for each client that answers. It may do so later if it holds a reference to

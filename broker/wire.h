@@ -18,6 +18,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/json_msgpack.h"
+#include "common/base/msgpack_plain.h"
 #include "common/base/text.h"
 
 #define WIRE_UID_LENGTH 6
@@ -126,6 +127,12 @@ int wire_write_ack_reply(struct buffer *out, struct text request_id, struct text
 /* Returns true if the payload is certainly a broadcast of `uid`, judged by its first bytes without decoding. */
 bool wire_is_from(struct text payload, struct text uid);
 
+/* An event array that is still MessagePack: plain values, of which the first is a string without NUL. */
+struct wire_event {
+	struct text array; /* all its bytes */
+	struct msgpack_values values;
+};
+
 /* A decoded message. The receiver keeps one and reuses it for each message. */
 struct wire_message {
 	struct buffer json;		/* the whole message as JSON */
@@ -147,7 +154,9 @@ struct wire_message {
 	/* JSON: the event array of a broadcast or server emit; its placeholders refer to `attachments` */
 	struct text data;
 	unsigned data_count; /* number of elements */
-	struct text sid;     /* the socket of a legacy form, plain text */
+	/* wire_read_broadcast_late(): the event array, instead of `data`; array.at NULL: there is only `data` */
+	struct wire_event event;
+	struct text sid; /* the socket of a legacy form, plain text */
 	/* rooms to join or leave (one in a legacy form); of type 0, the rooms asked for */
 	const struct text *listed_rooms;
 	unsigned listed_room_count;
@@ -175,6 +184,11 @@ void wire_message_fini(struct wire_message *message);
  * reserved.
  */
 int wire_read_broadcast(struct wire_message *message, struct text payload);
+/*
+ * The same, but the event is set as message->event, which points into the payload, if it can be passed on as it is
+ * and has at most MSGPACK_ATTACHMENTS_MAX binary values.
+ */
+int wire_read_broadcast_late(struct wire_message *message, struct text payload);
 int wire_read_request(struct wire_message *message, struct text payload);
 int wire_read_response(struct wire_message *message, struct text payload);
 

@@ -124,7 +124,7 @@ const struct wire_codec wire_classic = {
 	.write_count_reply = classic_write_count_reply,
 	.write_ack_reply = classic_write_ack_reply,
 	.is_from = classic_is_from,
-	.read_broadcast = wire_read_broadcast,
+	.read_broadcast = wire_read_broadcast_late,
 	.read_request = wire_read_request,
 	.read_response = wire_read_response,
 };

@@ -27,16 +27,14 @@ is_of_other_adapter(struct text json)
 	       json_object_get(json, TEXT("nsp")).at != NULL && json_object_get(json, TEXT("type")).at != NULL;
 }
 
-int
-wire_read_broadcast(struct wire_message *message, struct text payload)
+static int
+read_broadcast(struct wire_message *message, struct text rest)
 {
 	struct wire_reading reading = {.message = message};
-	struct text rest, element;
+	struct text element;
 	unsigned at = 0;
-	int rc = wire_reading_begin(message, payload, &rest);
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
 	if (json_type(rest) != JSON_ARRAY)
 		return is_of_other_adapter(rest) ? ERROR_UNSUPPORTED : ERROR_SYNTAX;
 	while (rc == 0 && json_array_next(&rest, &element)) {
@@ -60,6 +58,25 @@ wire_read_broadcast(struct wire_message *message, struct text payload)
 	message->type = WIRE_BROADCAST;
 	wire_reading_finish(&reading);
 	return 0;
+}
+
+int
+wire_read_broadcast(struct wire_message *message, struct text payload)
+{
+	struct text json;
+	int rc = wire_reading_begin(message, payload, &json);
+
+	return rc < 0 ? rc : read_broadcast(message, json);
+}
+
+int
+wire_read_broadcast_late(struct wire_message *message, struct text payload)
+{
+	struct text json;
+
+	if (!wire_reading_begin_late(message, payload, &json))
+		return wire_read_broadcast(message, payload);
+	return read_broadcast(message, json);
 }
 
 /* ---------------------------------------------------------------- requests */

@@ -42,8 +42,8 @@ message_buffer_reset(struct buffer *buffer)
 	buffer_reset(buffer);
 }
 
-static void
-message_reset(struct wire_message *message)
+void
+wire_reading_reset(struct wire_message *message)
 {
 	struct buffer json, names;
 	struct attachments attachments;
@@ -71,7 +71,7 @@ wire_reading_begin(struct wire_message *message, struct text payload, struct tex
 	int64_t n;
 	int rc;
 
-	message_reset(message);
+	wire_reading_reset(message);
 	if (payload.n > WIRE_PAYLOAD_MAX)
 		return ERROR_TOO_BIG;
 	if (payload.n > 0 && payload.at[0] == '{') {
@@ -293,7 +293,7 @@ wire_reading_packet(struct wire_reading *reading)
 		return rc;
 	if (type != 2 && type != 5)
 		return ERROR_UNSUPPORTED;
-	return message->data.at == NULL ? ERROR_SYNTAX : 0;
+	return message->data.at == NULL && message->event.array.at == NULL ? ERROR_SYNTAX : 0;
 }
 
 static struct text *

@@ -34,6 +34,13 @@ wire_is_null(struct text value)
 
 /* Empties the message and converts the payload to one JSON text in message->json, without surrounding white space. */
 int wire_reading_begin(struct wire_message *message, struct text payload, struct text *json);
+/*
+ * The same for a broadcast, [uid, packet, opts], whose event can stay MessagePack: sets message->event and omits it
+ * from the text. Returns false if the message is not such a broadcast; then wire_reading_begin() reads it.
+ */
+bool wire_reading_begin_late(struct wire_message *message, struct text payload, struct text *json);
+/* Empties the message. */
+void wire_reading_reset(struct wire_message *message);
 /* Called when all lists are read and message->rooms no longer moves: sets the pointers into it. */
 void wire_reading_finish(struct wire_reading *reading);
 

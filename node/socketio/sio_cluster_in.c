@@ -73,30 +73,51 @@ reply_release(void *arg)
 
 static const struct sio_sink sink_to_asker = {.count = reply_count, .answer = reply_add, .end = reply_release};
 
-/* `reply` NULL: no acknowledgements. Otherwise the asker gets the number of clients, 0 for a refused event. */
-static void
-cluster_in_broadcast(struct sio_nsp *nsp, const struct wire_target *to, struct text data,
-	const struct attachments *attachments, struct broker_reply *reply)
+struct cluster_in_emission {
+	struct sio_emission emission;
+	struct sio_selector who;
+	int rc; /* of the emission, or of the selection if the event is for none */
+};
+
+/* Selects the receivers. Returns false if the event is for none. cluster_in_end() follows in any case. */
+static bool
+cluster_in_begin(struct cluster_in_emission *in, struct sio_nsp *nsp, const struct wire_target *to)
 {
-	struct sio_emission emission = {.nsp = nsp,
+	in->emission = (struct sio_emission){.nsp = nsp,
 		.name = TEXT_NONE,
 		.flags = ((to->flags & WIRE_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
 			 ((to->flags & WIRE_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u),
 		.timeout_ms = BROKER_REPLY_MS,
 		.scratch = sio_scratch_take(&nsp->io->turn)};
-	struct sio_selector who = selector_of(to);
-	int rc = sio_rooms_select(nsp, &who, &emission.scratch->selection);
+	in->who = selector_of(to);
+	in->rc = sio_rooms_select(nsp, &in->who, &in->emission.scratch->selection);
+	return in->emission.scratch->selection.count != 0 || sio_recovery_on(nsp);
+}
 
-	if (emission.scratch->selection.count != 0 || sio_recovery_on(nsp)) {
-		rc = emission_take(&emission, data, attachments);
-		if (rc == 0)
-			rc = sio_emission_here(&emission, &who, reply != NULL ? &sink_to_asker : NULL, reply);
+static void
+cluster_in_end(struct cluster_in_emission *in)
+{
+	if (in->rc < 0)
+		cluster_in_refuse(in->emission.nsp, sio_error_text(in->rc));
+	sio_scratch_give(&in->emission.nsp->io->turn, in->emission.scratch);
+}
+
+/* `reply` NULL: no acknowledgements. Otherwise the asker gets the number of clients, 0 for a refused event. */
+static void
+cluster_in_broadcast(struct sio_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, struct broker_reply *reply)
+{
+	struct cluster_in_emission in;
+
+	if (cluster_in_begin(&in, nsp, to)) {
+		in.rc = emission_take(&in.emission, data, attachments);
+		if (in.rc == 0)
+			in.rc = sio_emission_here(
+				&in.emission, &in.who, reply != NULL ? &sink_to_asker : NULL, reply);
 	}
-	if (rc < 0)
-		cluster_in_refuse(nsp, sio_error_text(rc));
-	if (rc <= 0 && reply != NULL)
+	if (in.rc <= 0 && reply != NULL)
 		broker_reply_count(reply, 0);
-	sio_scratch_give(&nsp->io->turn, emission.scratch);
+	cluster_in_end(&in);
 }
 
 static void
@@ -104,6 +125,63 @@ cluster_in_on_broadcast(
 	void *owner, const struct wire_target *to, struct text data, const struct attachments *attachments)
 {
 	cluster_in_broadcast(owner, to, data, attachments, NULL);
+}
+
+/* An event that is still MessagePack. Its text goes to `payload`. */
+struct cluster_in_event {
+	struct sio_late late;
+	struct text array;
+	struct sio_payload *payload;
+};
+
+static int
+cluster_in_write_event(struct sio_late *late, struct sio_content *out)
+{
+	struct cluster_in_event *event = container_of(late, struct cluster_in_event, late);
+	struct sio_payload *payload = event->payload;
+	int64_t n;
+
+	if (payload->json.len == 0) {
+		n = msgpack_to_json((const uint8_t *)event->array.at, event->array.n, JSON_DEPTH_MAX,
+			&payload->attachments, &payload->json);
+		if (n <= 0)
+			return n == ERROR_MEMORY ? SIO_ERR_SYSTEM : SIO_ERR_TOO_BIG;
+	}
+	*out = sio_payload_text(payload);
+	out->late = late;
+	return 0;
+}
+
+/* The first element is the name. */
+static void
+cluster_in_take_event(struct cluster_in_event *out, const struct wire_event *event, struct sio_payload *payload)
+{
+	struct msgpack_input in = {event->values.at, event->values.at + event->values.n};
+	struct msgpack_item name;
+
+	must(msgpack_item_read(&in, &name) > 0 && name.kind == MSGPACK_KIND_STR);
+	*out = (struct cluster_in_event){
+		.late = {.name = name.body,
+			.values = {in.at, (size_t)(in.end - in.at), event->values.count - 1, event->values.bins},
+			.write = cluster_in_write_event},
+		.array = event->array,
+		.payload = payload};
+}
+
+static void
+cluster_in_on_broadcast_late(void *owner, const struct wire_target *to, const struct wire_event *event)
+{
+	struct cluster_in_emission in;
+	struct cluster_in_event taken;
+
+	if (cluster_in_begin(&in, owner, to)) {
+		cluster_in_take_event(&taken, event, &in.emission.scratch->payload);
+		in.emission.what = (struct sio_content){.late = &taken.late};
+		in.rc = sio_event_name_reserved(taken.late.name)
+				? ERROR_SYNTAX
+				: sio_emission_here(&in.emission, &in.who, NULL, NULL);
+	}
+	cluster_in_end(&in);
 }
 
 static void
@@ -289,6 +367,7 @@ const struct broker_ops sio_cluster_ops = {
 	.has_room = cluster_in_has_room,
 	.has_sockets = cluster_in_has_sockets,
 	.on_broadcast = cluster_in_on_broadcast,
+	.on_broadcast_late = cluster_in_on_broadcast_late,
 	.on_broadcast_ack = cluster_in_on_broadcast_ack,
 	.on_join = cluster_in_on_join,
 	.on_leave = cluster_in_on_leave,

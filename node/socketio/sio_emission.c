@@ -190,10 +190,12 @@ sio_emission_here(
 	}
 	emission_record(&out, &recording, emission, who);
 	sio_deliver(to, &out, emission->name, emission_droppable(emission));
+	if (gather == NULL)
+		rc = sio_outgoing_result(&out);
 	sio_outgoing_fini(&out);
 	if (gather != NULL)
 		sio_gather_start(gather, emission->timeout_ms);
-	return (int)to->count;
+	return rc != 0 ? rc : (int)to->count;
 }
 
 int

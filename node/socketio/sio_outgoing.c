@@ -7,9 +7,12 @@ sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *h
 {
 	const struct attachments *attachments = out->packet.attachments;
 	uint64_t bytes = out->packet.json.n;
+	unsigned bins = attachments != NULL ? attachments->count : 0;
 
-	if (out->packet.late != NULL)
+	if (out->packet.late != NULL) {
 		bytes += out->packet.late->name.n + out->packet.late->values.n;
+		bins = out->packet.late->values.bins;
+	}
 	out->packet.max_bytes = max_bytes;
 	out->head = head;
 	out->recording = NULL;
@@ -17,7 +20,7 @@ sio_outgoing_init(struct sio_outgoing *out, uint64_t max_bytes, struct buffer *h
 	out->shared = false;
 	out->made = 0;
 	out->error = 0;
-	if (attachments != NULL && attachments->count > SIO_ATTACHMENTS_MAX)
+	if (bins > SIO_ATTACHMENTS_MAX)
 		return SIO_ERR_TOO_MANY;
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;

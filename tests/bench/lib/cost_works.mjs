@@ -39,21 +39,21 @@ async function broadcast(port, n) {
 const join = (port, n) => withClient(SocketClient, port, (client) => times(n, (i) => client.ask(`42${i}["join","room-${i + 10_000}"]`)));
 
 /** Publishes as a Node.js server of the cluster does. */
-async function receive(port, n, { redis }) {
+const receive = (Client) => async (port, n, { redis }) => {
   const publisher = net.connect(redis, "127.0.0.1");
   await once(publisher, "connect");
   publisher.resume();
   const message = encode(["other1", { type: 2, data: ["news", TEXT], nsp: "/" }, { rooms: [], except: [], flags: {} }]);
   const head = `*3\r\n$7\r\nPUBLISH\r\n$12\r\nsocket.io#/#\r\n$${message.length}\r\n`;
   const command = Buffer.concat([Buffer.from(head), message, Buffer.from("\r\n")]);
-  await withClient(SocketClient, port, (client) =>
+  await withClient(Client, port, (client) =>
     times(n, async () => {
       const heard = client.next();
       publisher.write(command);
       await heard;
     }));
   publisher.destroy();
-}
+};
 
 export const works = [
   { id: "echo", title: "echo of 64 bytes", few: 100, many: 1600, run: echo(SocketClient) },
@@ -64,5 +64,6 @@ export const works = [
   { id: "polling-connect", title: "connect by polling, join / and leave", few: 10, many: 210, run: connect(PollingClient) },
   { id: "polling-echo", title: "echo by polling: a POST and a GET", few: 20, many: 320, run: echo(PollingClient) },
   { id: "join", title: "join of a new room, acknowledged", few: 50, many: 1550, run: join },
-  { id: "redis", title: "broadcast received from Redis by one client", few: 50, many: 1550, redis: true, run: receive },
+  { id: "redis", title: "broadcast received from Redis by one client", few: 50, many: 1550, redis: true, run: receive(SocketClient) },
+  { id: "redis-msgpack", title: "the same by a client of the MessagePack parser", few: 50, many: 1550, redis: true, run: receive(MsgpackClient) },
 ];

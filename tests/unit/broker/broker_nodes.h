@@ -8,6 +8,7 @@
 #include "tests/unit/broker/broker_bench.h"
 
 #include "broker/broker.h"
+#include "common/base/json.h"
 #include "common/base/error.h"
 
 #define NODES 3
@@ -74,6 +75,23 @@ on_broadcast(void *owner, const struct wire_target *to, struct text data, const 
 	note(owner, "broadcast ", data);
 	note_target(owner, to);
 	buffer_printf(&node_of(owner)->log, " %u;", a != NULL ? a->count : 0);
+}
+
+/* Notes the same as for an event that is text. */
+static inline void
+on_broadcast_late(void *owner, const struct wire_target *to, const struct wire_event *event)
+{
+	struct attachments attachments;
+	struct buffer json;
+
+	attachments_init(&attachments);
+	buffer_init(&json, 1 << 20);
+	assert_int_equal(msgpack_to_json((const uint8_t *)event->array.at, event->array.n, JSON_DEPTH_MAX,
+				 &attachments, &json),
+		event->array.n);
+	on_broadcast(owner, to, buffer_text(&json), &attachments);
+	attachments_fini(&attachments);
+	buffer_fini(&json);
 }
 
 static inline void
@@ -175,8 +193,8 @@ on_settled(void *owner)
 	node_of(owner)->settled++;
 }
 
-static const struct broker_ops ops = {has_room, has_sockets, on_broadcast, on_broadcast_ack, on_join, on_leave,
-	on_disconnect, on_fetch, on_sockets, on_all_rooms, on_server_emit, on_settled};
+static const struct broker_ops ops = {has_room, has_sockets, on_broadcast, on_broadcast_late, on_broadcast_ack,
+	on_join, on_leave, on_disconnect, on_fetch, on_sockets, on_all_rooms, on_server_emit, on_settled};
 
 static inline void
 node_start(struct node *n, char name)

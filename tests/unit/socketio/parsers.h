@@ -28,10 +28,9 @@ says(struct eio_session *s, const char *text)
 	fake_turn();
 }
 
-static void
-sends(struct eio_session *s, const char *hex)
+static inline size_t
+from_hex(const char *hex, uint8_t *bytes)
 {
-	uint8_t bytes[1024];
 	size_t n = 0;
 
 	for (; hex[2 * n] != '\0'; n++) {
@@ -40,7 +39,15 @@ sends(struct eio_session *s, const char *hex)
 		assert_int_equal(sscanf(hex + 2 * n, "%2x", &byte), 1);
 		bytes[n] = (uint8_t)byte;
 	}
-	fake_receive(s, true, bytes, n);
+	return n;
+}
+
+static void
+sends(struct eio_session *s, const char *hex)
+{
+	uint8_t bytes[1024];
+
+	fake_receive(s, true, bytes, from_hex(hex, bytes));
 	fake_turn();
 }
 
