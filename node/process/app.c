@@ -2,9 +2,11 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -52,12 +54,50 @@ static int (*app_start_function(const struct app *app))(sio_server *io)
 	return start;
 }
 
-int
-app_open(struct app *app, const char *file, char error[APP_ERROR_MAX])
+void
+app_file_open(struct app_file *file, const char *path)
 {
+	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (file->fd >= 0 && fstat(file->fd, &file->opened) < 0)
+		app_file_close(file);
+}
+
+void
+app_file_close(struct app_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+static bool
+app_file_is_at(const struct app_file *file, const char *path, struct stat *now)
+{
+	return stat(path, now) == 0 && now->st_dev == file->opened.st_dev && now->st_ino == file->opened.st_ino;
+}
+
+bool
+app_file_is_replaced(const struct app_file *file, const char *path)
+{
+	const struct timespec *then = &file->opened.st_mtim;
+	struct stat now;
+
+	return !app_file_is_at(file, path, &now) || now.st_size != file->opened.st_size ||
+	       now.st_mtim.tv_sec != then->tv_sec || now.st_mtim.tv_nsec != then->tv_nsec;
+}
+
+int
+app_open(struct app *app, const char *file, const struct app_file *kept, char error[APP_ERROR_MAX])
+{
+	char by_number[64];
+	struct stat now;
 	int result;
 
 	app->object = NULL;
+	if (kept && kept->fd >= 0 && !app_file_is_at(kept, file, &now)) {
+		snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", kept->fd);
+		file = by_number;
+	}
 	result = app_check_file(file, error);
 	if (result < 0)
 		return result;
@@ -84,9 +124,9 @@ app_declared_options(const struct app *app)
 }
 
 int
-app_load(struct app *app, const char *file, sio_server *io, char error[APP_ERROR_MAX])
+app_load(struct app *app, const char *file, const struct app_file *kept, sio_server *io, char error[APP_ERROR_MAX])
 {
-	int result = app_open(app, file, error);
+	int result = app_open(app, file, kept, error);
 
 	if (result < 0)
 		return result;

@@ -62,7 +62,7 @@ probe_run(struct probe *probe, const char *file)
 	struct app app;
 
 	_Static_assert(APP_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
-	probe->result = app_open(&app, file, probe->error);
+	probe->result = app_open(&app, file, NULL, probe->error);
 	if (probe->result == 0)
 		probe_report(probe, app_declared_options(&app));
 	probe->done = true;

@@ -321,6 +321,7 @@ config_init(struct config *config, int argc, char **argv)
 	struct option_table program;
 
 	memset(config, 0, sizeof *config);
+	config->app_file.fd = -1;
 	config->argc = argc;
 	config->argv = mem_zalloc(((size_t)argc + 1) * sizeof argv[0]);
 	memcpy(config->argv, argv, (size_t)argc * sizeof argv[0]);
@@ -337,6 +338,7 @@ config_fini(struct config *config)
 
 	options_fini(&program, 1);
 	app_options_fini(&config->app);
+	app_file_close(&config->app_file);
 	config_files_free(config->start);
 	config_files_free(config->latest);
 	for (unsigned i = 0; i < CONFIG_OPTIONS_MAX; i++)
@@ -445,6 +447,7 @@ config_probe_app(struct config_reading *reading)
 
 	if (!file || !file[0])
 		return;
+	app_file_open(&reading->config->app_file, file);
 	result = app_probe(&reading->config->app, file, reading->tables, CONFIG_APP_TABLE, error);
 	if (result < 0 && setting && reading->all) {
 		snprintf(line, sizeof line, "%s:%u: %s", setting->file, setting->line, error);
@@ -669,6 +672,29 @@ config_reload(struct config *config, const struct option_table tables[CONFIG_TAB
 	}
 	config_trial_free(after);
 	return fine ? 0 : ERROR_ARGUMENT;
+}
+
+int
+config_app_replaced(const struct config *config, char error[OPTION_ERROR_MAX])
+{
+	const char *file = config->program.app;
+	struct app_options options = {NULL, 0, NULL, NULL};
+	struct option_table tables[CONFIG_TABLES];
+	struct program_options program;
+	struct server_options *server;
+	int result;
+
+	if (!file || config->app_file.fd < 0 || !app_file_is_replaced(&config->app_file, file))
+		return 0;
+	server = mem_zalloc(sizeof *server);
+	server_options_init(server);
+	tables[0] = program_options_table(&program); /* only the names in the tables count */
+	server_options_tables(server, tables + 1);
+	result = app_probe(&options, file, tables, CONFIG_APP_TABLE, error);
+	app_options_fini(&options);
+	server_options_fini(server);
+	mem_free(server);
+	return result < 0 ? result : 1;
 }
 
 /* ------------------------------------------------------------------- printing */

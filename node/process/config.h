@@ -15,6 +15,7 @@
 
 #include "common/base/buffer.h"
 #include "common/io/config_file.h"
+#include "node/process/app.h"
 #include "node/process/app_options.h"
 #include "node/process/process_options.h"
 
@@ -32,6 +33,7 @@ struct config_origin {
 struct config {
 	struct program_options program; /* of this process */
 	struct app_options app;		/* those that the application declares */
+	struct app_file app_file;	/* of --app */
 	int argc;			/* the command line without --check and --print-config */
 	char **argv;
 	bool check, print;				  /* --check, --print-config */
@@ -71,6 +73,12 @@ int config_apply(
  */
 int config_reload(struct config *config, const struct option_table tables[CONFIG_TABLES], struct buffer *applied,
 	struct buffer *kept, const struct config_listener *listener);
+
+/*
+ * Has the file of --app been replaced since the start? If so, it is loaded once in a child; returns 1 if that
+ * succeeds, or a negative error with one line in `error`. Otherwise returns 0.
+ */
+int config_app_replaced(const struct config *config, char error[OPTION_ERROR_MAX]);
 
 /*
  * Appends all options as a configuration file: one line each, and where its value comes from in a comment. Secrets

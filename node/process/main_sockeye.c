@@ -45,7 +45,7 @@ static const char help_tail[] =
 	"\n"
 	"Signals: SIGTERM and SIGINT disconnect the clients over --drain-time, then stop the server; a second\n"
 	"one stops it at once. SIGHUP reloads certificates, API keys, admins and the file of --config, and\n"
-	"deploys the program of --exec.\n"
+	"deploys the program of --exec, and the file of --app if it has been replaced.\n"
 	"SIGUSR1 disconnects every tenth client over --drain-time, so that it connects to another server.\n"
 	"SIGUSR2 starts the program again, perhaps a new version, which takes over the port; then the old\n"
 	"processes disconnect their clients over --drain-time and end. No connection is refused.\n"

@@ -9,7 +9,9 @@
  *   STOPPING   the hub does not turn              STOPPING   it is aborted
  *   either     a program cannot be run at all     ENDING     all are killed, exit code 1
  *   either     SIGTERM, SIGINT                    STOPPING   listeners are closed, programs get SIGTERM
- *   any        SIGHUP                             same       workers and hub get SIGHUP; programs are deployed
+ *   SERVING    SIGHUP, the application's file is  SERVING    the program is started again: see master_upgrade.c
+ *              a new one that can be loaded
+ *   any        SIGHUP otherwise                   same       workers and hub get SIGHUP; programs are deployed
  *   any        SIGUSR1                            same       workers get SIGUSR1
  *   any        SIGTTIN                            same       all processes switch to the next log level
  *   SERVING    SIGUSR2                            SERVING    the program is started again: see master_upgrade.c
@@ -302,9 +304,34 @@ master_notify_ready(const struct master *master)
 	notify_ready(master->notify, status);
 }
 
+/*
+ * Deploys a new application: as on SIGUSR2, all workers that have the new one start before the others drain. So no
+ * client meets a server that is not there, and each is moved once. Returns false if there is none, or it cannot be
+ * loaded.
+ */
+static bool
+master_deploy_app(struct master *master)
+{
+	const struct config *config = master->setup->config;
+	char error[OPTION_ERROR_MAX];
+	int result;
+
+	if (!config->program.app || master->phase != SERVING)
+		return false;
+	result = config_app_replaced(config, error);
+	if (result < 0)
+		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
+	else
+		log_event(LOG_INFO, "reload", "application", LOG_STR(config->program.app), "replaced",
+			LOG_STR(result > 0 ? "yes" : "no"), NULL);
+	return result > 0 && master_upgrade_start(master);
+}
+
 static void
 master_on_hup(struct master *master)
 {
+	if (master_deploy_app(master))
+		return; /* the new program reads everything anew */
 	if (master->phase == SERVING)
 		notify_reloading(master->notify);
 	master_reload(master);

@@ -93,8 +93,9 @@ void master_notify_ready(const struct master *master);
 /* SERVING becomes STOPPING. */
 void master_begin_stopping(struct master *master);
 
-/* The old program: on SIGUSR2. */
-void master_upgrade_start(struct master *master);
+/* The old program: on SIGUSR2, and on SIGHUP with a new application. Returns false, after an error line, if it
+ * cannot. */
+bool master_upgrade_start(struct master *master);
 /* Returns true if the process that has ended was the new program. */
 bool master_upgrade_ended(struct master *master, pid_t pid, int status);
 /* The master stops: so does a new program that is not ready. */

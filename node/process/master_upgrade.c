@@ -3,8 +3,9 @@
  * pair, the channel, connects the two masters.
  *
  *   the old program                                  the new program
- *   SIGUSR2: forks, executes its own file again,
- *   which may be a new version by now
+ *   SIGUSR2, or SIGHUP with a new application:
+ *   forks, executes its own file again, which
+ *   may be a new version by now
  *                                                    starts on the inherited sockets; both programs accept
  *                                                    all workers are ready: sends a byte, which says whether its
  *                                                    hub serves the old workers too
@@ -109,7 +110,7 @@ upgrade_exec(const struct master *master, const char *text)
 	_exit(EXIT_NO_START);
 }
 
-void
+bool
 master_upgrade_start(struct master *master)
 {
 	struct upgrade *upgrade = &master->upgrade;
@@ -118,15 +119,15 @@ master_upgrade_start(struct master *master)
 
 	if (master->phase != SERVING) {
 		upgrade_refuse("the server is starting or stopping");
-		return;
+		return false;
 	}
 	if (upgrade->channel >= 0) {
 		upgrade_refuse("an earlier upgrade is not over: processes of the old program are left");
-		return;
+		return false;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) {
 		upgrade_refuse(strerror(errno));
-		return;
+		return false;
 	}
 	buffer_init(&text, TEXT_MAX);
 	upgrade_write(master, ends[1], &text);
@@ -140,11 +141,12 @@ master_upgrade_start(struct master *master)
 		upgrade->pid = 0;
 		close(ends[0]);
 		upgrade_refuse("cannot start the new program");
-		return;
+		return false;
 	}
 	upgrade->channel = ends[0];
 	upgrade->give_up_at = master_now() + UPGRADE_MS;
 	log_event(LOG_INFO, "upgrade", "pid", LOG_INT(upgrade->pid), NULL);
+	return true;
 }
 
 bool

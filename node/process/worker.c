@@ -154,6 +154,16 @@ worker_start_alive_timer(struct worker *worker)
 		ev_timer_start(worker->ev, &worker->alive_timer);
 }
 
+/* A new application needs a master, which starts new workers with it. */
+static void
+worker_look_at_app(const struct config *config)
+{
+	if (config->app_file.fd >= 0 && app_file_is_replaced(&config->app_file, config->program.app))
+		log_event(LOG_ERROR, "reload", "error",
+			LOG_STR("a single process cannot load a new application (use --master, or more workers)"),
+			NULL);
+}
+
 static void
 worker_on_reload(void *arg)
 {
@@ -172,10 +182,14 @@ worker_on_reload(void *arg)
 		worker_check_redis_files(settings);
 	admin_users = server_reload_admin_ui(worker->io);
 	server_face(worker->io, &face);
-	/* without TLS, the signal may be meant for those files, or for the master, which deploys the programs */
-	if (face.tls || !(redis_files || admin_users || exec_is_wanted(&worker->setup->options->exec)))
+	/* without TLS, the signal may be meant for those files, or for the master, which deploys programs and
+	 * application */
+	if (face.tls || !(redis_files || admin_users || exec_is_wanted(&worker->setup->options->exec) ||
+				(worker->setup->place && worker->setup->options->app)))
 		worker_reload_tls(worker);
 	outreach_reload(&worker->outreach);
+	if (!worker->setup->place)
+		worker_look_at_app(worker->setup->config);
 	if (!worker->signals.stopping)
 		worker_notify_ready(worker);
 }
@@ -355,7 +369,7 @@ worker_start(struct worker *worker)
 		server_set_place(worker->io, worker->setup->place); /* the application may ask for its number */
 	server_app_metrics(worker->io)->metrics = &worker->page->app;
 	server_set_app_options(worker->io, &worker->setup->config->app);
-	if (file && app_load(&worker->app, file, worker->io, error) < 0)
+	if (file && app_load(&worker->app, file, &worker->setup->config->app_file, worker->io, error) < 0)
 		return worker_complain(worker, EXIT_NO_START, error);
 	if (worker_read_options(worker, error) != 0)
 		return worker_complain(worker, EXIT_USAGE, error);

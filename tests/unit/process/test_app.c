@@ -42,7 +42,7 @@ teardown(void **state)
 static int
 load(struct fixture *f, const char *name)
 {
-	int result = app_load(&f->app, scratch_path(&f->scratch, name), NULL, f->error);
+	int result = app_load(&f->app, scratch_path(&f->scratch, name), NULL, NULL, f->error);
 
 	if (result < 0)
 		assert_null(strchr(f->error, '\n'));
@@ -142,9 +142,57 @@ bare_name(void **state)
 
 	build(f, "int sio_app(void *io) { (void)io; return 0; }\n");
 	assert_int_equal(chdir(f->scratch.dir), 0);
-	assert_int_equal(app_load(&f->app, "app.so", NULL, f->error), 0);
+	assert_int_equal(app_load(&f->app, "app.so", NULL, NULL, f->error), 0);
 	assert_int_equal(chdir(home), 0);
 	free(home);
+}
+
+/* A worker that starts again must have the application of its siblings, until SIGHUP. */
+static void
+kept_file(void **state)
+{
+	struct fixture *f = *state;
+	const char *path;
+	struct app_file kept;
+
+	build(f, "int version = 1; int sio_app(void *io) { (void)io; return 0; }\n");
+	path = scratch_path(&f->scratch, "app.so");
+	app_file_open(&kept, path);
+	assert_true(kept.fd >= 0);
+	assert_false(app_file_is_replaced(&kept, path));
+	assert_int_equal(app_load(&f->app, path, &kept, NULL, f->error), 0);
+	app_unload(&f->app);
+
+	scratch_run(&f->scratch, "echo broken > new && mv new app.so");
+	path = scratch_path(&f->scratch, "app.so");
+	assert_true(app_file_is_replaced(&kept, path));
+	assert_int_equal(load(f, "app.so"), ERROR_SYSTEM);
+	path = scratch_path(&f->scratch, "app.so");
+	assert_int_equal(app_load(&f->app, path, &kept, NULL, f->error), 0);
+	assert_int_equal(*(int *)dlsym(f->app.object, "version"), 1);
+
+	scratch_run(&f->scratch, "rm app.so");
+	assert_true(app_file_is_replaced(&kept, scratch_path(&f->scratch, "app.so")));
+	app_file_close(&kept);
+	assert_int_equal(kept.fd, -1);
+}
+
+static void
+file_written_to_in_place(void **state)
+{
+	struct fixture *f = *state;
+	const char *path;
+	struct app_file kept;
+
+	scratch_write(&f->scratch, "app.so", "one");
+	path = scratch_path(&f->scratch, "app.so");
+	app_file_open(&kept, path);
+	assert_false(app_file_is_replaced(&kept, path));
+	scratch_write(&f->scratch, "app.so", "other");
+	assert_true(app_file_is_replaced(&kept, scratch_path(&f->scratch, "app.so")));
+	app_file_close(&kept);
+	app_file_open(&kept, "/nowhere/app.so");
+	assert_int_equal(kept.fd, -1);
 }
 
 int
@@ -159,6 +207,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(starts, setup, teardown),
 		cmocka_unit_test_setup_teardown(bare_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(kept_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(file_written_to_in_place, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
