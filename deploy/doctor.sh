@@ -59,6 +59,42 @@ get() {
 
 field() { sed -n "s/.*\"$1\":\"\{0,1\}\([A-Za-z0-9_-]*\).*/\1/p" "$dir/open" 2>/dev/null; }
 
+# The node that a session id names by its first two characters, in base64url
+node_of() {
+	awk -v id="$1" 'BEGIN {
+		digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+		print 64 * (index(digits, substr(id, 1, 1)) - 1) + index(digits, substr(id, 2, 1)) - 1
+	}'
+}
+
+# Opens sessions, and sends requests of each. Writes a line for each session: its first two characters, and "reached" or "missed".
+try_nodes() {
+	for _ in 1 2 3 4 5 6 7 8 9; do
+		get open -m 10 "$engine&transport=polling" >/dev/null
+		id=$(field sid)
+		[ -n "$id" ] || continue
+		result=reached
+		for _ in 1 2 3; do
+			status=$(get post -m 10 -X POST -H 'Content-Type: text/plain;charset=UTF-8' --data-binary 3 "$engine&transport=polling&sid=$id")
+			[ "$status" = 200 ] || result=missed
+		done
+		get close -m 5 -X POST --data-binary 1 "$engine&transport=polling&sid=$id" >/dev/null
+		echo "${id%"${id#??}"} $result"
+	done >"$dir/nodes"
+}
+
+# Names the nodes that the balancer does not know, while it knows others. Returns 1 if there are none.
+name_unknown_nodes() {
+	missed=$(sed -n 's/ missed$//p' "$dir/nodes" | sort -u)
+	[ -n "$missed" ] && grep -q ' reached$' "$dir/nodes" || return 1
+	for prefix in $missed; do
+		! grep -qx "$prefix reached" "$dir/nodes" || continue
+		named=yes
+		fail "requests of sessions of node $(node_of "$prefix") do not reach it: no rule of the balancer knows session ids that begin with $prefix; add one, or give the node a --node-id that has one (see deploy/README.md)"
+	done
+	[ "${named:-}" = yes ]
+}
+
 finish() {
 	[ -n "${session:-}" ] && get close -m 5 -X POST --data-binary 1 "$session" >/dev/null
 	[ $bad -eq 0 ] && echo "Nothing is wrong."
@@ -86,13 +122,19 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
 	status=$(get post -m 10 -X POST -H 'Content-Type: text/plain;charset=UTF-8' --data-binary 3 "$session")
 	[ "$status" = 200 ] || unknown=$((unknown + 1))
 done
-if [ $unknown -gt 0 ]; then
+try_nodes
+if [ $unknown -gt 0 ] && name_unknown_nodes; then
+	kill $websocket 2>/dev/null
+	session=
+	finish
+elif [ $unknown -gt 0 ]; then
 	fail "$unknown of 12 requests of one session were refused: not all of them reach the node of the session, or only with a cookie that clients do not send (see deploy/README.md)"
 	kill $websocket 2>/dev/null
 	session=
 	finish
 fi
 ok "12 requests of one session on 12 connections: all reached its node"
+name_unknown_nodes || ok "sessions of $(cut -d' ' -f1 "$dir/nodes" | sort -u | wc -l) nodes: all their requests reached them"
 
 began=$(date +%s)
 for _ in 1 2 3 4; do # other packets may come first

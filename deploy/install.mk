@@ -58,7 +58,8 @@ $(foreach app,$(APPS),755 $(app) $(PREFIX)/lib/sockeye/$(notdir $(app))
 $(foreach page,$(wildcard node/apps/public/*),644 $(page) $(SHARE)/public/$(notdir $(page))
 )
 644 deploy/grafana-dashboard.json $(SHARE)/grafana-dashboard.json
-$(foreach file,credentials.conf haproxy.cfg haproxy-nodes.cfg haproxy-backends.cfg nginx.conf kubernetes.yaml,644 deploy/$(file) $(SHARE)/examples/$(file)
+644 deploy/alerts.yml $(SHARE)/alerts.yml
+$(foreach file,credentials.conf haproxy.cfg haproxy-nodes.cfg haproxy-backends.cfg nginx.conf $(patsubst deploy/%,%,$(wildcard deploy/kubernetes/*.yaml)),644 deploy/$(file) $(SHARE)/examples/$(file)
 )
 644 $(MADE)/sockeye.service $(UNITDIR)/sockeye.service
 644 deploy/sockeye.socket $(UNITDIR)/sockeye.socket

@@ -28,7 +28,8 @@ export const connects = (port) =>
 export function configuration(dir, file, servers, port) {
   let text = readFileSync(path.join(root, "deploy", file), "utf8").replaceAll("*:8080", `127.0.0.1:${port}`).replace("listen 8080", `listen 127.0.0.1:${port}`);
   servers.forEach((server, i) => {
-    text = text.replaceAll(`node${i + 1}:3000 port 9100`, `127.0.0.1:${server.port} port ${server.admin.port}`).replaceAll(`node${i + 1}:3000`, `127.0.0.1:${server.port}`);
+    text = text.replaceAll(`127.0.0.1:${3001 + i} port ${9101 + i}`, `127.0.0.1:${server.port} port ${server.admin.port}`)
+      .replaceAll(`127.0.0.1:${3001 + i}`, `127.0.0.1:${server.port}`);
   });
   // in place of the service that DNS resolves, the test lists the members
   text = text.replace("check port 9100", "check").replace(/^\tserver-template .*$/m,
