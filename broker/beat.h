@@ -5,7 +5,7 @@
  * A heartbeat is a JSON object of at most BEAT_BYTES_MAX bytes:
  *
  *   {"v":1,"id":"d1...","instance":"a7...","node":1,"worker":0,"state":"serving","hello":true,"started":1764374400000,
- *    "clients":12,"every":5000,"host":"edge1","port":3000,"version":"1.2.0","mode":"redis","db":0,
+ *    "clients":12,"every":5000,"host":"edge1","port":3000,"version":"1.2.0","mode":"classic","db":0,
  *    "namespaces":["811c9dc5"],"more":false}
  *
  * Members that this version does not know are ignored. A change that older versions would misread gets another "v".

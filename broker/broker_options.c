@@ -21,9 +21,11 @@ static const struct option_row rows[] = {
 		  "the first that answers and is a master" },
 	{ .name = "redisMode", .type = OPTION_CHOICE, .offset = AT(redis_mode), .initial = "classic",
 	  .choices = "classic|sharded|streams", .value = "MODE",
+	  .needs = "redis",
 	  .help = "How the nodes use Redis. All nodes need the same mode. classic: as createAdapter of the Redis adapter for "
 		  "Node.js; sharded: as its createShardedAdapter, with Redis 7 or later; streams: as the Redis Streams adapter" },
 	{ .name = "redisKey", .type = OPTION_TEXT, .offset = AT(redis_key), .initial = "socket.io", .value = "PREFIX",
+	  .needs = "redis",
 	  .help = "Prefix of the Redis channels (\"key\" of the Socket.IO adapter)" },
 	{ .name = "requestsTimeout", .type = OPTION_MS, .offset = AT(requests_timeout), .initial = "5s", .min = 1,
 	  .max = 600000, .value = "MS",
@@ -37,22 +39,30 @@ static const struct option_row rows[] = {
 		  "at least twice heartbeatInterval" },
 	{ .group = "Access to Redis",
 	  .name = "redisPasswordFile", .type = OPTION_TEXT, .offset = AT(redis_password_file), .value = "FILE",
+	  .needs = "redis",
 	  .help = "File with the password of Redis, instead of a password in the URL. When the password changes, the node also sends "
 		  "it on its live connections" },
 	{ .name = "redisSentinelPassword", .type = OPTION_TEXT, .offset = AT(redis_sentinel_password), .value = "TEXT", .secret = OPTION_HIDDEN,
+	  .needs = "redis",
 	  .help = "Password of the sentinels; the password in the URL is the one of Redis" },
 	{ .name = "redisCa", .type = OPTION_TEXT, .offset = AT(redis_ca), .value = "FILE",
+	  .needs = "redis",
 	  .help = "Certificate authority (PEM) that verifies a rediss:// server; by default the system's authorities" },
 	{ .name = "redisTlsCert", .type = OPTION_TEXT, .offset = AT(redis_tls_cert), .value = "FILE",
+	  .needs = "redis",
 	  .help = "Client certificate (PEM) for Redis; read again at each connect" },
 	{ .name = "redisTlsKey", .type = OPTION_TEXT, .offset = AT(redis_tls_key), .value = "FILE",
+	  .needs = "redis",
 	  .help = "Private key (PEM) of redisTlsCert" },
 	{ .name = "redisTlsInsecure", .type = OPTION_FLAG, .offset = AT(redis_tls_insecure), .initial = "false",
+	  .needs = "redis",
 	  .help = "Accept any certificate of Redis. The traffic is encrypted, but an impostor can read it" },
 	{ .name = "redisSecret", .type = OPTION_TEXT, .offset = AT(redis_secret), .value = "TEXT", .secret = OPTION_HIDDEN,
+	  .needs = "redis",
 	  .help = "Secret that all nodes share. Messages through Redis without a valid HMAC are dropped, including those of "
 		  "Node.js servers and emitters. Set it in the environment: other users can read a command line" },
 	{ .name = "redisSecretAccepted", .type = OPTION_TEXT, .offset = AT(redis_secret_accepted), .value = "TEXT", .secret = OPTION_HIDDEN,
+	  .needs = "redis",
 	  .help = "A second secret that a node accepts but does not send with, while the nodes change redisSecret one by one" },
 	{ .group = "Outages of Redis",
 	  .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,
@@ -66,54 +76,68 @@ static const struct option_row rows[] = {
 	  .help = "After an outage, how long messages may wait until as many servers are back as there were before; 0: they do "
 		  "not wait" },
 	{ .name = "redisLog", .type = OPTION_FLAG, .offset = AT(redis_log), .initial = "false",
+	  .needs = "redis",
 	  .help = "Classic mode: keep the last messages in a stream of Redis as well. A node that was away reads there what it "
 		  "missed, and messages in flight are neither lost nor doubled when a connection breaks. Turn it on for all nodes" },
 	{ .name = "redisLogLength", .type = OPTION_NUMBER, .offset = AT(redis_log_length), .initial = "10000", .min = 100,
 	  .max = 100000000, .value = "N",
+	  .needs = "redisLog",
 	  .help = "Messages that the log keeps, approximately, in the memory of Redis. A node that is away for more messages misses "
 		  "the oldest" },
 	{ .group = "Subscriptions at Redis",
 	  .name = "redisSubscriber", .type = OPTION_CHOICE, .offset = AT(redis_subscriber), .initial = "node",
 	  .choices = "node|worker", .value = "WHO",
+	  .needs = "redis",
 	  .help = "Classic mode: which process subscribes at Redis. node: the hub, for all workers of the node, so that Redis sends "
 		  "each broadcast once per node; worker: each worker. A node with one worker subscribes by itself" },
 	{ .name = "redisRouting", .type = OPTION_CHOICE, .offset = AT(redis_routing), .initial = "rooms",
 	  .choices = "all|rooms", .value = "WAY",
+	  .needs = "redis",
 	  .help = "Classic mode: which broadcasts Redis sends to a node. rooms: those for rooms that have clients there; all: "
 		  "every one" },
 	{ .name = "redisRoutingMax", .type = OPTION_NUMBER, .offset = AT(redis_routing_max), .initial = "100000", .min = 1,
 	  .max = 10000000, .value = "N",
+	  .needs = "redis",
 	  .help = "Maximum rooms that a worker subscribes to one by one, the clients' own rooms included. Beyond it, the worker "
 		  "receives every broadcast of the namespace" },
 	{ .name = "redisSubscriptionMode", .type = OPTION_CHOICE, .offset = AT(redis_subscription_mode),
 	  .initial = "dynamic", .choices = "dynamic|dynamic-private|static", .value = "MODE",
+	  .needs = "redis",
 	  .help = "Sharded mode: which rooms have a channel of their own. Redis sends the messages of such a channel only to the "
 		  "nodes with clients in the room. All nodes need the same value. dynamic: all rooms but the clients' own; "
 		  "dynamic-private: all rooms; static: no room" },
 	{ .group = "Redis Cluster",
 	  .name = "redisRefresh", .type = OPTION_MS, .offset = AT(redis_refresh), .initial = "30s", .min = 1000,
 	  .max = 3600000, .value = "MS",
+	  .needs = "redis",
 	  .help = "Redis Cluster: how often a node asks for the members. It also asks when a member fails" },
 	{ .name = "redisMaxRedirects", .type = OPTION_NUMBER, .offset = AT(redis_max_redirects), .initial = "5", .min = 1,
 	  .max = 100, .value = "N",
+	  .needs = "redis",
 	  .help = "Redis Cluster in sharded mode: how many redirections (MOVED) of one channel a node follows before it asks for the "
 		  "members again" },
 	{ .group = "Redis streams",
 	  .name = "redisStreamName", .type = OPTION_TEXT, .offset = AT(redis_stream_name), .initial = "socket.io", .value = "NAME",
+	  .needs = "redis",
 	  .help = "Streams mode: name of the stream (\"streamName\" of the Redis Streams adapter)" },
 	{ .name = "redisStreamMaxLen", .type = OPTION_NUMBER, .offset = AT(redis_stream_max_len), .initial = "10000", .min = 100,
 	  .max = 100000000, .value = "N",
+	  .needs = "redis",
 	  .help = "Streams mode: entries that Redis keeps, approximately. A node that is away for more entries misses the oldest" },
 	{ .name = "redisStreamCount", .type = OPTION_NUMBER, .offset = AT(redis_stream_count), .initial = "1", .min = 1,
 	  .max = WIRE_STREAM_COUNT_MAX, .value = "N",
+	  .needs = "redis",
 	  .help = "Streams mode: number of streams among which the namespaces are distributed. All nodes need the same number" },
 	{ .name = "redisStreamReadCount", .type = OPTION_NUMBER, .offset = AT(redis_stream_read_count), .initial = "100", .min = 1,
 	  .max = 10000, .value = "N",
+	  .needs = "redis",
 	  .help = "Streams mode: maximum entries of one stream that a worker reads at once" },
 	{ .name = "redisStreamBlockTime", .type = OPTION_MS, .offset = AT(redis_stream_block_time), .initial = "5s", .min = 100,
 	  .max = 60000, .value = "MS",
+	  .needs = "redis",
 	  .help = "Streams mode: how long Redis holds the read of a worker while there are no new entries" },
 	{ .name = "redisStreamShardedPubSub", .type = OPTION_FLAG, .offset = AT(redis_stream_sharded_pub_sub), .initial = "false",
+	  .needs = "redis",
 	  .help = "Streams mode: publish questions and answers to sharded channels, with Redis 7 or later (\"useShardedPubSub\" of "
 		  "the Redis Streams adapter). All servers need the same value" },
 };
@@ -200,6 +224,10 @@ broker_settings_contradiction(const struct broker_settings *settings)
 	if ((settings->redis_routing != BROKER_ROUTING_ROOMS || settings->redis_routing_max != 100000) &&
 		settings->redis_mode != BROKER_MODE_CLASSIC)
 		return "option --redis-routing: only --redis-mode classic chooses which broadcasts a worker receives";
+	if (settings->redis_routing_max != 100000 && settings->redis_routing != BROKER_ROUTING_ROOMS)
+		return "option --redis-routing-max: has no effect without --redis-routing rooms";
+	if (settings->redis_subscriber != BROKER_SUBSCRIBER_NODE && settings->redis_mode != BROKER_MODE_CLASSIC)
+		return "option --redis-subscriber: only in --redis-mode classic can another process subscribe";
 	if (settings->redis_log && settings->redis_mode != BROKER_MODE_CLASSIC)
 		return "option --redis-log: only --redis-mode classic has a log";
 	if (broker_text_set(settings->redis_secret_accepted) && !broker_text_set(settings->redis_secret))
@@ -215,6 +243,26 @@ broker_streams_set(const struct broker_settings *settings)
 	return !same_text(settings->redis_stream_name, "socket.io") || settings->redis_stream_max_len != 10000 ||
 	       settings->redis_stream_count != 1 || settings->redis_stream_read_count != 100 ||
 	       settings->redis_stream_block_time != 5000 || settings->redis_stream_sharded_pub_sub;
+}
+
+/* Only some modes keep a connection to each member that a slot's channel may belong to. */
+static int
+broker_settings_check_cluster(
+	const struct broker_settings *settings, const struct bus_url *url, char error[OPTION_ERROR_MAX])
+{
+	bool sharded = settings->redis_mode == BROKER_MODE_SHARDED ||
+		       (settings->redis_mode == BROKER_MODE_STREAMS && settings->redis_stream_sharded_pub_sub);
+
+	if (settings->redis_refresh != 30000 && !url->cluster)
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --redis-refresh: has no effect without a Redis Cluster (--redis "
+			"redis+cluster://...)");
+	else if (settings->redis_max_redirects != 5 && !(url->cluster && sharded))
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --redis-max-redirects: has no effect without sharded channels in a Redis Cluster");
+	else
+		return 0;
+	return ERROR_ARGUMENT;
 }
 
 int
@@ -239,6 +287,8 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	rc = bus_url_parse(&url, settings->redis, error);
 	if (rc == 0)
 		rc = bus_access_check(&access, &url, error);
+	if (rc == 0)
+		rc = broker_settings_check_cluster(settings, &url, error);
 	bus_url_fini(&url);
 	return rc;
 }

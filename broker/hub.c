@@ -15,7 +15,6 @@
 
 #define BACKLOG 512
 #define MALFORMED "-ERR Protocol error\r\n"
-#define SUBSCRIPTIONS_MAX (1u << 18)
 #define PARTIAL_KEPT (64 * 1024) /* a larger `partial` buffer is freed once its command is done */
 #define STALL_MS 30000		 /* a worker that accepts no bytes for this long is disconnected */
 
@@ -222,7 +221,7 @@ hub_new(struct loop *l, int listening_fd, const struct hub_options *options)
 
 	hub->loop = l;
 	hub->max_message = options->max_message;
-	hub->max_subscriptions = options->max_subscriptions > 0 ? options->max_subscriptions : SUBSCRIPTIONS_MAX;
+	hub->max_subscriptions = options->max_subscriptions > 0 ? options->max_subscriptions : HUB_SUBSCRIPTIONS_MAX;
 	hub->limits = (struct conn_limits){
 		.max_queue = options->max_queue, .max_kept = LOOP_SCRATCH_SIZE / 2, .stall_ms = STALL_MS};
 	list_init(&hub->clients);

@@ -33,10 +33,16 @@ struct hub_ear_options {
 	uint64_t timeout_ms;	  /* limit for connecting, answers and check messages; 0: 5000 */
 };
 
+/*
+ * Subscriptions of one worker. Options limit what a worker subscribes to, redisRoutingMax and maxChildren, and the
+ * hub must refuse nothing that they allow. So this limit only ends a worker that has lost its way.
+ */
+#define HUB_SUBSCRIPTIONS_MAX (1u << 26)
+
 struct hub_options {
 	uint64_t max_queue;	    /* maximum bytes waiting for one worker; beyond, its connection is closed */
 	uint64_t max_message;	    /* maximum bytes of one command */
-	uint32_t max_subscriptions; /* of one worker; 0: 2^18 */
+	uint32_t max_subscriptions; /* of one worker, for tests; 0: HUB_SUBSCRIPTIONS_MAX */
 	const struct hub_ear_options *ear; /* NULL: workers publish to the hub */
 };
 

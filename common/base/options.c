@@ -8,6 +8,8 @@
 #include "common/base/must.h"
 #include "common/base/option.h"
 
+#define VALUE_MAX (1 << 20) /* bytes of a value that is compared */
+
 /* The form in which the user wrote a name, and in which error lines name options. */
 enum style { STYLE_FLAG, STYLE_ENV, STYLE_NAME };
 
@@ -440,4 +442,111 @@ void
 options_write_value(const struct option_found *found, struct buffer *out)
 {
 	option_write(found->row, found->into, out);
+}
+
+/* ------------------------------------------------- options without an effect */
+
+static bool
+option_is_default(const struct option_row *row, const void *into)
+{
+	struct option_row alone = *row;
+	union {
+		uint64_t number;
+		char *text;
+	} scratch = {0};
+	struct buffer is, was;
+	bool same;
+
+	alone.offset = 0;
+	option_default(&alone, &scratch);
+	buffer_init(&is, VALUE_MAX);
+	buffer_init(&was, VALUE_MAX);
+	option_write(row, into, &is);
+	option_write(&alone, &scratch, &was);
+	same = text_is(buffer_text(&is), buffer_text(&was));
+	buffer_fini(&is);
+	buffer_fini(&was);
+	option_clear(&alone, &scratch);
+	return same;
+}
+
+static bool
+option_is_on(const struct option_found *found)
+{
+	const void *field = (const char *)found->into + found->row->offset;
+	const char *text;
+
+	switch (found->row->type) {
+	case OPTION_FLAG:
+		return *(const bool *)field;
+	case OPTION_AUTO:
+		return *(const int *)field != 0;
+	case OPTION_NUMBER:
+	case OPTION_MS:
+	case OPTION_BYTES:
+		return *(const uint64_t *)field > 0;
+	case OPTION_CHOICE:
+		return true;
+	default:
+		text = *(char *const *)field;
+		return text != NULL && *text != '\0' && strcmp(text, "false") != 0;
+	}
+}
+
+/* Returns true if one of the options is set. Writes their flags to `flags`: "--a or --b". */
+static bool
+options_one_is_on(
+	const char *names, const struct option_table *tables, size_t n, const char *given, struct buffer *flags)
+{
+	struct text rest = text_from(names), one;
+
+	while (text_cut(&rest, '|', &one)) {
+		struct option_found found;
+		char name[OPTION_NAME_MAX], flag[OPTION_NAME_MAX];
+
+		must(one.n < sizeof name);
+		memcpy(name, one.at, one.n);
+		name[one.n] = '\0';
+		if ((given != NULL && strcmp(given, name) == 0) ||
+			(options_find(tables, n, name, &found, NULL) == 0 && option_is_on(&found)))
+			return true;
+		option_flag_name(name, flag);
+		buffer_printf(flags, "%s--%s", flags->len > 0 ? " or " : "", flag);
+	}
+	return false;
+}
+
+static int
+option_check_needs(const struct option_row *row, const void *into, const struct option_table *tables, size_t n,
+	const char *given, char *error)
+{
+	struct buffer flags;
+	char flag[OPTION_NAME_MAX];
+	bool idle;
+
+	if (row->needs == NULL || option_is_default(row, into))
+		return 0;
+	buffer_init(&flags, VALUE_MAX);
+	idle = !options_one_is_on(row->needs, tables, n, given, &flags);
+	option_flag_name(row->name, flag);
+	if (idle)
+		snprintf(error, OPTION_ERROR_MAX, "option --%s: has no effect without %.*s", flag, (int)flags.len,
+			(const char *)flags.data);
+	buffer_fini(&flags);
+	return idle ? ERROR_ARGUMENT : 0;
+}
+
+int
+options_check_needs(const struct option_table *checked, size_t count, const struct option_table *tables, size_t n,
+	const char *given, char *error)
+{
+	for (size_t t = 0; t < count; t++) {
+		for (size_t i = 0; i < checked[t].count; i++) {
+			int rc = option_check_needs(&checked[t].rows[i], checked[t].into, tables, n, given, error);
+
+			if (rc < 0)
+				return rc;
+		}
+	}
+	return 0;
 }

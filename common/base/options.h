@@ -66,6 +66,9 @@ struct option_row {
 	const char *group;   /* heading in --help; NULL: same group as the row before */
 	enum option_secret secret;
 	bool reload; /* a change in the configuration file takes effect on SIGHUP */
+	/* names of options of any table ("a|b"): without one of them, this option has no effect. NULL: it has always
+	 */
+	const char *needs;
 };
 
 struct option_table {
@@ -109,6 +112,15 @@ int options_find(
  * option `label`.
  */
 int options_append(const struct option_found *found, const char *label, const char *value, char *error);
+
+/*
+ * Finds an option that has another value than its default but no effect, because no option that it needs is set: a
+ * flag that is true, a text that is neither empty nor "false", or a number above 0. `given` (may be NULL) is the name
+ * of one more option that counts as set. Only the `count` tables of `checked` are searched for such options. Returns
+ * 0, or ERROR_ARGUMENT with one line in `error`.
+ */
+int options_check_needs(const struct option_table *checked, size_t count, const struct option_table *tables, size_t n,
+	const char *given, char *error);
 
 /* Sets an option to its default. */
 void options_reset(const struct option_found *found);

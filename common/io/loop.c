@@ -91,27 +91,26 @@ loop_flush(struct loop *l, struct list *now)
 	while (!list_empty(now)) {
 		struct conn *c = list_entry(now->next, struct conn, link);
 
-		if (l->flushes >= l->max_flushes && !c->service) {
+		if (l->writes >= l->max_writes && !c->service) {
 			list_move_all(&l->unflushed, now);
 			return;
 		}
 		loop_prefetch_conn(list_entry(c->link.next, struct conn, link));
-		l->flushes++;
 		conn_flush_now(c);
 	}
 }
 
 /*
- * Flushes connections that wait since earlier turns, as many as the turn still allows, and a quarter of its flushes
- * in any case.
+ * Flushes connections that wait since earlier turns, with the writes that the turn has left, and with a quarter of
+ * its writes in any case.
  */
 static void
 loop_flush_rest(struct loop *l)
 {
-	unsigned least = l->max_flushes / 4, end = l->flushes + least;
+	unsigned least = l->max_writes / 4, end = l->writes + least;
 
-	end = end > l->max_flushes ? end : l->max_flushes;
-	for (; l->flushes < end && !list_empty(&l->unflushed); l->flushes++) {
+	end = end > l->max_writes ? end : l->max_writes;
+	while (l->writes < end && !list_empty(&l->unflushed)) {
 		struct conn *c = list_entry(l->unflushed.next, struct conn, link);
 
 		loop_prefetch_conn(list_entry(c->link.next, struct conn, link));
@@ -240,7 +239,7 @@ loop_finish_turn(struct loop *l)
 		loop_serve(l, &l->heavy, true);
 	if (!list_empty(&l->later))
 		list_move_all(&l->deferred, &l->later);
-	l->flushes = 0;
+	l->writes = 0;
 	loop_rounds(l);
 	if (!list_empty(&l->unflushed)) {
 		loop_flush_rest(l);
@@ -330,7 +329,7 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	list_init(&l->open);
 	list_init(&l->dirty);
 	list_init(&l->unflushed);
-	l->max_flushes = LOOP_TURN_FLUSHES;
+	l->max_writes = LOOP_TURN_WRITES;
 	list_init(&l->dead);
 	list_init(&l->deferred);
 	list_init(&l->later);

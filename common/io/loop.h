@@ -21,10 +21,11 @@
  * A turn therefore lasts about ten milliseconds at most, and connections with little work go ahead of those with
  * much. While the limits are kept, neither costs a system call.
  *
- * Writes are limited, too: a turn flushes LOOP_TURN_FLUSHES connections, and those left over wait in `unflushed` for
- * the next turns. After a broadcast to many thousand clients, other clients are thus served between the writes. If a
- * peer sends something meanwhile, its connection leaves the queue once, so that the reply does not wait. Each turn
- * flushes at least a quarter of LOOP_TURN_FLUSHES from the queue, even if the number is used up.
+ * Writes are limited, too: after LOOP_TURN_WRITES calls of the kernel, the turn flushes no further connections, which
+ * wait in `unflushed` for the next turns. A connection with much output may need several writes; one that is blocked
+ * or has nothing to write needs none. After a broadcast to many thousand clients, other clients are thus served
+ * between the writes. If a peer sends something meanwhile, its connection leaves the queue once, so that the reply
+ * does not wait. Each turn takes at least a quarter of LOOP_TURN_WRITES for the queue, even if the number is used up.
  *
  * A loop and everything attached to it belong to one thread.
  */
@@ -48,7 +49,7 @@ struct conn_chunk;
 
 #define LOOP_SHARE_WORK 1000000 /* work of one connection in one turn */
 #define LOOP_TURN_WORK 10000000 /* work of all connections in one turn */
-#define LOOP_TURN_FLUSHES 1024	/* flushed connections in one turn; a write takes about 8 us */
+#define LOOP_TURN_WRITES 1024	/* writes to connections in one turn; each takes about 8 us */
 
 /* Costs of common operations, for loop_spend(). */
 #define LOOP_WORK_HANDSHAKE 250000 /* a step of a TLS handshake */
@@ -92,7 +93,7 @@ struct loop {
 	uint64_t work;			  /* total reported to loop_spend() */
 	uint64_t share_end;		  /* value of `work` at which the current connection's share ends */
 	uint64_t turn_work_end;		  /* value of `work` at which the turn's work ends */
-	unsigned flushes, max_flushes;	  /* in this turn; LOOP_TURN_FLUSHES */
+	unsigned writes, max_writes;	  /* in this turn; LOOP_TURN_WRITES */
 	struct ev_prepare turn_end;
 	struct ev_timer wheel_timer;
 	uint64_t wheel_due; /* time at which wheel_timer fires */

@@ -29,6 +29,7 @@ static int64_t
 stream_count_sent(struct conn *c, ssize_t sent)
 {
 	counter_add(conn_counters(c), COUNT_WRITES, 1);
+	loop_of(c)->writes++;
 	if (sent < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
 	counter_add(conn_counters(c), COUNT_BYTES_OUT, (uint64_t)sent);

@@ -218,9 +218,9 @@ admin_write_cluster(struct buffer *out, const struct stats *view, uint64_t now)
 	}
 	for (unsigned i = 0; i < MEMBER_STATE_COUNT; i++)
 		total += members->count[i];
-	buffer_printf(out, "{\"form\":\"%s\",\"up\":%s,\"id\":\"%s\",\"members\":[",
-		bus_form_of((unsigned)view->broker.form)->name, stats_reaches_others(view) ? "true" : "false",
-		self != NULL ? self->about.id : "");
+	buffer_printf(out, "{\"form\":\"%s\",\"mode\":\"%s\",\"up\":%s,\"id\":\"%s\",\"members\":[",
+		bus_form_of((unsigned)view->broker.form)->name, self != NULL ? self->about.mode : "",
+		stats_reaches_others(view) ? "true" : "false", self != NULL ? self->about.id : "");
 	for (unsigned i = 0; i < view->member_count; i++) {
 		buffer_add_text(out, i > 0 ? TEXT(",") : TEXT(""));
 		admin_write_member(out, &view->members[i], self, now);

@@ -38,7 +38,7 @@ cluster_db(const struct broker_settings *settings)
 	return db;
 }
 
-/* What must be the same on all nodes: the form of the bus, and how it is used. */
+/* What must be the same on all nodes, in the words of the options: redisMode, and how it is used. */
 static void
 cluster_name_mode(struct beat_about *about, const struct bus_form *form, const struct broker_settings *settings)
 {
@@ -53,9 +53,10 @@ cluster_name_mode(struct beat_about *about, const struct bus_form *form, const s
 			subscriptions[settings->redis_subscription_mode]);
 	else if (form == &bus_streams && settings->redis_stream_sharded_pub_sub)
 		snprintf(about->mode, sizeof about->mode, "%s sharded", form->name);
+	else if (form == &bus_redis)
+		snprintf(about->mode, sizeof about->mode, "classic%s", settings->redis_log ? " log" : "");
 	else
-		snprintf(about->mode, sizeof about->mode, "%s%s", form->name,
-			form == &bus_redis && settings->redis_log ? " log" : "");
+		snprintf(about->mode, sizeof about->mode, "%s", form->name);
 }
 
 static void

@@ -262,6 +262,19 @@ config_check_program(const struct config_reading *reading, unsigned what, char e
 			  : server_options_check_workers(reading->server, program_workers(reading->program), error);
 }
 
+/* An application may set what the server's options need, so with one they are checked when the server starts. */
+static int
+config_check_needs(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
+{
+	const struct option_table *tables = reading->tables;
+
+	if (what == 0)
+		return options_check_needs(tables, 1, tables, CONFIG_TABLES, NULL, error);
+	if (reading->program->app != NULL)
+		return 0;
+	return options_check_needs(tables + 1, SERVER_TABLES, tables, CONFIG_TABLES, NULL, error);
+}
+
 /* The certificate and the folder, which the server opens later. For --check. */
 static int
 config_check_files(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
@@ -296,6 +309,8 @@ config_check_all(struct config_reading *reading)
 	for (unsigned layer = 0; layer < SERVER_LAYERS_CHECKED; layer++)
 		config_check(reading, config_check_server, layer);
 	config_check(reading, config_check_program, 0);
+	for (unsigned what = 0; what < 2; what++)
+		config_check(reading, config_check_needs, what);
 	for (unsigned what = 0; reading->config->check && what < 2; what++)
 		config_check(reading, config_check_files, what);
 }

@@ -20,8 +20,6 @@
 #define MESSAGE_MAX (WIRE_PAYLOAD_MAX + 1024 * 1024) /* payload, and the names in the command */
 #define QUEUE_MAX (2 * MESSAGE_MAX)		     /* bytes that may wait for a busy worker */
 
-#define SUBSCRIPTIONS_MAX (1u << 24) /* of one worker; more than redisRoutingMax allows */
-
 #define SHRUNK_CHECK_S 2. /* interval at which it checks whether memory can be given back to the system */
 
 #define ANSWERS_S 1.
@@ -121,7 +119,6 @@ hub_process_new_hub(struct hub_process *process)
 		.key = redis->redis_key,
 		.refresh_ms = redis->redis_refresh};
 	options.ear = &ear;
-	options.max_subscriptions = SUBSCRIPTIONS_MAX;
 	hub = hub_new(&process->loop, setup->listening_fd, &options);
 	bus_url_fini(&server);
 	return hub;

@@ -375,6 +375,17 @@ server_log_listening(const char *host, uint16_t port, const struct server_face *
 		LOG_STR(face->public_dir ? face->public_dir : "none"), NULL);
 }
 
+/* Programs of --exec are backends. */
+static int
+server_check_needs(struct sio_host *host, char error[SIO_ERROR_LINE])
+{
+	struct option_table tables[SERVER_TABLES];
+
+	server_options_tables(&host->options, tables);
+	return options_check_needs(
+		tables, SERVER_TABLES, tables, SERVER_TABLES, host->awaits_program ? "exec" : NULL, error);
+}
+
 /* The master has opened the listeners before the application could set these options. */
 static int
 server_check_place(const struct sio_host *host, char *error)
@@ -485,7 +496,8 @@ sio_listen(sio_server *io, char *error)
 		snprintf(error, SIO_ERROR_LINE, "the server is already listening, or closed");
 		return SIO_ERR_STATE;
 	}
-	if (server_options_check(&host->options, error) < 0 || (host->place && server_check_place(host, error) < 0))
+	if (server_options_check(&host->options, error) < 0 || server_check_needs(host, error) < 0 ||
+		(host->place && server_check_place(host, error) < 0))
 		return SIO_ERR_ARGUMENT;
 	result = front_open(&host->front, &host->loop, &setup, error);
 	if (result < 0)

@@ -52,16 +52,17 @@ static const struct option_row rows[] = {
 		"workers 1 and no Redis",
 		.group = "Connection state recovery"},
 	{"maxDisconnectionDuration", OPTION_MS, AT(max_disconnection_duration), "2m", 1000, 86400000, NULL, "MS",
-		"Time within which a lost client can come back", .group = NULL},
+		"Time within which a lost client can come back", .group = NULL, .needs = "connectionStateRecovery"},
 	{"skipMiddlewares", OPTION_FLAG, AT(skip_middlewares), "true", 0, 0, NULL, NULL,
-		"Let a recovered socket connect without running the middlewares", .group = NULL},
+		"Let a recovered socket connect without running the middlewares", .group = NULL,
+		.needs = "connectionStateRecovery"},
 	{"recoveryMaxBytes", OPTION_BYTES, AT(recovery_max_bytes), "64m", 1 << 20, UINT64_C(1) << 40, NULL, "BYTES",
 		"Maximum size of the events and sessions that are kept; beyond it the oldest events are dropped, "
 		"then the oldest sessions",
-		.group = NULL},
+		.group = NULL, .needs = "connectionStateRecovery"},
 	{"recoveryMaxSessions", OPTION_NUMBER, AT(recovery_max_sessions), "100000", 1, 100000000, NULL, "N",
 		"Maximum number of lost clients whose sessions are kept; beyond it the longest lost are dropped",
-		.group = NULL},
+		.group = NULL, .needs = "connectionStateRecovery"},
 };
 
 struct option_table

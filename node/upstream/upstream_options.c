@@ -12,12 +12,15 @@ static const struct option_row rows[] = {
 	  .help = "HTTP server for every request outside the engine's path for which --public has no file: http://host:port or unix:///path; several, separated by commas, are used in turn" },
 	{ .name = "upstreamTimeout", .type = OPTION_MS, .offset = AT(timeout), .initial = "60s", .min = 1, .max = DAY_MS,
 	  .value = "MS",
+	  .needs = "upstream|backend|exec",
 	  .help = "Longest time in which the upstream sends or takes nothing; then the client gets 504, or is cut off if the response has begun" },
 	{ .name = "upstreamConnectTimeout", .type = OPTION_MS, .offset = AT(connect_timeout), .initial = "5s", .min = 1,
 	  .max = DAY_MS, .value = "MS",
+	  .needs = "upstream|backend|exec",
 	  .help = "Time to connect to an upstream; then the next one is tried, and after the last one the client gets 504. A request waits as long for a free connection, or for an upstream that is starting again, and then gets 503" },
 	{ .name = "upstreamMaxConnections", .type = OPTION_NUMBER, .offset = AT(max_connections), .initial = "1024",
 	  .min = 1, .max = 1000000, .value = "N",
+	  .needs = "upstream|backend|exec",
 	  .help = "Connections of one worker to the upstream, including upgraded ones; as many requests may wait for a connection, and further ones get 503" },
 };
 /* clang-format on */

@@ -42,8 +42,9 @@ function parse(text) {
     assert.ok(sample, line);
     const name = types.get(current) === "histogram" ? sample[1].replace(/_(bucket|sum|count)$/, "") : sample[1];
     assert.equal(name, current, line);
-    assert.ok(!samples.has(`${sample[1]}{${sample[2]}}`), line);
-    samples.set(`${sample[1]}{${sample[2]}}`, Number(sample[3]));
+    const key = `${sample[1]}{${sample[2] ?? ""}}`;
+    assert.ok(!samples.has(key), line);
+    samples.set(key, Number(sample[3]));
   }
   return { samples, types };
 }

@@ -38,7 +38,7 @@ test("members are listed, and told apart when they leave, die or stop", async ()
 
   const page = await until(one, (p) => p.foreign === 1 && p.members.length === 5 && p.up);
   assert.deepEqual(states(page), ["1.0 serving", "1.1 serving", "2.0 serving", "3.0 serving", "4.0 serving"]);
-  assert.equal(page.form, "redis");
+  assert.deepEqual([page.form, page.mode, page.members.map(({ mode }) => mode)], ["redis", "classic", page.members.map(() => "classic")]);
   assert.deepEqual(page.conflicts, []);
   assert.deepEqual(page.members.filter(({ local }) => local).map(({ node }) => node), [1, 1]);
   assert.equal(page.members.find(({ self }) => self).id, page.id);
@@ -189,7 +189,7 @@ test("in sharded and in streams mode nodes know one another too", async () => {
   const redis = await Redis.start();
   const sharded = [await start("a", redis, 1, ["--redis-mode", "sharded"]), await start("b", redis, 2, ["--redis-mode", "sharded"])];
   const page = await until(sharded[0], (p) => p.members.length === 2 && p.foreign === 0);
-  assert.deepEqual([page.form, page.members[0].mode, page.conflicts], ["sharded", "sharded dynamic", []]);
+  assert.deepEqual([page.form, page.mode, page.members[0].mode, page.conflicts], ["sharded", "sharded dynamic", "sharded dynamic", []]);
   const client = await connect(sharded[0]);
   sharded[1].child.kill("SIGSTOP");
   assert.deepEqual(await ask(client, "silence"), { error: -13, sockets: 1, silent: 1, named: [2] });

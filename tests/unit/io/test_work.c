@@ -423,7 +423,7 @@ a_crowd_is_flushed_in_several_turns(void **state)
 	unsigned received;
 
 	(void)state;
-	bench.loop.max_flushes = 4;
+	bench.loop.max_writes = 4;
 	for (unsigned i = 0; i < CROWD; i++) {
 		peers[i] = probe_open(&p[i], &probe_limits, &probe_ops);
 		p[i].data = answer;
@@ -457,6 +457,50 @@ a_crowd_is_flushed_in_several_turns(void **state)
 	crowd_close(p, peers, CROWD);
 }
 
+/* Only writes count: neither connections without one, nor a connection with many as a single one. */
+static void
+writes_are_counted_and_not_connections(void **state)
+{
+	enum { WRITES = 2, SLICE = 4096, SLICES = WRITES * LOOP_GATHER_SIZE / SLICE };
+	struct block *block = block_new(SLICE);
+	struct buffer got[CROWD];
+	struct probe p[CROWD];
+	int peers[CROWD];
+
+	(void)state;
+	memset(block->data, 'x', SLICE);
+	bench.loop.max_writes = WRITES;
+	for (unsigned i = 0; i < CROWD; i++) {
+		peers[i] = probe_open(&p[i], &probe_limits, &probe_ops);
+		buffer_init(&got[i], 1 << 20);
+	}
+	for (unsigned i = 0; i < CROWD; i++) {
+		if (i < CROWD - 2)
+			conn_cork(p[i].conn);
+		conn_send_copy(p[i].conn, "news", 4);
+	}
+	run_turn();
+	assert_int_equal(count_received(peers, CROWD, got), 2); /* behind all those without a write */
+	for (unsigned i = 0; i < SLICES; i++)
+		conn_send(p[0].conn, block, 0, SLICE);
+	conn_uncork(p[0].conn);
+	for (unsigned i = 1; i < CROWD; i++) {
+		conn_uncork(p[i].conn);
+		conn_send_copy(p[i].conn, "more", 4);
+	}
+	run_turn();
+	assert_int_equal(count_received(peers, CROWD, got), 2 + 1);
+	assert_int_equal(got[CROWD - 1].len, 4);
+	assert_true(loop_goes_on());
+	RUN_UNTIL(!loop_goes_on());
+	assert_int_equal(count_received(peers, CROWD, got), CROWD);
+	assert_int_equal(got[0].len, 4 + SLICES * SLICE);
+	for (unsigned i = 0; i < CROWD; i++)
+		buffer_fini(&got[i]);
+	block_unref(block);
+	crowd_close(p, peers, CROWD);
+}
+
 /* Clients that send all the time take turns, though more of them have output than one turn flushes. */
 static void
 clients_that_go_on_sending_are_all_flushed(void **state)
@@ -466,7 +510,7 @@ clients_that_go_on_sending_are_all_flushed(void **state)
 	int peers[CROWD];
 
 	(void)state;
-	bench.loop.max_flushes = 4;
+	bench.loop.max_writes = 4;
 	for (unsigned i = 0; i < CROWD; i++) {
 		peers[i] = probe_open(&p[i], &probe_limits, &probe_ops);
 		p[i].data = answer;
@@ -499,6 +543,7 @@ main(void)
 		CASE(a_call_for_the_next_turn_waits_for_it_and_for_nothing_else),
 		CASE(earlier_input_is_told_from_later_input),
 		cmocka_unit_test_setup_teardown(a_crowd_is_flushed_in_several_turns, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(writes_are_counted_and_not_connections, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(clients_that_go_on_sending_are_all_flushed, bench_start, bench_stop),
 	};
 

@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "broker/hub.h"
 #include "common/base/error.h"
 #include "common/io/log.h"
 #include "node/process/process_options.h"
@@ -211,7 +213,7 @@ routing_is_for_the_classic_mode(void **state)
 }
 
 static void
-streams_have_a_mode_and_one_server(void **state)
+streams_have_a_mode(void **state)
 {
 	struct settings *s = *state;
 
@@ -223,12 +225,117 @@ streams_have_a_mode_and_one_server(void **state)
 	assert_int_equal(set(s, "redis-mode", "streams"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "redis", "redis+cluster://h"), 0);
-	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
-	assert_non_null(strstr(s->error, "Redis Cluster"));
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_int_equal(set(s, "redis", "redis+sentinel://h/mymaster"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
 	assert_true(set(s, "redis-stream-count", "65") < 0);
 	assert_true(set(s, "redis-stream-max-len", "99") < 0);
+}
+
+static int
+check_needs(struct settings *s, const char *given)
+{
+	return options_check_needs(s->tables, TABLES, s->tables, TABLES, given, s->error);
+}
+
+static void
+an_option_without_an_effect_is_a_mistake(void **state)
+{
+	static const struct {
+		const char *name, *value, *need, *need_value, *error;
+	} cases[] = {
+		{"backend-secret-file", "f", "backend", "unix:///b",
+			"option --backend-secret-file: has no effect without --backend or --exec"},
+		{"cookie-path", "/x", "cookie", "io", "option --cookie-path: has no effect without --cookie"},
+		{"cors-credentials", "true", "cors-origin", "*",
+			"option --cors-credentials: has no effect without --cors-origin"},
+		{"http-compression-threshold", "9", "http-compression", "true",
+			"option --http-compression-threshold: has no effect without --http-compression"},
+		{"redis-secret", "s", "redis", "redis://h", "option --redis-secret: has no effect without --redis"},
+		{"admin-host", "::", "admin-port", "1", "option --admin-host: has no effect without --admin-port"},
+		{"api-max-body", "2k", "api-key-file", "f",
+			"option --api-max-body: has no effect without --api-key or --api-key-file"},
+		{"skip-middlewares", "false", "connection-state-recovery", "true",
+			"option --skip-middlewares: has no effect without --connection-state-recovery"},
+		{"exec-count", "2", "exec", "true", "option --exec-count: has no effect without --exec"},
+	};
+	struct settings *s = *state;
+
+	assert_int_equal(check_needs(s, NULL), 0);
+	assert_int_equal(set(s, "http-compression", "false"), 0);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		assert_int_equal(set(s, cases[i].name, cases[i].value), 0);
+		assert_int_equal(check_needs(s, NULL), ERROR_ARGUMENT);
+		assert_string_equal(s->error, cases[i].error);
+		assert_int_equal(set(s, cases[i].need, cases[i].need_value), 0);
+		assert_int_equal(check_needs(s, NULL), 0);
+	}
+	assert_int_equal(set(s, "backend", ""), 0);
+	assert_int_equal(set(s, "exec", ""), 0);
+	assert_int_equal(set(s, "exec-count", "1"), 0); /* the default is no mistake */
+	assert_int_equal(check_needs(s, NULL), ERROR_ARGUMENT);
+	assert_int_equal(check_needs(s, "exec"), 0);
+}
+
+/* A misspelled need would refuse every value of the option. */
+static void
+needs_name_options(void **state)
+{
+	struct settings *s = *state;
+	unsigned rows = 0;
+
+	for (size_t t = 0; t < TABLES; t++) {
+		for (size_t i = 0; i < s->tables[t].count; i++) {
+			const char *needs = s->tables[t].rows[i].needs;
+			struct text rest = text_from(needs != NULL ? needs : ""), one;
+
+			while (text_cut(&rest, '|', &one)) {
+				struct option_found found;
+				char name[64];
+
+				snprintf(name, sizeof name, "%.*s", (int)one.n, one.at);
+				assert_int_equal(options_find(s->tables, TABLES, name, &found, NULL), 0);
+				assert_string_equal(found.row->name, name);
+				rows++;
+			}
+		}
+	}
+	assert_true(rows > 60);
+}
+
+/* A namespace has up to three channels, and a room has one. */
+static void
+the_hub_takes_all_subscriptions_that_the_options_allow(void **state)
+{
+	struct settings *s = *state;
+	struct option_found rooms, namespaces;
+
+	assert_int_equal(options_find(s->tables, TABLES, "redisRoutingMax", &rooms, NULL), 0);
+	assert_int_equal(options_find(s->tables, TABLES, "maxChildren", &namespaces, NULL), 0);
+	assert_true(rooms.row->max + 3 * namespaces.row->max < HUB_SUBSCRIPTIONS_MAX);
+}
+
+static void
+options_of_a_cluster_need_one(void **state)
+{
+	struct settings *s = *state;
+
+	assert_int_equal(set(s, "redis", "redis://h"), 0);
+	assert_int_equal(set(s, "redis-refresh", "5s"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "option --redis-refresh: has no effect without a Redis Cluster"));
+	assert_int_equal(set(s, "redis", "redis+cluster://h"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-max-redirects", "7"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "option --redis-max-redirects: has no effect without sharded channels"));
+	assert_int_equal(set(s, "redis-mode", "streams"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_int_equal(set(s, "redis-stream-sharded-pub-sub", "true"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-subscriber", "worker"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "option --redis-subscriber: "));
 }
 
 static void
@@ -260,7 +367,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(checks_across_rows, setup, teardown),
 		cmocka_unit_test_setup_teardown(routing_is_for_the_classic_mode, setup, teardown),
-		cmocka_unit_test_setup_teardown(streams_have_a_mode_and_one_server, setup, teardown),
+		cmocka_unit_test_setup_teardown(streams_have_a_mode, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_option_without_an_effect_is_a_mistake, setup, teardown),
+		cmocka_unit_test_setup_teardown(needs_name_options, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			the_hub_takes_all_subscriptions_that_the_options_allow, setup, teardown),
+		cmocka_unit_test_setup_teardown(options_of_a_cluster_need_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(help_shows_every_flag_and_the_path, setup, teardown),
 	};
 
