@@ -342,6 +342,7 @@ config_init(struct config *config, int argc, char **argv)
 	memcpy(config->argv, argv, (size_t)argc * sizeof argv[0]);
 	config->check = config_cut_word(&config->argc, config->argv, "--check");
 	config->print = config_cut_word(&config->argc, config->argv, "--print-config");
+	config->health = config_cut_word(&config->argc, config->argv, "--health");
 	program = program_options_table(&config->program);
 	options_defaults(&program, 1);
 }

@@ -34,15 +34,15 @@ struct config {
 	struct program_options program; /* of this process */
 	struct app_options app;		/* those that the application declares */
 	struct app_file app_file;	/* of --app */
-	int argc;			/* the command line without --check and --print-config */
+	int argc;			/* the command line without --check, --print-config and --health */
 	char **argv;
-	bool check, print;				  /* --check, --print-config */
+	bool check, print, health;			  /* --check, --print-config, --health */
 	struct config_files *start, *latest;		  /* at the start, and on the last SIGHUP; NULL: none */
 	struct config_origin origins[CONFIG_OPTIONS_MAX]; /* by the number of the row in all tables */
 	char *base[CONFIG_OPTIONS_MAX]; /* values of rows with `reload` before the file was applied; NULL: others */
 };
 
-/* Removes --check and --print-config from the command line, which must outlive the config. */
+/* Removes --check, --print-config and --health from the command line, which must outlive the config. */
 void config_init(struct config *config, int argc, char **argv);
 void config_fini(struct config *config);
 

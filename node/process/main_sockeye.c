@@ -10,6 +10,7 @@
 #include "common/io/streams.h"
 #include "node/api/api.h"
 #include "node/process/config.h"
+#include "node/process/health.h"
 #include "node/process/metrics.h"
 #include "node/process/master.h"
 #include "node/process/notify.h"
@@ -36,6 +37,7 @@ static const char help_head[] =
 	"\n"
 	"  --check           check all options and files, report every mistake and end: 0, or 2 with mistakes\n"
 	"  --print-config    print all options and where each value comes from; secrets are not shown\n"
+	"  --health          ask the server with these options, at its admin port, whether it lives: 0, or 1 if not\n"
 	"  --help, -h        print this text (--help=markdown: the options as a table; --help=metrics: the\n"
 	"                    metrics of the admin port as a table)\n"
 	"  --version         print the version\n"
@@ -115,6 +117,17 @@ print_config(struct config *config, struct server_options *server)
 	buffer_fini(&out);
 }
 
+static int
+check_health(const struct worker_setup *setup)
+{
+	char error[HEALTH_ERROR_MAX];
+
+	if (health_check(&setup->options->admin, error) == 0)
+		return EXIT_FINE;
+	streams_complain(setup->program, error);
+	return 1;
+}
+
 /* Acts on what config_read() has returned. Returns the exit code. */
 static int
 run(const struct worker_setup *setup, struct server_options *server, int read)
@@ -125,6 +138,8 @@ run(const struct worker_setup *setup, struct server_options *server, int read)
 
 	if (read < 0) /* a file cannot be read: the usage is right */
 		return read == ERROR_SYSTEM && !config->check ? EXIT_NO_START : EXIT_USAGE;
+	if (config->health)
+		return check_health(setup);
 	if (config->print)
 		print_config(config, server);
 	if (config->check || config->print)

@@ -1,10 +1,14 @@
 // What an operator sees of running clients: histograms, the sampled log of connections, and trace ids.
 import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import http from "node:http";
+import path from "node:path";
 import { test } from "node:test";
 import { io } from "socket.io-client";
 import { freePort } from "./support/port.mjs";
 import { request } from "./support/raw.mjs";
-import { startSockeye } from "./support/server.mjs";
+import { build, startSockeye } from "./support/server.mjs";
 import { next, within } from "./support/wait.mjs";
 
 const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736", PARENT = "00f067aa0ba902b7";
@@ -58,6 +62,25 @@ test("--log-connections logs one client of so many, when it comes and when it le
     assert.match(line.ms, /^\d+$/);
   }
   await server.stop();
+});
+
+test("--health asks the server at its admin port", async () => {
+  const port = await freePort();
+  const health = (...args) => spawnSync(path.join(build, "sockeye"), ["--health", ...args], { encoding: "utf8" });
+  const server = await startSockeye("protocol", ["--admin-port", String(port)]);
+  const good = health("--admin-port", String(port));
+  assert.deepEqual([good.status, good.stdout, good.stderr], [0, "", ""]);
+  assert.equal(health("--admin-port", String(port), "--admin-host", "0.0.0.0").status, 0);
+  await server.stop();
+  const gone = health("--admin-port", String(port));
+  assert.equal(gone.status, 1);
+  assert.match(gone.stderr, new RegExp(`^sockeye: the admin port ${port} does not answer: Connection refused\n$`));
+  assert.match(health().stderr, /^sockeye: --health needs the server's --admin-port\n$/);
+  const other = http.createServer((request, response) => response.writeHead(503).end()).listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const asked = spawn(path.join(build, "sockeye"), ["--health", "--admin-port", String(other.address().port)], { stdio: "ignore" });
+  assert.deepEqual(await within(once(asked, "exit"), "the end"), [1, null]);
+  other.close();
 });
 
 test("debug lines of a session have the trace id of its handshake, if it is valid", async () => {
