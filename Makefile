@@ -120,7 +120,7 @@ LIBRARY_OBJ := $(foreach l,$(LAYERS),$(call objects,$(l))) $(BUNDLE_OBJ)
 SONAME := libsockeye.so.0
 
 .PHONY: all
-all: $(BUILD)/sockeye $(BUILD)/engine-echo $(BUILD)/sockeye-load $(BUILD)/libsockeye.a $(BUILD)/libsockeye.so $(APPS) examples
+all: $(BUILD)/sockeye $(BUILD)/engine-echo $(BUILD)/sockeye-load $(BUILD)/libsockeye.a $(BUILD)/libsockeye.so $(BUILD)/libsockeye_test.a $(APPS) examples
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -218,7 +218,7 @@ unit-python:
 	cd backends/python && timeout 300 $(PYTHON) -W ignore -m unittest discover -b -t . -s tests
 
 .PHONY: unit
-unit: $(foreach l,base io broker http ws engineio socketio adminui api backend upstream process load,unit-$(l))
+unit: $(foreach l,base io broker http ws engineio socketio adminui api backend upstream process load examples,unit-$(l))
 
 # ---------------------------------------------------------------------- fuzz
 # fuzz: FUZZ_SECONDS for each target, with new inputs in each run. fuzz-check: the same FUZZ_RUNS inputs in each run, so that only

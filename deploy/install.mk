@@ -70,7 +70,9 @@ $(foreach page,$(filter %.1,$(MANUAL)),644 $(page) $(MANDIR)/man1/$(notdir $(pag
 644 $(MADE)/sockeye-load.bash $(COMPLETE)/sockeye-load
 644 $(BUILD)/$(SONAME) $(LIBDIR)/$(SONAME)
 644 $(BUILD)/libsockeye.a $(LIBDIR)/libsockeye.a
+644 $(BUILD)/libsockeye_test.a $(LIBDIR)/libsockeye_test.a
 644 node/sockeye.h $(PREFIX)/include/sockeye.h
+644 node/sockeye_test.h $(PREFIX)/include/sockeye_test.h
 644 $(MADE)/sockeye.pc $(LIBDIR)/pkgconfig/sockeye.pc
 $(foreach page,$(shell find $(ADMIN_PAGE) -type f 2>/dev/null),644 $(page) $(SHARE)/$(notdir $(ADMIN_PAGE))$(page:$(ADMIN_PAGE)%=%)
 )

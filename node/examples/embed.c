@@ -19,26 +19,20 @@ struct clock {
 	sio_nsp *nsp;
 };
 
-static void
-on_tick(struct ev_loop *loop, ev_timer *timer, int events)
-{
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events) {
 	struct clock *clock = timer->data;
 
 	(void)events;
 	sio_emit(sio_to(sio_all(clock->nsp), "clock"), "uptime", "{s:d}", "seconds", ev_now(loop) - clock->started);
 }
 
-static void
-on_connection(sio_socket *socket, void *arg)
-{
+static void on_connection(sio_socket *socket, void *arg) {
 	(void)arg;
 	sio_join(socket, "clock");
 }
 
 /* The client leaves the room or joins it again. */
-static void
-on_mute(sio_socket *socket, sio_event *event, void *arg)
-{
+static void on_mute(sio_socket *socket, sio_event *event, void *arg) {
 	(void)arg;
 	if (sio_bool(sio_arg(event, 0), true))
 		sio_leave(socket, "clock");
@@ -47,36 +41,27 @@ on_mute(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "b", sio_in_room(socket, "clock"));
 }
 
-static void
-on_closed(sio_server *io, void *arg)
-{
+static void on_closed(sio_server *io, void *arg) {
 	(void)arg;
 	ev_break(sio_loop(io), EVBREAK_ALL);
 }
 
-static void
-on_interrupt(struct ev_loop *loop, ev_signal *signal, int events)
-{
+static void on_interrupt(struct ev_loop *loop, ev_signal *signal, int events) {
 	(void)loop;
 	(void)events;
 	sio_close(signal->data, on_closed, NULL);
 }
 
-static int
-configure(sio_server *io, int argc, char **argv, char *error)
-{
+static int configure(sio_server *io, int argc, char **argv, char *error) {
 	for (int i = 1; i + 1 < argc; i += 2) {
 		const char *name = argv[i];
 
-		if (sio_set_option(io, name + strspn(name, "-"), argv[i + 1], error) < 0)
-			return -1;
+		if (sio_set_option(io, name + strspn(name, "-"), argv[i + 1], error) < 0) return -1;
 	}
 	return sio_listen(io, error);
 }
 
-int
-main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
 	struct ev_loop *loop = ev_default_loop(0);
 	sio_server *io = sio_server_new(loop);
 	struct clock clock = {.started = ev_now(loop), .nsp = sio_of(io, "/")};

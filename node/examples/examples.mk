@@ -17,3 +17,24 @@ $(BUILD)/examples/%: node/examples/%.c node/sockeye.h $(BUILD)/libsockeye.so
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -g $(OPT) $(WARN) -isystem node $< $(LDFLAGS) -L$(BUILD) -lsockeye -Wl,-rpath,'$$ORIGIN/..' -lev -o $@
+
+# ---------------------------------------------------------------------- tests
+# The library for tests of applications, and those of the examples, which use it as an installed library.
+$(BUILD)/libsockeye_test.a: node/testing/sockeye_test.c node/sockeye_test.h node/sockeye.h
+	@mkdir -p $(@D)/obj/node/testing
+	$(call say,CC,$@)
+	$(Q)$(CC) $(filter-out -fvisibility=hidden,$(CFLAGS)) -Inode -c $< -o $(@D)/obj/node/testing/sockeye_test.o
+	@rm -f $@
+	$(Q)ar rcs $@ $(@D)/obj/node/testing/sockeye_test.o
+
+EXAMPLE_TESTS := $(patsubst tests/examples/%.c,$(BUILD)/examples/%,$(wildcard tests/examples/test_*.c))
+
+$(BUILD)/examples/test_%: tests/examples/test_%.c node/examples/%/*.c $(BUILD)/libsockeye_test.a $(BUILD)/libsockeye.so
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -g $(OPT) $(WARN) -Wno-unused-parameter -isystem node $(filter %.c,$^) $(LDFLAGS) -L$(BUILD) -lsockeye_test -lsockeye -Wl,-rpath,'$$ORIGIN/..' -pthread -lhiredis -lev -lcmocka -o $@
+
+.PHONY: unit-examples
+unit-examples: $(EXAMPLE_TESTS)
+	@failed=; for t in $^; do echo "== $$t"; CMOCKA_TEST_ABORT=1 timeout 300 $$t || failed="$$failed $$t"; done; \
+		[ -z "$$failed" ] || { echo "FAILED:$$failed"; exit 1; }

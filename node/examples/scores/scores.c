@@ -1,6 +1,6 @@
 /*
- * Live scores: a file stands for a database whose calls block. One thread writes to it and reads it, and the loop never
- * waits. docs/application.md explains it.
+ * Live scores: a file stands for a database whose calls block. One thread writes to it and reads it, and the loop
+ * never waits. docs/application.md explains it.
  *
  *     sockeye --app build/examples/scores.so --public node/examples/scores/public --scores-key secret
  */
@@ -16,14 +16,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define JOBS_MAX 100       /* that wait for the thread */
+#define JOBS_MAX 100 /* that wait for the thread */
 #define TEAMS_MAX 200
 #define FILE_MAX (1 << 20) /* bytes that are read */
 
 const sio_option sio_app_options[] = {
-	{.name = "scoresFile", .kind = SIO_OPTION_TEXT, .initial = "scores.txt",
+	{.name = "scoresFile",
+		.kind = SIO_OPTION_TEXT,
+		.initial = "scores.txt",
 		.help = "File with the scores, one line with points and team each; the last line of a team counts"},
-	{.name = "scoresKey", .kind = SIO_OPTION_TEXT, .help = "Key that allows a client to set scores; unset: nobody may",
+	{.name = "scoresKey",
+		.kind = SIO_OPTION_TEXT,
+		.help = "Key that allows a client to set scores; unset: nobody may",
 		.secret = true},
 	{0},
 };
@@ -116,8 +120,7 @@ static void *run_thread(void *arg) {
 		bool ends = ending;
 		job = take_all(&jobs);
 		pthread_mutex_unlock(&lock);
-		for (struct job *one = job; one; one = one->next)
-			write_score(one);
+		for (struct job *one = job; one; one = one->next) write_score(one);
 		content = read_scores(&last);
 		pthread_mutex_lock(&lock);
 		if (content) add(&done, content);
@@ -139,8 +142,7 @@ static void *run_thread(void *arg) {
 
 static void read_score(const char *name, long long points) {
 	struct team *team = teams;
-	while (team < teams + n_teams && strcmp(team->name, name) != 0)
-		team++;
+	while (team < teams + n_teams && strcmp(team->name, name) != 0) team++;
 	if (team == teams + TEAMS_MAX) return;
 	if (team == teams + n_teams) snprintf(teams[n_teams++].name, sizeof team->name, "%s", name);
 	team->read = points;
@@ -150,14 +152,16 @@ static void read_all(char *text) {
 	char *rest, *line, *name;
 	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		long long points = strtoll(line, &name, 10);
-		if (name != line && *name == ' ' && name[1] && strlen(name + 1) < sizeof teams->name) read_score(name + 1, points);
+		if (name != line && *name == ' ' && name[1] && strlen(name + 1) < sizeof teams->name)
+			read_score(name + 1, points);
 	}
 	for (struct team *team = teams; team < teams + n_teams; team++) {
 		if (team->is_known && team->points == team->read) continue;
 		team->is_known = true;
 		team->points = team->read;
 		/* each worker reads the file, so each one tells only its own clients */
-		sio_emit(sio_local(sio_all(scores)), "score", "{s:s,s:I}", "team", team->name, "points", (int64_t)team->points);
+		sio_emit(sio_local(sio_all(scores)), "score", "{s:s,s:I}", "team", team->name, "points",
+			(int64_t)team->points);
 	}
 }
 
@@ -174,7 +178,8 @@ static void on_finished(struct ev_loop *l, ev_async *async, int events) {
 			--*waiting;
 			*written += !job->error;
 			sio_observe(seconds, ev_now(loop) - job->since);
-			sio_ack(job->event, "{s:s}", job->error ? "error" : "ok", job->error ? strerror(job->error) : "written");
+			sio_ack(job->event, "{s:s}", job->error ? "error" : "ok",
+				job->error ? strerror(job->error) : "written");
 			sio_event_release(job->event);
 		}
 		free(job);
@@ -195,10 +200,14 @@ static void on_set(sio_socket *socket, sio_event *event, void *arg) {
 	const char *team = sio_string(sio_arg(event, 0), NULL);
 	const char *error = NULL;
 	struct job *job;
-	if (!key[0] || !given || strcmp(key, given) != 0) error = "wrong key";
-	else if (!team || !team[0] || strlen(team) >= sizeof teams->name || strpbrk(team, "\n\r")) error = "not a team";
-	else if (sio_type_of(sio_arg(event, 1)) != SIO_NUMBER) error = "not a number";
-	else if (*waiting >= JOBS_MAX) error = "busy";
+	if (!key[0] || !given || strcmp(key, given) != 0)
+		error = "wrong key";
+	else if (!team || !team[0] || strlen(team) >= sizeof teams->name || strpbrk(team, "\n\r"))
+		error = "not a team";
+	else if (sio_type_of(sio_arg(event, 1)) != SIO_NUMBER)
+		error = "not a number";
+	else if (*waiting >= JOBS_MAX)
+		error = "busy";
 	if (error) {
 		sio_ack(event, "{s:s}", "error", error);
 		return;
@@ -231,7 +240,8 @@ int sio_app(sio_server *io) {
 	path = sio_option_text(io, "scoresFile");
 	written = sio_counter(io, "scores_written_total", "scores written to the file", NULL, NULL);
 	waiting = sio_gauge(io, "scores_waiting", "scores that wait for the file", NULL, NULL);
-	seconds = sio_histogram_of(io, "scores_write_seconds", "time until a score is written", NULL, NULL, limits, 4);
+	seconds =
+		sio_histogram_of(io, "scores_write_seconds", "time until a score is written", NULL, NULL, limits, 4);
 	ev_async_init(&finished, on_finished);
 	ev_async_start(loop, &finished);
 	if (pthread_create(&thread, NULL, run_thread, NULL) != 0) return 1;

@@ -15,13 +15,17 @@
 #include <unistd.h>
 
 #define TEXT_MAX 2000
-#define LOGINS_MAX 32   /* threads that ask the database at the same time */
+#define LOGINS_MAX 32	 /* threads that ask the database at the same time */
 #define COMMANDS_MAX 200 /* that wait for Redis; further messages are not kept */
-#define BURST 10        /* events that a client may send at once */
-#define PER_SECOND 2    /* and on average */
+#define BURST 10	 /* events that a client may send at once */
+#define PER_SECOND 2	 /* and on average */
 
 const sio_option sio_app_options[] = {
-	{.name = "teamRedisPort", .kind = SIO_OPTION_NUMBER, .initial = "6379", .min = 1, .max = 65535,
+	{.name = "teamRedisPort",
+		.kind = SIO_OPTION_NUMBER,
+		.initial = "6379",
+		.min = 1,
+		.max = 65535,
 		.help = "Port of the Redis on this machine that keeps the history"},
 	{0},
 };
@@ -39,8 +43,8 @@ struct user {
 static struct ev_loop *loop;
 static sio_nsp *team;
 static redisAsyncContext *redis; /* NULL: not connected */
-static unsigned commands;        /* without an answer */
-static bool outage;              /* of Redis, has been logged */
+static unsigned commands;	 /* without an answer */
+static bool outage;		 /* of Redis, has been logged */
 static ev_async found;
 static _Atomic(struct user *) found_users; /* the threads' results; everything else belongs to the loop's thread */
 static unsigned logins;
@@ -252,8 +256,7 @@ static void on_disconnect(sio_socket *socket, const char *reason, void *arg) {
 
 /* The threads use the loop, and this program's memory, so they must have ended before both are gone. */
 static void on_stop(sio_server *io, void *arg) {
-	for (; logins > 0; usleep(1000))
-		on_found(loop, &found, 0);
+	for (; logins > 0; usleep(1000)) on_found(loop, &found, 0);
 	ev_async_stop(loop, &found);
 	if (redis) redisAsyncFree(redis);
 }

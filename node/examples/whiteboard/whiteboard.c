@@ -1,6 +1,6 @@
 /*
- * A whiteboard: everyone draws on one board, and a newcomer sees what was drawn before. Each worker keeps the board, and
- * they tell one another by events between servers. docs/application.md explains it.
+ * A whiteboard: everyone draws on one board, and a newcomer sees what was drawn before. Each worker keeps the board,
+ * and they tell one another by events between servers. docs/application.md explains it.
  *
  *     sockeye --app build/examples/whiteboard.so --public node/examples/whiteboard/public
  */
@@ -8,13 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIDE 10000    /* coordinates are whole numbers from 0 to SIDE, whatever the size of a window */
+#define SIDE 10000 /* coordinates are whole numbers from 0 to SIDE, whatever the size of a window */
 #define COLORS 6
-#define ASK_MS 500    /* between two questions of a new worker for the board */
+#define ASK_MS 500 /* between two questions of a new worker for the board */
 #define ASK_TIMES 20
 
 const sio_option sio_app_options[] = {
-	{.name = "boardLines", .kind = SIO_OPTION_NUMBER, .initial = "5000", .min = 1, .max = 20000,
+	{.name = "boardLines",
+		.kind = SIO_OPTION_NUMBER,
+		.initial = "5000",
+		.min = 1,
+		.max = 20000,
 		.help = "Lines that the board keeps; newer ones replace the oldest"},
 	{0},
 };
@@ -40,8 +44,10 @@ static bool read_line(sio_value value, struct line *line) {
 
 static void keep_line(const struct line *line) {
 	lines[(oldest + n_lines) % max_lines] = *line;
-	if (n_lines < max_lines) n_lines++;
-	else oldest = (oldest + 1) % max_lines;
+	if (n_lines < max_lines)
+		n_lines++;
+	else
+		oldest = (oldest + 1) % max_lines;
 }
 
 /* The whole board as one array. */
@@ -94,15 +100,15 @@ static void on_boards(sio_server *io, int error, const sio_answers *answers, voi
 	for (unsigned i = 0; i < sio_answers_count(answers); i++)
 		if (sio_length(sio_answer(answers, i)) > sio_length(longest)) longest = sio_answer(answers, i);
 	if (sio_length(longest) <= n_lines) {
-		if (sio_answers_count(answers) == 0) sio_timer_once(io, ASK_MS, ask, NULL); /* nobody is there, or not yet */
+		if (sio_answers_count(answers) == 0)
+			sio_timer_once(io, ASK_MS, ask, NULL); /* nobody is there, or not yet */
 		return;
 	}
 	lines = calloc(max_lines, sizeof *lines);
 	n_lines = oldest = 0;
 	while (sio_each(longest, &cursor, NULL, &one))
 		if (read_line(one, &line)) keep_line(&line);
-	for (unsigned i = 0; i < n_mine; i++)
-		keep_line(&mine[(first + i) % max_lines]);
+	for (unsigned i = 0; i < n_mine; i++) keep_line(&mine[(first + i) % max_lines]);
 	free(mine);
 	sio_emit(sio_local(sio_all(board)), "board", "L", list_lines());
 }
