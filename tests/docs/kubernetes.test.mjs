@@ -72,7 +72,8 @@ test("HAProxy has deploy/haproxy.cfg, word for word", () => {
 
 test("the options exist, and a pod's name gives the node's id", () => {
   const { command, env } = container("StatefulSet", "sockeye");
-  const variables = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+  const image = [...read("Dockerfile").matchAll(/(SOCKEYE_(?!APP|PUBLIC)\w+)=(\S+)/g)].map((match) => match.slice(1));
+  const variables = Object.fromEntries([...image, ...env.map(({ name, value }) => [name, value])]);
   assert.deepEqual(command.slice(0, 2), ["sh", "-c"]);
   const script = command[2].replace("exec sockeye", `exec ${path.join(build, "sockeye")} --print-config`);
   const printed = execFileSync("sh", ["-c", script], { encoding: "utf8", env: { PATH: process.env.PATH, HOSTNAME: "sockeye-17", ...variables } });
