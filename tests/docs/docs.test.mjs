@@ -91,7 +91,7 @@ test("every option of a command is one of its program", () => {
 test("every option, metric and function that a page names exists", () => {
   const options = run("sockeye", "--help=markdown");
   const metrics = run("sockeye", "--help=metrics");
-  const header = read("node/sockeye.h");
+  const header = read("node/sockeye.h") + read("node/sockeye_test.h");
   const environment = read("node/process/exec_spawn.h") + read("backends/javascript/lib/environment.js"); // of the programs of --exec
   const names = (page, pattern) => [...prose(page).matchAll(pattern)].map((match) => match[0]);
   each(CURRENT, (page) => names(page, /\bSOCKEYE_[A-Z_]*[A-Z]\b/g), (name) => options.includes(`\`${name}\``) || declaredVariables.includes(name) || new RegExp(`[ .]${name}\\b`).test(environment));
