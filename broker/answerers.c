@@ -68,6 +68,14 @@ answerers_add(struct answerers *answerers, const struct members *members, struct
 	return true;
 }
 
+bool
+answerers_has(const struct answerers *answerers, struct text id)
+{
+	const struct answerer *answerer = answerers_find(answerers, id);
+
+	return answerer != NULL && answerer->counted;
+}
+
 static const struct member_record *
 answerer_member(const struct answerer *answerer, const struct members *members)
 {

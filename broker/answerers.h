@@ -39,6 +39,9 @@ struct answer {
 bool answerers_add(
 	struct answerers *answerers, const struct members *members, struct text id, const struct answer *answer);
 
+/* Returns true if the member has answered; `id` may be anything. */
+bool answerers_has(const struct answerers *answerers, struct text id);
+
 /* Number of members that have answered and are gone since. */
 unsigned answerers_gone(const struct answerers *answerers, const struct members *members);
 /* Number of members of the namespace that were asked, have not answered, and have said that they leave. */

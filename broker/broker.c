@@ -170,6 +170,8 @@ broker_nsp_free(struct broker_nsp *nsp)
 		return;
 	broker_questions_end(nsp);
 	broker_replies_end(nsp);
+	broker_answering_end(nsp);
+	broker_readings_end(nsp);
 	if (!nsp->broker->form->alone)
 		nsp->broker->form->unsubscribe(nsp->broker->end, &nsp->member);
 	members_touch(nsp->broker->members);
@@ -222,6 +224,8 @@ broker_free(void *arg)
 	must(list_empty(&broker->nsps) && broker->questions.count == 0);
 	loop_call_cancel(&broker->call);
 	broker_questions_fini(broker);
+	broker_answering_fini(broker);
+	broker_readings_fini(broker);
 	wire_message_fini(&broker->message);
 	buffer_fini(&broker->out);
 	seal_free(broker->seal);
@@ -259,6 +263,8 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *opt
 	broker->visitor = options->visitor;
 	list_init(&broker->nsps);
 	broker_questions_init(broker);
+	broker_answering_init(broker);
+	broker_readings_init(broker);
 	loop_call_init(&broker->call, broker_on_turn_end);
 	wire_message_init(&broker->message);
 	buffer_init(&broker->out, WIRE_PAYLOAD_MAX);
@@ -329,6 +335,16 @@ broker_answer_lost(struct broker_nsp *nsp, struct text asker, int error)
 			LOG_TEXT(broker->form->channel(broker->end, &nsp->member, BUS_RESPONSE, asker)), NULL);
 }
 
+void
+broker_count_forged(struct broker *broker, struct text channel)
+{
+	broker->stats.forged++;
+	if (log_allow(&broker->log_limit, 1, broker->loop->now))
+		log_event(LOG_WARN, "broker", "error",
+			LOG_STR("message without a valid redisSecret tag dropped: all nodes need the same secret"),
+			"channel", LOG_TEXT(channel), NULL);
+}
+
 bool
 broker_check_seal(struct broker *broker, struct text channel, struct text *payload)
 {
@@ -339,11 +355,7 @@ broker_check_seal(struct broker *broker, struct text channel, struct text *paylo
 	bus_stamp_take(payload, true, &stamp); /* a node with a log has recorded the message */
 	if (seal_take(broker->seal, channel, payload))
 		return true;
-	broker->stats.forged++;
-	if (log_allow(&broker->log_limit, 1, broker->loop->now))
-		log_event(LOG_WARN, "broker", "error",
-			LOG_STR("message without a valid redisSecret tag dropped: all nodes need the same secret"),
-			"channel", LOG_TEXT(channel), NULL);
+	broker_count_forged(broker, channel);
 	return false;
 }
 

@@ -30,6 +30,16 @@ struct broker_reply;
 /* How long a node collects the acknowledgements of its clients for a remote question, in milliseconds. */
 #define BROKER_REPLY_MS (60 * 1000)
 
+/* Appends one of a list of names. */
+static inline void
+broker_add_name(struct buffer *names, struct text name)
+{
+	uint32_t n = (uint32_t)name.n;
+
+	buffer_add(names, &n, sizeof n);
+	buffer_add_text(names, name);
+}
+
 struct broker_options {
 	const struct bus_form *form;
 	struct bus_form_options bus;  /* the form's own options; unused by bus_alone */
@@ -71,12 +81,17 @@ struct broker_ops {
 	void (*on_join)(void *owner, const struct wire_target *who, const struct text *rooms, unsigned n);
 	void (*on_leave)(void *owner, const struct wire_target *who, const struct text *rooms, unsigned n);
 	void (*on_disconnect)(void *owner, const struct wire_target *who, bool close);
-	/* Append a JSON array of {id,handshake,rooms,data}; binary data goes to `attachments`. */
-	void (*on_fetch)(
-		void *owner, const struct wire_target *who, struct buffer *json, struct attachments *attachments);
-	/* Append a JSON array: of socket ids for on_sockets, of room names for on_all_rooms. */
-	void (*on_sockets)(void *owner, const struct wire_target *who, struct buffer *json);
-	void (*on_all_rooms)(void *owner, struct buffer *json);
+	/*
+	 * Append names by broker_add_name(): the ids of the sockets that match, or all rooms. An incomplete list is
+	 * marked as failed by buffer_fail().
+	 */
+	void (*on_select)(void *owner, const struct wire_target *who, struct buffer *names);
+	void (*on_all_rooms)(void *owner, struct buffer *names);
+	/*
+	 * Append {id,handshake,rooms,data} of a socket that was selected, in this turn or in an earlier one; nothing
+	 * if it has gone. Binary data goes to `attachments`, which holds that of the sockets before.
+	 */
+	void (*on_socket)(void *owner, struct text id, struct buffer *json, struct attachments *attachments);
 	/*
 	 * Another node called serverSideEmit(). If `reply` is NULL, no answer is wanted. Otherwise the callee calls
 	 * broker_reply_server_emit() once; it may do so later if it holds a reference to `reply`.
@@ -148,7 +163,8 @@ int broker_server_emit(struct broker_nsp *nsp, struct text data, const struct at
 struct broker_question {
 	/*
 	 * One answer: a JSON array of sockets or rooms from one node, one node's value for a server emit, or one
-	 * client's acknowledgement (TEXT_NONE: an acknowledgement without arguments).
+	 * client's acknowledgement (TEXT_NONE: an acknowledgement without arguments). A long array comes in parts,
+	 * each an array and in a turn of its own.
 	 */
 	void (*on_answer)(void *arg, struct text json, const struct attachments *attachments);
 	/*

@@ -32,6 +32,12 @@ struct broker {
 	const struct member_record *silent[BROKER_SILENT_MAX]; /* of the question that ends now */
 	unsigned silent_count;
 	struct loop_call call;
+	struct list answering;	  /* struct answering, in order of arrival */
+	uint64_t answering_names; /* bytes of their names */
+	struct loop_call answering_call;
+	struct list readings;	 /* struct list_reading, in order of arrival */
+	uint64_t readings_bytes; /* of their messages */
+	struct loop_call reading_call;
 	uint64_t last_handle;
 	bool warned_of_mode;	     /* logged that another node has another subscription mode */
 	struct wire_message message; /* the incoming message being handled */
@@ -105,6 +111,9 @@ struct block *broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, st
  */
 bool broker_check_seal(struct broker *broker, struct text channel, struct text *payload);
 
+/* Counts an incoming message without a valid seal; logs it at most once a second. */
+void broker_count_forged(struct broker *broker, struct text channel);
+
 /* Counts an incoming message that cannot be used; logs it at most once a second. */
 void broker_drop_message(struct broker *broker, struct text channel, int error);
 /*
@@ -117,12 +126,43 @@ void broker_answer_lost(struct broker_nsp *nsp, struct text asker, int error);
 void broker_on_request(struct broker_nsp *nsp, const struct bus_message *message);
 void broker_respond(struct broker_nsp *nsp, const struct wire_message *decoded); /* a request of another node */
 
+/* broker_answering.c: answers with the sockets that match, their ids, or all rooms, as the question's type says */
+void broker_answer_list(struct broker_nsp *nsp, const struct wire_message *decoded, const struct wire_target *who);
+void broker_answering_init(struct broker *broker);
+void broker_answering_end(struct broker_nsp *nsp);
+void broker_answering_fini(struct broker *broker);
+
+/* broker_reading.c */
+/* Returns true if the message is a long answer, which is read over the next turns, or dropped. */
+bool broker_read_list(struct broker_nsp *nsp, const struct bus_message *message);
+void broker_readings_init(struct broker *broker);
+void broker_readings_end(struct broker_nsp *nsp);
+void broker_readings_fini(struct broker *broker);
+
 /* broker_reply.c */
 struct broker_reply *broker_reply_new(struct broker_nsp *nsp, struct text asker, struct text request_id);
 void broker_replies_end(struct broker_nsp *nsp);
 
 /* broker_question.c */
 void broker_on_response(struct broker_nsp *nsp, const struct bus_message *message);
+/*
+ * For an answer that is read in parts. `node` names the member that answers; empty: unknown. With
+ * BROKER_EXPECTS_LIST,
+ * `*question` is the handle of the question.
+ */
+enum broker_expects {
+	BROKER_EXPECTS_LIST,
+	BROKER_EXPECTS_NOTHING, /* the question is not of this node or has ended, or the member has answered it */
+	BROKER_EXPECTS_OTHER
+};
+enum broker_expects broker_question_expects(
+	struct broker_nsp *nsp, struct text request_id, struct text node, uint64_t *question);
+bool broker_question_lives(const struct broker *broker, uint64_t question);
+/* Passes up a part of the list. The question must live; the callee may end it. */
+void broker_question_part(
+	struct broker *broker, uint64_t question, struct text json, const struct attachments *attachments);
+/* Counts an answer. `pass_up`: its value goes up first; otherwise its parts have gone up already. */
+void broker_question_answered(struct broker_nsp *nsp, const struct wire_message *decoded, bool pass_up);
 void broker_questions_settled(struct broker_nsp *nsp); /* the namespace receives answers now, or the bus is down */
 void broker_questions_end(struct broker_nsp *nsp);
 void broker_questions_report(struct broker *broker); /* called at the end of the turn */

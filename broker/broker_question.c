@@ -634,7 +634,7 @@ question_deliver_part(
 }
 
 static void
-question_deliver(struct question *question, struct text json, const struct wire_message *decoded)
+question_deliver(struct question *question, struct text json, const struct attachments *attachments)
 {
 	const struct wire_codec *codec = question->nsp->broker->codec;
 
@@ -643,7 +643,7 @@ question_deliver(struct question *question, struct text json, const struct wire_
 	else if (question->type == WIRE_ALL_ROOMS && codec->write_all_rooms == NULL)
 		question_deliver_part(question, json, wire_sockets_rooms);
 	else
-		question->asked.on_answer(question->asked.arg, json, broker_attachments(decoded));
+		question->asked.on_answer(question->asked.arg, json, attachments);
 }
 
 /*
@@ -675,38 +675,67 @@ question_match(const struct question *question, const struct wire_message *decod
 	}
 }
 
+static struct question *
+question_by_handle(const struct broker *broker, uint64_t handle)
+{
+	struct table_node *node = table_find(&broker->handles, text_of((const char *)&handle, sizeof handle));
+
+	return node != NULL ? container_of(node, struct question, by_handle) : NULL;
+}
+
+bool
+broker_question_lives(const struct broker *broker, uint64_t question)
+{
+	return question_by_handle(broker, question) != NULL;
+}
+
+enum broker_expects
+broker_question_expects(struct broker_nsp *nsp, struct text request_id, struct text node, uint64_t *handle)
+{
+	const struct broker *broker = nsp->broker;
+	struct table_node *found = table_find(&broker->questions, request_id);
+	const struct question *question;
+
+	if (found == NULL)
+		return BROKER_EXPECTS_NOTHING;
+	question = container_of(found, struct question, by_id);
+	if (question->nsp != nsp || (question->type != WIRE_SOCKETS && question->type != WIRE_REMOTE_FETCH &&
+					    question->type != WIRE_ALL_ROOMS))
+		return BROKER_EXPECTS_OTHER;
+	*handle = question->handle;
+	return answerers_has(&question->answerers, node) ? BROKER_EXPECTS_NOTHING : BROKER_EXPECTS_LIST;
+}
+
 void
-broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
+broker_question_part(struct broker *broker, uint64_t handle, struct text json, const struct attachments *attachments)
+{
+	struct question *question = question_by_handle(broker, handle);
+
+	if (question_within_limit(question, json))
+		question_deliver(question, json, attachments->count > 0 ? attachments : NULL);
+}
+
+void
+broker_question_answered(struct broker_nsp *nsp, const struct wire_message *decoded, bool pass_up)
 {
 	struct broker *broker = nsp->broker;
-	struct wire_message *decoded = &broker->message;
-	struct text payload = message->payload;
-	struct table_node *node;
+	struct table_node *node = table_find(&broker->questions, decoded->request_id);
 	struct question *question;
 	struct answer answer;
 	struct text json;
-	bool from_node, pass_up;
+	bool from_node, has_value;
 	uint64_t handle;
-	int rc;
 
-	if (!broker_check_seal(broker, message->channel, &payload))
-		return;
-	rc = broker->codec->read_response(decoded, payload);
-	if (rc < 0) {
-		broker_drop_message(broker, message->channel, rc);
-		return;
-	}
-	node = table_find(&broker->questions, decoded->request_id);
 	if (node == NULL)
 		return; /* a question of another node, or an answer after the deadline */
 	question = container_of(node, struct question, by_id);
-	if (question->nsp != nsp || !question_match(question, decoded, &json, &from_node, &pass_up) ||
+	if (question->nsp != nsp || !question_match(question, decoded, &json, &from_node, &has_value) ||
 		!question_within_limit(question, json))
 		return;
 	answer = (struct answer){from_node, 0, 0};
 	if (question->type == WIRE_BROADCAST) {
 		answer.clients = from_node ? decoded->clients : 0;
-		answer.acks = pass_up;
+		answer.acks = has_value;
 	}
 	if (!answerers_add(&question->answerers, broker->members, decoded->node, &answer))
 		return;
@@ -714,10 +743,25 @@ broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
 	question->clients += answer.clients;
 	question->acks += answer.acks;
 	handle = question->handle;
-	if (pass_up)
-		question_deliver(question, json, decoded);
+	if (has_value && pass_up)
+		question_deliver(question, json, broker_attachments(decoded));
 	/* the callee may have cancelled the question */
-	if (table_find(&broker->handles, text_of((const char *)&handle, sizeof handle)) != NULL &&
-		question_may_end(question))
+	if (broker_question_lives(broker, handle) && question_may_end(question))
 		question_finish(question);
+}
+
+void
+broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
+{
+	struct broker *broker = nsp->broker;
+	struct text payload = message->payload;
+	int rc;
+
+	if (broker_read_list(nsp, message) || !broker_check_seal(broker, message->channel, &payload))
+		return;
+	rc = broker->codec->read_response(&broker->message, payload);
+	if (rc < 0)
+		broker_drop_message(broker, message->channel, rc);
+	else
+		broker_question_answered(nsp, &broker->message, true);
 }

@@ -2,67 +2,6 @@
 #include "broker/broker_internal.h"
 #include "common/base/error.h"
 
-/*
- * Returns false if the answer is larger than a message or memory ran out. No answer is sent then, and the asker gets
- * an error: it would take an empty answer for "no sockets".
- */
-static bool
-answer_is_whole(struct broker_nsp *nsp, struct text asker, const struct buffer *json)
-{
-	if (buffer_error(json) != 0)
-		broker_answer_lost(nsp, asker, buffer_error(json));
-	return buffer_error(json) == 0;
-}
-
-static void
-respond_fetch(struct broker_nsp *nsp, const struct wire_message *decoded)
-{
-	const struct wire_from from = broker_from(nsp, decoded->request_id);
-	struct broker *broker = nsp->broker;
-	struct attachments attachments;
-	struct buffer json;
-
-	attachments_init(&attachments);
-	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
-	broker->ops->on_fetch(nsp->owner, &decoded->target, &json, &attachments);
-	if (answer_is_whole(nsp, decoded->uid, &json))
-		broker_publish_answer(nsp, decoded->uid,
-			broker->codec->write_sockets_reply(&broker->out, &from, buffer_text(&json), &attachments));
-	buffer_fini(&json);
-	attachments_fini(&attachments);
-}
-
-static void
-respond_sockets(struct broker_nsp *nsp, const struct wire_message *decoded)
-{
-	struct wire_target who = {.rooms = decoded->listed_rooms, .room_count = decoded->listed_room_count};
-	const struct wire_from from = broker_from(nsp, decoded->request_id);
-	struct broker *broker = nsp->broker;
-	struct buffer json;
-
-	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
-	broker->ops->on_sockets(nsp->owner, &who, &json);
-	if (answer_is_whole(nsp, decoded->uid, &json))
-		broker_publish_answer(nsp, decoded->uid,
-			broker->codec->write_sockets_reply(&broker->out, &from, buffer_text(&json), NULL));
-	buffer_fini(&json);
-}
-
-static void
-respond_all_rooms(struct broker_nsp *nsp, const struct wire_message *decoded)
-{
-	const struct wire_from from = broker_from(nsp, decoded->request_id);
-	struct broker *broker = nsp->broker;
-	struct buffer json;
-
-	buffer_init(&json, WIRE_PAYLOAD_MAX / 2);
-	broker->ops->on_all_rooms(nsp->owner, &json);
-	if (answer_is_whole(nsp, decoded->uid, &json))
-		broker_publish_answer(
-			nsp, decoded->uid, broker->codec->write_rooms_reply(&broker->out, &from, buffer_text(&json)));
-	buffer_fini(&json);
-}
-
 static void
 respond_server_emit(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
@@ -140,16 +79,17 @@ broker_on_request(struct broker_nsp *nsp, const struct bus_message *message)
 void
 broker_respond(struct broker_nsp *nsp, const struct wire_message *decoded)
 {
+	const struct wire_target in_rooms = {
+		.rooms = decoded->listed_rooms, .room_count = decoded->listed_room_count};
+
 	nsp->broker->stats.requests_in++;
 	switch (decoded->type) {
 	case WIRE_SOCKETS:
-		respond_sockets(nsp, decoded);
+		broker_answer_list(nsp, decoded, &in_rooms);
 		break;
 	case WIRE_ALL_ROOMS:
-		respond_all_rooms(nsp, decoded);
-		break;
 	case WIRE_REMOTE_FETCH:
-		respond_fetch(nsp, decoded);
+		broker_answer_list(nsp, decoded, &decoded->target);
 		break;
 	case WIRE_SERVER_SIDE_EMIT:
 		respond_server_emit(nsp, decoded);

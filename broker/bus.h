@@ -140,6 +140,8 @@ struct bus_subscription {
 	bool aside;
 	uint32_t ticket; /* private: see bus_hear.c */
 	uint64_t since;	 /* private: time from which on messages of the log are delivered (bus_log.h) */
+	/* of the message that is delivered: in whose data the payload lies; NULL: the payload is short */
+	struct block *block;
 	/* `payload` is valid during the call only. The callee may remove the subscription. */
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);
 	void (*on_confirmed)(struct bus_subscription *subscription); /* may be NULL */

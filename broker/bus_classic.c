@@ -109,7 +109,8 @@ static void
 classic_on_message(struct bus_subscription *subscription, struct text channel, struct text payload)
 {
 	struct classic_channel *heard = container_of(subscription, struct classic_channel, subscription);
-	struct bus_message message = {.kind = heard->kind, .channel = channel, .payload = payload};
+	struct bus_message message = {
+		.kind = heard->kind, .channel = channel, .payload = payload, .block = subscription->block};
 
 	/* the room follows the subscribed prefix and may contain any character */
 	if (heard->kind == BUS_BROADCAST && !wire_channel_room(subscription->name, channel, &message.room))

@@ -75,7 +75,8 @@ struct bus_message {
 	struct text room; /* the only room that a broadcast is for; empty: the payload names the rooms */
 	struct text channel;
 	struct text payload;
-	struct text id; /* of the entry in a stream; empty: none */
+	struct block *block; /* whose data the payload is, for a callee that keeps it; NULL: there is none */
+	struct text id;	     /* of the entry in a stream; empty: none */
 };
 
 struct bus_form_ops {

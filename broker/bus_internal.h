@@ -216,7 +216,11 @@ void bus_forget_subscriptions(struct bus *bus);
 /* Removes a subscription that the server does not have any more. */
 void bus_forget_subscription(struct bus *bus, struct bus_subscription *subscription);
 void bus_on_pushed(struct bus_link *link, const struct resp *reply);
-/* Delivers a message to a subscription, which may be gone. `name` is that of the subscription. */
-void bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload);
+/*
+ * Delivers a message to a subscription, which may be gone. `name` is that of the subscription. `block` is as in
+ * struct bus_subscription.
+ */
+void bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload,
+	struct block *block);
 
 #endif

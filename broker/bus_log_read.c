@@ -338,7 +338,7 @@ log_deliver_to(struct bus_log *log, struct bus_position position, const struct b
 
 	if (subscription == NULL || position.ms < subscription->since || subscription == &bus->check)
 		return false;
-	bus_deliver(bus, prefix, name, record->channel, record->message);
+	bus_deliver(bus, prefix, name, record->channel, record->message, NULL);
 	return true;
 }
 
@@ -455,7 +455,7 @@ log_deliver_held(struct bus_log *log)
 		list_remove(&first->link);
 		if (bus->state != BUS_CLOSING && log_hears(log, &stamp, first->prefix_n > 0, name))
 			bus_deliver(bus, first->prefix_n > 0, name, channel,
-				text_of(first->bytes + first->channel_n, first->message_n));
+				text_of(first->bytes + first->channel_n, first->message_n), NULL);
 		mem_free(first);
 	}
 }

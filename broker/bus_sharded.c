@@ -122,7 +122,8 @@ static void
 sharded_on_message(struct sharded_use *use, struct text channel, struct text payload)
 {
 	struct sharded_member *sharded = use->owner;
-	struct bus_message message = {.kind = BUS_BROADCAST, .channel = channel, .payload = payload};
+	struct bus_message message = {
+		.kind = BUS_BROADCAST, .channel = channel, .payload = payload, .block = sharded_use_block(use)};
 
 	if (use->kind == SHARDED_ANSWERS)
 		message.kind = BUS_OWN_RESPONSE;

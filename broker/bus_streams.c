@@ -179,7 +179,8 @@ static void
 streams_on_answer(struct bus_subscription *subscription, struct text channel, struct text payload)
 {
 	struct streams_member *to = container_of(subscription, struct streams_member, own);
-	struct bus_message message = {.kind = BUS_RESPONSE, .channel = channel, .payload = payload};
+	struct bus_message message = {
+		.kind = BUS_RESPONSE, .channel = channel, .payload = payload, .block = subscription->block};
 
 	to->end->ops->on_message(to->member, &message);
 }

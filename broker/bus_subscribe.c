@@ -250,7 +250,8 @@ bus_find(const struct bus *bus, struct text channel)
 }
 
 void
-bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload)
+bus_deliver(
+	struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload, struct block *block)
 {
 	struct table_node *node = table_find(prefix ? &bus->prefixes : &bus->channels, name);
 	struct bus_subscription *subscription;
@@ -262,15 +263,17 @@ bus_deliver(struct bus *bus, bool prefix, struct text name, struct text channel,
 		bus->stats.received++;
 		bus->stats.bytes_received += payload.n;
 	}
+	subscription->block = block;
 	subscription->on_message(subscription, channel, payload);
 }
 
 /* A message has come on the subscription link. */
 static void
-bus_hear(struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload)
+bus_hear(
+	struct bus *bus, bool prefix, struct text name, struct text channel, struct text payload, struct block *block)
 {
 	if (bus->log == NULL || bus_log_on_message(bus->log, prefix, name, channel, &payload))
-		bus_deliver(bus, prefix, name, channel, payload);
+		bus_deliver(bus, prefix, name, channel, payload, block);
 }
 
 static void
@@ -286,7 +289,7 @@ bus_deliver_pattern(struct bus *bus, const struct resp *reply)
 			return;
 		pattern = buffer_text(&bus->name);
 	}
-	bus_hear(bus, true, pattern, reply->items[2], reply->items[3]);
+	bus_hear(bus, true, pattern, reply->items[2], reply->items[3], reply->block);
 }
 
 void
@@ -308,7 +311,7 @@ bus_on_pushed(struct bus_link *link, const struct resp *reply)
 		bus_deliver_pattern(bus, reply);
 	} else if (reply->item_count == 3 && text_is(kind, bus->words->message) && reply->items[1].at != NULL &&
 		   reply->items[2].at != NULL) {
-		bus_hear(bus, false, reply->items[1], reply->items[1], reply->items[2]);
+		bus_hear(bus, false, reply->items[1], reply->items[1], reply->items[2], reply->block);
 	} else if (text_is(kind, bus->words->confirmed) || text_is(kind, TEXT("psubscribe"))) {
 		bus_on_subscribe_answer(bus, bus_subscription_of(bus, bus->confirmed + 1), true);
 	} else if (bus->ops->on_ended != NULL && text_is(kind, bus->words->ended) && reply->items[1].at != NULL) {

@@ -18,7 +18,16 @@ typedef size_t array_count;
 typedef int array_count;
 #endif
 
+/* A long message that has not arrived whole. */
+struct resp_long {
+	struct resp reply;   /* its last item lies in the block, the others in `head` */
+	struct block *block; /* the payload and its "\r\n" */
+	size_t have;	     /* bytes of the block so far */
+	char head[];	     /* the bytes before the payload */
+};
+
 struct resp_reader {
+	struct resp_long *long_message; /* NULL: none is being collected */
 	redisReader *hiredis;
 	const redisReplyObjectFunctions *standard; /* hiredis's own functions */
 	redisReplyObjectFunctions functions;	   /* hiredis's functions with size and framing checks */
@@ -71,6 +80,15 @@ resp_reader_new(uint64_t max_bulk, bool (*on_reply)(void *arg, const struct resp
 	return reader;
 }
 
+static void
+resp_long_free(struct resp_long *message)
+{
+	if (message == NULL)
+		return;
+	block_unref(message->block);
+	mem_free(message);
+}
+
 void
 resp_reader_free(struct resp_reader *reader)
 {
@@ -78,14 +96,15 @@ resp_reader_free(struct resp_reader *reader)
 		return;
 	if (reader->freed != NULL)
 		*reader->freed = true;
+	resp_long_free(reader->long_message);
 	redisReaderFree(reader->hiredis);
 	mem_free(reader);
 }
 
 /* ------------------------------------------------------------ the fast path */
 
-/* Results of the fast path other than a length: the bytes end too early, or they need hiredis. */
-enum { RESP_INCOMPLETE = 0, RESP_NOT_SIMPLE = -1 };
+/* Results of the fast path other than a length: the bytes end too early, or in a long payload, or need hiredis. */
+enum { RESP_INCOMPLETE = 0, RESP_NOT_SIMPLE = -1, RESP_LONG_PAYLOAD = -2 };
 
 /*
  * Parses decimal digits as Redis writes them and "\r\n" at `at`. Returns the offset after them (> 0), RESP_INCOMPLETE
@@ -109,7 +128,10 @@ resp_parse_length(struct text in, size_t at, uint64_t max, uint64_t *out)
 	return (int64_t)i + 2;
 }
 
-/* Parses "$<n>\r\n<n bytes>\r\n" at `at`. Returns the offset after it (> 0), RESP_INCOMPLETE or RESP_NOT_SIMPLE. */
+/*
+ * Parses "$<n>\r\n<n bytes>\r\n" at `at`. Returns the offset after it (> 0), RESP_INCOMPLETE, RESP_NOT_SIMPLE, or
+ * RESP_LONG_PAYLOAD if the string is long and incomplete; `*out` then says where it begins and how long it is.
+ */
 static int64_t
 resp_parse_bulk(struct text in, size_t at, uint64_t max, struct text *out)
 {
@@ -121,9 +143,9 @@ resp_parse_bulk(struct text in, size_t at, uint64_t max, struct text *out)
 	from = in.at[at] == '$' ? resp_parse_length(in, at + 1, max, &n) : RESP_NOT_SIMPLE;
 	if (from <= 0)
 		return from;
-	if (in.n - (size_t)from < n + 2)
-		return RESP_INCOMPLETE;
 	*out = text_of(in.at + from, n);
+	if (in.n - (size_t)from < n + 2)
+		return n < RESP_LONG ? RESP_INCOMPLETE : RESP_LONG_PAYLOAD;
 	return memcmp(out->at + n, "\r\n", 2) == 0 ? from + (int64_t)n + 2 : RESP_NOT_SIMPLE;
 }
 
@@ -134,15 +156,20 @@ static const struct {
 } message_kinds[] = {
 	{{"4\r\n$8\r\npmessage\r\n", 17}, {"pmessage", 8}, 3},
 	{{"3\r\n$7\r\nmessage\r\n", 16}, {"message", 7}, 2},
+	{{"3\r\n$8\r\nsmessage\r\n", 17}, {"smessage", 8}, 2},
 };
+#define MESSAGE_KINDS (sizeof message_kinds / sizeof *message_kinds)
 
-/* Parses a message at the start of `in`. Returns the bytes it takes, RESP_INCOMPLETE or RESP_NOT_SIMPLE. */
+/*
+ * Parses a message at the start of `in`. Returns the bytes it takes, RESP_INCOMPLETE, RESP_NOT_SIMPLE, or
+ * RESP_LONG_PAYLOAD if only the end of its last item is missing.
+ */
 static int64_t
 resp_parse_message(struct text in, uint64_t max, struct resp *out)
 {
 	struct text start = in.at[0] == '>' || in.at[0] == '*' ? text_of(in.at + 1, in.n - 1) : TEXT_NONE;
 
-	for (unsigned k = 0; k < 2; k++) {
+	for (unsigned k = 0; k < MESSAGE_KINDS; k++) {
 		int64_t at = (int64_t)message_kinds[k].head.n + 1;
 		unsigned i;
 
@@ -154,11 +181,13 @@ resp_parse_message(struct text in, uint64_t max, struct resp *out)
 		out->items[0] = message_kinds[k].kind;
 		for (i = 1; i <= message_kinds[k].rest; i++) {
 			at = resp_parse_bulk(in, (size_t)at, max, &out->items[i]);
+			if (at == RESP_LONG_PAYLOAD && i == message_kinds[k].rest)
+				break;
 			if (at <= 0)
-				return at;
+				return at == RESP_LONG_PAYLOAD ? RESP_NOT_SIMPLE : at;
 		}
 		out->type = RESP_ARRAY;
-		out->item_count = i;
+		out->item_count = message_kinds[k].rest + 1;
 		return at;
 	}
 	return RESP_NOT_SIMPLE;
@@ -391,6 +420,59 @@ resp_feed_hiredis(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 	return 0;
 }
 
+/* ----------------------------------------------------------- long messages */
+
+/*
+ * Begins to collect a message of which `in` holds all but the end of the payload. Returns false without memory:
+ * hiredis then gets the message, and its failure ends the connection.
+ */
+static bool
+resp_long_begin(struct resp_reader *reader, struct text in, const struct resp *reply)
+{
+	struct text *items, payload = reply->items[reply->item_count - 1];
+	size_t head = (size_t)(payload.at - in.at);
+	struct block *block = block_try_new(payload.n + 2);
+	struct resp_long *message = block != NULL ? mem_try_alloc(sizeof *message + head) : NULL;
+
+	if (message == NULL) {
+		block_unref(block);
+		return false;
+	}
+	*message = (struct resp_long){.reply = *reply, .block = block, .have = in.n - head};
+	memcpy(message->head, in.at, head);
+	memcpy(block->data, payload.at, message->have);
+	items = message->reply.items;
+	for (unsigned i = 1; i + 1 < reply->item_count; i++)
+		items[i].at = message->head + (items[i].at - in.at);
+	items[reply->item_count - 1].at = (const char *)block->data;
+	message->reply.block = block;
+	reader->long_message = message;
+	return true;
+}
+
+/* Collects bytes of the long message, and delivers it when it is whole. Returns 0 or an error. */
+static int
+resp_long_feed(struct resp_reader *reader, struct text *rest)
+{
+	struct resp_long *message = reader->long_message;
+	struct block *block = message->block;
+	size_t n = block->len - message->have;
+	int rc;
+
+	if (n > rest->n)
+		n = rest->n;
+	memcpy(block->data + message->have, rest->at, n);
+	message->have += n;
+	*rest = text_of(rest->at + n, rest->n - n);
+	if (message->have < block->len)
+		return 0;
+	reader->long_message = NULL;
+	rc = memcmp(block->data + block->len - 2, "\r\n", 2) == 0 ? resp_deliver(reader, &message->reply)
+								  : ERROR_SYNTAX;
+	resp_long_free(message);
+	return rc;
+}
+
 int64_t
 resp_reader_feed(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 {
@@ -399,8 +481,15 @@ resp_reader_feed(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 
 	while (rc == 0 && rest.n > 0 && !reader->in_hiredis) {
 		struct resp reply = {.item_count = 0};
-		int64_t taken = resp_parse_message(rest, reader->max_bulk, &reply);
+		int64_t taken;
 
+		if (reader->long_message != NULL) {
+			rc = resp_long_feed(reader, &rest);
+			continue;
+		}
+		taken = resp_parse_message(rest, reader->max_bulk, &reply);
+		if (taken == RESP_LONG_PAYLOAD && resp_long_begin(reader, rest, &reply))
+			return (int64_t)n;
 		if (taken == RESP_NOT_SIMPLE)
 			taken = resp_parse_integer(rest, &reply);
 		if (taken == RESP_NOT_SIMPLE)

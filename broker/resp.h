@@ -3,7 +3,8 @@
  * RESP 3, which hiredis 0.14 does not know, it reads pushed messages as arrays and skips maps.
  *
  * Most answers are messages of subscriptions, and statuses and results of transactions. If such an answer lies whole
- * in the bytes just read, it is parsed in place. Everything else, and any answer that arrives in parts, goes through
+ * in the bytes just read, it is parsed in place. The payload of a long message is collected in a block, so that its
+ * receiver can keep it without a copy. Everything else, and any other answer that arrives in parts, goes through
  * hiredis's reader.
  */
 #ifndef BROKER_RESP_H
@@ -28,6 +29,7 @@ struct resp {
 	unsigned item_count; /* items of an array */
 	/* the first items of an array, if they are bulk strings; TEXT_NONE for nil, an integer or an error */
 	struct text items[RESP_ITEMS_MAX];
+	struct block *block; /* in whose data the last item of a long message lies; NULL: the message is short */
 };
 
 struct resp_reader;
@@ -47,6 +49,7 @@ void resp_reader_free(struct resp_reader *reader); /* accepts NULL */
  * RESP_LEFT_MAX, again in front of the next ones.
  */
 #define RESP_LEFT_MAX (32 * 1024)
+#define RESP_LONG (256 * 1024) /* bytes of a payload that is collected in a block, unless it has come whole */
 int64_t resp_reader_feed(struct resp_reader *reader, const uint8_t *bytes, size_t n);
 
 /* Returns an encoded command, or NULL if memory is short. */

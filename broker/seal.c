@@ -65,19 +65,33 @@ seal_update(EVP_MAC_CTX *mac, const void *bytes, size_t n)
 
 /* The channel's length comes first, so that bytes cannot be moved between the channel and the message. */
 static void
-seal_make_tag(EVP_MAC_CTX *mac, struct text channel, const void *message, size_t n, uint8_t tag[SEAL_TAG])
+seal_begin_tag(EVP_MAC_CTX *mac, struct text channel)
 {
-	uint8_t whole[32], length[4];
-	size_t made;
+	uint8_t length[4];
 
 	for (unsigned i = 0; i < sizeof length; i++)
 		length[i] = (uint8_t)(channel.n >> (8 * i));
 	must(EVP_MAC_init(mac, NULL, 0, NULL) == 1);
 	seal_update(mac, length, sizeof length);
 	seal_update(mac, channel.at, channel.n);
-	seal_update(mac, message, n);
+}
+
+static void
+seal_end_tag(EVP_MAC_CTX *mac, uint8_t tag[SEAL_TAG])
+{
+	uint8_t whole[32];
+	size_t made;
+
 	must(EVP_MAC_final(mac, whole, &made, sizeof whole) == 1 && made == sizeof whole);
 	memcpy(tag, whole, SEAL_TAG);
+}
+
+static void
+seal_make_tag(EVP_MAC_CTX *mac, struct text channel, const void *message, size_t n, uint8_t tag[SEAL_TAG])
+{
+	seal_begin_tag(mac, channel);
+	seal_update(mac, message, n);
+	seal_end_tag(mac, tag);
 }
 
 void
@@ -109,4 +123,56 @@ seal_take(struct seal *seal, struct text channel, struct text *message)
 		return false;
 	message->n -= SEAL_TAG;
 	return true;
+}
+
+/* --------------------------------------------------- a tag over several turns */
+
+/* The context is a copy: messages of the same seal are sealed and checked meanwhile. */
+struct seal_pass {
+	EVP_MAC_CTX *mac;
+};
+
+struct seal_pass *
+seal_pass_new(const struct seal *seal, enum seal_secret secret, struct text channel)
+{
+	EVP_MAC_CTX *mac = secret == SEAL_ACCEPTED ? seal->accepted : seal->mac;
+	struct seal_pass *pass;
+
+	if (mac == NULL)
+		return NULL;
+	pass = mem_zalloc(sizeof *pass);
+	pass->mac = EVP_MAC_CTX_dup(mac);
+	must(pass->mac != NULL);
+	seal_begin_tag(pass->mac, channel);
+	return pass;
+}
+
+void
+seal_pass_update(struct seal_pass *pass, struct text bytes)
+{
+	seal_update(pass->mac, bytes.at, bytes.n);
+}
+
+void
+seal_pass_end(struct seal_pass *pass, uint8_t tag[SEAL_TAG])
+{
+	seal_end_tag(pass->mac, tag);
+}
+
+bool
+seal_pass_matches(struct seal_pass *pass, const uint8_t tag[SEAL_TAG])
+{
+	uint8_t made[SEAL_TAG];
+
+	seal_end_tag(pass->mac, made);
+	return CRYPTO_memcmp(made, tag, SEAL_TAG) == 0;
+}
+
+void
+seal_pass_free(struct seal_pass *pass)
+{
+	if (pass == NULL)
+		return;
+	EVP_MAC_CTX_free(pass->mac);
+	mem_free(pass);
 }

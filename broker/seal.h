@@ -28,4 +28,17 @@ void seal_add(struct seal *seal, struct text channel, struct buffer *message);
 /* Checks the tag and removes it. Returns false if the tag is missing or wrong. */
 bool seal_take(struct seal *seal, struct text channel, struct text *message);
 
+/*
+ * A tag whose bytes are added over several turns, because a message may be many megabytes long. `secret` chooses the
+ * seal's own secret or the second one that it accepts. seal_pass_new() returns NULL if there is no second secret.
+ * seal_pass_end() and seal_pass_matches() end the pass, which is then only freed.
+ */
+enum seal_secret { SEAL_OWN, SEAL_ACCEPTED };
+struct seal_pass;
+struct seal_pass *seal_pass_new(const struct seal *seal, enum seal_secret secret, struct text channel);
+void seal_pass_update(struct seal_pass *pass, struct text bytes);
+void seal_pass_end(struct seal_pass *pass, uint8_t tag[SEAL_TAG]);
+bool seal_pass_matches(struct seal_pass *pass, const uint8_t tag[SEAL_TAG]);
+void seal_pass_free(struct seal_pass *pass); /* NULL is accepted */
+
 #endif

@@ -165,6 +165,12 @@ sharded_channels_find(
 	return NULL;
 }
 
+struct block *
+sharded_use_block(const struct sharded_use *use)
+{
+	return use->channel->subscription.block;
+}
+
 struct text
 sharded_use_channel(const struct sharded_use *use)
 {

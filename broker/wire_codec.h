@@ -22,6 +22,7 @@ struct wire_from {
 struct wire_codec {
 	/* requests have a channel of their own, so messages of the kind BUS_BROADCAST are broadcasts only */
 	bool requests_apart;
+	bool nested;	    /* the fields of an answer stand under the key "data" (wire_list.h) */
 	unsigned id_length; /* of the ids of nodes and requests, at most WIRE_ID_LENGTH_MAX */
 	void (*make_id)(char *out);
 

@@ -242,6 +242,7 @@ sharded_write_ack_reply(
 }
 
 const struct wire_codec wire_sharded = {
+	.nested = true,
 	.id_length = WIRE_ID_LENGTH_MAX,
 	.make_id = sharded_make_id,
 	.write_broadcast = sharded_write_broadcast,

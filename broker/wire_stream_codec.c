@@ -117,6 +117,7 @@ stream_write_ack_reply(
 }
 
 const struct wire_codec wire_stream_codec = {
+	.nested = true,
 	.id_length = WIRE_ID_LENGTH_MAX,
 	.make_id = stream_make_id,
 	.write_broadcast = stream_write_broadcast,

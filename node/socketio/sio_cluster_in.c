@@ -262,85 +262,47 @@ cluster_in_on_disconnect(void *owner, const struct wire_target *who, bool close)
 
 /* -------------------------------------------------------------- questions */
 
-/* Makes the answer fail if the list is incomplete, because the asker would take it for the whole list. */
 static void
-fail_if_incomplete(const struct sio_selection *selection, struct buffer *json)
+cluster_in_on_select(void *owner, const struct wire_target *who, struct buffer *names)
 {
-	if (selection->no_memory)
-		buffer_fail(json, ERROR_MEMORY);
+	struct sio_nsp *nsp = owner;
+	struct sio_scratch *scratch = cluster_in_select(nsp, who);
+
+	for (unsigned i = 0; i < scratch->selection.count; i++)
+		broker_add_name(names, sio_socket_id_text(scratch->selection.at[i]));
+	if (scratch->selection.no_memory)
+		buffer_fail(names, ERROR_MEMORY);
+	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
-/* Writes one socket of an answer, with the observer's mark. */
+/* Writes the socket with the observer's mark. */
 static void
-cluster_in_write(
-	struct sio_nsp *nsp, const sio_socket_info *info, struct buffer *json, struct attachments *attachments)
+cluster_in_on_socket(void *owner, struct text id, struct buffer *json, struct attachments *attachments)
 {
+	struct sio_nsp *nsp = owner;
 	const struct sio_observer *observer = &nsp->io->observer;
-	const sio_socket *s = observer->write_mark != NULL ? sio_find(nsp, info->id) : NULL;
+	const struct sio_socket *s = sio_socket_find(nsp, id);
 	struct buffer mark;
 
+	if (s == NULL)
+		return;
 	buffer_init(&mark, MARK_MAX);
-	if (s != NULL)
+	if (observer->write_mark != NULL)
 		observer->write_mark(s, &mark);
-	sio_fetched_write(info, buffer_error(&mark) == 0 ? buffer_text(&mark) : TEXT_NONE, json, attachments);
+	sio_fetched_write(s, buffer_error(&mark) == 0 ? buffer_text(&mark) : TEXT_NONE, json, attachments);
 	buffer_fini(&mark);
 }
 
 static void
-cluster_in_on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct attachments *attachments)
+cluster_in_add_room(void *arg, struct text name)
 {
-	struct sio_nsp *nsp = owner;
-	struct sio_scratch *scratch = cluster_in_select(nsp, who);
-	struct sio_fetched_list list = {0};
-
-	sio_fetched_add_sockets(&list, &scratch->selection);
-	buffer_add_byte(json, '[');
-	for (unsigned i = 0; i < list.count; i++) {
-		if (i != 0)
-			buffer_add_byte(json, ',');
-		cluster_in_write(nsp, &list.at[i], json, attachments);
-	}
-	buffer_add_byte(json, ']');
-	if (list.error != 0)
-		buffer_fail(json, ERROR_MEMORY);
-	sio_fetched_fini(&list);
-	fail_if_incomplete(&scratch->selection, json);
-	sio_scratch_give(&nsp->io->turn, scratch);
+	broker_add_name(arg, name);
 }
 
 static void
-cluster_in_on_sockets(void *owner, const struct wire_target *who, struct buffer *json)
+cluster_in_on_all_rooms(void *owner, struct buffer *names)
 {
-	struct sio_nsp *nsp = owner;
-	struct sio_scratch *scratch = cluster_in_select(nsp, who);
-
-	buffer_add_byte(json, '[');
-	for (unsigned i = 0; i < scratch->selection.count; i++) {
-		if (i != 0)
-			buffer_add_byte(json, ',');
-		json_write_string(json, sio_socket_id_text(scratch->selection.at[i]));
-	}
-	buffer_add_byte(json, ']');
-	fail_if_incomplete(&scratch->selection, json);
-	sio_scratch_give(&nsp->io->turn, scratch);
-}
-
-static void
-cluster_in_write_room(void *arg, struct text name)
-{
-	struct buffer *json = arg;
-
-	if (json->len != 0 && json->data[json->len - 1] != '[')
-		buffer_add_byte(json, ',');
-	json_write_string(json, name);
-}
-
-static void
-cluster_in_on_all_rooms(void *owner, struct buffer *json)
-{
-	buffer_add_byte(json, '[');
-	sio_rooms_each(owner, cluster_in_write_room, json);
-	buffer_add_byte(json, ']');
+	sio_rooms_each(owner, cluster_in_add_room, names);
 }
 
 static void
@@ -372,9 +334,9 @@ const struct broker_ops sio_cluster_ops = {
 	.on_join = cluster_in_on_join,
 	.on_leave = cluster_in_on_leave,
 	.on_disconnect = cluster_in_on_disconnect,
-	.on_fetch = cluster_in_on_fetch,
-	.on_sockets = cluster_in_on_sockets,
+	.on_select = cluster_in_on_select,
 	.on_all_rooms = cluster_in_on_all_rooms,
+	.on_socket = cluster_in_on_socket,
 	.on_server_emit = cluster_in_on_server_emit,
 	.on_settled = cluster_in_on_settled,
 };

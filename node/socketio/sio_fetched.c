@@ -391,25 +391,48 @@ fetched_write_mark(size_t at, struct text mark, struct buffer *json)
 	buffer_add_byte(json, '}');
 }
 
-void
-sio_fetched_write(const sio_socket_info *info, struct text mark, struct buffer *json, struct attachments *attachments)
+static void
+fetched_write_rooms(const struct sio_socket *s, struct buffer *json)
 {
-	const struct fetched_local *local = fetched_local(info);
+	bool first = true;
+	struct list *it, *next;
+
+	buffer_add_byte(json, '[');
+	if (s->in_own_room) {
+		json_write_string(json, sio_socket_id_text(s));
+		first = false;
+	}
+	list_each(it, next, &s->rooms)
+	{
+		const struct sio_room *room = container_of(it, struct sio_membership, in_socket)->key.room;
+
+		if (!first)
+			buffer_add_byte(json, ',');
+		json_write_string(json, text_of(room->name, room->node.key_len));
+		first = false;
+	}
+	buffer_add_byte(json, ']');
+}
+
+void
+sio_fetched_write(const struct sio_socket *s, struct text mark, struct buffer *json, struct attachments *attachments)
+{
+	struct sio_handshake handshake = sio_handshake_ref(s);
 	size_t at;
 
 	buffer_add_text(json, TEXT("{\"id\":"));
-	json_write_string(json, text_from(info->id));
+	json_write_string(json, sio_socket_id_text(s));
 	buffer_add_text(json, TEXT(",\"handshake\":"));
-	sio_handshake_write(&local->handshake, auth_without_placeholders(sio_auth_text(local->handshake.auth)), json);
-	buffer_add_text(json, TEXT(",\"rooms\":["));
-	for (unsigned i = 0; i < info->rooms_count; i++) {
-		if (i != 0)
-			buffer_add_byte(json, ',');
-		json_write_string(json, text_from(info->rooms[i]));
-	}
-	buffer_add_text(json, TEXT("],\"data\":"));
+	sio_handshake_write(&handshake, auth_without_placeholders(sio_auth_text(handshake.auth)), json);
+	buffer_add_text(json, TEXT(",\"rooms\":"));
+	fetched_write_rooms(s, json);
+	buffer_add_text(json, TEXT(",\"data\":"));
 	at = json->len;
-	fetched_write_data(local->data, json, attachments);
+	if (s->extra != NULL && s->extra->data != NULL)
+		fetched_write_data(s->extra->data, json, attachments);
+	else
+		buffer_add_text(json, TEXT("{}"));
 	fetched_write_mark(at, mark, json);
 	buffer_add_byte(json, '}');
+	sio_handshake_unref(&handshake);
 }

@@ -28,9 +28,8 @@ void sio_fetched_add_sockets(struct sio_fetched_list *list, const struct sio_sel
 /* Adds a checked JSON array of {id,rooms,data,handshake} from another node. Malformed elements are skipped. */
 void sio_fetched_add_answer(struct sio_fetched_list *list, struct text json, const struct attachments *attachments);
 
-/* Appends one entry, a socket of this node, to an answer for another node. `mark`: the value of data._admin, or "".
- */
+/* Appends a socket of this node to an answer for another node. `mark`: the value of data._admin, or "". */
 void sio_fetched_write(
-	const sio_socket_info *info, struct text mark, struct buffer *json, struct attachments *attachments);
+	const struct sio_socket *s, struct text mark, struct buffer *json, struct attachments *attachments);
 
 #endif

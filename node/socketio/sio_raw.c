@@ -198,10 +198,7 @@ sio_raw_visit(sio_server *io, struct text name)
 sio_socket *
 sio_raw_find(const sio_nsp *nsp, struct text id)
 {
-	struct table_node *n = id.n != 0 ? table_find(&nsp->sockets, id) : NULL;
-	struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
-
-	return s != NULL && sio_connected(s) ? s : NULL;
+	return sio_socket_find(nsp, id);
 }
 
 void

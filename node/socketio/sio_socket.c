@@ -189,14 +189,20 @@ sio_id(const sio_socket *s)
 	return s->id;
 }
 
+struct sio_socket *
+sio_socket_find(const struct sio_nsp *nsp, struct text id)
+{
+	struct table_node *n = id.n != 0 ? table_find(&nsp->sockets, id) : NULL;
+	struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
+
+	return s != NULL && sio_connected(s) ? s : NULL;
+}
+
 sio_socket *
 sio_find(const sio_nsp *nsp, const char *id)
 {
 	SIO_NEEDS(SIO_A_NSP, nsp, NULL);
-	struct table_node *n = sio_is_pointer(id) ? table_find(&nsp->sockets, text_from(id)) : NULL;
-	struct sio_socket *s = n != NULL ? container_of(n, struct sio_socket, node) : NULL;
-
-	return s != NULL && sio_connected(s) ? s : NULL;
+	return sio_is_pointer(id) ? sio_socket_find(nsp, text_from(id)) : NULL;
 }
 
 sio_nsp *

@@ -78,6 +78,8 @@ sio_socket_id_text(const struct sio_socket *s)
 {
 	return text_of(s->id, s->id_len);
 }
+/* Returns the connected socket of that id, or NULL. */
+struct sio_socket *sio_socket_find(const struct sio_nsp *nsp, struct text id);
 /* Sets socket.data and takes ownership of it; NULL removes it. It is charged to the client's budget. */
 void sio_socket_set_data(struct sio_socket *s, struct sio_stored *data);
 

@@ -5,6 +5,8 @@
 #ifndef TESTS_UNIT_BROKER_BROKER_NODES_H
 #define TESTS_UNIT_BROKER_BROKER_NODES_H
 
+#include <stdlib.h>
+
 #include "tests/unit/broker/broker_bench.h"
 
 #include "broker/broker.h"
@@ -143,32 +145,57 @@ on_disconnect(void *owner, const struct wire_target *who, bool close)
 
 static int fetch_error; /* of what node c would answer */
 
+/* Of a test with long answers. */
+static struct {
+	unsigned more;			    /* sockets of each node besides the one that is named like it */
+	const char *data;		    /* of these sockets; NULL: binary, as that of the others */
+	unsigned gone;			    /* how many of them are gone when the answer is written */
+	unsigned binary;		    /* every so many has binary data after all; 0: none */
+	void (*on_written)(struct node *n); /* NULL: nothing is called */
+} crowd;
+
 static inline void
-on_fetch(void *owner, const struct wire_target *who, struct buffer *json, struct attachments *a)
+on_select(void *owner, const struct wire_target *who, struct buffer *names)
 {
-	struct block *block = block_copy("x", 1);
+	struct node *n = owner;
+	char name[16];
 
 	(void)who;
-	buffer_printf(json, "[{\"id\":\"%c\",\"data\":", node_of(owner)->name);
-	json_write_placeholder(json, 0);
-	buffer_add_text(json, TEXT("}]"));
+	broker_add_name(names, text_of(&n->name, 1));
+	for (unsigned i = 0; i < crowd.more; i++) {
+		snprintf(name, sizeof name, "%c%05u", n->name, i);
+		broker_add_name(names, text_from(name));
+	}
+	if (n->name == 'c' && fetch_error != 0)
+		buffer_fail(names, fetch_error);
+}
+static inline void
+on_all_rooms(void *owner, struct buffer *names)
+{
+	broker_add_name(names, TEXT("all"));
+	broker_add_name(names, text_of(&node_of(owner)->name, 1));
+}
+
+static inline void
+on_socket(void *owner, struct text id, struct buffer *json, struct attachments *a)
+{
+	unsigned number = id.n > 1 ? (unsigned)atoi(id.at + 1) : 0;
+	struct block *block;
+
+	if (crowd.on_written != NULL)
+		crowd.on_written(owner);
+	if (id.n > 1 && number < crowd.gone)
+		return;
+	buffer_printf(json, "{\"id\":\"%.*s\",\"data\":", (int)id.n, id.at);
+	if (crowd.data != NULL && (crowd.binary == 0 || number == 0 || number % crowd.binary != 0)) {
+		buffer_printf(json, "%s}", crowd.data);
+		return;
+	}
+	block = block_copy("x", 1);
+	json_write_placeholder(json, a->count);
+	buffer_add_byte(json, '}');
 	attachments_add(a, block);
 	block_unref(block);
-	if (node_of(owner)->name == 'c' && fetch_error != 0)
-		buffer_fail(json, fetch_error);
-}
-
-static inline void
-on_sockets(void *owner, const struct wire_target *who, struct buffer *json)
-{
-	note_rooms(owner, "sockets", who, NULL, 0);
-	buffer_printf(json, "[\"%c\"]", node_of(owner)->name);
-}
-
-static inline void
-on_all_rooms(void *owner, struct buffer *json)
-{
-	buffer_printf(json, "[\"all\",\"%c\"]", node_of(owner)->name);
 }
 
 static inline void
@@ -194,7 +221,7 @@ on_settled(void *owner)
 }
 
 static const struct broker_ops ops = {has_room, has_sockets, on_broadcast, on_broadcast_late, on_broadcast_ack,
-	on_join, on_leave, on_disconnect, on_fetch, on_sockets, on_all_rooms, on_server_emit, on_settled};
+	on_join, on_leave, on_disconnect, on_select, on_all_rooms, on_socket, on_server_emit, on_settled};
 
 static inline void
 node_start(struct node *n, char name)

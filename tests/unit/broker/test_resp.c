@@ -15,6 +15,7 @@
 static struct buffer heard;
 static unsigned stop_after;
 static struct resp_reader *reader;
+static unsigned blocks; /* messages whose payload came in a block */
 
 /* Writes each answer as text: +OK; -ERR; :5; [message|c|x]; */
 static bool
@@ -23,6 +24,13 @@ on_reply(void *arg, const struct resp *r)
 	static const char marks[] = {'+', '-'};
 
 	(void)arg;
+	if (r->block != NULL) {
+		struct text payload = r->items[r->item_count - 1];
+
+		assert_ptr_equal(payload.at, r->block->data);
+		assert_true(payload.n >= RESP_LONG && payload.n <= r->block->len);
+		blocks++;
+	}
 	if (r->type == RESP_INTEGER) {
 		buffer_printf(&heard, ":%lld;", (long long)r->integer);
 	} else if (r->type == RESP_ARRAY) {
@@ -72,6 +80,7 @@ anew(void)
 	resp_reader_free(reader);
 	reader = resp_reader_new(1 << 20, on_reply, NULL);
 	buffer_reset(&heard);
+	blocks = 0;
 }
 
 /* As a connection does: unused bytes are fed again before the next piece. */
@@ -154,20 +163,41 @@ resp3_whole_and_cut(void **state)
 	assert_true(feed(TEXT(":1\r\n+OK\r\n?\r\n"), 100) < 0);
 }
 
+/* A message of each kind, in pieces of each size: its payload comes in a block that the callee may keep. */
 static void
 large_messages(void **state)
 {
+	static const struct {
+		const char *head, *heard;
+	} kinds[] = {
+		{"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n", "[message|c|"},
+		{">3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n", "[smessage|c|"},
+		{"*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n", "[pmessage|n*|news|"},
+	};
 	size_t n = 900 * 1000;
 	char *in = malloc(n + 100);
-	size_t head = (size_t)sprintf(in, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$%zu\r\n", n);
 
 	(void)state;
-	memset(in + head, 'x', n);
-	memcpy(in + head + n, "\r\n:7\r\n", 6);
-	for (size_t piece = 1000; piece < 200000; piece *= 3) {
+	for (unsigned kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+		size_t head = (size_t)sprintf(in, "%s$%zu\r\n", kinds[kind].head, n),
+		       before = strlen(kinds[kind].heard);
+
+		memset(in + head, 'x', n);
+		memcpy(in + head + n, "\r\n:7\r\n", 6);
+		for (size_t piece = 1000; piece < 200000; piece *= 3) {
+			anew();
+			assert_int_equal(feed(text_of(in, head + n + 6), piece), 0);
+			assert_int_equal(heard.len, before + n + sizeof "];:7;" - 1);
+			assert_memory_equal(heard.data, kinds[kind].heard, before);
+			assert_memory_equal(heard.data + before, in + head, n);
+			assert_int_equal(blocks, 1);
+		}
+		/* a wrong end is an error, and a reader may be freed in the midst of a message */
+		in[head + n] = 'x';
 		anew();
-		assert_int_equal(feed(text_of(in, head + n + 6), piece), 0);
-		assert_int_equal(heard.len, n + sizeof "[message|c|];:7;" - 1);
+		assert_int_equal(feed(text_of(in, head + n + 6), 50000), ERROR_SYNTAX);
+		anew();
+		assert_int_equal(feed(text_of(in, head + 1000), 50000), 0);
 	}
 	free(in);
 }

@@ -113,6 +113,39 @@ a_second_secret_is_accepted_but_not_used(void **state)
 	seal_free(stranger);
 }
 
+static void
+a_tag_may_be_made_in_pieces(void **state)
+{
+	struct seal *seal = seal_new(TEXT("secret")), *plain = seal_new(TEXT("secret"));
+	struct seal_pass *pass;
+	struct buffer whole;
+	uint8_t tag[SEAL_TAG];
+
+	(void)state;
+	assert_null(seal_pass_new(seal, SEAL_ACCEPTED, TEXT("c")));
+	seal_accept(seal, TEXT("older"));
+	buffer_init(&whole, 100);
+	buffer_add_text(&whole, TEXT("message"));
+	seal_add(plain, TEXT("c"), &whole);
+	pass = seal_pass_new(seal, SEAL_OWN, TEXT("c"));
+	seal_pass_update(pass, TEXT("mess"));
+	buffer_add_text(&whole, TEXT("x"));
+	seal_add(seal, TEXT("d"), &whole); /* another message meanwhile */
+	seal_pass_update(pass, TEXT("age"));
+	seal_pass_end(pass, tag);
+	assert_memory_equal(tag, whole.data + 7, SEAL_TAG);
+	seal_pass_free(pass);
+	for (enum seal_secret secret = SEAL_OWN; secret <= SEAL_ACCEPTED; secret++) {
+		pass = seal_pass_new(seal, secret, TEXT("c"));
+		seal_pass_update(pass, TEXT("message"));
+		assert_int_equal(seal_pass_matches(pass, tag), secret == SEAL_OWN);
+		seal_pass_free(pass);
+	}
+	buffer_fini(&whole);
+	seal_free(seal);
+	seal_free(plain);
+}
+
 int
 main(void)
 {
@@ -120,6 +153,7 @@ main(void)
 		cmocka_unit_test(tags_are_those_of_hmac),
 		cmocka_unit_test(any_change_is_seen),
 		cmocka_unit_test(a_second_secret_is_accepted_but_not_used),
+		cmocka_unit_test(a_tag_may_be_made_in_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,11 +82,12 @@ message(struct broker_nsp *n)
 	struct text rooms[] = {room, text_from("c")};
 	struct wire_target to = {&room, rooms + 1, chaos_below(2), chaos_below(2), 0};
 	struct attachments a;
-	struct buffer json;
+	struct buffer json, names;
 	struct block *b = block_copy("\1\2", 2);
 
 	attachments_init(&a);
 	buffer_init(&json, 1 << 20);
+	buffer_init(&names, 1 << 20);
 	attachments_add(&a, b);
 	block_unref(b);
 	switch (chaos_below(9)) {
@@ -110,16 +111,25 @@ message(struct broker_nsp *n)
 	case 6:
 		attachments_fini(&a);
 		attachments_init(&a);
-		ops->on_fetch(n->owner, &to, &json, &a);
+		ops->on_select(n->owner, &to, &names);
+		for (size_t at = 0; at < names.len;) {
+			uint32_t length;
+
+			memcpy(&length, names.data + at, sizeof length);
+			at += sizeof length;
+			ops->on_socket(n->owner, text_of((const char *)names.data + at, length), &json, &a);
+			at += length;
+		}
 		break;
 	case 7:
-		ops->on_all_rooms(n->owner, &json);
+		ops->on_all_rooms(n->owner, &names);
 		break;
 	default:
 		ops->on_server_emit(n->owner, data, &a, chaos_one_in(2) ? &fake_reply : NULL);
 	}
 	attachments_fini(&a);
 	buffer_fini(&json);
+	buffer_fini(&names);
 }
 
 static void
