@@ -61,15 +61,29 @@ on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n
 	sio_event_release(arg);
 }
 
-/* Answers with the number of the sockets of this node, after it has listed them. */
+/* Answers with the number of sockets, after they have been listed. */
 static void
-on_fetch(sio_socket *socket, sio_event *event, void *arg)
+answer_count(sio_target sockets, sio_event *event)
 {
 	sio_event *asked = sio_event_keep(event);
 
-	(void)arg;
-	if (sio_fetch(sio_local(sio_everyone(socket)), on_fetched, asked) != 0)
+	if (sio_fetch(sockets, on_fetched, asked) != 0)
 		sio_event_release(asked);
+}
+
+static void
+on_fetch(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	answer_count(sio_local(sio_everyone(socket)), event);
+}
+
+/* As on_fetch(), with the sockets of all nodes. */
+static void
+on_fetch_all(sio_socket *socket, sio_event *event, void *arg)
+{
+	(void)arg;
+	answer_count(sio_everyone(socket), event);
 }
 
 static void
@@ -81,6 +95,7 @@ serve(sio_nsp *nsp)
 	sio_on(nsp, "join", on_join, NULL);
 	sio_on(nsp, "room", on_room, NULL);
 	sio_on(nsp, "fetch", on_fetch, NULL);
+	sio_on(nsp, "fetch all", on_fetch_all, NULL);
 }
 
 int

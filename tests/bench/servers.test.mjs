@@ -92,5 +92,6 @@ for (const [id, { title, clustered }] of Object.entries(servers)) {
       const again = setInterval(() => sockets[0].emit("broadcast", "far"), 50);
       for (const args of await heard) assert.deepEqual(args, ["far"]);
       clearInterval(again);
+      assert.equal(await sockets[0].emitWithAck("fetch all", ""), sockets.length);
     }));
 }

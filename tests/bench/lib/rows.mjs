@@ -62,6 +62,11 @@ export const rows = [
     scenario: "ack", servers: REAL, options: { clients: 15_000, event: "fetch", senders: 1, inFlight: 1 }, targets: [{ most: 2 }],
   },
   {
+    id: "fetch-all", title: "fetchSockets over 15,000 of two nodes", unit: "ms", value: (report) => report.latency.p50, lessIsBetter: true,
+    scenario: "ack", kind: "cluster", servers: REAL, options: { clients: 15_000, event: "fetch all", senders: 1, inFlight: 1 }, targets: [],
+    needs: "redis-server",
+  },
+  {
     id: "binary", title: "echo of 16 KB binary, 100 clients", ...messages, scenario: "echo", servers: ALL,
     options: { clients: 100, binary: true, size: 16_384 }, targets: [],
   },

@@ -13,6 +13,7 @@ export function serve(io) {
 			done();
 		});
 		socket.on("fetch", async (...args) => args.pop()((await io.local.fetchSockets()).length));
+		socket.on("fetch all", async (...args) => args.pop()((await io.fetchSockets()).length));
 		socket.on("room", (room, ...args) => io.to(room).emit("room", room, ...args));
 	});
 }
