@@ -5,6 +5,7 @@
  *     sockeye --app build/examples/whiteboard.so --public node/examples/whiteboard/public
  */
 #include <sockeye.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,20 +63,20 @@ static sio_list *list_lines(void) {
 
 static void on_connection(sio_socket *socket, void *arg) { sio_emit(sio_only(socket), "board", "L", list_lines()); }
 
-/* The other clients draw the line, and the other workers keep it. */
+/* The other workers keep the line before their clients draw it, so that a newcomer misses none. */
 static void on_line(sio_socket *socket, sio_event *event, void *arg) {
 	struct line line;
 	if (!read_line(sio_arg(event, 0), &line)) return;
 	keep_line(&line);
 	++*drawn;
-	sio_emit(sio_others(socket), "line", "v", sio_arg(event, 0));
 	sio_server_side_emit(board, "line", "v", sio_arg(event, 0));
+	sio_emit(sio_others(socket), "line", "v", sio_arg(event, 0));
 }
 
 static void on_clear(sio_socket *socket, sio_event *event, void *arg) {
 	n_lines = 0;
-	sio_emit(sio_all(board), "board", "[]");
 	sio_server_side_emit(board, "clear", NULL);
+	sio_emit(sio_all(board), "board", "[]");
 }
 
 /* ------------------------------------------------------------------------------------------ between the workers */
@@ -96,6 +97,7 @@ static void on_boards(sio_server *io, int error, const sio_answers *answers, voi
 	sio_value longest = {0}, one;
 	struct line line, *mine = lines;
 	unsigned n_mine = n_lines, first = oldest;
+	char count[16];
 	size_t cursor = 0;
 	for (unsigned i = 0; i < sio_answers_count(answers); i++)
 		if (sio_length(sio_answer(answers, i)) > sio_length(longest)) longest = sio_answer(answers, i);
@@ -110,6 +112,8 @@ static void on_boards(sio_server *io, int error, const sio_answers *answers, voi
 		if (read_line(one, &line)) keep_line(&line);
 	for (unsigned i = 0; i < n_mine; i++) keep_line(&mine[(first + i) % max_lines]);
 	free(mine);
+	snprintf(count, sizeof count, "%u", n_lines);
+	sio_log(io, "board", "lines", count, NULL);
 	sio_emit(sio_local(sio_all(board)), "board", "L", list_lines());
 }
 
