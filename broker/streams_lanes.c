@@ -6,7 +6,7 @@
 #include "broker/topology.h"
 #include "common/base/buffer.h"
 #include "common/base/mem.h"
-#include "common/base/must.h"
+#include "common/io/log.h"
 
 #define NAME_MAX_BYTES (1 << 20)
 #define REFRESH_MS 30000
@@ -19,6 +19,7 @@ struct streams_lane {
 	unsigned slot;	    /* of its stream, in a cluster */
 	struct bus_url url; /* in a cluster: the master in use, whose `host` is NULL before the first map */
 	bool connected;	    /* has a server to connect to */
+	bool write_refused, read_refused;
 };
 
 struct streams_lanes {
@@ -26,6 +27,8 @@ struct streams_lanes {
 	const struct streams_lanes_ops *ops;
 	void *arg;
 	bool listens;
+	unsigned refused; /* readers and writers that the server refuses */
+	uint64_t ups, downs;
 
 	/* of a cluster */
 	bool cluster;
@@ -104,13 +107,69 @@ static const struct topology_ops topology_ops = {lanes_on_map, lanes_on_no_map};
 
 /* ------------------------------------------------------ readers and writers */
 
+/* A slot that has moved is no fault: the lane follows it. */
 static void
-lane_on_lost(void *arg)
+lane_on_lost(struct streams_lane *lane, bool *refused, struct text refusal, const char *why)
 {
-	const struct streams_lane *lane = arg;
+	struct streams_lanes *lanes = lane->lanes;
+	struct cluster_moved moved;
 
-	if (lane->lanes->topology != NULL)
-		topology_refresh(lane->lanes->topology);
+	if (lanes->topology != NULL)
+		topology_refresh(lanes->topology);
+	if (refusal.at == NULL || *refused || cluster_moved_parse(&moved, refusal) == 0)
+		return;
+	*refused = true;
+	if (lanes->refused++ > 0)
+		return;
+	lanes->downs++;
+	log_event(LOG_ERROR, "bus", "state", LOG_STR("down"), "server", LOG_STR("streams"), "reason", LOG_STR(why),
+		NULL);
+}
+
+static void
+lane_on_accepted(struct streams_lane *lane, bool *refused)
+{
+	struct streams_lanes *lanes = lane->lanes;
+
+	if (!*refused)
+		return;
+	*refused = false;
+	if (--lanes->refused > 0)
+		return;
+	lanes->ups++;
+	log_event(LOG_INFO, "bus", "state", LOG_STR("up"), "server", LOG_STR("streams"), NULL);
+}
+
+static void
+lane_on_reader_lost(void *arg, struct text refusal, const char *why)
+{
+	struct streams_lane *lane = arg;
+
+	lane_on_lost(lane, &lane->read_refused, refusal, why);
+}
+
+static void
+lane_on_reads(void *arg)
+{
+	struct streams_lane *lane = arg;
+
+	lane_on_accepted(lane, &lane->read_refused);
+}
+
+static void
+lane_on_writer_lost(void *arg, struct text refusal, const char *why)
+{
+	struct streams_lane *lane = arg;
+
+	lane_on_lost(lane, &lane->write_refused, refusal, why);
+}
+
+static void
+lane_on_written(void *arg)
+{
+	struct streams_lane *lane = arg;
+
+	lane_on_accepted(lane, &lane->write_refused);
 }
 
 static void
@@ -157,8 +216,10 @@ lane_waiting(void *arg)
 	return sum;
 }
 
-static const struct streams_reader_ops reader_ops = {lane_on_entry, lane_on_settled, lane_on_lost};
-static const struct streams_writer_ops writer_ops = {lane_may_own, lane_last_read, lane_waiting, lane_on_lost};
+static const struct streams_reader_ops reader_ops = {
+	lane_on_entry, lane_on_settled, lane_on_reader_lost, lane_on_reads};
+static const struct streams_writer_ops writer_ops = {
+	lane_may_own, lane_last_read, lane_waiting, lane_on_writer_lost, lane_on_written};
 
 /* -------------------------------------------------------------------- calls */
 
@@ -222,7 +283,7 @@ streams_lanes_up(const struct streams_lanes *lanes)
 {
 	for (unsigned i = 0; i < lanes->count; i++) {
 		if (!streams_writer_writes(lanes->all[i].writer) ||
-			(lanes->listens && !streams_reader_reads(lanes->all[i].reader)))
+			(lanes->listens && !streams_reader_reads(lanes->all[i].reader)) || lanes->all[i].read_refused)
 			return false;
 	}
 	return true;
@@ -235,6 +296,8 @@ streams_lanes_stats(const struct streams_lanes *lanes, struct bus_stats *out)
 		streams_writer_stats(lanes->all[i].writer, out);
 		streams_reader_stats(lanes->all[i].reader, out);
 	}
+	out->ups += lanes->ups;
+	out->downs += lanes->downs;
 }
 
 /* --------------------------------------------------------------------- life */

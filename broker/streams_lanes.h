@@ -11,6 +11,9 @@
  * has the stream too, so nothing is lost or repeated unless the new master lacks entries. The reader then counts a
  * gap.
  *
+ * A server may refuse to read or to write, for want of memory or of rights, while its publish and subscribe works.
+ * The lanes then log that the bus is down, with the server's reason, and that it is up once the server accepts again.
+ *
  * `max_queue` limits the waiting messages of all lanes together.
  */
 #ifndef BROKER_STREAMS_LANES_H

@@ -64,6 +64,7 @@ struct streams_reader {
 	enum reader_state state;
 	bool retries;  /* makes a lost connection anew */
 	bool hopeless; /* has failed before it had its positions */
+	bool doubtful; /* the server has refused an XREAD, which it may do after it has told the positions */
 	unsigned attempts;
 	unsigned read_count;
 	uint64_t block_ms, timeout_ms;
@@ -98,12 +99,12 @@ reader_close_link(struct streams_reader *reader)
 }
 
 static void
-reader_lost(struct streams_reader *reader, const char *why, bool malformed)
+reader_end(struct streams_reader *reader, struct text refusal, const char *why)
 {
 	uint64_t pause = reader->attempts < 5 ? (uint64_t)PAUSE_MIN_MS << reader->attempts : PAUSE_MAX_MS;
 
+	reader->ops->on_lost(reader->arg, refusal, why); /* `refusal` is part of the parser's buffer */
 	reader_close_link(reader);
-	reader->malformed += malformed;
 	reader->attempts++;
 	pause = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
 	pause = pause / 2 + random_below((uint32_t)(pause / 2) + 1);
@@ -112,11 +113,17 @@ reader_lost(struct streams_reader *reader, const char *why, bool malformed)
 	reader->state = reader->retries ? READER_PAUSING : READER_RESTING;
 	if (reader->retries)
 		loop_arm(reader->loop, &reader->timer, pause);
-	reader->ops->on_lost(reader->arg);
 	if (streams_reader_awaits(reader)) {
 		reader->hopeless = true;
 		reader->ops->on_settled(reader->arg);
 	}
+}
+
+static void
+reader_lost(struct streams_reader *reader, const char *why, bool malformed)
+{
+	reader->malformed += malformed;
+	reader_end(reader, TEXT_NONE, why);
 }
 
 /* -------------------------------------------------------------- questions */
@@ -238,6 +245,8 @@ reader_all_placed(struct streams_reader *reader)
 	reader->state = READER_READING;
 	reader->asked_at = reader->loop->now;
 	log_event(LOG_INFO, "stream", "reader", LOG_STR("up"), NULL);
+	if (!reader->doubtful)
+		reader->ops->on_reads(reader->arg);
 	reader_ask_entries(reader);
 	if (first)
 		reader->ops->on_settled(reader->arg);
@@ -346,7 +355,8 @@ reader_on_answer(void *arg, const struct resp_item *answer)
 		return reader->link.conn != NULL;
 	if (answer->type == RESP_ERROR) {
 		bus_error_write(why, "reading the stream refused", answer->text, reader->link.password);
-		reader_lost(reader, why, false);
+		reader->doubtful |= reader->state == READER_READING;
+		reader_end(reader, answer->text, why);
 		return false;
 	}
 	if (answer->type != RESP_ARRAY && (answer->type != RESP_NIL || question->kind != ASK_ENTRIES)) {
@@ -361,6 +371,8 @@ reader_on_answer(void *arg, const struct resp_item *answer)
 			reader_count_gap(reader, question->stream);
 		if (question->kind == ASK_ENTRIES) {
 			reader->attempts = 0; /* a server may answer the other questions and refuse this one */
+			reader->doubtful = false;
+			reader->ops->on_reads(reader->arg);
 			reader_ask_entries(reader);
 		}
 	}

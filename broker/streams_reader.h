@@ -29,8 +29,10 @@ struct streams_reader_ops {
 	void (*on_entry)(void *arg, const struct wire_stream_entry *entry);
 	/* The first positions are known, or the reader has failed: see streams_reader_awaits(). */
 	void (*on_settled)(void *arg);
-	/* The connection is lost, or the server has refused to read. */
-	void (*on_lost)(void *arg);
+	/* The connection is lost. `refusal` is the server's error if it has refused to read; otherwise TEXT_NONE. */
+	void (*on_lost)(void *arg, struct text refusal, const char *why);
+	/* The server lets this node read. */
+	void (*on_reads)(void *arg);
 };
 
 /* What `server` points to, and `ops`, must outlive the reader. */

@@ -73,15 +73,15 @@ writer_finish(struct streams_writer *writer)
 }
 
 static void
-writer_lost(struct streams_writer *writer, const char *why, bool malformed)
+writer_end(struct streams_writer *writer, struct text refusal, const char *why)
 {
 	uint64_t pause = writer->attempts < 5 ? (uint64_t)PAUSE_MIN_MS << writer->attempts : PAUSE_MAX_MS;
 
-	writer->malformed += malformed;
 	if (writer->state == WRITER_CLOSING) {
 		writer_finish(writer);
 		return;
 	}
+	writer->ops->on_lost(writer->arg, refusal, why); /* `refusal` is part of the parser's buffer */
 	writer_close_link(writer);
 	writer->attempts++;
 	pause = pause < PAUSE_MAX_MS ? pause : PAUSE_MAX_MS;
@@ -92,7 +92,13 @@ writer_lost(struct streams_writer *writer, const char *why, bool malformed)
 	writer->state = writer->retries ? WRITER_PAUSING : WRITER_RESTING;
 	if (writer->retries)
 		loop_arm(writer->loop, &writer->timer, pause);
-	writer->ops->on_lost(writer->arg);
+}
+
+static void
+writer_lost(struct streams_writer *writer, const char *why, bool malformed)
+{
+	writer->malformed += malformed;
+	writer_end(writer, TEXT_NONE, why);
 }
 
 /* ----------------------------------------------------------------- writing */
@@ -127,6 +133,8 @@ writer_on_added(struct streams_writer *writer, struct wire_stream_id id)
 
 	stream->low = id;
 	stream->known = true;
+	if (writer->careful)
+		writer->ops->on_accepted(writer->arg);
 	writer->careful = false;
 	writer->attempts = 0;
 	writer->published++;
@@ -176,7 +184,7 @@ writer_on_answer(void *arg, const struct resp_item *answer)
 	if (answer->type == RESP_ERROR && !streams_writer_may_refuse(question)) {
 		bus_error_write(why, "writing to the stream refused", answer->text, writer->link.password);
 		writer->careful = true;
-		writer_lost(writer, why, false);
+		writer_end(writer, answer->text, why);
 		return false;
 	}
 	if (question != NULL && (question->kind < ASK_NEWEST || answer->type == RESP_ARRAY)) {

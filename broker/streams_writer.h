@@ -41,8 +41,11 @@ struct streams_writer_ops {
 	/* Returns the bytes that count against max_queue: those of this writer, and of others that share the limit.
 	 */
 	uint64_t (*waiting)(void *arg);
-	/* The connection is lost, or the server has refused a message. */
-	void (*on_lost)(void *arg);
+	/* The connection is lost. `refusal` is the server's error if it has refused a message; otherwise TEXT_NONE.
+	 */
+	void (*on_lost)(void *arg, struct text refusal, const char *why);
+	/* The server has accepted a message. */
+	void (*on_accepted)(void *arg);
 };
 
 /* What `server` points to, and `ops`, must outlive the writer. */

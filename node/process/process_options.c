@@ -149,7 +149,6 @@ static const struct option_row program_rows[] = {
 	  .help = "Port of /healthz, /readyz, /metrics, /log, the HTTP API and the page of the admin UI; 0: no admin port" },
 	{ .name = "adminHost", .type = OPTION_TEXT, .offset = offsetof(struct program_options, admin.host),
 	  .initial = "127.0.0.1", .value = "ADDRESS",
-	  .needs = "adminPort",
 	  .help = "Address of the admin port; anyone who can connect to it can read the metrics and change the log level" },
 
 	{ .group = "HTTP API",

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../clients/support/server.mjs";
-import { next, within } from "../clients/support/wait.mjs";
+import { collect, next, within } from "../clients/support/wait.mjs";
 import { Api, apiEnv, apiFlags } from "./support/api.mjs";
 import { ask, connect, startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { settle } from "./support/operations.mjs";
@@ -167,6 +167,37 @@ test("several streams, workers, the HTTP API and a Node.js server", async () => 
   await peer.stop();
   await redis.stop();
 });
+
+for (const [what, refuse, allow, reason] of [
+  ["for want of memory", ["CONFIG", "SET", "maxmemory", "1"], ["CONFIG", "SET", "maxmemory", "0"], /writing to the stream refused: OOM/],
+  ["for want of rights", ["ACL", "SETUSER", "node", "-xadd"], ["ACL", "SETUSER", "node", "+xadd"], /writing to the stream refused: .*NOPERM/],
+])
+  test(`entries that Redis refuses ${what} wait; the bus is down and says why`, async () => {
+    const redis = await Redis.start(["--maxmemory-policy", "noeviction"]);
+    await redis.command("ACL", "SETUSER", "node", "reset", "on", ">of the nodes", "+@all", "allchannels", "allkeys");
+    const url = `redis://node:of%20the%20nodes@127.0.0.1:${redis.port}`;
+    const admin = await freePort();
+    const nodes = [await startNode("a", { url }, ["--workers", "1", "--admin-port", String(admin), ...MODE]), await startNode("b", { url }, ["--workers", "1", ...MODE])];
+    await subscribers(redis, 2, "socket.io#/#");
+    const sockets = await Promise.all(nodes.map((node) => connect(node)));
+    const got = collect(sockets[1], "kept");
+    await redis.command(...refuse);
+    for (let i = 0; i < 5; i++) await ask(sockets[0], "emit", {}, "kept", [i]);
+    const down = await nodes[0].line(({ event, state }) => event === "bus" && state === "down");
+    assert.equal(down.server, "streams");
+    assert.match(down.reason, reason);
+    await settle(async () => {
+      const { ready, degraded } = await (await fetch(`http://127.0.0.1:${admin}/readyz`)).json();
+      assert.deepEqual([ready, degraded], [true, true]);
+    });
+    await redis.command(...allow);
+    await nodes[0].line(({ event, state, server }) => event === "bus" && state === "up" && server === "streams");
+    assert.deepEqual(await got.take(5), [[0], [1], [2], [3], [4]]);
+    assert.equal(nodes[0].logged("bus").filter(({ state }) => state === "down").length, 1, nodes[0].output);
+    for (const socket of sockets) socket.disconnect();
+    for (const node of nodes) await node.stop();
+    await redis.stop();
+  });
 
 test("a secret seals entries and published messages", async () => {
   const redis = await Redis.start();

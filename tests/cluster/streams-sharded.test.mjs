@@ -19,15 +19,13 @@ async function startServers(redis) {
   return servers;
 }
 
-/** Each server asks the others; resolves when all answer, as the members of a cluster are counted apart. */
-async function answered(server) {
-  const socket = await connect(server);
+/** The server of this client asks the others; resolves when all answer, as the members of a cluster are counted apart. */
+async function answered(socket) {
   for (const end = Date.now() + 20_000; ; ) {
     const { error, answers } = await ask(socket, "serverAsk", "question", 1);
     if (error === null && answers.length === NAMES.length - 1) break;
-    assert.ok(Date.now() < end, `${server.name} got ${answers.length} answers: ${error}`);
+    assert.ok(Date.now() < end, `${socket.server.name} got ${answers.length} answers: ${error}`);
   }
-  socket.disconnect();
 }
 
 const warnings = (servers) => ["c1", "c2"].flatMap((name) => servers[name].logged("cluster").filter(({ warning }) => warning));
@@ -39,7 +37,11 @@ describe("a Redis Cluster", () => {
   before(async () => {
     cluster = await RedisCluster.start();
     Object.assign(servers, await startServers(cluster));
-    for (const server of Object.values(servers)) await answered(server);
+    for (const server of Object.values(servers)) {
+      const socket = await connect(server);
+      await answered(socket);
+      socket.disconnect();
+    }
   });
 
   after(async () => {
@@ -60,7 +62,7 @@ test("a single Redis: questions, answers and acknowledgements use the sharded ch
   for (const socket of sockets) socket.on("ack me", (_, ack) => ack(socket.id));
   const ids = sockets.map(({ id }) => id).sort();
   for (const from of sockets) {
-    await answered(from.server);
+    await answered(from);
     const { error, answers } = await ask(from, "ask", { timeout: 10_000 }, "ack me", 1);
     assert.deepEqual([error, answers.sort()], [null, ids], from.server.name);
     const { sockets: found } = await ask(from, "fetch", {});

@@ -182,8 +182,10 @@ a_namespace_settles_although_the_stream_is_denied(void **state)
 	RUN_UNTIL(logged("reading the stream refused"));
 	assert_false(bus_streams.awaits(a.end, &a.member));
 	assert_false(stats(&a).up);
+	assert_true(logged("event=bus state=down server=streams reason=\"reading the stream refused: NOPERM"));
 	redis.denial = NULL;
 	RUN_UNTIL(stats(&a).up);
+	assert_true(logged("event=bus state=up server=streams"));
 	close_end(&a);
 }
 

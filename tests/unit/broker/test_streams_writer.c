@@ -147,9 +147,14 @@ what_the_server_refuses_waits(void **state)
 	assert_false(bus_streams.flows(a.end));
 	redis.adds = 0;
 	RUN_UNTIL(redis.adds == 2); /* one at a time */
+	assert_true(logged("event=bus state=down server=streams reason=\"writing to the stream refused: OOM"));
+	assert_int_equal(times_logged("state=down server=streams"), 1); /* however often it is refused */
+	assert_true(stats(&a).downs >= 1);
 	redis.refusal = NULL;
 	UNTIL_HEARD(&b, "1 2 3 ");
 	RUN_UNTIL(stats(&a).up);
+	assert_true(logged("event=bus state=up server=streams"));
+	assert_true(stats(&a).ups >= 2);
 	assert_int_equal(stats(&a).dropped + stats(&a).uncertain, 0);
 	close_end(&a);
 	close_end(&b);

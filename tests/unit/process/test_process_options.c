@@ -252,7 +252,6 @@ an_option_without_an_effect_is_a_mistake(void **state)
 		{"http-compression-threshold", "9", "http-compression", "true",
 			"option --http-compression-threshold: has no effect without --http-compression"},
 		{"redis-secret", "s", "redis", "redis://h", "option --redis-secret: has no effect without --redis"},
-		{"admin-host", "::", "admin-port", "1", "option --admin-host: has no effect without --admin-port"},
 		{"api-max-body", "2k", "api-key-file", "f",
 			"option --api-max-body: has no effect without --api-key or --api-key-file"},
 		{"skip-middlewares", "false", "connection-state-recovery", "true",
