@@ -32,8 +32,9 @@ live_begin_event(struct adminui *ui, char date[ADMINUI_DATE])
 	return true;
 }
 
+/* The dashboard learns of a socket before it learns what the application does with it. */
 static void
-live_on_connection(sio_socket *socket, void *arg)
+live_on_connection(void *arg, sio_socket *socket)
 {
 	struct adminui *ui = arg;
 	char date[ADMINUI_DATE];
@@ -109,7 +110,6 @@ live_on_sent(sio_socket *socket, sio_event *event, void *arg)
 static void
 live_listen(struct adminui *ui, sio_nsp *nsp)
 {
-	sio_on_connection(nsp, live_on_connection, ui);
 	sio_on_disconnecting(nsp, live_on_disconnecting, ui);
 	sio_on_upgrade(nsp, live_on_upgrade, ui);
 	sio_on_room(nsp, live_on_room, ui);
@@ -122,7 +122,6 @@ live_listen(struct adminui *ui, sio_nsp *nsp)
 static void
 live_ignore(struct adminui *ui, sio_nsp *nsp)
 {
-	sio_off_connection(nsp, live_on_connection, ui);
 	sio_off_disconnecting(nsp, live_on_disconnecting, ui);
 	sio_off_upgrade(nsp, live_on_upgrade, ui);
 	sio_off_room(nsp, live_on_room, ui);
@@ -185,6 +184,7 @@ static void
 live_observe(struct adminui *ui)
 {
 	const struct sio_observer watched = {.on_namespace = live_on_namespace,
+		.on_connection = live_on_connection,
 		.on_data = live_on_data,
 		.on_owned_event = live_on_owned_event,
 		.write_mark = adminui_mark_write};

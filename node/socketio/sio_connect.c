@@ -138,7 +138,7 @@ sio_connect_accept_later(struct sio_socket *s)
 
 	if (!connect_enter(s))
 		return;
-	if (sio_listeners_empty(&nsp->connection) &&
+	if (nsp->io->observer.on_connection == NULL && sio_listeners_empty(&nsp->connection) &&
 		(nsp->parent == NULL || sio_listeners_empty(&nsp->parent->connection))) {
 		s->unannounced = false;
 		return;

@@ -63,6 +63,8 @@ struct sio_owner {
 struct sio_observer {
 	/* A new namespace, before the application learns of it. */
 	void (*on_namespace)(void *arg, sio_nsp *nsp);
+	/* A socket has connected, before any listener learns of it. */
+	void (*on_connection)(void *arg, sio_socket *socket);
 	/* socket.data of a connected socket has changed. */
 	void (*on_data)(void *arg, sio_socket *socket);
 	/* An event that only the owner of the namespace gets, and that no listener of sio_on_any() sees. */

@@ -126,9 +126,13 @@ socket_run_connection(struct sio_listeners *listeners, struct sio_socket *s)
 void
 sio_socket_announce(struct sio_socket *s)
 {
+	const struct sio_server *io = s->nsp->io;
+
 	if (!s->unannounced)
 		return;
 	s->unannounced = false;
+	if (io->observer.on_connection != NULL)
+		io->observer.on_connection(io->observer_arg, s);
 	if (s->nsp->parent != NULL)
 		socket_run_connection(&s->nsp->parent->connection, s);
 	socket_run_connection(&s->nsp->connection, s);

@@ -31,6 +31,11 @@ bench-log: $(TESTS_NPM)
 bench-cluster: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/cluster.mjs
 
+# `make bench-adminui`: what the Admin UI costs a worker with many sockets, while nobody looks and while an admin does.
+.PHONY: bench-adminui
+bench-adminui: $(BENCH_PROGRAMS) $(TESTS_NPM)
+	BENCH_BUILD=$(abspath $(BUILD)) node tests/bench/adminui.mjs
+
 # `make bench-cost`: the instructions of the server for each piece of work, by callgrind; rewrites COSTS.md. `make bench-cost-check`
 # fails if one has grown by more than 3 %. BENCH_WORKS=echo,join counts some only.
 .PHONY: bench-cost bench-cost-check

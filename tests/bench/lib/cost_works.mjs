@@ -8,6 +8,7 @@ import { MsgpackClient, PollingClient, SocketClient } from "./cost_clients.mjs";
 const { encode } = createRequire(new URL("../../package.json", import.meta.url))("notepack.io");
 const TEXT = "x".repeat(64);
 const LISTENERS = 50;
+const ADMIN_UI = ["--admin-ui", "--admin-ui-mode", "development", "--admin-ui-auth", "none"];
 /** 110 bytes as JSON. */
 const OBJECT = { id: 123456, name: "Ada Lovelace", tags: ["alpha", "beta", "gamma"], position: { x: 12.5, y: -7 }, active: true };
 
@@ -57,6 +58,7 @@ const receive = (Client) => async (port, n, { redis }) => {
 
 export const works = [
   { id: "echo", title: "echo of 64 bytes", few: 100, many: 1600, run: echo(SocketClient) },
+  { id: "admin-ui", title: "echo of 64 bytes, Admin UI on, nobody looks", few: 100, many: 1600, args: ADMIN_UI, run: echo(SocketClient) },
   { id: "object-echo", title: "echo of an object of 110 bytes", few: 100, many: 1600, run: objectEcho(SocketClient) },
   { id: "msgpack-echo", title: "the same by the MessagePack parser", few: 100, many: 1600, run: objectEcho(MsgpackClient) },
   { id: "delivery", title: "delivery of a broadcast of 64 bytes to 50", few: 10, many: 210, per: LISTENERS, run: broadcast },
