@@ -127,6 +127,8 @@ link_on_data(struct conn *c, uint8_t *data, size_t n)
 	int64_t taken;
 
 	link->read += n;
+	if (link->tls != NULL)
+		bus_login_keep_tls(link);
 	if (link->ops->on_bytes != NULL && link->ready) {
 		link->ops->on_bytes(link, text_of((const char *)data, n));
 		return n;

@@ -50,7 +50,7 @@ struct bus_link {
 	uint64_t read; /* total bytes given to the reader */
 
 	/* bus_login.c */
-	struct tls_context *tls; /* of this connection until it is ready; NULL: no TLS, or that of access->last */
+	struct tls_context *tls; /* of this connection until the server answers; NULL: no TLS, or access->last.tls */
 	char *password;		 /* used to log in on this connection; NULL: none */
 	char *renewal;		 /* password sent by an AUTH that is not answered yet; NULL: none */
 	char *refused;		 /* password that the server has refused as a renewal; NULL: none */

@@ -148,12 +148,15 @@ bus_login_on_reply(struct bus_link *link, const struct resp *reply, char *why)
 /* ---------------------------------------------------------------- renewal */
 
 void
+bus_login_keep_tls(struct bus_link *link)
+{
+	bus_access_keep_tls(link->access, link->tls, link->url->host);
+	link->tls = NULL;
+}
+
+void
 bus_login_keep(struct bus_link *link)
 {
-	if (link->tls != NULL) {
-		bus_access_keep_tls(link->access, link->tls, link->url->host);
-		link->tls = NULL;
-	}
 	if (login_password_file(link) == NULL)
 		return;
 	bus_access_keep_password(link->access, link->password);

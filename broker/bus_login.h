@@ -19,7 +19,7 @@
  * in `error` (BUS_ERROR_MAX bytes) if a file is bad and no earlier login has left something to use instead.
  */
 int bus_login_read(struct bus_link *link, char error[BUS_ERROR_MAX]);
-/* The TLS context for the connection, or NULL. Valid until the link becomes ready or is closed. */
+/* The TLS context for the connection, or NULL. Valid until the server answers or the link is closed. */
 struct tls_context *bus_login_tls(const struct bus_link *link);
 
 /* Sends the commands of the login. Returns true if the link needs none and is ready. */
@@ -29,7 +29,12 @@ enum bus_login_result { BUS_LOGIN_GOES_ON, BUS_LOGIN_READY, BUS_LOGIN_REFUSED, B
 /* Takes an answer while the link is not ready. If the login has failed, `why` (BUS_WHY_MAX bytes) is set. */
 enum bus_login_result bus_login_on_reply(struct bus_link *link, const struct resp *reply, char *why);
 
-/* The link is ready: remembers what the login used, and begins to watch the password file. */
+/*
+ * The server has sent bytes, so the TLS handshake is over: remembers the certificates. A link without a password is
+ * ready before the handshake, which may still fail.
+ */
+void bus_login_keep_tls(struct bus_link *link);
+/* The link is ready: remembers the password, and begins to watch its file. */
 void bus_login_keep(struct bus_link *link);
 /* Returns true if the answer of a ready link belongs to the renewal of its login. */
 bool bus_login_is_renewal(struct bus_link *link, const struct resp *reply);
