@@ -1,7 +1,7 @@
 /*
- * Declarations shared by the files of the bus: bus.c has the states, bus_publish.c sends commands and handles their
- * answers, bus_settle.c holds the queue after an outage, bus_subscribe.c handles subscriptions and incoming messages,
- * bus_hear.c waits for their confirmation.
+ * Declarations shared by the files of the bus: bus.c has the states, bus_check.c proves the links by a check message,
+ * bus_publish.c sends commands and handles their answers, bus_settle.c holds the queue after an outage,
+ * bus_subscribe.c handles subscriptions and incoming messages, and bus_hear.c waits for their confirmation.
  */
 #ifndef BROKER_BUS_INTERNAL_H
 #define BROKER_BUS_INTERNAL_H
@@ -138,11 +138,6 @@ struct bus {
 void bus_lost(struct bus *bus, const char *why, bool malformed);
 /* The server has answered that it is a master, or it hides its role. */
 void bus_trusted(struct bus *bus);
-/*
- * Changes what proves the bus: the text in braces in the channel of the check message, and the channel by which nodes
- * are counted.
- */
-void bus_set_proof(struct bus *bus, const char *key, const char *tag, struct text members);
 /* Every subscription is confirmed. */
 void bus_subscribed(struct bus *bus);
 /*
@@ -153,12 +148,34 @@ void bus_found_server(struct bus *bus, const char *host, uint16_t port);
 void bus_found_no_server(struct bus *bus, const char *why);
 /* One link is open, and keeps the bus at its server for some attempts to make the other one anew. */
 bool bus_keeps_host(const struct bus *bus);
-/* Publishes a check message. */
-void bus_send_check(struct bus *bus);
+/* The first check message on these links has come back. The bus is up, or catches up with the log before. */
+void bus_proved(struct bus *bus);
 /* The bus has caught up with the log. */
 void bus_came_up(struct bus *bus);
 /* All answers have come, or the bus stops waiting for them. */
 void bus_finish_closing(struct bus *bus);
+
+/* bus_check.c */
+
+/*
+ * Subscribes to a new channel for the check message. Its name begins with `key` and contains `tag` in braces, which
+ * decides on the slot in a cluster; `tag` NULL: no braces.
+ */
+void bus_subscribe_check(struct bus *bus, const char *key, const char *tag);
+/*
+ * Moves the proof to other channels: the check message to one named after `key` and `tag`, and the count of the nodes
+ * to `members`. For the meaning of the arguments see bus_subscribe_check() and bus_options.members.
+ */
+void bus_set_proof(struct bus *bus, const char *key, const char *tag, struct text members);
+/* Publishes a check message and starts its deadline. */
+void bus_send_check(struct bus *bus);
+/* Starts the pause before the next check message. */
+void bus_arm_next_check(struct bus *bus);
+/*
+ * The timer has expired while the bus proves itself or is up. Sends the next check message, or extends the deadline
+ * of the one under way, or gives up both links.
+ */
+void bus_check_timer(struct bus *bus);
 
 /* bus_publish.c */
 void bus_publish_init(struct bus *bus);

@@ -1,10 +1,7 @@
-#include "broker/members.h"
-
-#include <stdio.h>
+#include "broker/members_internal.h"
 
 #include "common/base/mem.h"
 #include "common/base/random.h"
-#include "common/io/log.h"
 
 #define INTERVAL_MS 5000
 #define TIMEOUT_MS 10000
@@ -13,38 +10,9 @@
 #define AWAY_MS 100   /* between two looks whether the bus is up again */
 #define ANSWER_MS 500 /* within this time a heartbeat answers the hellos of others; no two answers follow sooner */
 #define TOUCH_MS 1000 /* shortest time between heartbeats that are sent because namespaces changed */
-#define WARN_AGAIN_MS (10 * 60 * 1000)
 #define LINES_PER_SECOND 20
 
-struct members {
-	struct loop *loop;
-	const struct members_ops *ops;
-	void *arg;
-	bool observer;
-	bool left; /* no timer runs any more */
-	bool away; /* the last heartbeat could not be sent */
-	uint64_t interval_ms, timeout_ms;
-	struct member_record self;
-	struct table table; /* struct member_record: the others */
-	uint64_t last_number;
-	unsigned silent;	   /* members that are SILENT */
-	uint64_t beat_due, beaten; /* loop times of the next and of the last heartbeat */
-	uint64_t ticked;	   /* loop time of the last tick */
-	struct wheel_entry timer;
-	struct bus_count servers, strangers, others;
-	bool asking_servers, asking_strangers, asking_others;
-	int64_t foreign;
-	int64_t stranger_count, other_count;
-	uint32_t conflicts;
-	uint64_t warned[CONFLICT_COUNT]; /* loop time; 0: never */
-	uint64_t streams_until;		 /* loop time until which servers with the streams adapter count as present */
-	uint64_t mismatch_until;	 /* loop time until which a node with another secret counts as present */
-	uint64_t ignored;
-	struct log_limit log_limit;
-};
-
 static const char *const state_names[] = {"serving", "draining", "silent", "lost", "left"};
-static const char *const conflict_names[] = {"node-id", "db", "mode", "strangers", "streams", "pub-sub", "secret"};
 
 const char *
 member_state_name(enum member_state state)
@@ -52,22 +20,10 @@ member_state_name(enum member_state state)
 	return state_names[state];
 }
 
-const char *
-member_conflict_name(enum member_conflict conflict)
-{
-	return conflict_names[conflict];
-}
-
 struct text
 members_id(const struct members *members)
 {
 	return text_from(members->self.beat.about.id);
-}
-
-static struct member_record *
-member_of(struct table_node *node)
-{
-	return container_of(node, struct member_record, in_table);
 }
 
 /* ------------------------------------------------------------------ states */
@@ -140,73 +96,6 @@ members_probe(struct members *members)
 
 	while ((node = table_next(&members->table, &cursor)) != NULL)
 		member_ask_presence(member_of(node));
-}
-
-/* --------------------------------------------------------------- conflicts */
-
-static const struct conflict_text {
-	const char *what, *advice;
-} conflict_texts[] = {
-	[CONFLICT_NODE_ID] = {"another node has the same --node-id",
-		"give each node its own --node-id: session ids name it, and a load balancer routes by them"},
-	[CONFLICT_DB] = {"a node with another Redis database hears this cluster",
-		"pub/sub ignores the database in the URL: use another --redis-key to keep clusters apart"},
-	[CONFLICT_MODE] = {"a node has another --redis-mode, --redis-subscription-mode or --redis-log",
-		"use the same values on all nodes: otherwise messages do not arrive, or are not recorded"},
-	[CONFLICT_STRANGERS] = {"servers with other channels use the same key: adapters of another mode",
-		"they do not hear one another: use the same mode on all servers, or another --redis-key"},
-	[CONFLICT_STREAMS] = {"a server with the streams adapter uses the same key, and its messages are dropped",
-		"use the same kind of adapter on all servers, or another --redis-key"},
-	[CONFLICT_PUB_SUB] =
-		{"servers use the same channels by the other kind of publish and subscribe, sharded or not",
-			"use the same --redis-mode and --redis-stream-sharded-pub-sub (useShardedPubSub of the "
-			"adapter) on all "
-			"servers, or another --redis-key"},
-	[CONFLICT_SECRET] = {"a node has another --redis-secret or none, so the nodes drop each other's messages",
-		"give all nodes the same --redis-secret, or none"},
-};
-
-static uint32_t
-member_conflicts(const struct member_record *member)
-{
-	const struct beat_about *self = &member->members->self.beat.about, *other = &member->beat.about;
-	uint32_t bits = 0;
-
-	if (member->state != MEMBER_SERVING)
-		return 0;
-	if (other->node == self->node && strcmp(other->instance, self->instance) != 0 &&
-		member->members->self.state == MEMBER_SERVING && !member->members->observer)
-		bits |= 1u << CONFLICT_NODE_ID;
-	if (other->db != self->db)
-		bits |= 1u << CONFLICT_DB;
-	if (strcmp(other->mode, self->mode) != 0)
-		bits |= 1u << CONFLICT_MODE;
-	return bits;
-}
-
-/* `other` is what the member says that conflicts, or NULL. */
-static void
-conflict_warn(struct members *members, enum member_conflict conflict, const struct beat *other)
-{
-	const struct beat_about *self = &members->self.beat.about;
-	const struct conflict_text *text = &conflict_texts[conflict];
-	uint64_t now = members->loop->now;
-
-	if (self->worker != 0 || members->observer ||
-		(members->warned[conflict] != 0 && now - members->warned[conflict] < WARN_AGAIN_MS))
-		return;
-	members->warned[conflict] = now > 0 ? now : 1;
-	if (conflict == CONFLICT_STRANGERS || conflict == CONFLICT_PUB_SUB)
-		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "servers",
-			LOG_INT(conflict == CONFLICT_STRANGERS ? members->stranger_count : members->other_count),
-			"advice", LOG_STR(text->advice), NULL);
-	else if (other == NULL)
-		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "advice", LOG_STR(text->advice), NULL);
-	else
-		log_event(LOG_WARN, "cluster", "warning", LOG_STR(text->what), "node", LOG_INT(other->about.node),
-			"host", LOG_STR(other->about.host), "port", LOG_INT(other->about.port), "db",
-			LOG_INT(other->about.db), "mode", LOG_STR(other->about.mode), "advice", LOG_STR(text->advice),
-			NULL);
 }
 
 /* ------------------------------------------------------------------ counts */
@@ -334,36 +223,13 @@ member_age(struct member_record *member)
 static void
 members_sweep(struct members *members)
 {
-	const struct member_record *culprits[CONFLICT_COUNT] = {NULL};
 	struct table_cursor cursor = {0};
 	struct table_node *node;
-	uint32_t conflicts = members->stranger_count > 0 ? 1u << CONFLICT_STRANGERS : 0;
 	bool silenced = false;
 
-	/* strangers may subscribe to these channels too */
-	if (members->stranger_count == 0 && members->other_count > 0)
-		conflicts |= 1u << CONFLICT_PUB_SUB;
-	if (members->loop->now < members->streams_until)
-		conflicts |= 1u << CONFLICT_STREAMS;
-	if (members->loop->now < members->mismatch_until)
-		conflicts |= 1u << CONFLICT_SECRET;
-	while ((node = table_next(&members->table, &cursor)) != NULL) {
-		struct member_record *member = member_of(node);
-		uint32_t bits = member_conflicts(member);
-
-		for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
-			if ((bits & 1u << i) != 0)
-				culprits[i] = member;
-		}
-		conflicts |= bits;
-		silenced |= member_age(member);
-	}
-	for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
-		if (i != CONFLICT_SECRET && i != CONFLICT_STREAMS && (conflicts & 1u << i) != 0)
-			conflict_warn(
-				members, (enum member_conflict)i, culprits[i] != NULL ? &culprits[i]->beat : NULL);
-	}
-	members->conflicts = conflicts;
+	members_find_conflicts(members);
+	while ((node = table_next(&members->table, &cursor)) != NULL)
+		silenced |= member_age(member_of(node));
 	if (silenced)
 		members->ops->on_change(members->arg);
 }
@@ -505,20 +371,6 @@ members_hear(struct members *members, const struct beat *beat)
 		members_answer_hello(members);
 	if (changed || beat->state == BEAT_LEFT)
 		members->ops->on_change(members->arg);
-}
-
-void
-members_mismatch(struct members *members, const struct beat *beat)
-{
-	members->mismatch_until = members->loop->now + 2 * beat->every_ms;
-	conflict_warn(members, CONFLICT_SECRET, beat);
-}
-
-void
-members_meet_streams(struct members *members)
-{
-	members->streams_until = members->loop->now + MEMBERS_KEPT_MS;
-	conflict_warn(members, CONFLICT_STREAMS, NULL);
 }
 
 /* ---------------------------------------------------------------- this node */
