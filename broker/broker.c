@@ -476,7 +476,7 @@ broker_broadcast(
 	rc = broker_write_broadcast(nsp, to, room.at != NULL, data, attachments);
 	broker->stats.broadcasts_out++;
 	if ((to->flags & WIRE_VOLATILE) != 0)
-		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* not worth keeping */
+		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* a log need not keep it */
 	return broker_record(nsp, BUS_BROADCAST, room, rc);
 }
 

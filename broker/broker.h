@@ -30,7 +30,7 @@ struct broker_reply;
 /* How long a node collects the acknowledgements of its clients for a remote question, in milliseconds. */
 #define BROKER_REPLY_MS (60 * 1000)
 
-/* Appends one of a list of names. */
+/* Appends a name to a list of names: its length as a uint32_t, then its bytes. */
 static inline void
 broker_add_name(struct buffer *names, struct text name)
 {

@@ -146,9 +146,8 @@ void broker_replies_end(struct broker_nsp *nsp);
 /* broker_question.c */
 void broker_on_response(struct broker_nsp *nsp, const struct bus_message *message);
 /*
- * For an answer that is read in parts. `node` names the member that answers; empty: unknown. With
- * BROKER_EXPECTS_LIST,
- * `*question` is the handle of the question.
+ * Decides what to do with an answer that could be read in parts. `node` names the member that answers; empty:
+ * unknown. On BROKER_EXPECTS_LIST, `*question` is the handle of the question.
  */
 enum broker_expects {
 	BROKER_EXPECTS_LIST,

@@ -210,7 +210,7 @@ broker_settings_stream(const struct broker_settings *settings)
 	};
 }
 
-/* Returns what is wrong with options that are only right together, or NULL. */
+/* Returns an error about options that contradict one another, or NULL. */
 static const char *
 broker_settings_contradiction(const struct broker_settings *settings)
 {
@@ -236,7 +236,7 @@ broker_settings_contradiction(const struct broker_settings *settings)
 	return NULL;
 }
 
-/* Whether an option of the streams has another value than its initial one in the table above. */
+/* Returns true if an option of the streams differs from its initial value in the table above. */
 static bool
 broker_streams_set(const struct broker_settings *settings)
 {

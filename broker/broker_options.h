@@ -42,22 +42,25 @@ struct broker_settings {
 	uint64_t requests_timeout;			/* ms */
 };
 
+/* Returns the rows of the options table. They write to `settings`, which must outlive the table. */
 struct option_table broker_options_table(struct broker_settings *settings);
 
-/* Whether the settings name a Redis. */
+/* Returns true if the settings name a Redis server. */
 bool broker_settings_redis(const struct broker_settings *settings);
-/* Returns how to log in to it. The strings are those of `settings`. */
+/* Returns how to log in to the Redis server. The strings are borrowed from `settings`. */
 struct bus_access broker_settings_access(const struct broker_settings *settings);
-/* Whether the hub of a node with several workers subscribes at Redis for all of them (hub.h). */
+/* Returns true if the hub of a node with several workers subscribes at Redis for all of them (hub.h). */
 bool broker_settings_ear(const struct broker_settings *settings);
-/* Whether both name the same Redis and log in to it in the same way. */
+/* Returns true if both settings name the same Redis server and log in to it in the same way. */
 bool broker_settings_same_redis(const struct broker_settings *a, const struct broker_settings *b);
-/* Returns the streams of the mode "streams". The name is that of `settings`. */
+/* Returns the options of the mode "streams". The name is borrowed from `settings`. */
 struct bus_stream_options broker_settings_stream(const struct broker_settings *settings);
-/* Checks the URL and the options that belong to it, without reading files. Returns 0 or ERROR_ARGUMENT with one line
- * in `error`. */
+/*
+ * Checks the URL and the options that belong to it, without reading files. Returns 0, or ERROR_ARGUMENT with one line
+ * in `error`.
+ */
 int broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX]);
-/* Whether the settings name a file that may be renewed: certificates, authorities or a password. */
+/* Returns true if the settings name a file that may be renewed: certificates, authorities or a password. */
 bool broker_settings_have_files(const struct broker_settings *settings);
 /*
  * Reads and checks these files. The connections to Redis read them again by themselves (bus_login.h). Returns 0, or a

@@ -411,7 +411,7 @@ bus_on_timer(struct wheel_entry *entry)
 			sentinel_ask(bus->sentinel, bus->attempts > 1);
 			break;
 		}
-		if (bus->cluster != NULL) { /* the same */
+		if (bus->cluster != NULL) { /* as with sentinels */
 			bus_cluster_find(bus->cluster);
 			break;
 		}

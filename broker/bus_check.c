@@ -153,7 +153,7 @@ bus_on_check_confirmed(struct bus_subscription *subscription)
 		bus_send_check(bus);
 }
 
-/* The timer stays armed as a deadline: if it passes while no check is under way, the bus sends one. */
+/* The timer stays armed as a deadline: if it passes while no check is under way, the bus sends a check message. */
 void
 bus_set_proof(struct bus *bus, const char *key, const char *tag, struct text members)
 {

@@ -97,12 +97,9 @@ struct bus_stream_options {
 };
 
 struct bus_form_options {
-	/*
-	 * a Redis server: a URL (bus_url.h); a hub: its name (hub.h)
-	 */
-	const char *server;
-	const char *ear; /* Redis: name of the hub to subscribe through; NULL: at the server itself */
-	const char *key; /* prefix of every channel name, usually "socket.io" */
+	const char *server; /* the URL of a Redis server (bus_url.h), or the name of a hub (hub.h) */
+	const char *ear;    /* Redis: name of the hub to subscribe through; NULL: at the server itself */
+	const char *key;    /* prefix of every channel name, usually "socket.io" */
 	struct bus_stream_options stream; /* of bus_streams */
 	bool sealed;			  /* each payload ends with a seal (seal.h) */
 	struct bus_access access;	  /* how to log in to a Redis server and verify its certificate */
@@ -166,7 +163,7 @@ struct bus_count {
 	bool optional; /* private: a server that cannot answer it, such as an older one, is worth no warning */
 };
 void bus_count_init(struct bus_count *query, void (*answer)(struct bus_count *query, int64_t count));
-/* `answer` is not called any more; may be called when nothing is pending */
+/* Cancels the query, so that `answer` is not called. Has no effect on a query that is not pending. */
 void bus_count_cancel(struct bus_count *query);
 
 /*
@@ -187,7 +184,7 @@ bus_wait_init(struct bus_wait *wait, void (*over)(struct bus_wait *wait))
 	wait->over = over;
 }
 
-/* May be called when nothing is pending. */
+/* Cancels the wait, so that `over` is not called. Has no effect on a wait that is not pending. */
 static inline void
 bus_wait_cancel(struct bus_wait *wait)
 {

@@ -10,8 +10,8 @@
  *   own messages that were sent but not      The bus looks for them in the stream and sends the missing ones again.
  *   answered when the command link broke     Before, it ends the old connection, so that the server does not execute
  *                                            what is left there.
- *   the same message twice                   The messages of a sender are numbered, and their order is kept.
- * Receivers remember the newest number of each sender, and drop what is not newer.
+ *   the same message twice                   Senders number their messages and send them in order. Receivers drop
+ *                                            a message whose number is not above the newest one of its sender.
  *
  * A position is valid as long as its entry is in the stream. If the entry is missing because the stream was trimmed,
  * emptied or lost, the bus counts a gap and delivers what it can be sure of. Check messages carry the newest
@@ -34,7 +34,7 @@
 struct bus_log *bus_log_new(struct bus *bus, const char *key, uint64_t length, bool sealed);
 void bus_log_free(struct bus_log *log); /* accepts NULL */
 
-/* Adds the log's counters. */
+/* Adds the log's counters to those of the bus in `out`. */
 void bus_log_stats(const struct bus_log *log, struct bus_stats *out);
 
 /* ---------------------------------------------------------------- sending */
@@ -60,8 +60,9 @@ bool bus_log_on_answer(struct bus_log *log, enum expected_kind kind, unsigned re
 /* --------------------------------------------------------------- hearing */
 
 /*
- * Looks at a message that came by the subscription `name` and cuts the stamp off if it is sealed. Returns false if
- * the message must not be delivered now: it is held, or it has been delivered before.
+ * Handles a message that came by the subscription to the channel or, with `prefix`, to the prefix `name`. Takes the
+ * position from its stamp, and cuts the stamp off a sealed message. Returns false if the message must not be
+ * delivered now: it is held, or it has been delivered before.
  */
 bool bus_log_on_message(
 	struct bus_log *log, bool prefix, struct text name, struct text channel, struct text *message);
@@ -69,7 +70,7 @@ bool bus_log_on_message(
 /* Returns true if `message` is the check message `nonce`, and takes over the position that it carries. */
 bool bus_log_on_check(struct bus_log *log, struct text message, struct text nonce);
 
-/* Returns true if messages may have been missed that are still to be read. */
+/* Returns true if this node may have missed messages that it has yet to read from the log. */
 bool bus_log_is_behind(const struct bus_log *log);
 
 /*
@@ -86,7 +87,9 @@ void bus_log_room_empty(struct bus_log *log, struct text channel);
 
 /* ------------------------------------------------------------ catching up */
 
+/* The subscription link is lost: from now on, other nodes may publish messages that this node misses. */
 void bus_log_subscriptions_lost(struct bus_log *log);
+/* The command link is lost: the messages that it sent and that are not answered become doubtful. */
 void bus_log_commands_lost(struct bus_log *log);
 /* Frees the messages that older connections sent and the server never answered. Counts them as uncertain. */
 void bus_log_write_off(struct bus_log *log);

@@ -58,7 +58,7 @@ struct bus_log {
 	bool behind;		      /* messages may have been missed since */
 	bool reading;		      /* the log is being read */
 	unsigned reads;		      /* answers of the script that are still to come; only the last one counts */
-	bool gap;		      /* one was counted since the bus was away */
+	bool gap;		      /* a gap has been counted since the bus was away */
 	bool met;		      /* the entry of the position has been read, so nothing is missing behind it */
 	struct bus_position position; /* what is not newer was handled */
 	struct bus_position latest;   /* the newest that the command link has told; messages are stamped with it */
@@ -66,7 +66,7 @@ struct bus_log {
 	struct bus_position head;     /* of the last check message */
 	struct bus_position from;     /* read next, from here */
 	uint64_t deadline;	      /* of the reading, in loop time */
-	uint64_t entries;	      /* read so far */
+	uint64_t entries;	      /* entries read so far */
 	unsigned messages;	      /* read with the last answer */
 	unsigned read_count;	      /* maximum entries of the next answer */
 
@@ -78,7 +78,7 @@ struct bus_log {
 	bool clock_known;
 	int64_t clock_ahead; /* the server's clock minus loop time, in ms; not less than the truth */
 
-	struct table senders[2]; /* struct log_sender: heard of lately, and before */
+	struct table senders[2]; /* struct log_sender: those heard of lately, and those heard of before them */
 	struct table rooms;	 /* struct log_room: those that appeared while behind */
 	/* The message that was heard last, and the subscription by which it came. */
 	struct log_heard {

@@ -19,7 +19,7 @@
 
 #define HELD_MAX (4 << 20)     /* bytes of held messages */
 #define READING_MAX_MS 30000   /* after this, the bus goes on with a gap */
-#define SENDERS_MAX 4096       /* so many senders that were heard last are remembered, and at most twice as many */
+#define SENDERS_MAX 4096       /* the last senders heard that are remembered; at most twice as many are remembered */
 #define ROOMS_MAX 65536	       /* rooms that appeared while behind; further ones may get older messages */
 #define CLOCK_LAG_MAX_US 50000 /* a check message that took longer does not set the clock */
 
@@ -169,7 +169,7 @@ log_is_new(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, stru
 	return true;
 }
 
-/* Returns false if the message, which was read, was heard or read before. */
+/* Returns false if a message that was read from the log had been heard or read before. */
 static bool
 log_reads_new(struct bus_log *log, const struct bus_stamp *stamp)
 {

@@ -235,7 +235,7 @@ bus_log_end_old_connection(struct bus_log *log)
 		return;
 	}
 	if (strcmp(log->run_id, log->doubtful_run_id) != 0)
-		return; /* another process, which never had the connection */
+		return; /* the server is another process now and never had that connection */
 	args[3] = text_of(id, (size_t)snprintf(id, sizeof id, "%lld", (long long)log->doubtful_client));
 	bus_link_send(&log->bus->commands, 4, args);
 	bus_expect(log->bus, EXPECT_KILL, 0);
@@ -514,7 +514,7 @@ bus_log_commands_lost(struct bus_log *log)
 	log->reading = false;
 	log->reads = 0;
 	log->flushes = false;
-	log->active = true; /* the next connection shows */
+	log->active = true; /* the introduction on the next connection decides anew */
 	log->introduced = log->answered = log->waits = log->refused = false;
 	log->client = 0;
 	log->latest = (struct bus_position){0};

@@ -449,7 +449,8 @@ streams_open(struct bus_end **out, struct loop *l, const struct bus_form_options
 		return rc;
 	is_cluster = server.cluster;
 	if (is_cluster)
-		must(bus_url_parse(&cluster, options->server, error) == 0); /* as just before */
+		/* the URL was parsed without error just before */
+		must(bus_url_parse(&cluster, options->server, error) == 0);
 	must(options->stream.count >= 1 && options->stream.count <= WIRE_STREAM_COUNT_MAX);
 	end = mem_zalloc(sizeof *end);
 	end->loop = l;

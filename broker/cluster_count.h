@@ -26,9 +26,9 @@ void cluster_counts_free(struct cluster_counts *counts); /* accepts NULL; the an
 
 /*
  * Asks the members of the map that have not failed: all of them, or `master` and its replicas. `word` is NUMSUB or
- * SHARDNUMSUB, and stays valid. `query` is answered
- * from the loop: the sum, or ERROR_CLOSED if a member did not answer. Returns 0; or ERROR_NOT_FOUND or ERROR_TOO_MANY
- * if no member or too many would have to be asked, and then `query` is not answered.
+ * SHARDNUMSUB; the caller keeps its bytes valid. `query` is answered from the loop with the sum, or with ERROR_CLOSED
+ * if a member did not answer. Returns 0; or ERROR_NOT_FOUND if no member can be asked, or ERROR_TOO_MANY if the
+ * limits above are exceeded. After an error, `query` is not answered.
  */
 #define CLUSTER_COUNT_ALL CLUSTER_NOBODY
 int cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map, uint16_t master,

@@ -38,7 +38,7 @@ void cluster_map_fini(struct cluster_map *map);
 /* The slot of a channel: a hash of its name, or of the part in the first {braces}. */
 unsigned cluster_slot(struct text channel);
 
-/* Who gave the answer, and how the other members are connected to. */
+/* The member that gave the answer, and whether connections to the others use TLS. */
 struct cluster_asked {
 	const char *host;
 	uint16_t port;

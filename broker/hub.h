@@ -34,8 +34,8 @@ struct hub_ear_options {
 };
 
 /*
- * Subscriptions of one worker. Options limit what a worker subscribes to, redisRoutingMax and maxChildren, and the
- * hub must refuse nothing that they allow. So this limit only ends a worker that has lost its way.
+ * Subscriptions of one worker. The options redisRoutingMax and maxChildren limit what a worker subscribes to, and the
+ * hub must accept everything that they allow. This limit only stops a worker that misbehaves.
  */
 #define HUB_SUBSCRIPTIONS_MAX (1u << 26)
 
@@ -65,6 +65,7 @@ int hub_listen(char name[HUB_NAME_MAX]);
 
 /* Starts to serve on a descriptor of hub_listen(), which the hub then owns. */
 struct hub *hub_new(struct loop *l, int listening_fd, const struct hub_options *options);
+/* Writes the counters and the current numbers of workers, subscriptions and topics to `out`. */
 void hub_stats(const struct hub *hub, struct hub_stats *out);
 /* Closes all connections, which are freed at the end of the turn, and frees the hub. NULL is accepted. */
 void hub_free(struct hub *hub);

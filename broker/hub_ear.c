@@ -23,8 +23,8 @@ struct ear_channel {
 /* ----------------------------------------------------------------- topics */
 
 /*
- * The connection that hears the channel counts one worker. The others are counted once the channel is heard: then the
- * bus has a server, and a server that asks counts no worker that would not hear its request.
+ * The connection that hears the channel counts as one worker. The other workers are counted only once the channel is
+ * heard. Then the bus has a server, and every worker that another server counts hears its request.
  */
 static void
 ear_set_counters(struct ear_channel *channel, unsigned counted)

@@ -159,7 +159,7 @@ hub_owed_is_due(const struct hub_owed *owed)
 	return hub_ear_confirms(subscription->topic);
 }
 
-/* Sends the answers that are due. */
+/* Sends the answers at the head of `owed` that are due. */
 static void
 hub_pay(struct hub_client *client)
 {

@@ -10,7 +10,7 @@
 #include "broker/bus_record.h"
 
 #define LOG_MARKS_MAX 64
-#define LOG_MARKS_PER_LENGTH 32 /* the log is longer than asked for by one part in so many */
+#define LOG_MARKS_PER_LENGTH 32 /* the log may exceed its length by 1/LOG_MARKS_PER_LENGTH */
 
 struct log_marks {
 	struct log_mark {

@@ -7,7 +7,7 @@
 #define TIMEOUT_MS 10000
 #define TICK_MAX_MS 1000
 #define TICK_MIN_MS 10
-#define AWAY_MS 100   /* between two looks whether the bus is up again */
+#define AWAY_MS 100   /* between two attempts to send a heartbeat while the bus is away */
 #define ANSWER_MS 500 /* within this time a heartbeat answers the hellos of others; no two answers follow sooner */
 #define TOUCH_MS 1000 /* shortest time between heartbeats that are sent because namespaces changed */
 #define LINES_PER_SECOND 20
@@ -122,7 +122,7 @@ members_on_strangers(struct bus_count *query, int64_t count)
 	struct members *members = container_of(query, struct members, strangers);
 
 	members->asking_strangers = false;
-	members->stranger_count = count > 0 ? count : 0; /* an older server does not know the question */
+	members->stranger_count = count > 0 ? count : 0; /* negative: the server is too old for the question */
 }
 
 static void
@@ -147,7 +147,7 @@ members_ask_counts(struct members *members)
 
 /* -------------------------------------------------------------- heartbeats */
 
-/* Nobody's time-out begins before now. */
+/* Starts the time-outs of all members anew. */
 static void
 members_forgive(struct members *members)
 {
@@ -252,7 +252,7 @@ members_arm(struct members *members)
 		loop_arm(members->loop, &members->timer, until < tick && !members->away ? until : tick);
 }
 
-/* A tick that comes late tells that this process did not run, so it has not read what came meanwhile. */
+/* A late tick means that this process did not run, so heartbeats may lie unread. */
 static void
 members_on_tick(struct wheel_entry *entry)
 {

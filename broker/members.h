@@ -15,11 +15,11 @@
  *   LOST,      MEMBERS_KEPT_MS have passed                                       forgotten
  *   LEFT
  *
- * While this node itself does not reach the bus, or did not run, nobody's time-out passes.
+ * The time-outs stand still while this node cannot reach the bus or does not run.
  *
- * Heartbeats are rarer in a large cluster: each member sends one per interval and MEMBERS_PER_INTERVAL members, so
- * that the number of deliveries grows with the number of members, not with its square. A heartbeat names the time
- * until the next one, by which its receivers choose the time-out.
+ * In a large cluster, heartbeats are rarer: the pause between two heartbeats of a member grows by one interval for
+ * every MEMBERS_PER_INTERVAL members. The number of deliveries therefore grows with the number of members, not with
+ * its square. A heartbeat names the time until the next one, and its receivers derive the time-out from it.
  */
 #ifndef BROKER_MEMBERS_H
 #define BROKER_MEMBERS_H
@@ -30,12 +30,12 @@
 
 #define MEMBERS_MAX                                                                                                  \
 	1024 /* members that are remembered, this node not included; further ones are ignored and counted */
-#define MEMBERS_KEPT_MS 60000
+#define MEMBERS_KEPT_MS 60000 /* how long a member that is LOST or LEFT is remembered */
 #define MEMBERS_PER_INTERVAL 128
 
 enum member_state { MEMBER_SERVING, MEMBER_DRAINING, MEMBER_SILENT, MEMBER_LOST, MEMBER_LEFT, MEMBER_STATE_COUNT };
 
-/* What should not be so in a cluster: bits of members_stats.conflicts. */
+/* Contradictions in the configuration of a cluster: bits of members_stats.conflicts. */
 enum member_conflict {
 	CONFLICT_NODE_ID,   /* another node has this node's --node-id */
 	CONFLICT_DB,	    /* a member names another database of Redis, which pub/sub does not tell apart */
@@ -102,7 +102,7 @@ struct members;
 /* `ops` must outlive the members. The first heartbeat leaves as soon as the bus is up. */
 struct members *members_new(
 	struct loop *l, const struct members_options *options, const struct members_ops *ops, void *arg);
-/* Sends nothing; accepts NULL. */
+/* Frees the members. Sends no last heartbeat: see members_leave(). Accepts NULL. */
 void members_free(struct members *members);
 
 /* The id of this node, in its heartbeats; empty for an observer. */
@@ -135,11 +135,12 @@ struct members_cursor {
 	bool started;
 };
 const struct member_record *members_next(const struct members *members, struct members_cursor *cursor);
+/* Returns true if the member is this node. */
 bool members_is_self(const struct member_record *member);
-const struct member_record *members_find(
-	const struct members *members, struct text id); /* among the others; or NULL */
+/* Returns the other node with this id, or NULL. */
+const struct member_record *members_find(const struct members *members, struct text id);
 
-uint64_t members_last_number(const struct members *members); /* of the member that came last */
+uint64_t members_last_number(const struct members *members); /* number of the member heard of last */
 unsigned members_silent(const struct members *members);	     /* number of members that are SILENT */
 bool members_is_overdue(const struct member_record *member); /* SILENT, LOST, or its heartbeat is late */
 
@@ -150,6 +151,7 @@ member_is_present(const struct member_record *member)
 	return member->state <= MEMBER_SILENT;
 }
 
+/* The names in logs and metrics, such as "serving" and "node-id". They are static. */
 const char *member_state_name(enum member_state state);
 const char *member_conflict_name(enum member_conflict conflict);
 

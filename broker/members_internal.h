@@ -10,7 +10,7 @@ struct members {
 	const struct members_ops *ops;
 	void *arg;
 	bool observer;
-	bool left; /* no timer runs any more */
+	bool left; /* this node has left or is alone: no timer runs */
 	bool away; /* the last heartbeat could not be sent */
 	uint64_t interval_ms, timeout_ms;
 	struct member_record self;

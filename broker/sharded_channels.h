@@ -57,7 +57,7 @@ void sharded_channels_linger(struct sharded_channels *channels, struct sharded_u
 void sharded_channels_keep(struct sharded_use *use);
 
 struct text sharded_use_channel(const struct sharded_use *use);
-/* Of the message that is delivered: struct bus_subscription. */
+/* Returns the block of the message that is being delivered: see struct bus_subscription. */
 struct block *sharded_use_block(const struct sharded_use *use);
 bool sharded_use_awaits(const struct sharded_channels *channels, const struct sharded_use *use);
 

@@ -87,7 +87,7 @@ void shards_check_up(struct shards *shards, const char *why);
 
 /* Something has failed, so shards_awaits() may not hold any more. */
 void shards_fail(struct shards *shards, const char *why);
-/* Adds up what is counted; not what is measured. */
+/* Adds the counters of `one` to `sum`, but not the measured values such as lag_us. */
 void shards_add_stats(struct bus_stats *sum, const struct bus_stats *one);
 
 /* shards_slots.c */

@@ -148,7 +148,7 @@ shards_flush(struct shards *shards)
 		struct shard *shard;
 
 		if (publish->round > 0 && !shards_round_is_done(shards, publish->round))
-			break; /* nor those behind it */
+			break; /* the publishes behind it have to wait, too */
 		shard = shards_taker(shards, publish->slot);
 		if (shard == NULL)
 			continue;

@@ -85,7 +85,7 @@ shard_new(struct shards *shards, const struct cluster_member *member)
 	return shard;
 }
 
-/* The lowest slot of the master is another one now. */
+/* Proves the shard by channels of another slot, because the lowest slot of its master has changed. */
 static void
 shard_renew_proof(struct shard *shard, unsigned slot)
 {

@@ -63,7 +63,7 @@ shards_round_is_done(const struct shards *shards, uint64_t round)
 	return round < shards->round || (round == shards->round && shards->round_open == 0);
 }
 
-/* The subscriptions count as confirmed. */
+/* Ends all waits: the subscriptions count as confirmed. */
 void
 shards_end_rounds(struct shards *shards)
 {
@@ -74,7 +74,7 @@ shards_end_rounds(struct shards *shards)
 		if (bus_wait(shard->bus, NULL))
 			bus_hear_give_up(shard->bus, "redisMaxQueue is full");
 	}
-	shards->round++; /* the one that was to come */
+	shards->round++; /* the next round counts as done as well */
 	shards->subscribed = false;
 }
 

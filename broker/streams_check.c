@@ -1,6 +1,6 @@
 /*
- * Looks in the streams for messages that were sent on a connection that is lost, and not answered there: see the
- * three steps in streams_writer.h.
+ * Searches the streams for the messages that a lost connection has sent and that were not answered: see the three
+ * steps in streams_writer.h.
  */
 #include <stdio.h>
 
@@ -124,7 +124,7 @@ streams_writer_ask_names(struct streams_writer *writer)
 
 /* ---------------------------------------------------------------- checking */
 
-/* Finds the doubtful message that this entry is, behind those found before, and removes it. */
+/* Searches the doubtful messages, from the last one found on, for the message of this entry, and removes it. */
 static void
 writer_find_message(
 	struct streams_writer *writer, struct writer_stream *stream, const struct wire_stream_entry *entry)

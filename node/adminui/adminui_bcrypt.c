@@ -26,7 +26,7 @@ struct adminui_bcrypt {
 	pthread_t thread;
 	bool started;
 
-	pthread_mutex_t lock; /* of what follows */
+	pthread_mutex_t lock; /* protects the members that follow */
 	pthread_cond_t more;
 	bool stop;
 	unsigned first, count, compared;
@@ -64,7 +64,8 @@ bcrypt_run(void *arg)
 		}
 		next = &bcrypt->ring[(bcrypt->first + bcrypt->compared) % ADMINUI_BCRYPT_QUEUE];
 		pthread_mutex_unlock(&bcrypt->lock);
-		same = bcrypt_is_same(next, data); /* the loop does not touch it before it is counted as compared */
+		/* needs no lock: the loop does not touch `next` before it is counted as compared */
+		same = bcrypt_is_same(next, data);
 		pthread_mutex_lock(&bcrypt->lock);
 		next->same = same;
 		bcrypt->compared++;
@@ -128,7 +129,7 @@ bcrypt_start(struct adminui_bcrypt *bcrypt)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (bcrypt->started) {
 		ev_async_start(bcrypt->ev, &bcrypt->wake);
-		ev_unref(bcrypt->ev); /* it does not keep ev_run() going */
+		ev_unref(bcrypt->ev); /* the watcher alone must not keep ev_run() running */
 	}
 	return bcrypt->started;
 }

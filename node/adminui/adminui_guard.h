@@ -27,9 +27,12 @@ struct adminui_guard {
 	struct adminui_attempts at[ADMINUI_GUARD_ADDRESSES];
 };
 
-/* Counts an attempt. Returns false if the address has had its share; that attempt must be refused unchecked. */
+/*
+ * Counts an attempt at the time `now`, in ms. Returns false if the address has used up its attempts; the caller then
+ * refuses the attempt without checking the password.
+ */
 bool adminui_guard_admits(struct adminui_guard *guard, const struct address *address, uint64_t now);
-/* The address has logged in. */
+/* Forgets the attempts of an address that has logged in. */
 void adminui_guard_clear(struct adminui_guard *guard, const struct address *address);
 
 #endif

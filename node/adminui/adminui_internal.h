@@ -48,7 +48,7 @@ struct adminui {
 	/* adminui_login.c */
 	struct adminui_users *users;
 	struct adminui_bcrypt *bcrypt;
-	struct list logins; /* struct adminui_login that wait for the thread or for the other servers */
+	struct list logins; /* struct adminui_login: those that wait for the thread or for the other servers */
 	uint64_t tickets;
 	struct log_limit refusals;
 	struct adminui_guard guard;
@@ -56,7 +56,7 @@ struct adminui {
 
 	/* adminui.c */
 	unsigned admins;	/* connected here */
-	uint64_t watched_until; /* because of admins elsewhere */
+	uint64_t watched_until; /* loop time until which admins at other servers count as watching */
 	bool watched;
 	unsigned ticks;
 	struct wheel_entry tick;
@@ -69,7 +69,7 @@ struct adminui {
 
 	/* adminui_live.c */
 	bool live;
-	uint64_t second; /* in which `shown` events were emitted */
+	uint64_t second; /* the second, in loop time, in which `shown` events were emitted */
 	unsigned shown;
 
 	/* adminui_list.c */
@@ -78,7 +78,7 @@ struct adminui {
 	struct wheel_entry slice;
 
 	/* adminui_foreign.c */
-	struct list foreign; /* struct foreign_socket that are still to be sent */
+	struct list foreign; /* struct foreign_socket: those still to be sent */
 	size_t foreign_bytes;
 	struct wheel_entry foreign_slice;
 };
@@ -95,6 +95,7 @@ bool adminui_login_init(struct adminui *ui);
 void adminui_login_listen(struct adminui *ui);
 /* Reads the users again. If that fails, the users of before stay, and a line in the log says why. */
 void adminui_login_reload(struct adminui *ui);
+/* Refuses the clients that wait for their log-in. */
 void adminui_login_stop(struct adminui *ui);
 void adminui_login_fini(struct adminui *ui);
 
@@ -118,8 +119,8 @@ void adminui_list_begin(struct adminui *ui, const char *admin);
 void adminui_list_stop(struct adminui *ui);
 
 /*
- * If there are Node.js servers, lists their sockets, of all namespaces of this server, for the admins of this server
- * who have not got them. Servers are counted from time to time, so this is to be called again.
+ * If there are Node.js servers, sends their sockets in all namespaces of this server to the admins of this server who
+ * have not got them yet. The number of servers becomes known over time, so the caller repeats this call.
  */
 void adminui_foreign_look(struct adminui *ui);
 void adminui_foreign_init(struct adminui *ui);

@@ -13,7 +13,7 @@
 #define OWNED_MAX 8192	       /* bytes of an event beside its own text: namespace and id with escapes, the date */
 #define SOCKET_MAX (64 * 1024) /* bytes; a socket with more data and rooms is not shown */
 
-/* May one more event be emitted now? Writes the time that it carries. */
+/* Returns true if one more event may be emitted in this second, and writes the date that the event carries. */
 static bool
 live_begin_event(struct adminui *ui, char date[ADMINUI_DATE])
 {

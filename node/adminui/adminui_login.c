@@ -181,7 +181,7 @@ login_try_password(struct adminui *ui, sio_step *step, const char *from, struct 
 	const struct adminui_user *user, *compared;
 	struct adminui_login *login;
 
-	(void)address_read(text_from(from), &address); /* clients without an address share one */
+	(void)address_read(text_from(from), &address); /* all clients without an address count as one */
 	if (!adminui_guard_admits(&ui->guard, &address, ui->loop->now)) {
 		login_refuse(ui, step, from, "too-many-attempts", "too many attempts; wait a minute");
 		return;
@@ -319,7 +319,7 @@ adminui_login_reload(struct adminui *ui)
 		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
 		return;
 	}
-	login_refuse_waiting(ui, "busy; try again"); /* they refer to the users of before */
+	login_refuse_waiting(ui, "busy; try again"); /* the waiting log-ins refer to the old users */
 	ui->users = users;
 	dismissed = login_dismiss(ui, before);
 	adminui_users_free(before);

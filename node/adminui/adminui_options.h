@@ -15,8 +15,11 @@ struct adminui_options {
 	bool readonly;
 };
 
+/* Returns the rows of the options table. They write to `options`, which must outlive the table. */
 struct option_table adminui_options_table(struct adminui_options *options);
-/* Checks that `enabled` comes with users, and that they are well formed. Returns 0, or ERROR_ARGUMENT and one line.
+/*
+ * Checks that `enabled` comes with users, and that the users are well formed. Returns 0, or ERROR_ARGUMENT with one
+ * line in `error`.
  */
 int adminui_options_check(const struct adminui_options *options, char error[OPTION_ERROR_MAX]);
 

@@ -27,7 +27,10 @@ struct adminui_sessions {
 	struct adminui_session at[ADMINUI_SESSIONS_MAX];
 };
 
-/* Remembers a session. A `user` beyond ADMINUI_NAME_MAX bytes is cut. */
+/*
+ * Remembers a session that begins at `now`, in ms. `digest` is the hash of its id. A `user` beyond ADMINUI_NAME_MAX
+ * bytes is cut.
+ */
 void adminui_sessions_add(
 	struct adminui_sessions *sessions, const struct sha256 *digest, const char *user, uint64_t now);
 /* Returns the name of the session's user, or NULL if there is no such session. Takes a constant time. */

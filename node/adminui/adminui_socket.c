@@ -23,7 +23,7 @@ adminui_date(uint64_t ms, char out[ADMINUI_DATE])
 		of_day % 1000);
 }
 
-/* Is the value of this header field, or of this parameter of Engine.IO, harmless? `key` has its quotes. */
+/* Returns true if the value of this header field or Engine.IO parameter is harmless. `key` includes its quotes. */
 static bool
 is_shown(struct text key, bool header)
 {

@@ -51,7 +51,7 @@ enum api_once_state api_once_begin(struct api_once *once, struct text key, const
 	struct api_once_entry **out);
 /* Keeps a copy of the answer. An answer that is larger than max_bytes is forgotten at once. */
 void api_once_done(struct api_once *once, struct api_once_entry *entry, int status, struct text body);
-/* Nothing was done: the same request may try again. */
+/* Forgets the entry of a request that did nothing, so that the same request may try again. */
 void api_once_undone(struct api_once *once, struct api_once_entry *entry);
 
 #endif

@@ -83,10 +83,11 @@ struct upstream_exchange {
 
 /* Gives the exchange a connection, dials one, lets the exchange wait, or ends it. */
 void upstream_assign(struct upstream_exchange *exchange);
-/* Why exchanges have to wait: UPSTREAM_BUSY or UPSTREAM_NONE. */
+/* Returns why exchanges have to wait: UPSTREAM_BUSY or UPSTREAM_NONE. */
 enum upstream_failure upstream_lack(const struct upstream *upstream);
 /* Takes the exchange out of the queue. */
 void upstream_unwait(struct upstream_exchange *exchange);
+/* Count the references to a target. The last reference frees a target that has been removed. */
 void upstream_target_ref(struct upstream_target *target);
 void upstream_target_unref(struct upstream_target *target);
 /* A connection or a dial has ended: its place is free. */
@@ -106,8 +107,9 @@ void upstream_link_tunnel(struct upstream_link *link, struct conn *client);
 
 /* ------------------------------------------------------ upstream_exchange.c */
 
+/* Begins to pass on a request, whose answer comes from the exchange. */
 void upstream_exchange_start(struct upstream *upstream, struct http_request *request);
-/* The pool passes an exchange an open connection, has it dial a target, or lets it wait in the queue. */
+/* The pool gives the exchange an open connection, makes it dial a target, or lets it wait in the queue. */
 void upstream_exchange_attach(struct upstream_exchange *exchange, struct upstream_link *link);
 void upstream_exchange_dial(struct upstream_exchange *exchange, struct upstream_target *target);
 void upstream_exchange_wait(struct upstream_exchange *exchange);

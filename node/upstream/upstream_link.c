@@ -25,7 +25,7 @@ upstream_link_on_data(struct conn *c, uint8_t *data, size_t n)
 	counter_add(&conn_loop(c)->counters, COUNT_UPSTREAM_BYTES_IN, n);
 	if (link->exchange)
 		return upstream_exchange_read(link->exchange, data, n);
-	/* Unrequested bytes would be taken for the next response. */
+	/* Bytes that arrive on an idle link would be taken for the next response, so the link is closed. */
 	conn_close(c, REASON_UPSTREAM_DONE);
 	return n;
 }

@@ -158,7 +158,10 @@ head_add_node(struct buffer *out, struct text address)
 	}
 }
 
-/* Can `value` stand in a quoted string without escapes? A valid host can, but a proxy may send anything. */
+/*
+ * Returns true if `value` can stand in a quoted string without escapes. A valid host can, but a proxy may send
+ * anything.
+ */
 static bool
 is_quotable(struct text value)
 {

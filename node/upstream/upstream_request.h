@@ -42,10 +42,10 @@ int upstream_request_check(const struct http_request *request);
 void upstream_request_write(
 	struct buffer *out, const struct http_request *request, const struct upstream_origin *origin);
 
-/* Did the client ask for this protocol in Upgrade, and may it have it? */
+/* Returns true if the client asks for this protocol in Upgrade and the request may be upgraded. */
 bool upstream_request_asks(const struct http_request *request, struct text protocol);
 
-/* Is the method idempotent (RFC 9110 9.2.2)? */
+/* Returns true if the method is idempotent (RFC 9110 9.2.2). */
 bool upstream_is_idempotent(const struct http_request *request);
 
 #endif

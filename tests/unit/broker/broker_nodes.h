@@ -79,7 +79,7 @@ on_broadcast(void *owner, const struct wire_target *to, struct text data, const 
 	buffer_printf(&node_of(owner)->log, " %u;", a != NULL ? a->count : 0);
 }
 
-/* Notes the same as for an event that is text. */
+/* Logs the event as on_broadcast() does for an event that is text. */
 static inline void
 on_broadcast_late(void *owner, const struct wire_target *to, const struct wire_event *event)
 {
@@ -143,14 +143,14 @@ on_disconnect(void *owner, const struct wire_target *who, bool close)
 	note_rooms(owner, close ? "close" : "disconnect", who, NULL, 0);
 }
 
-static int fetch_error; /* of what node c would answer */
+static int fetch_error; /* the error of node c's answer */
 
-/* Of a test with long answers. */
+/* What the nodes answer in a test with long answers. */
 static struct {
 	unsigned more;			    /* sockets of each node besides the one that is named like it */
 	const char *data;		    /* of these sockets; NULL: binary, as that of the others */
 	unsigned gone;			    /* how many of them are gone when the answer is written */
-	unsigned binary;		    /* every so many has binary data after all; 0: none */
+	unsigned binary;		    /* one in this many has binary data all the same; 0: none */
 	void (*on_written)(struct node *n); /* NULL: nothing is called */
 } crowd;
 

@@ -10,7 +10,7 @@
 /* Serves one bus as Redis would, except for the faults that the test sets. */
 static struct server {
 	struct listener *listener;
-	const char *refused; /* the channel that nobody may publish to; NULL: none */
+	const char *refused; /* the server refuses publishes to this channel; NULL: to none */
 	char url[64];
 	struct conn *commands, *subscriptions, *logging_in; /* the latest connection of each kind */
 	struct conn *watched;				    /* `logged_in` says that it has sent AUTH; NULL: none */
@@ -19,12 +19,12 @@ static struct server {
 	char last[64];	      /* the channel that was subscribed to last */
 	const char *greeting; /* sent at once; then the server closes */
 	const char *auth;     /* the answer to AUTH */
-	const char *role;     /* to INFO */
-	const char *hello;    /* to HELLO */
+	const char *role;     /* the answer to INFO */
+	const char *hello;    /* the answer to HELLO */
 	unsigned hellos;
 	bool silent; /* does not confirm subscriptions */
 	bool deaf;   /* accepts publishes but delivers nothing */
-	/* answers the commands that the server does not know; NULL: they are ignored */
+	/* serves the commands that this server does not know; NULL: they are ignored */
 	void (*other)(struct conn *c, const struct hub_command *command);
 	void (*closed)(struct conn *c); /* a connection has ended; NULL: nothing to do */
 } server;

@@ -1,4 +1,6 @@
-/* Small members of a Redis Cluster in the loop of the test. They answer what the test sets, and misbehave as it asks.
+/*
+ * Small members of a Redis Cluster in the loop of the test. They give the answers that the test sets, and misbehave
+ * as the test asks.
  */
 #ifndef TESTS_UNIT_BROKER_CLUSTER_FAKES_H
 #define TESTS_UNIT_BROKER_CLUSTER_FAKES_H
@@ -20,10 +22,10 @@ static struct fake {
 	bool silent;		     /* accepts and answers nothing */
 	unsigned asked, counted;
 	unsigned open;
-	/* calls up for the commands that no fake knows */
 	struct conn *commands, *subscriptions; /* the last connections that published and subscribed */
 } fakes[FAKES];
 
+/* Serves the commands that the fakes themselves do not know. */
 static void (*fake_serve_more)(struct fake *fake, struct conn *c, const struct hub_command *command);
 static void (*fake_closed_more)(struct conn *c); /* NULL: nothing more to do */
 
@@ -33,7 +35,7 @@ fake_port(unsigned i)
 	return listener_port(fakes[i].listener);
 }
 
-/* Each member says the same: these owners of the parts of the slots, in order. An owner < 0 leaves a hole. */
+/* Makes all members name these owners of equal parts of the slots, in order. An owner < 0 leaves a hole. */
 UNUSED static void
 fakes_set_owners(unsigned count, const int *owners)
 {

@@ -203,7 +203,7 @@ fake_cut(bool (*which)(const struct fake_client *client))
 	}
 }
 
-/* The connections by kind: those for commands, the ear, those that only make Redis count. */
+/* Tell the kinds of connections apart: for commands, the ear, and those that only make Redis count. */
 static inline bool
 fake_is_commands(const struct fake_client *client)
 {

@@ -58,7 +58,7 @@ ear_stop(void **state)
 	return bench_stop(state);
 }
 
-/* The worker has nothing to hear: the answer to PING comes first. */
+/* Checks that nothing waits for the worker: the answer to PING comes first. */
 static inline void
 worker_hears_nothing(int fd, bool subscribes)
 {

@@ -1,4 +1,6 @@
-/* A hub in the loop of the test, and its workers as plain sockets: the commands that they write, the bytes they hear.
+/*
+ * A hub in the loop of the test, with plain sockets for its workers: the test writes their commands and checks the
+ * bytes that they receive.
  */
 #ifndef TESTS_UNIT_BROKER_HUB_WORKERS_H
 #define TESTS_UNIT_BROKER_HUB_WORKERS_H
@@ -13,6 +15,7 @@ static struct hub *hub;
 static int hub_fd;
 static char hub_name[HUB_NAME_MAX];
 
+/* Connects a worker to the hub. Returns its non-blocking socket. */
 UNUSED static int
 worker(void)
 {
@@ -97,6 +100,7 @@ hears(int fd, const char *expected)
 		fail_msg("heard \"%.*s\", not \"%s\"", (int)n, got, expected);
 }
 
+/* Runs until the hub has closed the connection. Bytes before the end are skipped. */
 UNUSED static void
 hears_end(int fd)
 {

@@ -1,5 +1,7 @@
-/* The transactions and scripts of the log, served by the small server of bus_server.h, with the faults that the test
- * sets. */
+/*
+ * The transactions and scripts of the log, served by the small server of bus_server.h, with the faults that the test
+ * sets.
+ */
 #ifndef TESTS_UNIT_BROKER_LOG_SERVER_H
 #define TESTS_UNIT_BROKER_LOG_SERVER_H
 
@@ -25,19 +27,19 @@ static struct log_server {
 	char killed[24];			  /* the connection that CLIENT KILL named last */
 	char kept[64];				  /* the bound that the last XADD names */
 	bool hold_checks;			  /* check messages wait until log_push_check() */
-	char check[320];			  /* such a message */
+	char check[320];			  /* the check message that waits */
 	const char *run_id;
 	bool unsupported;
 	const char *refusal;	     /* the answer to XADD */
 	const char *exec_refusal;    /* the answer to EXEC */
-	const char *failure;	     /* an error in the answer to EXEC, that of XADD */
-	const char *counter_failure; /* that of INCRBY */
+	const char *failure;	     /* the error of XADD within the answer to EXEC */
+	const char *counter_failure; /* the error of INCRBY */
 	const char *kill_refusal;    /* the answer to CLIENT KILL */
 	enum { ANSWER, EXECUTE_AND_CUT, CUT } publishing;
 	bool slow;	    /* answers of reads wait until log_answer_read() */
-	struct buffer read; /* such an answer */
+	struct buffer read; /* the answer that waits */
 	struct conn *reader;
-	const char *read_answer; /* instead of the log */
+	const char *read_answer; /* the answer to a read, instead of the log's entries */
 	/* the transaction that is being received */
 	bool queueing, failed;
 	char *records; /* of its XADD */
@@ -112,7 +114,7 @@ log_write_record_at(
 	buffer_add(out, stamped.tail, stamped.tail_n);
 }
 
-/* The position of the stamp is far back. */
+/* Appends a record whose stamp has a position far back. */
 static inline void
 log_write_record(struct buffer *out, uint64_t number, struct text channel, struct text message)
 {
@@ -405,7 +407,7 @@ record(struct bus_bench *b, const char *text)
 	block_unref(block);
 }
 
-/* The texts of the messages that a listener has heard, in order. */
+/* Returns the texts of the messages that a listener has heard, in order. */
 static inline const char *
 texts_of(const struct listener *l)
 {

@@ -137,7 +137,10 @@ held_answer(void)
 	buffer_reset(&held_bytes);
 }
 
-/* The map that the members tell is not changed by this. `push`: subscribers are told. */
+/*
+ * Moves a slot, without changing the map that the members give. `push`: the old owner tells its subscribers that
+ * their subscriptions have ended.
+ */
 static inline void
 move_slot(unsigned slot, unsigned to, bool push)
 {
@@ -153,7 +156,7 @@ move_slot(unsigned slot, unsigned to, bool push)
 	}
 }
 
-/* All masters tell where the slots are: parts of the slots, and one slot that has moved. */
+/* Sets the map that all masters give: equal parts of the slots, and one slot that has moved. */
 static inline void
 masters_publish_map(unsigned slot)
 {

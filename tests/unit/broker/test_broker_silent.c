@@ -85,7 +85,7 @@ assert_ended(struct asked *a, int error, unsigned silent, uint64_t missing)
 	assert_int_equal(a->missing, missing);
 }
 
-/* Node c hears the question and does not answer; b answers nothing either. */
+/* Nodes b and c hear the question and do not answer. */
 static void
 silent_members_are_named(void **state)
 {
@@ -106,7 +106,7 @@ silent_members_are_named(void **state)
 	assert_end(&a, ERROR_TIMEOUT, 2, 1, 0);
 	assert_string_equal(a.named, "3;");
 	fetch_error = 0;
-	/* all answer, and none is named */
+	/* all answer, so no member is named */
 	q = question(&a, 60000);
 	a.broker = nodes[0].broker;
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
@@ -115,7 +115,7 @@ silent_members_are_named(void **state)
 	buffer_fini(&a.answers);
 }
 
-/* A server without heartbeats cannot be named, and then it is not known either which of the others is silent. */
+/* A server without heartbeats has no name, so the broker cannot tell which of the servers is silent. */
 static void
 a_silent_server_without_a_name_is_only_counted(void **state)
 {
@@ -157,8 +157,8 @@ a_node_that_leaves_is_not_waited_for(void **state)
 }
 
 /*
- * Nor is a server that says nothing when it goes: the hub has one subscriber less. But it may come back, so it is
- * missing.
+ * A question does not wait for a server that goes without a word either, because the hub has one subscriber less. The
+ * server may come back, so it counts as missing.
  */
 static void
 a_server_that_vanishes_is_not_waited_for(void **state)

@@ -36,7 +36,7 @@ malformed_messages_are_dropped_and_foreign_ones_understood(void **state)
 	assert_int_equal(after.broadcasts_in, before.broadcasts_in);
 }
 
-/* The channel names the room. What nobody here is to get is not even decoded. */
+/* The channel names the room, so a message without a receiver on this node is dropped before it is decoded. */
 static void
 messages_without_a_receiver_are_not_decoded(void **state)
 {

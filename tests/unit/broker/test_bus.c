@@ -32,7 +32,7 @@ count_now(struct bus_bench *b, const char *channel)
 	return c.result;
 }
 
-/* What holds for a hub and for Redis. */
+/* Checks what the hub and Redis have in common. */
 static void
 messages_and_counts(const char *url)
 {

@@ -619,7 +619,7 @@ questions_wait_for_their_answers_to_be_heard(void **state)
 	assert_log("publish 1 ;count;");
 	count_is(1);
 	assert_end(&a, 0, 0);
-	/* only a question is dropped when the bus goes down, an event is not */
+	/* when the bus goes down, a question is dropped, but an event is kept */
 	fake.awaits = true;
 	ask_rooms(n, &a);
 	assert_true(broker_ask_ack(n, &all, TEXT("[\"e\"]"), NULL, &q) > 0);

@@ -1,7 +1,7 @@
 /* The two links of a bus: one is lost while the other is open, answers come late, the bus closes in a callback. */
 #include "tests/unit/broker/bus_server.h"
 
-/* The role that a slow server tells after the subscription link is lost says nothing about the link that follows. */
+/* A late answer about the server's role must not start the subscriptions on a subscription link not yet made anew. */
 static void
 a_late_role_does_not_start_the_subscriptions(void **state)
 {

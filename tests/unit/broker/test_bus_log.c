@@ -1,4 +1,7 @@
-/* The log of a bus: what is missed is read once and in order, what was not answered is neither lost nor doubled. */
+/*
+ * The log of a bus: missed messages are read once and in order, and messages without an answer are neither lost nor
+ * doubled.
+ */
 #include "tests/unit/broker/log_server.h"
 
 #include "broker/bus_log_internal.h"
@@ -144,7 +147,7 @@ a_reading_that_was_given_up_has_no_effect(void **state)
 	end();
 }
 
-/* The answer of the read that waits becomes one with the entry `i`. */
+/* Replaces the waiting answer of a read by one with the entry `i`. */
 static void
 answer_with_entry(const char *head, unsigned i)
 {
