@@ -28,14 +28,14 @@ static struct http_request request;
 static char added[256];
 
 int
-http_add_header(struct http_request *r, const char *name, struct text value)
+http_add_field(struct http_request *r, struct text name, struct text value)
 {
 	size_t used = strlen(added);
 
 	assert_ptr_equal(r, &request);
 	if (memchr(value.at, '\n', value.n) != NULL)
 		return ERROR_ARGUMENT;
-	(void)snprintf(added + used, sizeof added - used, "%s=%.*s;", name, (int)value.n, value.at);
+	(void)snprintf(added + used, sizeof added - used, "%.*s=%.*s;", (int)name.n, name.at, (int)value.n, value.at);
 	return 0;
 }
 
