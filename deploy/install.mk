@@ -91,6 +91,7 @@ install: all manual with-prefix
 # Removes what `make install` with the same variables has installed, but not a configuration that was changed.
 uninstall: with-prefix
 	@rm -f $(DESTDIR)$(LIBDIR)/libsockeye.so
+	@rm -rf "$(DESTDIR)$(SHARE)/admin-ui" # the list has its files only while they are built
 	@! cmp -s $(MADE)/sockeye.conf "$(CONFIG)" || rm "$(CONFIG)"
 	@{ cat $(MADE)/list; echo "- - $(SYSCONFDIR)/sockeye/sockeye.conf"; } | while read -r mode file place; do \
 		[ -z "$$mode" ] || [ "$$mode" = - ] || rm -f "$(DESTDIR)$$place"; \
@@ -116,6 +117,7 @@ test-install: all
 	[ "$$(cd $(TEST_ROOT) && find . ! -type d)" = ./etc/sockeye/sockeye.conf ]
 	rm $(TEST_ROOT)/etc/sockeye/sockeye.conf
 	$(MAKE) install DESTDIR=$(TEST_ROOT) PREFIX=/usr
+	install -D -m 644 README.md $(TEST_ROOT)/usr/share/sockeye/admin-ui/assets/old.js # as after `make clean`
 	$(MAKE) uninstall DESTDIR=$(TEST_ROOT) PREFIX=/usr
 	[ ! -e $(TEST_ROOT)/usr ] && [ ! -e $(TEST_ROOT)/etc ]
 

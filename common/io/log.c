@@ -343,6 +343,24 @@ log_emit(enum log_level level, const struct line *line)
 		log_torn = line->at[done - 1] != '\n';
 }
 
+/* Adds the key of a pair. A key that the log itself uses gets a "_" behind it, because a JSON object must not have a
+ * key twice. */
+static bool
+line_add_pair_key(struct line *line, const char *key)
+{
+	static const char *const taken[] = {"time", "level", "event", "suppressed", "lost"};
+	char other[32] = "";
+	bool same = log_origin_key != NULL && strcmp(key, log_origin_key) == 0;
+
+	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+		same |= strcmp(key, taken[i]) == 0;
+	if (!same)
+		return line_add_key(line, key);
+	strncpy(other, key, sizeof other - 2); /* all of these are shorter */
+	strcat(other, "_");
+	return line_add_key(line, other);
+}
+
 void
 log_event(enum log_level level, const char *event, ...)
 {
@@ -368,7 +386,7 @@ log_event(enum log_level level, const char *event, ...)
 	while ((key = va_arg(pairs, const char *)) != NULL) {
 		const struct log_value *value = va_arg(pairs, const struct log_value *);
 
-		if (!line_add_key(&line, key))
+		if (!line_add_pair_key(&line, key))
 			break;
 		if (value->is_number)
 			line_add_number(&line, value->number);

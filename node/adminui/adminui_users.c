@@ -1,11 +1,11 @@
 #include "node/adminui/adminui_users.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/io/secret_file.h"
 
 #define FILE_MAX (64 * 1024)
 
@@ -101,22 +101,18 @@ static int
 users_add_file(struct adminui_users *users, const char *name, char *error)
 {
 	char *bytes = mem_alloc(FILE_MAX);
-	FILE *stream = fopen(name, "re");
+	const char *why;
+	ssize_t n = secret_file_bytes(name, bytes, FILE_MAX, &why);
 	int rc = ERROR_ARGUMENT;
-	size_t n = 0;
 
-	if (stream != NULL)
-		n = fread(bytes, 1, FILE_MAX, stream);
-	if (stream == NULL || ferror(stream) != 0)
+	if (n < 0)
 		snprintf(error, ADMINUI_USERS_ERROR_MAX, "option --admin-ui-auth-file: cannot read %.100s: %s", name,
-			strerror(errno));
+			why);
 	else if (n == FILE_MAX)
 		snprintf(error, ADMINUI_USERS_ERROR_MAX, "option --admin-ui-auth-file: %.100s is larger than 64 KiB",
 			name);
 	else
-		rc = users_add_lines(users, text_of(bytes, n), name, error);
-	if (stream != NULL)
-		fclose(stream);
+		rc = users_add_lines(users, text_of(bytes, (size_t)n), name, error);
 	mem_free(bytes);
 	return rc;
 }

@@ -1,10 +1,10 @@
 #include "node/api/api_keys.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "common/io/secret_file.h"
 #include "common/base/sha256.h"
 
 #define FILE_MAX (64 * 1024)
@@ -68,27 +68,22 @@ keys_add_file(struct api_keys *keys, const char *name, char *error)
 {
 	unsigned before = keys->count;
 	char *bytes = mem_alloc(FILE_MAX);
-	FILE *stream = fopen(name, "re");
+	const char *why;
+	ssize_t n = secret_file_bytes(name, bytes, FILE_MAX, &why);
 	int rc = ERROR_ARGUMENT;
-	size_t n = 0;
 
-	if (stream != NULL)
-		n = fread(bytes, 1, FILE_MAX, stream);
-	if (stream == NULL || ferror(stream) != 0) {
-		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: cannot read %.100s: %s", name,
-			strerror(errno));
+	if (n < 0) {
+		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: cannot read %.100s: %s", name, why);
 		rc = ERROR_SYSTEM;
 	} else if (n == FILE_MAX) {
 		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: %.100s is larger than 64 KiB", name);
 	} else {
-		rc = keys_add_lines(keys, text_of(bytes, n), name, error);
+		rc = keys_add_lines(keys, text_of(bytes, (size_t)n), name, error);
 	}
 	if (rc == 0 && keys->count == before) {
 		snprintf(error, API_KEYS_ERROR_MAX, "option --api-key-file: %.100s holds no key", name);
 		rc = ERROR_ARGUMENT;
 	}
-	if (stream != NULL)
-		fclose(stream);
 	mem_free(bytes);
 	return rc;
 }

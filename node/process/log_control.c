@@ -40,7 +40,7 @@ log_control_report(const struct log_control *control)
 	enum log_level now = (enum log_level)control->level;
 
 	log_set_level(LOG_DEBUG);
-	log_event(LOG_INFO, "log", "level", LOG_STR(names[now]), "filter", LOG_STR(control->filter), NULL);
+	log_event(LOG_INFO, "log", "log_level", LOG_STR(names[now]), "filter", LOG_STR(control->filter), NULL);
 	log_set_level(now);
 }
 

@@ -116,7 +116,7 @@ for (const workers of ["1", "2"])
     const seen = () => new Set(server.logged("packet_in").map((f) => f.worker)).size;
     server.child.kill("SIGTTIN");
     await server.line((f) => f.event === "log");
-    assert.match(server.output, /event=log level=debug filter=""/);
+    assert.match(server.output, /event=log log_level=debug filter=""/);
     // a worker has the level once it has logged a packet; it reads it at once when its master tells it to
     const end = Date.now() + 15_000;
     while (seen() < Number(workers)) {

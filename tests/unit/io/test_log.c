@@ -405,6 +405,22 @@ test_json(void **state)
 	log_set_format(LOG_LOGFMT);
 }
 
+/* An application chooses its keys, and some readers of JSON refuse an object that has a key twice. */
+static void
+test_keys_of_the_log_come_once(void **state)
+{
+	(void)state;
+	log_set_format(LOG_JSON);
+	log_set_origin("worker", 3);
+	log_event(LOG_INFO, "e", "level", LOG_STR("high"), "time", LOG_INT(1), "event", LOG_INT(2), "worker",
+		LOG_INT(4), "lost", LOG_INT(5), "suppressed", LOG_INT(6), "levels", LOG_INT(7), NULL);
+	assert_string_equal(json_rest(),
+		",\"level\":\"info\",\"event\":\"e\",\"worker\":3,\"level_\":\"high\",\"time_\":1,\"event_\":2,"
+		"\"worker_\":4,\"lost_\":5,\"suppressed_\":6,\"levels\":7}\n");
+	log_set_origin(NULL, 0);
+	log_set_format(LOG_LOGFMT);
+}
+
 /* However long the values are, a line is complete JSON: no character is cut, and the line ends with a brace. */
 static void
 test_long_json(void **state)
@@ -445,6 +461,7 @@ main(void)
 		CASE(a_reader_that_stands_still_costs_lines),
 		CASE(a_line_that_was_cut_short_is_ended),
 		cmocka_unit_test_setup_teardown(test_json, start, stop),
+		cmocka_unit_test_setup_teardown(test_keys_of_the_log_come_once, start, stop),
 		cmocka_unit_test_setup_teardown(test_long_json, start, stop),
 	};
 
