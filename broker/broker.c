@@ -1,3 +1,4 @@
+#include "broker/bus_keep.h"
 #include "broker/broker_internal.h"
 #include "broker/broker_members.h"
 #include "broker/broker_trace.h"
@@ -76,8 +77,11 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	struct broker *broker = nsp->broker;
 	struct wire_message *decoded = &broker->message;
 	struct text payload = message->payload;
+	uint64_t number = broker->keeper ? bus_keep_number_take(&payload) : 0;
 	int rc;
 
+	if (broker->ops->on_number != NULL)
+		broker->ops->on_number(nsp->owner, number);
 	if (broker_is_own(nsp, payload) || !broker_has_receiver(nsp, message)) {
 		broker->stats.ignored++;
 		return;
@@ -261,6 +265,7 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *opt
 		seal_accept(broker->seal, text_from(options->secret_accepted));
 	broker->requests_timeout_ms = options->requests_timeout_ms;
 	broker->visitor = options->visitor;
+	broker->keeper = options->keeper && options->form->keep_open != NULL && !options->visitor;
 	list_init(&broker->nsps);
 	broker_questions_init(broker);
 	broker_answering_init(broker);
@@ -478,6 +483,25 @@ broker_broadcast(
 	if ((to->flags & WIRE_VOLATILE) != 0)
 		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* a log need not keep it */
 	return broker_record(nsp, BUS_BROADCAST, room, rc);
+}
+
+int
+broker_broadcast_recorded(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, uint64_t origin, uint64_t local, struct bus_keep *keep)
+{
+	const struct bus_keep_head head = {origin, local};
+	struct text room = keep == NULL ? broker_room_of(nsp, to) : TEXT_NONE;
+	struct broker *broker = nsp->broker;
+	struct block *payload;
+	int rc;
+
+	bus_keep_head_add(&broker->out, &head);
+	rc = broker_write_broadcast(nsp, to, room.at != NULL, data, attachments);
+	broker->stats.broadcasts_out += keep == NULL;
+	if (keep == NULL)
+		return broker_publish(nsp, BUS_BROADCAST, room, rc);
+	payload = broker_take_payload(nsp, BUS_BROADCAST, room, &rc);
+	return payload != NULL ? broker_keep_send_block(broker, keep, payload) : rc;
 }
 
 static int

@@ -51,6 +51,7 @@ struct broker_options {
 	 * broadcasts or wait for its answers.
 	 */
 	bool visitor;
+	bool keeper; /* the hub has a keeper of recorded events (bus_keep.h) */
 	/* how this node tells the others about itself; `observer` and `alone` are set by the callee */
 	struct members_options members;
 	uint64_t (*clients)(void *arg); /* number of clients of this node, with `clients_arg`; NULL: none */
@@ -100,6 +101,11 @@ struct broker_ops {
 		void *owner, struct text data, const struct attachments *attachments, struct broker_reply *reply);
 	/* The wait that broker_nsp_awaits() reported is over. */
 	void (*on_settled)(void *owner);
+	/*
+	 * The broadcast that follows is a recorded event with this number, or one of this node has got the number. 0:
+	 * it has none. May be NULL.
+	 */
+	void (*on_number)(void *owner, uint64_t number);
 };
 
 /* Returns 0, or the error of the form's open() with one line of text in `error`. `ops` must outlive the broker. */
@@ -157,6 +163,25 @@ int broker_join(struct broker_nsp *nsp, const struct wire_target *who, const str
 int broker_leave(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count);
 int broker_disconnect(struct broker_nsp *nsp, const struct wire_target *who, bool close);
 int broker_server_emit(struct broker_nsp *nsp, struct text data, const struct attachments *attachments);
+
+/* ----------------------------------------------------------------- keeper */
+
+struct bus_keep;
+/*
+ * The keeper of recorded events (bus_keep.h), of a form that has one. The callee calls keep->on_ready() and
+ * keep->on_message() from the loop until broker_keep_close().
+ */
+bool broker_keeps(const struct broker *broker);
+void broker_keep_open(struct broker *broker, struct bus_keep *keep);
+void broker_keep_close(struct broker *broker, struct bus_keep *keep);
+/* Sends a message to the keeper, after all that was published before. Errors as for broker_broadcast(). */
+int broker_keep_send(struct broker *broker, struct bus_keep *keep, struct text message);
+/*
+ * Publishes an event that this node has recorded. `keep` not NULL: only the keeper gets it. Errors as for
+ * broker_broadcast().
+ */
+int broker_broadcast_recorded(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, uint64_t origin, uint64_t local, struct bus_keep *keep);
 
 /* ------------------------------------------------------------- questions */
 

@@ -19,6 +19,7 @@ struct broker {
 	struct seal *seal; /* NULL: messages are not sealed */
 	uint64_t requests_timeout_ms;
 	bool visitor;
+	bool keeper;
 	struct members *members; /* NULL after broker_close() */
 	struct bus_presence presence;
 	uint64_t (*clients)(void *arg);
@@ -94,6 +95,10 @@ broker_attachments(const struct wire_message *decoded)
  * Publishes broker->out. If `rc` is negative, writing the message has failed: the message is dropped and `rc` is
  * returned. `address` is as in struct bus_form.
  */
+/* broker_keep.c: sends and releases the block; NULL: there was no memory for it. */
+struct bus_keep;
+int broker_keep_send_block(struct broker *broker, struct bus_keep *keep, struct block *message);
+
 int broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc);
 
 /* Publishes broker->out as an answer to the node `asker`. `rc` is as above; an error is counted and logged. */

@@ -1,5 +1,6 @@
 #include "broker/bus_classic.h"
 
+#include "broker/bus_keep.h"
 #include "broker/bus_presence.h"
 #include "broker/bus_rooms.h"
 #include "broker/wire.h"
@@ -324,6 +325,52 @@ bus_classic_count_strangers(struct bus_end *end, struct bus_count *query)
 
 	classic_write_channel(end, &main_namespace, BUS_BROADCAST, TEXT_NONE);
 	bus_count_other(end->bus, query, buffer_text(&end->channel));
+}
+
+/* ------------------------------------------------------------------ keeper */
+
+static void
+classic_on_keep_message(struct bus_subscription *subscription, struct text channel, struct text payload)
+{
+	struct bus_keep *keep = container_of(subscription, struct bus_keep, subscription);
+
+	(void)channel;
+	keep->on_message(keep, payload);
+}
+
+static void
+classic_on_keep_confirmed(struct bus_subscription *subscription)
+{
+	struct bus_keep *keep = container_of(subscription, struct bus_keep, subscription);
+
+	keep->on_ready(keep);
+}
+
+void
+bus_classic_keep_open(struct bus_end *end, struct bus_keep *keep)
+{
+	buffer_init(&keep->channel, CHANNEL_MAX);
+	buffer_init(&keep->keeper, CHANNEL_MAX);
+	bus_keep_channel(&keep->channel, text_from(end->key), text_of(keep->id, BUS_KEEP_ID));
+	bus_keep_channel(&keep->keeper, text_from(end->key), TEXT(""));
+	keep->subscription = (struct bus_subscription){.name = buffer_text(&keep->channel),
+		.on_message = classic_on_keep_message,
+		.on_confirmed = classic_on_keep_confirmed};
+	bus_subscribe(end->bus, &keep->subscription);
+}
+
+void
+bus_classic_keep_close(struct bus_end *end, struct bus_keep *keep)
+{
+	bus_unsubscribe(end->bus, &keep->subscription);
+	buffer_fini(&keep->channel);
+	buffer_fini(&keep->keeper);
+}
+
+int
+bus_classic_keep_send(struct bus_end *end, struct bus_keep *keep, struct block *message)
+{
+	return bus_publish(end->bus, buffer_text(&keep->keeper), message);
 }
 
 /* -------------------------------------------------------------------- life */

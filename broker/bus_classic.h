@@ -39,6 +39,10 @@ void bus_classic_enter(struct bus_end *end, struct bus_presence *presence);
 void bus_classic_depart(struct bus_end *end, struct bus_presence *presence);
 bool bus_classic_announce(struct bus_end *end, struct bus_presence *presence, struct block *payload);
 void bus_classic_count_present(struct bus_end *end, struct bus_count *query, struct text id);
+/* For a hub that has a keeper. */
+void bus_classic_keep_open(struct bus_end *end, struct bus_keep *keep);
+void bus_classic_keep_close(struct bus_end *end, struct bus_keep *keep);
+int bus_classic_keep_send(struct bus_end *end, struct bus_keep *keep, struct block *message);
 void bus_classic_count_strangers(
 	struct bus_end *end, struct bus_count *query); /* for a Redis server, not for a hub */
 

@@ -191,6 +191,8 @@ bus_wait_cancel(struct bus_wait *wait)
 	list_remove(&wait->link);
 }
 
+struct bus_keep;
+
 struct bus_form {
 	enum bus_form_id id;
 	const char *name; /* name in metrics, such as "hub" */
@@ -272,6 +274,14 @@ struct bus_form {
 	void (*count_present)(struct bus_end *end, struct bus_count *query, struct text id);
 	void (*count_strangers)(struct bus_end *end, struct bus_count *query);
 	void (*count_others)(struct bus_end *end, struct bus_count *query);
+
+	/*
+	 * The keeper of recorded events (bus_keep.h). All are NULL if the form has none. keep_send() sends a message
+	 * to it, in the order of publishes.
+	 */
+	void (*keep_open)(struct bus_end *end, struct bus_keep *keep);
+	void (*keep_close)(struct bus_end *end, struct bus_keep *keep);
+	int (*keep_send)(struct bus_end *end, struct bus_keep *keep, struct block *message);
 };
 
 extern const struct bus_form bus_alone, bus_hub, bus_redis, bus_sharded, bus_streams;

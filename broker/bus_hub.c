@@ -19,5 +19,8 @@ const struct bus_form bus_hub = {
 	.id = BUS_FORM_HUB,
 	.name = "hub",
 	.open = hub_open,
+	.keep_open = bus_classic_keep_open,
+	.keep_close = bus_classic_keep_close,
+	.keep_send = bus_classic_keep_send,
 	BUS_CLASSIC,
 };

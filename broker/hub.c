@@ -109,10 +109,14 @@ hub_on_data(struct conn *conn, uint8_t *data, size_t n)
 static void
 hub_client_detach(struct hub_client *client)
 {
+	struct hub *hub = client->hub;
+
 	hub_drop_subscriptions(client);
 	list_remove(&client->link);
-	client->hub->stats.clients--;
+	hub->stats.clients--;
 	client->hub = NULL;
+	if (hub->keeper.gone != NULL)
+		hub->keeper.gone(hub->keeper.arg, client);
 }
 
 void
@@ -228,6 +232,8 @@ hub_new(struct loop *l, int listening_fd, const struct hub_options *options)
 	hub_topics_init(&hub->topics);
 	/* the longest reply is NUMSUB's: all names asked for, with their counts */
 	buffer_init(&hub->scratch, options->max_message + HUB_ARGS_MAX * 64);
+	if (options->keeper != NULL)
+		hub->keeper = *options->keeper;
 	if (options->ear != NULL)
 		hub->ear = hub_ear_new(l, options->ear, &hub_ear_ops, hub);
 	hub->listener = listener_start(l, &listening, 0, hub_on_accept, hub);

@@ -39,11 +39,26 @@ struct hub_ear_options {
  */
 #define HUB_SUBSCRIPTIONS_MAX (1u << 26)
 
+/*
+ * What remembers recorded events for the workers (connection state recovery). It sees each message that is published,
+ * before the subscribers get it. See bus_keep.h for the form of the messages.
+ */
+struct hub_keeper {
+	/* Returns the number of the event, which goes before the payload; 0: none. */
+	uint64_t (*record)(void *arg, uint64_t origin, uint64_t local, struct text payload);
+	/* A message for the keeper. `worker` tells the connections of workers apart. */
+	void (*receive)(void *arg, const void *worker, struct text message);
+	void (*gone)(void *arg, const void *worker); /* that connection has ended */
+	void *arg;
+	const char *channel; /* of the keeper */
+};
+
 struct hub_options {
 	uint64_t max_queue;	    /* maximum bytes waiting for one worker; beyond, its connection is closed */
 	uint64_t max_message;	    /* maximum bytes of one command */
 	uint32_t max_subscriptions; /* of one worker, for tests; 0: HUB_SUBSCRIPTIONS_MAX */
 	const struct hub_ear_options *ear; /* NULL: workers publish to the hub */
+	const struct hub_keeper *keeper;   /* copied; NULL: none */
 };
 
 struct hub_stats {
@@ -65,6 +80,8 @@ int hub_listen(char name[HUB_NAME_MAX]);
 
 /* Starts to serve on a descriptor of hub_listen(), which the hub then owns. */
 struct hub *hub_new(struct loop *l, int listening_fd, const struct hub_options *options);
+/* Publishes a message of the keeper to the workers that subscribe to the channel. */
+void hub_send(struct hub *hub, struct text channel, struct text message);
 /* Writes the counters and the current numbers of workers, subscriptions and topics to `out`. */
 void hub_stats(const struct hub *hub, struct hub_stats *out);
 /* Closes all connections, which are freed at the end of the turn, and frees the hub. NULL is accepted. */

@@ -23,7 +23,8 @@ struct hub {
 	uint32_t max_subscriptions;
 	struct list clients;
 	struct hub_topics topics;
-	struct hub_ear *ear; /* NULL: workers publish to the hub */
+	struct hub_ear *ear;	  /* NULL: workers publish to the hub */
+	struct hub_keeper keeper; /* zeroed: none */
 	struct hub_command command;
 	struct buffer scratch; /* scratch buffer for prefixes and replies */
 	struct hub_stats stats;

@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "broker/bus_keep.h"
 #include "broker/hub_internal.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -271,6 +272,42 @@ hub_push(void *arg, struct hub_topic *topic)
 	block_unref(block);
 }
 
+/*
+ * Passes what is published to the keeper. Returns false if it was for the keeper alone. An event that has got a
+ * number goes on with the number before it, in the scratch buffer.
+ */
+static bool
+hub_keep(struct hub_client *client, struct publication *publication)
+{
+	struct hub *hub = client->hub;
+	bool alone = text_is(publication->channel, text_from(hub->keeper.channel));
+	struct bus_keep_head head;
+	uint64_t number;
+
+	bus_keep_head_take(&publication->payload, &head);
+	if (alone && head.origin == 0) {
+		hub->keeper.receive(hub->keeper.arg, client, publication->payload);
+		return false;
+	}
+	number = hub->keeper.record(hub->keeper.arg, head.origin, head.local, publication->payload);
+	if (alone || number == 0)
+		return !alone;
+	buffer_reset(&hub->scratch);
+	bus_keep_number_add(&hub->scratch, number);
+	buffer_add_text(&hub->scratch, publication->payload);
+	if (buffer_error(&hub->scratch) == 0)
+		publication->payload = buffer_text(&hub->scratch);
+	return true;
+}
+
+void
+hub_send(struct hub *hub, struct text channel, struct text message)
+{
+	struct publication publication = {hub, channel, message, 0};
+
+	hub_topics_match(&hub->topics, channel, hub_push, &publication);
+}
+
 static int
 hub_run_publish(struct hub_client *client, const struct hub_command *command)
 {
@@ -278,7 +315,8 @@ hub_run_publish(struct hub_client *client, const struct hub_command *command)
 
 	if (command->count != 3)
 		return ERROR_ARGUMENT;
-	hub_topics_match(&client->hub->topics, publication.channel, hub_push, &publication);
+	if (client->hub->keeper.record == NULL || hub_keep(client, &publication))
+		hub_topics_match(&client->hub->topics, publication.channel, hub_push, &publication);
 	client->hub->stats.messages++;
 	client->hub->stats.bytes += publication.payload.n;
 	client->hub->stats.deliveries += publication.receivers;

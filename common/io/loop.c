@@ -47,8 +47,8 @@ loop_wall_ms(void)
 static bool
 loop_has_work(const struct loop *l)
 {
-	return !list_empty(&l->deferred) || !list_empty(&l->resumed) || !list_empty(&l->dirty) ||
-	       !list_empty(&l->dead);
+	return !list_empty(&l->deferred) || !list_empty(&l->flushing) || !list_empty(&l->resumed) ||
+	       !list_empty(&l->dirty) || !list_empty(&l->dead);
 }
 
 /* Returns true if the next turn must begin without waiting. */
@@ -135,6 +135,12 @@ loop_round(struct loop *l)
 	list_move_all(&now, &l->resumed);
 	while (!list_empty(&now))
 		conn_resume_now(list_entry(now.next, struct conn, link));
+	while (!list_empty(&l->flushing)) {
+		struct loop_call *call = list_entry(l->flushing.next, struct loop_call, link);
+
+		list_remove(&call->link);
+		call->run(call);
+	}
 	list_move_all(&now, &l->dirty);
 	loop_flush(l, &now);
 	list_move_all(&now, &l->dead);
@@ -332,6 +338,7 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	l->max_writes = LOOP_TURN_WRITES;
 	list_init(&l->dead);
 	list_init(&l->deferred);
+	list_init(&l->flushing);
 	list_init(&l->later);
 	list_init(&l->resumed);
 	list_init(&l->put_off);
@@ -409,6 +416,13 @@ loop_defer(struct loop *l, struct loop_call *call)
 {
 	if (list_empty(&call->link))
 		list_add_tail(&l->deferred, &call->link);
+}
+
+void
+loop_defer_to_flush(struct loop *l, struct loop_call *call)
+{
+	if (list_empty(&call->link))
+		list_add_tail(&l->flushing, &call->link);
 }
 
 void

@@ -76,6 +76,7 @@ struct loop {
 	struct list unflushed; /* connections with something queued in earlier turns, in order of waiting */
 	struct list dead;      /* connections closed this turn */
 	struct list deferred;  /* struct loop_call */
+	struct list flushing;  /* struct loop_call for before the next flush */
 	struct list later;     /* struct loop_call for the next turn */
 	struct list resumed;   /* connections whose kept bytes are delivered again this turn */
 	uint8_t *scratch;      /* LOOP_SCRATCH_SIZE bytes */
@@ -153,6 +154,12 @@ struct loop_call {
 void loop_call_init(struct loop_call *call, void (*run)(struct loop_call *call));
 void loop_defer(struct loop *l, struct loop_call *call); /* does nothing if it is queued already */
 void loop_call_cancel(struct loop_call *call);		 /* does nothing if it is not queued */
+
+/*
+ * Like loop_defer(), but before anything that was queued so far is written: for what must leave no later than that.
+ * The call must not defer calls or close connections of others.
+ */
+void loop_defer_to_flush(struct loop *l, struct loop_call *call);
 
 /*
  * Like loop_defer(), but at the end of the next turn, which then begins without waiting. For work that has used up

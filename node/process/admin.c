@@ -10,6 +10,7 @@
 #include "common/io/log.h"
 #include "node/http/http.h"
 #include "node/http/http_query.h"
+#include "node/socketio/sio_keeper.h"
 #include "node/process/admin_page.h"
 #include "node/process/metrics.h"
 
@@ -30,10 +31,11 @@ struct admin {
 	unsigned count;
 	const struct exec_stats *exec;
 	struct log_control *log;
-	struct api *api;	     /* NULL: the HTTP API is off */
-	struct admin_page *page;     /* NULL: the admin UI is off */
-	const struct hub *hub;	     /* NULL: no hub that subscribes at Redis */
-	const struct hub_life *life; /* NULL: no hub */
+	struct api *api;		 /* NULL: the HTTP API is off */
+	struct admin_page *page;	 /* NULL: the admin UI is off */
+	const struct hub *hub;		 /* NULL: no hub that subscribes at Redis */
+	const struct hub_life *life;	 /* NULL: no hub */
+	const struct sio_keeper *keeper; /* NULL: the hub keeps nothing */
 };
 
 /* ----------------------------------------------------------------- answers */
@@ -71,6 +73,7 @@ admin_add_app_metrics(const struct admin *admin, struct buffer *out)
 static void
 admin_serve_metrics(struct admin *admin, struct http_request *request)
 {
+	struct sio_recovery_stats kept;
 	struct hub_stats hub;
 	struct buffer out;
 
@@ -85,6 +88,10 @@ admin_serve_metrics(struct admin *admin, struct http_request *request)
 	if (admin->hub) {
 		hub_stats(admin->hub, &hub);
 		metrics_write_hub(&out, &hub);
+	}
+	if (admin->keeper) {
+		sio_keeper_stats(admin->keeper, admin->loop->now, &kept);
+		metrics_write_keeper(&out, &kept);
 	}
 	if (buffer_error(&out) == 0)
 		admin_reply(request, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
@@ -417,6 +424,12 @@ admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pag
 	admin->listener = listener_start(l, set, 0, admin_on_accept, admin);
 	listener_set_service(admin->listener);
 	return admin;
+}
+
+void
+admin_set_keeper(struct admin *admin, const struct sio_keeper *keeper)
+{
+	admin->keeper = keeper;
 }
 
 void

@@ -23,6 +23,7 @@
 struct admin;
 struct hub;
 struct hub_life;
+struct sio_keeper;
 
 struct admin_options {
 	char *host;
@@ -46,6 +47,8 @@ void admin_hand_on(const struct listener_set *set, const struct admin_options *o
 struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
 	const struct exec_stats *exec, struct log_control *log, struct api *api);
 
+/* Shows what the hub keeps for connection state recovery in the metrics. `keeper` is borrowed; NULL: nothing. */
+void admin_set_keeper(struct admin *admin, const struct sio_keeper *keeper);
 /* Shows the hub's connection to Redis in the metrics. `hub` is borrowed. */
 void admin_set_hub(struct admin *admin, const struct hub *hub);
 

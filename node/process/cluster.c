@@ -112,6 +112,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.secret_accepted = redis ? settings->redis_secret_accepted : NULL,
 		.requests_timeout_ms = settings->requests_timeout,
 		.visitor = self == NULL,
+		.keeper = hub->keeper && !redis,
 		.members = {.interval_ms = settings->heartbeat_interval, .timeout_ms = settings->heartbeat_timeout}};
 	struct broker *broker;
 	struct cluster *cluster;

@@ -19,6 +19,7 @@ struct cluster;
 struct cluster_hub {
 	const char *name;		   /* of hub_listen(); NULL: no hub */
 	const struct broker_settings *ear; /* the Redis at which the hub subscribes for its workers; NULL: none */
+	bool keeper;			   /* the hub keeps the sessions and events of connection state recovery */
 };
 
 /* What this worker tells the other nodes about itself. */

@@ -255,11 +255,8 @@ config_check_server(const struct config_reading *reading, unsigned layer, char e
 static int
 config_check_program(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
 {
-	int result = program_options_check(reading->program, error);
-
 	(void)what;
-	return result < 0 ? result
-			  : server_options_check_workers(reading->server, program_workers(reading->program), error);
+	return program_options_check(reading->program, error);
 }
 
 /* An application may set what the server's options need, so with one they are checked when the server starts. */

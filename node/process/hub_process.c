@@ -2,11 +2,13 @@
 
 #include <ev.h>
 
+#include "broker/bus_keep.h"
 #include "broker/hub.h"
 #include "broker/wire.h"
 #include "common/base/must.h"
 #include "common/io/log.h"
 #include "common/io/loop.h"
+#include "node/socketio/sio_keeper.h"
 #include "node/process/outreach.h"
 #include "node/process/report.h"
 #include "node/process/signals.h"
@@ -20,7 +22,9 @@
 #define MESSAGE_MAX (WIRE_PAYLOAD_MAX + 1024 * 1024) /* payload, and the names in the command */
 #define QUEUE_MAX (2 * MESSAGE_MAX)		     /* bytes that may wait for a busy worker */
 
-#define SHRUNK_CHECK_S 2. /* interval at which it checks whether memory can be given back to the system */
+#define CHANNEL_MAX (1 << 20) /* bytes of a channel's name; the key may be long */
+#define SWEEP_S 1.	      /* interval at which the keeper drops what is too old */
+#define SHRUNK_CHECK_S 2.     /* interval at which it checks whether memory can be given back to the system */
 
 #define ANSWERS_S 1.
 #define ANSWERS_CHECK_S 0.01
@@ -34,6 +38,10 @@ struct hub_process {
 	bool succeeded; /* another program has taken the admin port over */
 	struct signals signals;
 	struct hub *hub;
+	struct sio_keeper *keeper; /* NULL: connection state recovery is off */
+	struct ev_timer keeper_timer;
+	struct loop_call settle;
+	struct buffer channel, keeper_channel; /* names: of a worker, of the keeper */
 	struct outreach outreach;
 	struct admin *admin;
 };
@@ -100,6 +108,101 @@ hub_process_on_reload(void *arg)
 	outreach_reload(&process->outreach);
 }
 
+/* ------------------------------------------------- connection state recovery */
+
+static uint64_t
+hub_process_on_record(void *arg, uint64_t origin, uint64_t local, struct text payload)
+{
+	struct hub_process *process = arg;
+
+	return sio_keeper_record(process->keeper, origin, local, payload, process->loop.now);
+}
+
+static void
+hub_process_on_keep_message(void *arg, const void *worker, struct text message)
+{
+	struct hub_process *process = arg;
+
+	sio_keeper_receive(process->keeper, worker, message, process->loop.now);
+}
+
+static void
+hub_process_on_worker_gone(void *arg, const void *worker)
+{
+	struct hub_process *process = arg;
+
+	sio_keeper_gone(process->keeper, worker, process->loop.now);
+}
+
+static void
+hub_process_send(void *arg, struct text id, struct text message)
+{
+	struct hub_process *process = arg;
+
+	buffer_reset(&process->channel);
+	bus_keep_channel(&process->channel, text_from(process->setup->server->broker.redis_key), id);
+	if (buffer_error(&process->channel) == 0)
+		hub_send(process->hub, buffer_text(&process->channel), message);
+}
+
+/* By the end of the next turn, what was in the sockets of the workers has been read. */
+static void
+hub_process_settle_later(void *arg)
+{
+	struct hub_process *process = arg;
+
+	loop_defer_next(&process->loop, &process->settle);
+}
+
+static void
+hub_process_on_settle(struct loop_call *call)
+{
+	struct hub_process *process = container_of(call, struct hub_process, settle);
+
+	sio_keeper_settle(process->keeper, process->loop.now);
+}
+
+static void
+hub_process_on_sweep(struct ev_loop *ev, struct ev_timer *timer, int events)
+{
+	struct hub_process *process = timer->data;
+
+	(void)ev;
+	(void)events;
+	sio_keeper_sweep(process->keeper, process->loop.now);
+}
+
+/* Starts the keeper, if the workers recover connections through the hub. Fills `out` for the hub. */
+static bool
+hub_process_start_keeper(struct hub_process *process, struct hub_keeper *out)
+{
+	const struct server_options *server = process->setup->server;
+	struct sio_keeper_options options;
+
+	if (!process->setup->hub.keeper)
+		return false;
+	options = (struct sio_keeper_options){.window_ms = server->sio.max_disconnection_duration,
+		.notice_ms = server->eio.ping_interval + server->eio.ping_timeout,
+		.max_bytes = server->sio.recovery_max_bytes,
+		.max_sessions = server->sio.recovery_max_sessions,
+		.send = hub_process_send,
+		.settle_later = hub_process_settle_later,
+		.arg = process};
+	process->keeper = sio_keeper_new(&options);
+	loop_call_init(&process->settle, hub_process_on_settle);
+	bus_keep_channel(&process->keeper_channel, text_from(server->broker.redis_key), TEXT(""));
+	buffer_add_byte(&process->keeper_channel, '\0');
+	*out = (struct hub_keeper){.record = hub_process_on_record,
+		.receive = hub_process_on_keep_message,
+		.gone = hub_process_on_worker_gone,
+		.arg = process,
+		.channel = (const char *)process->keeper_channel.data};
+	ev_timer_init(&process->keeper_timer, hub_process_on_sweep, SWEEP_S, SWEEP_S);
+	process->keeper_timer.data = process;
+	ev_timer_start(process->loop.ev, &process->keeper_timer);
+	return true;
+}
+
 static struct hub *
 hub_process_new_hub(struct hub_process *process)
 {
@@ -108,9 +211,12 @@ hub_process_new_hub(struct hub_process *process)
 	struct hub_options options = {.max_message = MESSAGE_MAX, .max_queue = QUEUE_MAX};
 	char error[BUS_ERROR_MAX];
 	struct hub_ear_options ear;
+	struct hub_keeper keeper;
 	struct bus_url server;
 	struct hub *hub;
 
+	if (hub_process_start_keeper(process, &keeper))
+		options.keeper = &keeper;
 	if (redis == NULL)
 		return hub_new(&process->loop, setup->listening_fd, &options);
 	must(bus_url_parse(&server, redis->redis, error) == 0); /* checked by broker_settings_check() */
@@ -149,6 +255,7 @@ hub_process_start_admin(struct hub_process *process)
 	if (hub_setup->hub.ear != NULL)
 		admin_set_hub(process->admin, process->hub);
 	admin_set_hub_life(process->admin, hub_setup->life);
+	admin_set_keeper(process->admin, process->keeper);
 	return EXIT_FINE;
 }
 
@@ -204,6 +311,8 @@ hub_process_run(const struct hub_process_setup *setup)
 		return EXIT_NO_START;
 	loop_init(&process.loop, ev);
 	signals_init(&process.signals, ev);
+	buffer_init(&process.channel, CHANNEL_MAX);
+	buffer_init(&process.keeper_channel, CHANNEL_MAX);
 	hub_process_start_beat(&process);
 	process.hub = hub_process_new_hub(&process);
 	code = hub_process_start_admin(&process);
@@ -221,6 +330,13 @@ hub_process_run(const struct hub_process_setup *setup)
 	admin_free(process.admin);
 	outreach_fini(&process.outreach);
 	hub_free(process.hub);
+	if (process.keeper != NULL) {
+		ev_timer_stop(ev, &process.keeper_timer);
+		loop_call_cancel(&process.settle);
+	}
+	sio_keeper_free(process.keeper);
+	buffer_fini(&process.channel);
+	buffer_fini(&process.keeper_channel);
 	loop_finish_turn(&process.loop);
 	loop_fini(&process.loop);
 	report_unwatch();

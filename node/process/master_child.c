@@ -57,8 +57,9 @@ master_has_ear(const struct master *master)
 static struct cluster_hub
 master_hub(const struct master *master)
 {
-	return (struct cluster_hub){
-		.name = master->hub_name, .ear = master_has_ear(master) ? &master->server->broker : NULL};
+	return (struct cluster_hub){.name = master->hub_name,
+		.ear = master_has_ear(master) ? &master->server->broker : NULL,
+		.keeper = master->count > 1 && master->server->sio.connection_state_recovery};
 }
 
 static int

@@ -668,12 +668,24 @@ static const struct hub_metric {
 	{"sockeye_hub_malformed_total", "counter", "connections of the hub closed because the bytes of Redis could not be parsed", HUB(bus.malformed)},
 	{"sockeye_hub_cut_off_total", "counter", "workers disconnected from the hub because they did not read", HUB(cut_off)},
 };
+
+/* Of connection state recovery with several workers. */
+#define KEEPER(member) offsetof(struct sio_recovery_stats, member), sizeof(((struct sio_recovery_stats *)0)->member)
+static const struct hub_metric keeper_metrics[] = {
+	{"sockeye_hub_recovery_sessions", "gauge", "lost clients of all workers that may come back and continue", KEEPER(sessions)},
+	{"sockeye_hub_recovery_events", "gauge", "events that the hub keeps for lost clients", KEEPER(events)},
+	{"sockeye_hub_recovery_bytes", "gauge", "bytes of these events and sessions", KEEPER(bytes)},
+	{"sockeye_hub_recovery_age_seconds", "gauge", "age of the oldest of these events", KEEPER(age_ms)},
+	{"sockeye_hub_recovery_expired_total", "counter", "lost clients that did not come back in time", KEEPER(ended)},
+	{"sockeye_hub_recovery_displaced_total", "counter", "sessions of lost clients that were dropped early because of recoveryMaxSessions or recoveryMaxBytes", KEEPER(displaced)},
+};
 /* clang-format on */
 
+#define KEEPER_METRIC_COUNT (sizeof keeper_metrics / sizeof *keeper_metrics)
 #define HUB_METRIC_COUNT (sizeof hub_metrics / sizeof *hub_metrics)
 
 static uint64_t
-hub_metric_read(const struct hub_metric *metric, const struct hub_stats *stats)
+hub_metric_read(const struct hub_metric *metric, const void *stats)
 {
 	const char *at = (const char *)stats + metric->at;
 	uint64_t number;
@@ -709,7 +721,29 @@ metrics_write_hub(struct buffer *out, const struct hub_stats *stats)
 	}
 }
 
+void
+metrics_write_keeper(struct buffer *out, const struct sio_recovery_stats *stats)
+{
+	for (size_t m = 0; m < KEEPER_METRIC_COUNT; m++) {
+		const struct hub_metric *metric = &keeper_metrics[m];
+		unsigned long long number = hub_metric_read(metric, stats);
+
+		metric_write_head(out, metric->name, metric->type, metric->help);
+		if (metric->at == offsetof(struct sio_recovery_stats, age_ms))
+			buffer_printf(out, "%s %llu.%03llu\n", metric->name, number / 1000, number % 1000);
+		else
+			buffer_printf(out, "%s %llu\n", metric->name, number);
+	}
+}
+
 /* ---------------------------------------------------------- documentation */
+
+static void
+hub_metrics_markdown(struct buffer *out, const struct hub_metric *table, size_t count)
+{
+	for (size_t m = 0; m < count; m++)
+		buffer_printf(out, "| `%s` | %s | | %s |\n", table[m].name, table[m].type, table[m].help);
+}
 
 void
 metrics_markdown(struct buffer *out)
@@ -724,9 +758,8 @@ metrics_markdown(struct buffer *out)
 			exec_metrics[m].help);
 	for (size_t m = 0; m < HUB_LIFE_METRIC_COUNT; m++)
 		buffer_printf(out, "| `%s` | counter | | %s |\n", hub_life_metrics[m].name, hub_life_metrics[m].help);
-	for (size_t m = 0; m < HUB_METRIC_COUNT; m++)
-		buffer_printf(
-			out, "| `%s` | %s | | %s |\n", hub_metrics[m].name, hub_metrics[m].type, hub_metrics[m].help);
+	hub_metrics_markdown(out, hub_metrics, HUB_METRIC_COUNT);
+	hub_metrics_markdown(out, keeper_metrics, KEEPER_METRIC_COUNT);
 	for (unsigned c = 0; c < NAMES_MAX; c++) {
 		const struct names_row *row = names_find(&process_counters, c);
 

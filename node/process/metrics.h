@@ -7,6 +7,7 @@
 #define NODE_PROCESS_METRICS_H
 
 #include "broker/hub.h"
+#include "node/socketio/sio_recovery_stats.h"
 #include "common/base/buffer.h"
 #include "node/process/exec_stats.h"
 #include "node/process/hub_watch.h"
@@ -29,6 +30,8 @@ void metrics_write_hub_life(struct buffer *out, const struct hub_life *life);
 
 /* Appends the text for a hub that subscribes at Redis. */
 void metrics_write_hub(struct buffer *out, const struct hub_stats *stats);
+/* Appends the text for a hub that keeps the sessions and events of connection state recovery. */
+void metrics_write_keeper(struct buffer *out, const struct sio_recovery_stats *stats);
 
 /* Appends a table of all metrics: name, type, labels, meaning. */
 void metrics_markdown(struct buffer *out);

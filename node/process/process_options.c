@@ -349,13 +349,3 @@ server_options_check(const struct server_options *options, char error[OPTION_ERR
 		result = server_options_check_layer(options, layer, error);
 	return result;
 }
-
-int
-server_options_check_workers(const struct server_options *options, unsigned workers, char error[OPTION_ERROR_MAX])
-{
-	if (!options->sio.connection_state_recovery || workers == 1)
-		return 0;
-	snprintf(error, OPTION_ERROR_MAX,
-		"option --connection-state-recovery: works with one worker only (use --workers 1, not %u)", workers);
-	return ERROR_ARGUMENT;
-}

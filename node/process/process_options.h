@@ -96,8 +96,5 @@ int server_options_check(const struct server_options *options, char error[OPTION
 int server_options_check_layer(const struct server_options *options, unsigned layer, char error[OPTION_ERROR_MAX]);
 /* The option `workers`; for 0 the number of cores that this process may use. */
 unsigned program_workers(const struct program_options *options);
-/* Checks the options that do not work with several workers. */
-int server_options_check_workers(
-	const struct server_options *options, unsigned workers, char error[OPTION_ERROR_MAX]);
 
 #endif

@@ -386,6 +386,18 @@ server_check_needs(struct sio_host *host, char error[SIO_ERROR_LINE])
 		tables, SERVER_TABLES, tables, SERVER_TABLES, host->awaits_program ? "exec" : NULL, error);
 }
 
+/* With several workers the hub keeps what clients missed. It has started before the application. */
+static int
+server_check_recovery(const struct sio_host *host, char *error)
+{
+	if (!host->options.sio.connection_state_recovery || host->place->hub.keeper || host->place->doors->count == 1)
+		return 0;
+	snprintf(error, SIO_ERROR_LINE,
+		"the application sets connectionStateRecovery, which the workers share; set it by a flag, or use "
+		"--workers 1");
+	return SIO_ERR_ARGUMENT;
+}
+
 /* The master has opened the listeners before the application could set these options. */
 static int
 server_check_place(const struct sio_host *host, char *error)
@@ -397,7 +409,7 @@ server_check_place(const struct sio_host *host, char *error)
 
 	if (strcmp(wanted_host, opened) == 0 && options->port == host->place->port &&
 		strcmp(urls, host->place->backend_urls ? host->place->backend_urls : "") == 0)
-		return server_options_check_workers(&host->options, host->place->doors->count, error);
+		return server_check_recovery(host, error);
 	snprintf(error, SIO_ERROR_LINE,
 		"the application sets host, port or backend, which all workers share; set them by flags, or use "
 		"--workers 1");
@@ -442,7 +454,7 @@ server_worker_number(const struct sio_host *host)
 static int
 server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
 {
-	static const struct cluster_hub no_hub = {NULL, NULL};
+	static const struct cluster_hub no_hub = {NULL, NULL, false};
 	const struct place *place = host->place;
 	struct cluster_self self = {.instance = place ? place->instance : NULL,
 		.node = (unsigned)host->options.node.node_id,

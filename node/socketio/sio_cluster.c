@@ -2,6 +2,7 @@
 
 #include "common/base/error.h"
 #include "common/base/must.h"
+#include "node/socketio/sio_keep.h"
 
 bool
 sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags)
@@ -39,11 +40,21 @@ target_of_selector(const struct sio_selector *who, unsigned flags)
 }
 
 int
-sio_cluster_broadcast(
-	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_content *what)
+sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
+	const struct sio_content *what, const struct sio_recording *recording)
 {
+	const struct sio_keep *keep = nsp->io->recovery != NULL ? nsp->io->recovery->keep : NULL;
 	struct wire_target to = target_of_selector(who, flags);
+	uint64_t origin;
 
+	if (keep != NULL && recording == NULL && (flags & SIO_FLAG_VOLATILE) == 0)
+		return sio_cluster_error(broker_broadcast_recorded(
+			nsp->broker, &to, what->json, what->attachments, SIO_KEEP_NOT_RECORDED, 0, NULL));
+	if (keep != NULL && recording != NULL && recording->who != NULL) {
+		origin = recording->number != 0 ? keep->origin : SIO_KEEP_LOST;
+		return sio_cluster_error(broker_broadcast_recorded(
+			nsp->broker, &to, what->json, what->attachments, origin, keep->local, NULL));
+	}
 	return sio_cluster_error(broker_broadcast(nsp->broker, &to, what->json, what->attachments));
 }
 

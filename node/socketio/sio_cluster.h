@@ -17,8 +17,9 @@ bool sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags);
 int sio_cluster_error(int error);
 
 /* The functions below require that sio_cluster_reached() returned true. */
-int sio_cluster_broadcast(
-	struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags, const struct sio_content *what);
+/* `recording` NULL: connection state recovery is off. */
+int sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
+	const struct sio_content *what, const struct sio_recording *recording);
 /* Answers go to `gather`, which must not have been started. */
 void sio_cluster_ask_ack(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
 	const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms);

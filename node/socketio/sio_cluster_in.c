@@ -6,6 +6,7 @@
 #include "node/socketio/sio_cluster_in.h"
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetched.h"
+#include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_presence_peers.h"
 #include "node/socketio/sio_recovery_record.h"
 #include "node/socketio/sio_server_event.h"
@@ -73,6 +74,19 @@ reply_release(void *arg)
 
 static const struct sio_sink sink_to_asker = {.count = reply_count, .answer = reply_add, .end = reply_release};
 
+/* Does this process record what comes from others? With several workers the hub does. */
+static bool
+cluster_in_records(const struct sio_nsp *nsp)
+{
+	return sio_recovery_on(nsp) && nsp->io->recovery->keep == NULL;
+}
+
+static void
+cluster_in_on_number(void *owner, uint64_t number)
+{
+	sio_keep_number(owner, number);
+}
+
 struct cluster_in_emission {
 	struct sio_emission emission;
 	struct sio_selector who;
@@ -88,10 +102,11 @@ cluster_in_begin(struct cluster_in_emission *in, struct sio_nsp *nsp, const stru
 		.flags = ((to->flags & WIRE_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
 			 ((to->flags & WIRE_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u),
 		.timeout_ms = BROKER_REPLY_MS,
+		.remote = true,
 		.scratch = sio_scratch_take(&nsp->io->turn)};
 	in->who = selector_of(to);
 	in->rc = sio_rooms_select(nsp, &in->who, &in->emission.scratch->selection);
-	return in->emission.scratch->selection.count != 0 || sio_recovery_on(nsp);
+	return in->emission.scratch->selection.count != 0 || cluster_in_records(nsp);
 }
 
 static void
@@ -197,7 +212,7 @@ static bool
 cluster_in_has_room(void *owner, struct text room)
 {
 	/* what is recorded may be for a socket that is away */
-	return sio_rooms_exists(owner, room) || sio_recovery_on(owner);
+	return sio_rooms_exists(owner, room) || cluster_in_records(owner);
 }
 
 static bool
@@ -205,7 +220,7 @@ cluster_in_has_sockets(void *owner)
 {
 	const struct sio_nsp *nsp = owner;
 
-	return nsp->count > 0 || sio_recovery_on(nsp);
+	return nsp->count > 0 || cluster_in_records(nsp);
 }
 
 /* Returns the sockets that match. The caller gives the scratch back. */
@@ -338,5 +353,6 @@ const struct broker_ops sio_cluster_ops = {
 	.on_all_rooms = cluster_in_on_all_rooms,
 	.on_socket = cluster_in_on_socket,
 	.on_server_emit = cluster_in_on_server_emit,
+	.on_number = cluster_in_on_number,
 	.on_settled = cluster_in_on_settled,
 };

@@ -22,6 +22,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_arrival.h"
 #include "node/socketio/sio_handshake.h"
+#include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_middleware.h"
 #include "node/socketio/sio_owner.h"
@@ -94,6 +95,10 @@ connect_enter(struct sio_socket *s)
 static void
 connect_accept_now(struct sio_socket *s)
 {
+	/* with several workers, what the client missed comes from the hub */
+	if (sio_recovery_on(s->nsp) && s->nsp->io->recovery->keep != NULL && sio_client_open(s->client) &&
+		sio_keep_replay(s, connect_accept_now))
+		return;
 	if (connect_enter(s))
 		sio_socket_announce(s);
 }
@@ -262,16 +267,12 @@ connect_on_passed(struct sio_socket *s, const struct sio_step *refusal)
 		connect_admit(s);
 }
 
+/* Makes the socket, which continues the session unless that is NULL. */
 static void
-connect_to_nsp(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
+connect_socket(struct sio_client *c, struct sio_nsp *nsp, struct text auth, struct sio_recovery_session *session)
 {
-	struct sio_recovery_session *session = NULL;
 	struct sio_socket *s;
 
-	if (!sio_client_open(c))
-		return;
-	if (sio_recovery_on(nsp))
-		session = sio_recovery_claim(c, nsp, &auth);
 	/* a listener of the socket that had the session may have closed this client */
 	s = sio_client_open(c) ? sio_socket_new(c, nsp, auth) : NULL;
 	if (s == NULL) {
@@ -284,6 +285,15 @@ connect_to_nsp(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 		connect_on_passed(s, NULL);
 	else
 		sio_middleware_connect(s, connect_on_passed);
+}
+
+static void
+connect_to_nsp(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
+{
+	if (!sio_client_open(c))
+		return;
+	if (!sio_recovery_on(nsp) || !sio_recovery_claim(c, nsp, auth, connect_socket))
+		connect_socket(c, nsp, auth, NULL);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_question.h"
 #include "node/socketio/sio_receive.h"
+#include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_request.h"
 #include "node/socketio/sio_rooms.h"
@@ -80,6 +81,7 @@ sio_core_recovery_word(unsigned result)
 		[SIO_RECOVERY_NO_SESSION] = "no_session",
 		[SIO_RECOVERY_EXPIRED] = "expired",
 		[SIO_RECOVERY_OFFSET_GONE] = "offset_gone",
+		[SIO_RECOVERY_NO_HUB] = "no_hub",
 		[SIO_RECOVERY_FOREIGN] = "foreign",
 		[SIO_RECOVERY_TOO_BIG] = "too_big",
 		[SIO_RECOVERY_FAILED] = "failed",
@@ -158,6 +160,14 @@ sio_core_ops(void)
 	return &ops;
 }
 
+/* With several workers the hub keeps what clients missed. */
+static void
+core_join_keeper(struct sio_server *io)
+{
+	if (io->recovery != NULL && io->broker != NULL && broker_keeps(io->broker))
+		sio_keep_new(io->recovery, io->broker);
+}
+
 void
 sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
 	uint64_t max_http_buffer_size, uint64_t max_emit)
@@ -169,6 +179,7 @@ sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct s
 	sio_turn_limit(&io->turn, max_emit);
 	if (options->connection_state_recovery && engine != NULL)
 		io->recovery = sio_recovery_new(io);
+	core_join_keeper(io);
 }
 
 static void
@@ -185,8 +196,12 @@ sio_core_set_broker(struct sio_server *io, struct broker *broker)
 	struct table_node *node;
 
 	must(broker == NULL || io->broker == NULL);
+	if (io->recovery != NULL && io->broker != NULL)
+		sio_keep_free(io->recovery->keep);
 	if (broker != NULL)
 		io->broker = broker;
+	if (broker != NULL)
+		core_join_keeper(io);
 	while ((node = table_next(&io->nsps, &cursor)) != NULL) {
 		struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
 

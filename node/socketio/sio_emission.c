@@ -2,6 +2,7 @@
 
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_deliver.h"
+#include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_recovery_record.h"
 
 static int
@@ -44,6 +45,12 @@ emission_record(struct sio_outgoing *out, struct sio_recording *recording, const
 		return;
 	*recording = (struct sio_recording){
 		.nsp = emission->nsp, .who = emission_droppable(emission) ? NULL : who, .plain = out->packet.json};
+	if (emission->nsp->io->recovery->keep != NULL) {
+		/* an event for one of several workers is not recorded */
+		recording->numbered = emission->remote && emission->nsp->io->recovery->keep->numbered;
+		if (emission->remote ? !recording->numbered : (emission->flags & SIO_FLAG_LOCAL) != 0)
+			recording->who = NULL;
+	}
 	out->recording = recording;
 }
 
@@ -64,6 +71,16 @@ emission_record_one(struct sio_outgoing *out, struct emission_of_one *one, const
 		out, &one->recording, emission, s->state != SIO_WAITING && s->session != NULL ? &one->who : NULL);
 }
 
+/* With several workers, sends the recorded event to the keeper. */
+static void
+emission_keep_one(const struct sio_emission *emission, const struct sio_outgoing *out)
+{
+	struct sio_content what = emission->what;
+
+	if (out->recording->number != 0 && emission->nsp->io->recovery->keep != NULL && sio_content_write(&what) == 0)
+		sio_keep_record_one(emission->nsp, out->recording->who, &what);
+}
+
 /* The socket is leaving. Its client gets the event if it comes back. */
 static int
 emission_miss(const struct sio_emission *emission, struct sio_socket *s)
@@ -74,8 +91,10 @@ emission_miss(const struct sio_emission *emission, struct sio_socket *s)
 
 	if (rc == 0) {
 		emission_record_one(&out, &one, emission, s);
-		if (out.recording != NULL)
+		if (out.recording != NULL) {
 			sio_deliver_record_one(s, &out);
+			emission_keep_one(emission, &out);
+		}
 	}
 	sio_outgoing_fini(&out);
 	return rc;
@@ -109,6 +128,8 @@ sio_emission_one(const struct sio_emission *emission, struct sio_socket *s)
 		if (sio_recovery_on(nsp))
 			emission_record_one(&out, &one, emission, s);
 		sio_deliver_one(s, &out, emission->name, emission_droppable(emission));
+		if (out.recording != NULL)
+			emission_keep_one(emission, &out);
 		rc = sio_outgoing_result(&out);
 	}
 	sio_outgoing_fini(&out);
@@ -128,8 +149,8 @@ emission_expect_acks(const struct sio_emission *emission, struct sio_gather *gat
 
 /* Passes the packed event to the broker. */
 static int
-emission_to_other_nodes(
-	const struct sio_emission *emission, const struct sio_selector *who, struct sio_gather *gather)
+emission_to_other_nodes(const struct sio_emission *emission, const struct sio_selector *who,
+	struct sio_gather *gather, const struct sio_recording *recording)
 {
 	uint32_t timeout = (emission->flags & SIO_FLAG_TIMEOUT) != 0 ? emission->timeout_ms : SIO_GATHER_MS;
 	bool reached = sio_cluster_reached(emission->nsp, emission->flags);
@@ -139,7 +160,7 @@ emission_to_other_nodes(
 	if (reached && rc == 0 && gather != NULL)
 		sio_cluster_ask_ack(emission->nsp, who, emission->flags, &what, gather, timeout);
 	else if (reached && rc == 0)
-		rc = sio_cluster_broadcast(emission->nsp, who, emission->flags, &what);
+		rc = sio_cluster_broadcast(emission->nsp, who, emission->flags, &what, recording);
 	if (gather != NULL)
 		sio_gather_start(gather, timeout);
 	return rc;
@@ -166,7 +187,7 @@ sio_emission_many(const struct sio_emission *emission, const struct sio_selector
 	emission_record(&out, &recording, emission, who);
 	sio_deliver(&emission->scratch->selection, &out, emission->name, emission_droppable(emission));
 	sio_outgoing_fini(&out);
-	rc = emission_to_other_nodes(emission, who, gather);
+	rc = emission_to_other_nodes(emission, who, gather, out.recording);
 	return rc != 0 ? rc : sio_outgoing_result(&out);
 }
 

@@ -145,6 +145,8 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	nsp->unclaimed = unclaimed;
 	if (io->recovery != NULL)
 		nsp->log = sio_recovery_log_new(&io->recovery->store);
+	if (io->recovery != NULL && io->recovery->adopt != NULL)
+		io->recovery->adopt(nsp);
 	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
 	if (parent != NULL) {
 		io->children++;

@@ -48,8 +48,8 @@ static const struct option_row rows[] = {
 		"that names them; further ones are left out",
 		.group = NULL},
 	{"connectionStateRecovery", OPTION_FLAG, AT(connection_state_recovery), "false", 0, 0, NULL, NULL,
-		"Let a client that lost its connection continue its session, with the events that it missed; needs "
-		"workers 1 and no Redis",
+		"Let a client that lost its connection continue its session, with the events that it missed; works "
+		"without Redis",
 		.group = "Connection state recovery"},
 	{"maxDisconnectionDuration", OPTION_MS, AT(max_disconnection_duration), "2m", 1000, 86400000, NULL, "MS",
 		"Time within which a lost client can come back", .group = NULL, .needs = "connectionStateRecovery"},

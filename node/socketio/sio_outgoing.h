@@ -26,6 +26,7 @@ struct sio_recording {
 	const struct sio_selector *who; /* the event is recorded for these sockets; NULL: it is not recorded */
 	struct text plain;		/* the event without its offset, for clients of revision 4 */
 	uint64_t number;		/* of the entry; 0: none */
+	bool numbered;			/* the hub has given the event its number */
 };
 
 struct sio_outgoing {

@@ -6,6 +6,7 @@
 #include "common/base/must.h"
 #include "common/base/random.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_keep_state.h"
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_rooms.h"
@@ -86,13 +87,14 @@ sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stat
 {
 	const struct sio_recovery_store *store = &recovery->store;
 
-	*out = (struct sio_recovery_stats){.replayed = recovery->replayed,
-		.ended = recovery->ended,
-		.displaced = recovery->displaced,
-		.sessions = recovery->stored_count,
-		.events = store->count,
-		.bytes = store->bytes};
+	*out = (struct sio_recovery_stats){
+		.replayed = recovery->replayed, .ended = recovery->ended, .displaced = recovery->displaced};
 	memcpy(out->results, recovery->results, sizeof out->results);
+	if (recovery->keep != NULL)
+		return; /* the hub has the sessions and the events */
+	out->sessions = recovery->stored_count;
+	out->events = store->count;
+	out->bytes = store->bytes;
 	if (!list_empty(&store->entries))
 		out->age_ms = recovery->io->loop->now -
 			      container_of(store->entries.next, struct sio_recovery_entry, all)->at;
@@ -148,8 +150,8 @@ session_find_missed(const struct sio_recovery_session *session, struct sio_recov
 }
 
 /* The client is back before its loss was noticed. Its old socket leaves now, as it would have left later. */
-static void
-recovery_end_ghost(struct sio_client *c, struct sio_socket *old)
+void
+sio_recovery_end_ghost(const struct sio_client *c, struct sio_socket *old)
 {
 	struct sio_client *ghost = old->client;
 
@@ -180,7 +182,7 @@ recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct
 	if (result != SIO_RECOVERY_RECOVERED)
 		return result;
 	if (ghost) {
-		recovery_end_ghost(c, session->socket);
+		sio_recovery_end_ghost(c, session->socket);
 		session = sio_recovery_session_find(recovery, pid); /* listeners ran, and the reason may forbid it */
 		if (session == NULL || session->socket != NULL)
 			return SIO_RECOVERY_NO_SESSION;
@@ -228,48 +230,59 @@ auth_without_secret(struct sio_server *io, struct text auth)
 	return text_of(copy, (size_t)(at - copy));
 }
 
+#define SECRET_MAX (SIO_OFFSET_MAX > SIO_PID_LENGTH ? SIO_OFFSET_MAX : SIO_PID_LENGTH)
+
 /* Decodes a string of a client. Returns an empty text if it is longer than all that this server has given out. */
 static struct text
-secret_of(struct text value, char room[SIO_PID_LENGTH + 1])
+secret_of(struct text value, char room[SECRET_MAX + 1])
 {
-	_Static_assert(SIO_PID_LENGTH >= SIO_OFFSET_MAX, "an offset fits too");
-	if (value.at == NULL || json_type(value) != JSON_STRING || value.n > SIO_PID_LENGTH + 2)
+	if (value.at == NULL || json_type(value) != JSON_STRING || value.n > SECRET_MAX + 2)
 		return TEXT("");
 	return text_of(room, json_string_decode(value, room));
 }
 
-struct sio_recovery_session *
-sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text *auth)
+bool
+sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text auth, sio_recovery_then *then)
 {
-	char pid_room[SIO_PID_LENGTH + 1], offset_room[SIO_PID_LENGTH + 1];
+	char pid_room[SECRET_MAX + 1], offset_room[SECRET_MAX + 1];
 	struct sio_recovery_session *session = NULL;
 	struct text pid, offset;
 	enum sio_recovery_result result;
 
-	if (auth->n <= 2 || c->parser->revision < 5)
-		return NULL;
-	pid = json_object_get(*auth, TEXT("pid"));
+	if (auth.n <= 2 || c->parser->revision < 5)
+		return false;
+	pid = json_object_get(auth, TEXT("pid"));
 	if (pid.at == NULL)
-		return NULL;
-	offset = json_object_get(*auth, TEXT("offset"));
+		return false;
+	pid = secret_of(pid, pid_room);
+	offset = json_object_get(auth, TEXT("offset"));
 	if (offset.at != NULL)
 		offset = secret_of(offset, offset_room);
-	result = recovery_take(c, nsp, secret_of(pid, pid_room), offset, &session);
-	*auth = auth_without_secret(nsp->io, *auth);
+	auth = auth_without_secret(nsp->io, auth);
+	if (nsp->io->recovery->keep != NULL) {
+		if (!nsp->io->recovery->keep->ops->claim(c, nsp, pid, offset.at != NULL ? &offset : NULL, auth, then))
+			then(c, nsp, auth, NULL);
+		return true;
+	}
+	result = recovery_take(c, nsp, pid, offset, &session);
 	if (result != SIO_RECOVERY_RECOVERED)
 		nsp->io->recovery->results[result]++;
-	return session;
+	then(c, nsp, auth, session);
+	return true;
 }
 
 void
 sio_recovery_unclaim(struct sio_recovery_session *session)
 {
-	sio_recovery_session_return(session);
+	if (session->nsp->io->recovery->keep != NULL)
+		session->nsp->io->recovery->keep->ops->unclaim(session);
+	else
+		sio_recovery_session_return(session);
 }
 
 /* The socket goes on as a new one. */
-static void
-recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
+void
+sio_recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
 {
 	s->nsp->io->recovery->results[result]++;
 	sio_recovery_session_fail(s->session);
@@ -278,6 +291,17 @@ recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
 	random_id(s->id, SIO_ID_LENGTH);
 	s->recovered = false;
 	s->last_event = 0;
+}
+
+/* The socket cannot continue the session that it has claimed. */
+static void
+recovery_reject(struct sio_socket *s)
+{
+	struct sio_keep *keep = s->nsp->io->recovery->keep;
+
+	if (keep != NULL)
+		keep->ops->forget(keep, s->session);
+	sio_recovery_give_up(s, SIO_RECOVERY_FAILED);
 }
 
 bool
@@ -290,7 +314,7 @@ sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 	memcpy(s->id, session->sid, SIO_ID_LENGTH);
 	s->recovered = true;
 	s->session = session;
-	s->last_event = session->last;
+	s->last_event = session->log->touched == NULL ? session->last : 0;
 	session->socket = s;
 	if (session->data != NULL)
 		sio_socket_set_data(s, sio_stored_ref(session->data));
@@ -298,27 +322,26 @@ sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 		rc = sio_rooms_join(s, sio_recovery_room_read(&at));
 	session->moved = false;
 	if (rc != 0)
-		recovery_give_up(s, SIO_RECOVERY_FAILED);
+		recovery_reject(s);
 	return rc == 0;
 }
 
 /* ---------------------------------------------------------------- connect */
 
-/* Returns false without memory, if the client's parser cannot carry the event, or if the client's queue is full. */
-static bool
-recovery_send(struct sio_socket *s, const struct sio_recovery_entry *entry, struct sio_scratch *scratch)
+bool
+sio_recovery_send(struct sio_socket *s, struct text json, const struct attachments *attachments, bool compress)
 {
+	struct sio_scratch *scratch = sio_scratch_take(&s->nsp->io->turn);
 	struct sio_outgoing out;
 	bool sent;
 
-	out.packet = (struct sio_packet_out){.type = SIO_EVENT,
-		.nsp = sio_nsp_text(s->nsp),
-		.json = sio_recovery_entry_json(entry),
-		.attachments = entry->attachments.count != 0 ? &entry->attachments : NULL};
-	(void)sio_outgoing_init(&out, s->nsp->io->max_emit, &scratch->head, entry->compress);
+	out.packet = (struct sio_packet_out){
+		.type = SIO_EVENT, .nsp = sio_nsp_text(s->nsp), .json = json, .attachments = attachments};
+	(void)sio_outgoing_init(&out, s->nsp->io->max_emit, &scratch->head, compress);
 	sio_client_put(s->client, &out, false);
 	sent = sio_outgoing_result(&out) == 0 && sio_client_open(s->client);
 	sio_outgoing_fini(&out);
+	sio_scratch_give(&s->nsp->io->turn, scratch);
 	return sent;
 }
 
@@ -326,15 +349,16 @@ recovery_send(struct sio_socket *s, const struct sio_recovery_entry *entry, stru
 static bool
 recovery_replay(struct sio_socket *s, const struct sio_recovery_found *missed)
 {
-	struct sio_scratch *scratch = sio_scratch_take(&s->nsp->io->turn);
 	bool whole = true;
 
 	for (unsigned i = 0; whole && i < missed->count; i++) {
-		whole = recovery_send(s, missed->at[i], scratch);
-		s->last_event = missed->at[i]->number;
+		const struct sio_recovery_entry *entry = missed->at[i];
+
+		whole = sio_recovery_send(s, sio_recovery_entry_json(entry),
+			entry->attachments.count != 0 ? &entry->attachments : NULL, entry->compress);
+		s->last_event = entry->number;
 		s->nsp->io->recovery->replayed++;
 	}
-	sio_scratch_give(&s->nsp->io->turn, scratch);
 	return whole;
 }
 
@@ -366,10 +390,10 @@ sio_recovery_enter(struct sio_socket *s)
 	struct sio_recovery_session *session = s->session;
 	enum sio_recovery_result result;
 
-	if (session != NULL) {
+	if (session != NULL && s->nsp->io->recovery->keep == NULL) {
 		result = recovery_continue(s);
 		if (result != SIO_RECOVERY_RECOVERED)
-			recovery_give_up(s, result);
+			sio_recovery_give_up(s, result);
 		if (!sio_client_open(s->client))
 			return;
 	}

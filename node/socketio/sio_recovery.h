@@ -27,11 +27,12 @@ void sio_recovery_free(struct sio_recovery *recovery);
 void sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stats *out);
 
 /*
- * Handles the members `pid` and `offset` of the auth of a CONNECT. Returns the session that the new socket continues,
- * or NULL. The outcome is counted. Replaces `*auth` by a text without the two members, which lives until the end of
- * the turn. May close another socket, with its listeners, if that socket has the session.
+ * Handles the members `pid` and `offset` of the auth of a CONNECT. Returns false if there are none. Otherwise calls
+ * `then`, now or, with several workers, when the hub has answered, unless the client has gone by then. `then` gets
+ * the auth without the two members, and the session that the new socket continues, or NULL. The outcome is counted.
+ * May close another socket, with its listeners, if that socket has the session.
  */
-struct sio_recovery_session *sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text *auth);
+bool sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text auth, sio_recovery_then *then);
 /* The claimed session is not continued, because there is no socket for it. */
 void sio_recovery_unclaim(struct sio_recovery_session *session);
 /*
@@ -45,4 +46,14 @@ bool sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *sess
  * cannot be sent to it. Makes no up-call except to listeners of rooms.
  */
 void sio_recovery_enter(struct sio_socket *s);
+
+/* The client of `old` is back as `c`, or elsewhere (NULL), before its loss was noticed. */
+void sio_recovery_end_ghost(const struct sio_client *c, struct sio_socket *old);
+/* The socket goes on as a new one, and its session ends. */
+void sio_recovery_give_up(struct sio_socket *s, enum sio_recovery_result result);
+/*
+ * Sends a missed event, with its offset. Returns false without memory, if the client's parser cannot carry the event,
+ * or if the client's queue is full.
+ */
+bool sio_recovery_send(struct sio_socket *s, struct text json, const struct attachments *attachments, bool compress);
 #endif

@@ -138,9 +138,58 @@ sio_recovery_log_free(struct sio_recovery_log *log)
 size_t
 sio_recovery_offset_write(const struct sio_recovery_log *log, uint64_t number, char out[SIO_OFFSET_MAX + 1])
 {
+	struct sio_recovery_position position = {log->heard, number - log->heard, log->origin};
+
+	if (log->origin != 0)
+		return sio_recovery_position_write(log->epoch, &position, out);
 	memcpy(out, log->epoch, SIO_EPOCH_LENGTH);
 	return SIO_EPOCH_LENGTH +
 	       (size_t)snprintf(out + SIO_EPOCH_LENGTH, SIO_OFFSET_MAX + 1 - SIO_EPOCH_LENGTH, "%" PRIu64, number);
+}
+
+size_t
+sio_recovery_position_write(const char epoch[SIO_EPOCH_LENGTH], const struct sio_recovery_position *position,
+	char out[SIO_OFFSET_MAX + 1])
+{
+	char origin[SIO_ORIGIN_LENGTH];
+
+	memcpy(out, epoch, SIO_EPOCH_LENGTH);
+	memcpy(origin, &position->origin, sizeof origin);
+	return SIO_EPOCH_LENGTH + (size_t)snprintf(out + SIO_EPOCH_LENGTH, SIO_OFFSET_MAX + 1 - SIO_EPOCH_LENGTH,
+					  "%" PRIu64 ".%.*s%" PRIu64, position->heard, SIO_ORIGIN_LENGTH, origin,
+					  position->local);
+}
+
+/* Reads the digits at the start of `in`. Returns their number. */
+static size_t
+digits_read(struct text in, uint64_t *number)
+{
+	size_t n = 0;
+
+	for (*number = 0; n < in.n && n < 20 && in.at[n] >= '0' && in.at[n] <= '9'; n++)
+		*number = *number * 10 + (uint64_t)(in.at[n] - '0');
+	return n;
+}
+
+bool
+sio_recovery_position_read(
+	const char epoch[SIO_EPOCH_LENGTH], struct text offset, struct sio_recovery_position *position)
+{
+	char again[SIO_OFFSET_MAX + 1];
+	size_t at = SIO_EPOCH_LENGTH;
+
+	if (offset.n <= SIO_EPOCH_LENGTH || offset.n > SIO_OFFSET_MAX)
+		return false;
+	at += digits_read(text_of(offset.at + at, offset.n - at), &position->heard);
+	if (offset.n - at <= 1 + SIO_ORIGIN_LENGTH)
+		return false;
+	memcpy(&position->origin, offset.at + at + 1, SIO_ORIGIN_LENGTH);
+	at += 1 + SIO_ORIGIN_LENGTH;
+	(void)digits_read(text_of(offset.at + at, offset.n - at), &position->local);
+	/* leading zeros, a number that has overflowed and another epoch do not give the same text again */
+	return memchr(&position->origin, 0, SIO_ORIGIN_LENGTH) == NULL && position->heard < UINT64_MAX / 4 &&
+	       position->local < UINT64_MAX / 4 &&
+	       text_is(offset, text_of(again, sio_recovery_position_write(epoch, position, again)));
 }
 
 bool
@@ -182,53 +231,86 @@ attachments_cost(const struct attachments *attachments)
 	return attachments != NULL ? attachments_bytes(attachments) + attachments->count * each : 0;
 }
 
-/* Writes the event with its offset, and the excluded rooms. */
-static void
-entry_write(struct sio_recovery_entry *entry, struct text json, const struct sio_selector *who)
+/*
+ * Makes an entry that has room for a text of `size` bytes, and puts it into the lists of its rooms. Returns NULL
+ * without memory, and raises the floor to the number.
+ */
+static struct sio_recovery_entry *
+entry_new(struct sio_recovery_log *log, uint64_t number, const struct sio_selector *who, size_t size)
 {
-	char offset[SIO_OFFSET_MAX + 1], *begin = (char *)(entry->marks + entry->mark_count), *end;
+	size_t marks = (who->rooms_count != 0 ? who->rooms_count : 1) * sizeof(struct sio_recovery_mark);
+	size_t except = rooms_size(who->except, who->except_count);
+	struct sio_recovery_entry *entry = mem_try_alloc(sizeof *entry + marks + size + except);
 
-	end = mempcpy(begin, json.at, json.n - 1);
-	end = mempcpy(end, ",\"", 2);
-	end = mempcpy(end, offset, sio_recovery_offset_write(entry->log, entry->number, offset));
-	end = mempcpy(end, "\"]", 2);
-	entry->json_n = (uint32_t)(end - begin);
+	if (entry != NULL)
+		entry->log = log;
+	if (entry == NULL || !entry_mark(entry, who->rooms, who->rooms_count)) {
+		mem_free(entry);
+		log->floor = number;
+		return NULL;
+	}
+	entry->number = number;
+	entry->origin = entry->local = 0;
+	entry->found = 0;
+	entry->compress = true;
+	attachments_init(&entry->attachments);
+	entry->bytes = sizeof *entry + marks + except;
+	return entry;
+}
+
+/* Writes the excluded rooms after the text, which ends at `end`, and adds the entry to the log. */
+static void
+entry_add(struct sio_recovery_entry *entry, uint64_t at, char *end, const struct sio_selector *who)
+{
+	struct sio_recovery_log *log = entry->log;
+
+	entry->at = at;
+	entry->json_n = (uint32_t)(end - (char *)(entry->marks + entry->mark_count));
 	entry->except_count = who->except_count;
 	for (unsigned i = 0; i < who->except_count; i++)
 		end = sio_recovery_room_write(end, who->except[i]);
+	entry->bytes += entry->json_n + attachments_cost(&entry->attachments);
+	log->store->bytes += entry->bytes;
+	log->store->count++;
+	list_add_tail(&log->entries, &entry->link);
+	list_add_tail(&log->store->entries, &entry->all);
 }
 
 struct sio_recovery_entry *
 sio_recovery_log_add(struct sio_recovery_log *log, uint64_t at, const struct sio_selector *who, struct text json,
 	const struct attachments *attachments, bool compress)
 {
-	size_t except = rooms_size(who->except, who->except_count);
-	size_t marks = (who->rooms_count != 0 ? who->rooms_count : 1) * sizeof(struct sio_recovery_mark);
-	struct sio_recovery_entry *entry =
-		mem_try_alloc(sizeof *entry + marks + json.n + SIO_OFFSET_MAX + 4 + except);
+	char offset[SIO_OFFSET_MAX + 1], *end;
+	struct sio_recovery_entry *entry;
 
 	must(json.n >= 2 && json.at[json.n - 1] == ']');
 	log->head++;
-	if (entry != NULL)
-		entry->log = log;
-	if (entry == NULL || !entry_mark(entry, who->rooms, who->rooms_count)) {
-		mem_free(entry);
-		log->floor = log->head;
+	entry = entry_new(log, log->head, who, json.n + SIO_OFFSET_MAX + 4);
+	if (entry == NULL)
 		return NULL;
-	}
-	entry->number = log->head;
-	entry->at = at;
-	entry->found = 0;
 	entry->compress = compress;
-	entry_write(entry, json, who);
-	attachments_init(&entry->attachments);
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		attachments_add(&entry->attachments, attachments->blocks[i]);
-	entry->bytes = sizeof *entry + marks + entry->json_n + except + attachments_cost(attachments);
-	log->store->bytes += entry->bytes;
-	log->store->count++;
-	list_add_tail(&log->entries, &entry->link);
-	list_add_tail(&log->store->entries, &entry->all);
+	end = mempcpy((char *)(entry->marks + entry->mark_count), json.at, json.n - 1);
+	end = mempcpy(end, ",\"", 2);
+	end = mempcpy(end, offset, sio_recovery_offset_write(log, entry->number, offset));
+	end = mempcpy(end, "\"]", 2);
+	entry_add(entry, at, end, who);
+	return entry;
+}
+
+struct sio_recovery_entry *
+sio_recovery_log_keep(struct sio_recovery_log *log, uint64_t at, uint64_t number, uint64_t origin, uint64_t local,
+	const struct sio_selector *who, struct text body)
+{
+	struct sio_recovery_entry *entry = entry_new(log, number, who, body.n);
+
+	log->head = number;
+	if (entry == NULL)
+		return NULL;
+	entry->origin = origin;
+	entry->local = local;
+	entry_add(entry, at, mempcpy((char *)(entry->marks + entry->mark_count), body.at, body.n), who);
 	return entry;
 }
 

@@ -21,10 +21,21 @@
 #include "common/base/text.h"
 
 struct sio_recovery_rooms;
+struct sio_recovery_session;
 struct sio_selector;
 
 #define SIO_EPOCH_LENGTH 8
-#define SIO_OFFSET_MAX (SIO_EPOCH_LENGTH + 20) /* bytes of an offset */
+#define SIO_ORIGIN_LENGTH 8
+#define SIO_OFFSET_MAX (SIO_EPOCH_LENGTH + 20 + 1 + SIO_ORIGIN_LENGTH + 20) /* bytes of an offset */
+
+/*
+ * What a client of one of several workers has got: the events of other workers up to the number `heard`, by the count
+ * of the hub, and those of its own worker up to the number `local`, by the worker's count. `origin` names the worker.
+ */
+struct sio_recovery_position {
+	uint64_t heard, local;
+	uint64_t origin; /* the characters of the name; 0: there is no position */
+};
 
 /* The entries of all logs, oldest first, and the bytes that they and others have charged. */
 struct sio_recovery_store {
@@ -34,11 +45,14 @@ struct sio_recovery_store {
 
 struct sio_recovery_log {
 	struct sio_recovery_store *store;
-	struct list entries; /* struct sio_recovery_entry by `link` */
-	struct table topics; /* struct sio_recovery_topic by the name of the room */
-	struct list to_all;  /* struct sio_recovery_mark of the entries that name no room */
-	struct list kept;    /* stored sessions of the namespace, for the user of the log */
-	uint64_t head, floor;
+	struct list entries;	/* struct sio_recovery_entry by `link` */
+	struct table topics;	/* struct sio_recovery_topic by the name of the room */
+	struct list to_all;	/* struct sio_recovery_mark of the entries that name no room */
+	struct list kept;	/* stored sessions of the namespace, for the user of the log */
+	uint64_t head, floor;	/* head: with several workers heard + local, which grows with each event */
+	uint64_t heard, origin; /* of this worker; origin 0: this process has the only log, or none of the hub */
+	/* several workers: a session is new or has changed; else NULL */
+	void (*touched)(struct sio_recovery_session *session);
 	uint64_t moves;	   /* counts the joins and leaves of sockets, for the user of the log */
 	uint64_t searches; /* the number of the last search, which marks the entries that it found */
 	char epoch[SIO_EPOCH_LENGTH];
@@ -61,7 +75,8 @@ struct sio_recovery_mark {
 struct sio_recovery_entry {
 	struct list link, all;
 	struct sio_recovery_log *log;
-	uint64_t number, at; /* at: ms, by the clock of the caller */
+	uint64_t number, at;	/* at: ms, by the clock of the caller */
+	uint64_t origin, local; /* in the log of several workers: who emitted the event; origin 0: another process */
 	uint64_t bytes;
 	uint64_t found; /* the last search that found the entry */
 	struct attachments attachments;
@@ -86,6 +101,13 @@ void sio_recovery_log_free(struct sio_recovery_log *log); /* accepts NULL */
 struct sio_recovery_entry *sio_recovery_log_add(struct sio_recovery_log *log, uint64_t at,
 	const struct sio_selector *who, struct text json, const struct attachments *attachments, bool compress);
 
+/*
+ * As sio_recovery_log_add(), for a log of several workers: `body` is kept as it is, under a number above all numbers
+ * so far.
+ */
+struct sio_recovery_entry *sio_recovery_log_keep(struct sio_recovery_log *log, uint64_t at, uint64_t number,
+	uint64_t origin, uint64_t local, const struct sio_selector *who, struct text body);
+
 static inline struct text
 sio_recovery_entry_json(const struct sio_recovery_entry *entry)
 {
@@ -109,6 +131,12 @@ void sio_recovery_found_fini(struct sio_recovery_found *found);
 
 /* Writes the offset of that number; returns its length. */
 size_t sio_recovery_offset_write(const struct sio_recovery_log *log, uint64_t number, char out[SIO_OFFSET_MAX + 1]);
+/* The same for a position of several workers. Returns false for another epoch or another form. */
+size_t sio_recovery_position_write(const char epoch[SIO_EPOCH_LENGTH], const struct sio_recovery_position *position,
+	char out[SIO_OFFSET_MAX + 1]);
+bool sio_recovery_position_read(
+	const char epoch[SIO_EPOCH_LENGTH], struct text offset, struct sio_recovery_position *position);
+
 /*
  * Reads an offset, which comes from a client. Returns false if this log has not written it: another epoch, another
  * form, or a number above the head.

@@ -1,5 +1,7 @@
 #include "node/socketio/sio_recovery_record.h"
 
+#include "node/socketio/sio_keep_state.h"
+
 #include "node/socketio/sio_recovery_state.h"
 
 #define SWEEP_MS 1000 /* interval at which what is too old is dropped */
@@ -43,12 +45,12 @@ ends_with_string(struct text json)
 }
 
 static void
-recovery_mark(struct sio_outgoing *out, const struct sio_recovery_log *log)
+recovery_mark(struct sio_outgoing *out, const struct sio_recovery_log *log, bool always)
 {
 	struct text json = out->packet.json;
 	char offset[SIO_OFFSET_MAX + 1], *room, *at;
 
-	if (!ends_with_string(json))
+	if (!always && !ends_with_string(json))
 		return;
 	room = at = sio_turn_room(&out->recording->nsp->io->turn, json.n + SIO_OFFSET_MAX + 4);
 	if (room == NULL)
@@ -66,20 +68,35 @@ sio_recovery_stamp(struct sio_outgoing *out)
 	struct sio_recording *recording = out->recording;
 	struct sio_recovery *recovery = recording->nsp->io->recovery;
 	struct sio_recovery_log *log = recording->nsp->log;
-	const struct sio_recovery_entry *entry;
+	struct sio_keep *keep = recovery->keep;
+	struct sio_recovery_entry *entry;
 
 	out->packet.json = recording->plain = without_white_end(out->packet.json);
-	if (recording->who == NULL) {
-		recovery_mark(out, log);
+	if (keep != NULL && !keep->welcome) {
+		keep->unheard |= recording->who != NULL;
 		return;
 	}
+	if (recording->who == NULL || recording->numbered) {
+		recording->number = recording->who != NULL ? log->head : 0;
+		recovery_mark(out, log, recording->who != NULL);
+		return;
+	}
+	if (keep != NULL)
+		log->head = log->heard + keep->local;
 	entry = sio_recovery_log_add(log, recovery->io->loop->now, recording->who, out->packet.json,
 		out->packet.attachments, out->compress);
 	recording->number = log->head;
+	if (keep != NULL)
+		keep->local++;
 	if (entry == NULL) {
 		loop_count_no_memory(recovery->io->loop);
 		return;
 	}
 	out->packet.json = sio_recovery_entry_json(entry);
-	sio_recovery_trim_log(recovery);
+	if (keep == NULL) {
+		sio_recovery_trim_log(recovery);
+		return;
+	}
+	entry->local = keep->local;
+	keep->ops->trim(keep);
 }

@@ -4,6 +4,7 @@
 #include "common/base/must.h"
 #include "common/base/random.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_keep_state.h"
 #include "node/socketio/sio_recovery_record.h"
 #include "node/socketio/sio_rooms.h"
 
@@ -18,13 +19,40 @@ sio_recovery_session_new(struct sio_socket *s)
 	session->nsp = s->nsp;
 	session->log = s->nsp->log;
 	session->socket = s;
-	session->start = session->log->head;
+	if (session->log->touched == NULL)
+		session->start = session->log->head;
 	memcpy(session->sid, s->id, SIO_ID_LENGTH);
 	do
 		random_id(session->pid, SIO_PID_LENGTH);
 	while (table_find(&recovery->sessions, text_of(session->pid, SIO_PID_HANDLE)) != NULL);
 	table_add(&recovery->sessions, &session->node, text_of(session->pid, SIO_PID_HANDLE));
 	s->session = session;
+	if (session->log->touched != NULL)
+		session->log->touched(session);
+	return session;
+}
+
+struct sio_recovery_session *
+sio_recovery_session_of(struct sio_nsp *nsp, struct text pid, struct text sid, struct text rooms, uint32_t room_count)
+{
+	struct sio_recovery_session *session = mem_zalloc(sizeof *session);
+
+	session->rooms = mem_try_alloc(rooms.n + 1);
+	if (session->rooms == NULL) {
+		mem_free(session);
+		return NULL;
+	}
+	memcpy(session->rooms, rooms.at, rooms.n);
+	session->rooms_n = (uint32_t)rooms.n;
+	session->room_count = room_count;
+	list_init(&session->stored);
+	list_init(&session->kept);
+	session->nsp = nsp;
+	session->log = nsp->log;
+	session->claimed = true;
+	memcpy(session->sid, sid.at, SIO_ID_LENGTH);
+	memcpy(session->pid, pid.at, SIO_PID_LENGTH);
+	table_add(&nsp->io->recovery->sessions, &session->node, text_of(session->pid, SIO_PID_HANDLE));
 	return session;
 }
 
@@ -56,6 +84,7 @@ static void
 session_unlink(struct sio_recovery_session *session)
 {
 	session_unstore(session);
+	list_remove(&session->kept);
 	table_remove(&session->nsp->io->recovery->sessions, &session->node);
 	if (session->socket != NULL)
 		session->socket->session = NULL;
@@ -140,6 +169,18 @@ session_run_listeners(struct sio_listeners *listeners, sio_nsp *nsp, const sio_e
 }
 
 void
+sio_recovery_session_ended(struct sio_nsp *nsp, struct text sid, const struct sio_stored *data, sio_session_end why)
+{
+	char id[SIO_ID_LENGTH + 1] = "";
+	sio_ended_session ended = {.id = id, .data = sio_stored_value(data), .why = why};
+
+	memcpy(id, sid.at, sid.n < SIO_ID_LENGTH ? sid.n : SIO_ID_LENGTH);
+	if (nsp->parent != NULL)
+		session_run_listeners(&nsp->parent->session_ended, nsp, &ended);
+	session_run_listeners(&nsp->session_ended, nsp, &ended);
+}
+
+void
 sio_recovery_session_report(struct sio_job *job)
 {
 	struct sio_recovery *recovery = container_of(job, struct sio_recovery, ended_job);
@@ -147,15 +188,9 @@ sio_recovery_session_report(struct sio_job *job)
 	while (!list_empty(&recovery->ended_now)) {
 		struct sio_recovery_session *session =
 			container_of(recovery->ended_now.next, struct sio_recovery_session, stored);
-		struct sio_nsp *nsp = session->nsp;
-		char id[SIO_ID_LENGTH + 1] = "";
-		sio_ended_session ended = {
-			.id = id, .data = sio_stored_value(session->data), .why = (sio_session_end)session->why};
 
-		memcpy(id, session->sid, SIO_ID_LENGTH);
-		if (nsp->parent != NULL)
-			session_run_listeners(&nsp->parent->session_ended, nsp, &ended);
-		session_run_listeners(&nsp->session_ended, nsp, &ended);
+		sio_recovery_session_ended(session->nsp, text_of(session->sid, SIO_ID_LENGTH), session->data,
+			(sio_session_end)session->why);
 		session_done(session);
 	}
 }
@@ -294,7 +329,10 @@ session_may_return_after(unsigned reason)
 void
 sio_recovery_session_leave(struct sio_recovery_session *session, struct sio_socket *s)
 {
-	if (session->claimed) {
+	if (s->nsp->io->recovery->keep != NULL) {
+		s->nsp->io->recovery->keep->ops->leave(
+			session, s, session_may_return_after(s->reason) && s->nsp->owner == NULL);
+	} else if (session->claimed) {
 		sio_recovery_session_return(session);
 	} else if (session_may_return_after(s->reason) && s->nsp->owner == NULL) {
 		session_store(session, s);

@@ -8,6 +8,9 @@
 
 struct sio_recovery_session *sio_recovery_session_new(struct sio_socket *s);
 void sio_recovery_session_free(struct sio_recovery_session *session);
+/* A session that the keeper has handed over, claimed; or NULL without memory. Both texts are of the right length. */
+struct sio_recovery_session *sio_recovery_session_of(
+	struct sio_nsp *nsp, struct text pid, struct text sid, struct text rooms, uint32_t room_count);
 /* Returns NULL for an unknown pid. */
 struct sio_recovery_session *sio_recovery_session_find(const struct sio_recovery *recovery, struct text pid);
 /* A claimed session goes back; its window goes on as before. */
@@ -26,6 +29,9 @@ void sio_recovery_session_drop(struct sio_recovery *recovery, sio_session_end wh
 void sio_recovery_session_drop_all(struct sio_nsp *nsp);
 /* Ends a session of a client that is new after all, and tells the listeners. */
 void sio_recovery_session_fail(struct sio_recovery_session *session);
+/* Calls the listeners of sio_on_session_ended(). */
+void sio_recovery_session_ended(
+	struct sio_nsp *nsp, struct text sid, const struct sio_stored *data, sio_session_end why);
 /* Job of recovery->ended_job: calls the listeners of sio_on_session_ended(). */
 void sio_recovery_session_report(struct sio_job *job);
 /* Frees the sessions that have not been reported. */

@@ -13,6 +13,7 @@ enum sio_recovery_result {
 	SIO_RECOVERY_OFFSET_GONE, /* the events after the offset are not known */
 	SIO_RECOVERY_FOREIGN,	  /* the session belongs to another namespace */
 	SIO_RECOVERY_TOO_BIG,	  /* more was missed than may be queued for a client */
+	SIO_RECOVERY_NO_HUB,	  /* the hub, which has the sessions, is out of reach */
 	SIO_RECOVERY_FAILED,	  /* no memory or no room left, or the client's parser cannot carry a missed event */
 	SIO_RECOVERY_RESULTS
 };

@@ -90,6 +90,8 @@ sio_socket_set_data(struct sio_socket *s, struct sio_stored *data)
 	sio_client_hold(s->client, (int64_t)sio_stored_size(data) - (int64_t)sio_stored_size(extra->data));
 	sio_stored_unref(extra->data);
 	extra->data = data;
+	if (s->session != NULL && s->session->log->touched != NULL)
+		s->session->log->touched(s->session);
 	if (s->nsp->io->observer.on_data != NULL && s->state == SIO_CONNECTED)
 		s->nsp->io->observer.on_data(s->nsp->io->observer_arg, s);
 }

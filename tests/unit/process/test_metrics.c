@@ -43,6 +43,8 @@ static const struct exec_stats no_programs = {.count = 0};
 static const struct hub_stats no_hub = {.clients = 0};
 static const struct hub_life new_hub = {.restarts = 0};
 
+static struct sio_recovery_stats kept;
+
 static const char *
 write_text(void)
 {
@@ -51,6 +53,7 @@ write_text(void)
 	metrics_write_exec(&out, &no_programs);
 	metrics_write_hub_life(&out, &new_hub);
 	metrics_write_hub(&out, &no_hub);
+	metrics_write_keeper(&out, &kept);
 	buffer_add_byte(&out, '\0');
 	assert_int_equal(buffer_error(&out), 0);
 	return (const char *)buffer_text(&out).at;
@@ -334,6 +337,21 @@ test_markdown(void **state)
 }
 
 static void
+the_hub_shows_what_it_keeps(void **state)
+{
+	(void)state;
+	kept = (struct sio_recovery_stats){.sessions = 3, .age_ms = 1500, .displaced = 2};
+	expect("sockeye_hub_recovery_sessions",
+		"# HELP sockeye_hub_recovery_sessions lost clients of all workers that may come back and continue\n"
+		"# TYPE sockeye_hub_recovery_sessions gauge\n"
+		"sockeye_hub_recovery_sessions 3\n");
+	expect("sockeye_hub_recovery_age_seconds",
+		"# HELP sockeye_hub_recovery_age_seconds age of the oldest of these events\n"
+		"# TYPE sockeye_hub_recovery_age_seconds gauge\n"
+		"sockeye_hub_recovery_age_seconds 1.500\n");
+}
+
+static void
 programs_have_their_numbers(void **state)
 {
 	struct exec_stats exec = {.count = 2};
@@ -435,6 +453,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_markdown, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_build_is_named_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(programs_have_their_numbers, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_hub_shows_what_it_keeps, setup, teardown),
 		cmocka_unit_test_setup_teardown(restarts_of_the_hub_are_counted, setup, teardown),
 	};
 

@@ -235,6 +235,45 @@ broker_server_emit(struct broker_nsp *n, struct text data, const struct attachme
 	return fake_broker_note("server emit", n, NULL, data, attachments);
 }
 
+bool
+broker_keeps(const struct broker *broker)
+{
+	(void)broker;
+	return false;
+}
+
+void
+broker_keep_open(struct broker *broker, struct bus_keep *keep)
+{
+	(void)broker;
+	(void)keep;
+}
+
+void
+broker_keep_close(struct broker *broker, struct bus_keep *keep)
+{
+	(void)broker;
+	(void)keep;
+}
+
+int
+broker_keep_send(struct broker *broker, struct bus_keep *keep, struct text message)
+{
+	(void)broker;
+	(void)keep;
+	(void)message;
+	return 0;
+}
+
+int
+broker_broadcast_recorded(struct broker_nsp *n, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, uint64_t origin, uint64_t local, struct bus_keep *keep)
+{
+	(void)origin;
+	(void)local;
+	return fake_broker_note(keep != NULL ? "keep" : "broadcast", n, to, data, attachments);
+}
+
 static inline int64_t
 fake_broker_ask(const struct broker_question *question, int refusal)
 {

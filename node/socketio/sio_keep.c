@@ -1,0 +1,928 @@
+#include "node/socketio/sio_keep.h"
+
+#include "broker/broker.h"
+#include "common/base/error.h"
+#include "common/base/json_msgpack.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "common/base/random.h"
+#include "node/socketio/sio_client.h"
+#include "node/socketio/sio_keeper.h"
+#include "node/socketio/sio_leave.h"
+#include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_recovery.h"
+#include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_step.h"
+#include "node/socketio/sio_stored.h"
+
+#define ASK_MS 5000 /* the keeper answers within a turn; a claim also waits until a socket elsewhere has left */
+#define TICK_MS 1000
+#define QUIET_MS 30000 /* interval at which the keeper learns how far idle clients have got */
+#define OUT_KEPT (64 * 1024)
+#define DATA_DEPTH 64
+
+/* A question to the keeper. */
+struct keep_ask {
+	struct list link;
+	uint64_t nonce, until;
+	struct sio_step *step; /* a claim: holds the client, its auth and the namespace */
+	sio_recovery_then *then_connect;
+	struct sio_recovery_session *session; /* a replay; NULL: its socket has gone */
+	void (*then_enter)(struct sio_socket *s);
+	uint64_t head; /* of the log when it was asked */
+	char pid[SIO_PID_LENGTH];
+	char offset[SIO_OFFSET_MAX];
+	uint8_t offset_n;
+	bool has_offset;
+};
+
+/* --------------------------------------------------------------- messages */
+
+static struct buffer *
+keep_begin(struct sio_keep *keep, enum sio_keep_message type)
+{
+	buffer_reset(&keep->out);
+	buffer_add_byte(&keep->out, (uint8_t)type);
+	keep_put_u64(&keep->out, keep->origin);
+	buffer_add(&keep->out, keep->bus.id, BUS_KEEP_ID);
+	keep_put_u64(&keep->out, keep->local);
+	return &keep->out;
+}
+
+/* A message that is lost makes the keeper refuse what depends on it, so an error is only counted. */
+static void
+keep_send(struct sio_keep *keep)
+{
+	if (buffer_error(&keep->out) != 0 || broker_keep_send(keep->broker, &keep->bus, buffer_text(&keep->out)) < 0)
+		loop_count_no_memory(keep->recovery->io->loop);
+	if (keep->out.size > OUT_KEPT)
+		buffer_fini(&keep->out);
+}
+
+static void
+keep_send_pid(struct sio_keep *keep, enum sio_keep_message type, const char pid[SIO_PID_LENGTH])
+{
+	if (!keep->welcome)
+		return;
+	keep_put_text(keep_begin(keep, type), text_of(pid, SIO_PID_LENGTH));
+	keep_send(keep);
+}
+
+/* --------------------------------------------------------------- sessions */
+
+static void
+log_hear(struct sio_recovery_log *log, uint64_t number)
+{
+	if (number <= log->heard)
+		return;
+	log->head += number - log->heard;
+	log->heard = number;
+}
+
+static void
+keep_put_rooms(struct buffer *out, const struct sio_socket *s)
+{
+	struct list *it, *next;
+	uint32_t bytes = 0;
+
+	list_each(it, next, &s->rooms) bytes +=
+		sizeof(uint32_t) + container_of(it, struct sio_membership, in_socket)->key.room->node.key_len;
+	keep_put_u64(out, s->room_count);
+	buffer_add(out, &bytes, sizeof bytes);
+	list_each(it, next, &s->rooms)
+	{
+		const struct sio_room *room = container_of(it, struct sio_membership, in_socket)->key.room;
+
+		keep_put_text(out, text_of(room->name, room->node.key_len));
+	}
+}
+
+static void
+keep_put_data(struct buffer *out, const struct sio_stored *data)
+{
+	size_t at = out->len + sizeof(uint32_t);
+	uint32_t n;
+
+	keep_put_text(out, TEXT(""));
+	if (data == NULL)
+		return;
+	if (json_to_msgpack(data->owner.json, &data->attachments, out) != 0)
+		buffer_fail(out, ERROR_MEMORY);
+	if (buffer_error(out) != 0)
+		return;
+	n = (uint32_t)(out->len - at);
+	memcpy(out->data + at - sizeof n, &n, sizeof n);
+}
+
+/* Returns NULL without data or memory. */
+static struct sio_stored *
+keep_get_data(struct sio_keep *keep, struct text packed)
+{
+	struct sio_stored *stored = NULL;
+	struct attachments attachments;
+	struct buffer json;
+
+	if (packed.n == 0)
+		return NULL;
+	attachments_init(&attachments);
+	buffer_init(&json, SIZE_MAX / 2);
+	if (msgpack_to_json((const uint8_t *)packed.at, packed.n, DATA_DEPTH, &attachments, &json) > 0 &&
+		buffer_error(&json) == 0)
+		stored = sio_stored_new(buffer_text(&json), attachments.count != 0 ? &attachments : NULL);
+	if (stored == NULL)
+		loop_count_no_memory(keep->recovery->io->loop);
+	buffer_fini(&json);
+	attachments_fini(&attachments);
+	return stored;
+}
+
+static void
+keep_tell(struct sio_keep *keep, struct sio_recovery_session *session, bool needs_offset)
+{
+	const struct sio_socket *s = session->socket;
+	struct buffer *out;
+
+	list_remove(&session->kept);
+	if (!keep->welcome || session->claimed)
+		return;
+	out = keep_begin(keep, SIO_KEEP_SESSION);
+	keep_put_text(out, text_of(session->pid, SIO_PID_LENGTH));
+	keep_put_text(out, text_of(session->sid, SIO_ID_LENGTH));
+	keep_put_text(out, sio_nsp_text(session->nsp));
+	buffer_add_byte(out, needs_offset);
+	buffer_add_byte(out, s->in_own_room);
+	keep_put_u64(out, session->start_heard);
+	keep_put_u64(out, session->start - session->start_heard);
+	buffer_add_byte(out, session->changed_head != 0);
+	keep_put_u64(out, session->changed_last);
+	keep_put_u64(out, session->changed_heard);
+	keep_put_u64(out, session->changed_head - session->changed_heard);
+	keep_put_rooms(out, s);
+	keep_put_data(out, s->extra != NULL ? s->extra->data : NULL);
+	keep_send(keep);
+}
+
+static void
+keep_before_flush(struct loop_call *call)
+{
+	struct sio_keep *keep = container_of(call, struct sio_keep, call);
+
+	while (!list_empty(&keep->changed))
+		keep_tell(keep, container_of(keep->changed.next, struct sio_recovery_session, kept), false);
+}
+
+/*
+ * The session is new, or its rooms or data have changed. The keeper learns of it before the client can: a client that
+ * knows it may come back to another worker at once.
+ */
+static void
+keep_touched(struct sio_recovery_session *session)
+{
+	struct sio_recovery *recovery = session->nsp->io->recovery;
+
+	if (!recovery->keep->welcome || session->claimed)
+		return;
+	if (session->start == 0) {
+		/* all up to this number was delivered before, whatever its namespace */
+		log_hear(session->log, recovery->keep->heard);
+		session->start_heard = session->log->heard;
+		session->start = session->log->head;
+	}
+	list_remove(&session->kept);
+	list_add_tail(&recovery->keep->changed, &session->kept);
+	loop_defer_to_flush(recovery->io->loop, &recovery->keep->call);
+}
+
+static void
+keep_put_quiet(
+	struct buffer *out, const struct sio_recovery_session *session, uint64_t last, uint64_t heard, uint64_t head)
+{
+	keep_put_text(out, text_of(session->pid, SIO_PID_LENGTH));
+	keep_put_u64(out, last);
+	keep_put_u64(out, heard);
+	keep_put_u64(out, head - heard);
+}
+
+static void
+keep_forget(struct sio_keep *keep, const struct sio_recovery_session *session)
+{
+	keep_send_pid(keep, SIO_KEEP_END, session->pid);
+}
+
+static void
+keep_unclaim(struct sio_recovery_session *session)
+{
+	keep_send_pid(session->nsp->io->recovery->keep, SIO_KEEP_RELEASE, session->pid);
+	sio_recovery_session_free(session);
+}
+
+static void
+keep_leave(struct sio_recovery_session *session, struct sio_socket *s, bool may_return)
+{
+	struct sio_keep *keep = session->nsp->io->recovery->keep;
+
+	if (session->claimed) {
+		keep_unclaim(session);
+		return;
+	}
+	if (!list_empty(&session->kept))
+		keep_tell(keep, session, false);
+	if (!may_return) {
+		keep_send_pid(keep, SIO_KEEP_END, session->pid);
+	} else if (keep->welcome) {
+		keep_put_quiet(keep_begin(keep, SIO_KEEP_STORE), session, s->last_event, session->deaf_heard,
+			session->heard);
+		keep_send(keep);
+	}
+	sio_recovery_session_free(session);
+}
+
+/* ------------------------------------------------------------------- logs */
+
+static void
+keep_name_log(const struct sio_keep *keep, struct sio_nsp *nsp)
+{
+	nsp->log->origin = keep->welcome ? keep->origin : 0;
+	nsp->log->touched = keep_touched;
+	nsp->log->heard = nsp->log->head = keep->heard;
+	if (keep->welcome)
+		sio_keeper_epoch(keep->key, sio_nsp_text(nsp), nsp->log->epoch);
+}
+
+void
+sio_keep_adopt(struct sio_nsp *nsp)
+{
+	keep_name_log(nsp->io->recovery->keep, nsp);
+}
+
+void
+sio_keep_number(struct sio_nsp *nsp, uint64_t number)
+{
+	struct sio_keep *keep = nsp->io->recovery != NULL ? nsp->io->recovery->keep : NULL;
+
+	if (keep == NULL || nsp->log == NULL)
+		return;
+	keep->numbered = number != 0 && keep->welcome;
+	if (!keep->numbered)
+		return;
+	keep->heard = number;
+	log_hear(nsp->log, number);
+}
+
+static void
+keep_trim(struct sio_keep *keep)
+{
+	struct sio_recovery_store *store = &keep->recovery->store;
+
+	/* a client that waits for an event that is dropped here is not recovered: see replay_send_own() */
+	while (store->count > 1 && (keep->replays == 0 || store->bytes > store->max_bytes))
+		(void)sio_recovery_store_drop(store);
+}
+
+void
+sio_keep_record_one(struct sio_nsp *nsp, const struct sio_selector *who, const struct sio_content *what)
+{
+	struct sio_keep *keep = nsp->io->recovery->keep;
+	struct wire_target to = {.rooms = who->rooms, .room_count = who->rooms_count};
+
+	if (nsp->broker != NULL)
+		(void)broker_broadcast_recorded(
+			nsp->broker, &to, what->json, what->attachments, keep->origin, keep->local, &keep->bus);
+}
+
+/* -------------------------------------------------------------------- asks */
+
+static struct keep_ask *
+ask_new(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
+{
+	struct keep_ask *ask = mem_zalloc(sizeof *ask);
+
+	ask->nonce = ++keep->nonce;
+	ask->until = keep->recovery->io->loop->now + ASK_MS;
+	memcpy(ask->pid, pid, SIO_PID_LENGTH);
+	list_add_tail(&keep->asked, &ask->link);
+	loop_arm(keep->recovery->io->loop, &keep->timer, TICK_MS);
+	return ask;
+}
+
+static struct keep_ask *
+ask_take(struct sio_keep *keep, uint64_t nonce)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &keep->asked)
+	{
+		struct keep_ask *ask = container_of(it, struct keep_ask, link);
+
+		if (ask->nonce != nonce)
+			continue;
+		list_remove(it);
+		keep->replays -= ask->step == NULL;
+		return ask;
+	}
+	return NULL;
+}
+
+/* Does nothing: the step is never answered by the application. */
+static void
+claim_resume(struct sio_step *step)
+{
+	(void)step;
+}
+
+static int64_t
+claim_held_bytes(const struct sio_step *step)
+{
+	return (int64_t)(step->nsp.n + step->auth.n);
+}
+
+static void
+claim_send(struct sio_keep *keep, const struct keep_ask *ask)
+{
+	struct buffer *out = keep_begin(keep, SIO_KEEP_CLAIM);
+
+	keep_put_u64(out, ask->nonce);
+	keep_put_u64(out, keep->recovery->io->max_emit);
+	keep_put_text(out, text_of(ask->pid, SIO_PID_LENGTH));
+	buffer_add_byte(out, ask->has_offset);
+	keep_put_text(out, text_of(ask->offset, ask->offset_n));
+	keep_put_text(out, sio_nsp_text(ask->step->made));
+	keep_send(keep);
+}
+
+/* A claim that the hub cannot get yet waits for WELCOME. */
+static bool
+keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset, struct text auth,
+	sio_recovery_then *then)
+{
+	struct sio_keep *keep = nsp->io->recovery->keep;
+	struct sio_step *step;
+	struct keep_ask *ask;
+	char *copy;
+
+	if (pid.n != SIO_PID_LENGTH) {
+		nsp->io->recovery->results[SIO_RECOVERY_NO_SESSION]++;
+		return false;
+	}
+	copy = mem_try_alloc(nsp->node.key_len + 1 + auth.n);
+	if (copy == NULL) {
+		nsp->io->recovery->results[SIO_RECOVERY_FAILED]++;
+		return false;
+	}
+	step = sio_step_new(nsp->io, 0, claim_resume);
+	memcpy(mempcpy(copy, nsp->name, nsp->node.key_len + 1), auth.at, auth.n);
+	step->nsp = text_of(copy, nsp->node.key_len);
+	step->auth = text_of(copy + nsp->node.key_len + 1, auth.n);
+	step->client = c;
+	step->made = nsp;
+	sio_nsp_used(nsp);
+	list_add_tail(&c->checks, &step->held.link);
+	c->places++;
+	sio_client_hold(c, claim_held_bytes(step));
+	ask = ask_new(keep, pid.at);
+	ask->step = step;
+	ask->then_connect = then;
+	ask->has_offset = offset != NULL;
+	if (offset != NULL && offset->n <= SIO_OFFSET_MAX) { /* a longer one is as wrong as an empty one */
+		ask->offset_n = (uint8_t)offset->n;
+		memcpy(ask->offset, offset->at, offset->n);
+	}
+	if (keep->welcome)
+		claim_send(keep, ask);
+	return true;
+}
+
+/* The CONNECT goes on, with the session or as a new one. Frees the ask. */
+static void
+claim_end(struct keep_ask *ask, enum sio_recovery_result result, struct sio_recovery_session *session)
+{
+	struct sio_step *step = ask->step;
+	struct sio_client *c = step->client;
+	struct sio_nsp *nsp = step->made;
+
+	if (result != SIO_RECOVERY_RECOVERED)
+		nsp->io->recovery->results[result]++;
+	if (c != NULL) {
+		list_remove(&step->held.link);
+		c->places--;
+		sio_client_hold(c, -claim_held_bytes(step));
+	}
+	if (c != NULL && sio_client_open(c))
+		ask->then_connect(c, nsp, step->auth, session);
+	else if (session != NULL)
+		keep_unclaim(session);
+	sio_step_free(step);
+	mem_free(ask);
+}
+
+/* Makes the session that the keeper has handed over. Returns NULL without memory. */
+static struct sio_recovery_session *
+claim_read(struct sio_keep *keep, const struct keep_ask *ask, struct keep_reader *in)
+{
+	struct sio_nsp *nsp = ask->step->made;
+	bool ghost = keep_get_u8(in) != 0, own = keep_get_u8(in) != 0;
+	struct text sid = keep_get_text(in), rooms, data;
+	uint64_t count = keep_get_u64(in);
+	struct sio_recovery_session *session;
+
+	rooms = keep_get_text(in);
+	data = keep_get_text(in);
+	if (in->bad || sid.n != SIO_ID_LENGTH ||
+		table_find(&keep->recovery->sessions, text_of(ask->pid, SIO_PID_HANDLE)) != NULL)
+		return NULL;
+	session = sio_recovery_session_of(nsp, text_of(ask->pid, SIO_PID_LENGTH), sid, rooms, (uint32_t)count);
+	if (session == NULL)
+		return NULL;
+	session->ghost = ghost;
+	session->own = own;
+	session->data = keep_get_data(keep, data);
+	if (data.n != 0 && session->data == NULL) {
+		sio_recovery_session_free(session);
+		return NULL;
+	}
+	return session;
+}
+
+static void
+keep_on_claimed(struct sio_keep *keep, struct keep_reader *in)
+{
+	struct keep_ask *ask = ask_take(keep, keep_get_u64(in));
+	unsigned result = keep_get_u8(in);
+	struct sio_recovery_session *session = NULL;
+
+	if (ask == NULL || result >= SIO_RECOVERY_RESULTS) {
+		/* too late: the socket is new */
+		if (result == SIO_RECOVERY_RECOVERED)
+			keep_send_pid(keep, SIO_KEEP_RELEASE, keep_get_bytes(in, SIO_PID_LENGTH).at);
+		return;
+	}
+	(void)keep_get_bytes(in, SIO_PID_LENGTH);
+	if (result == SIO_RECOVERY_RECOVERED) {
+		session = claim_read(keep, ask, in);
+		if (session == NULL) {
+			keep_send_pid(keep, SIO_KEEP_RELEASE, ask->pid);
+			result = SIO_RECOVERY_FAILED;
+		}
+	}
+	claim_end(ask, (enum sio_recovery_result)result, session);
+}
+
+/* ------------------------------------------------------------------ replay */
+
+bool
+sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
+{
+	struct sio_recovery_session *session = s->session;
+	struct sio_keep *keep = s->nsp->io->recovery->keep;
+	struct keep_ask *ask;
+	struct buffer *out;
+
+	if (session == NULL || !session->claimed || session->answered)
+		return false;
+	if (!keep->welcome) {
+		session->answered = true;
+		sio_recovery_give_up(s, SIO_RECOVERY_NO_HUB);
+		return false;
+	}
+	ask = ask_new(keep, session->pid);
+	ask->session = session;
+	ask->then_enter = then;
+	ask->head = session->log->head;
+	keep->replays++;
+	session->asked = ask->nonce;
+	out = keep_begin(keep, SIO_KEEP_REPLAY);
+	keep_put_u64(out, ask->nonce);
+	keep_put_u64(out, s->nsp->io->max_emit);
+	keep_put_text(out, text_of(session->pid, SIO_PID_LENGTH));
+	keep_send(keep);
+	return true;
+}
+
+/* Returns the session of a replay, if its socket still waits. */
+static struct sio_recovery_session *
+replay_session(struct sio_keep *keep, const struct keep_ask *ask)
+{
+	struct table_node *node = table_find(&keep->recovery->sessions, text_of(ask->pid, SIO_PID_HANDLE));
+	struct sio_recovery_session *session =
+		node != NULL ? container_of(node, struct sio_recovery_session, node) : NULL;
+
+	return session != NULL && session->asked == ask->nonce && session->claimed ? session : NULL;
+}
+
+/* The socket goes on as a new one. Frees the ask. */
+static void
+replay_fail(struct sio_keep *keep, struct keep_ask *ask, enum sio_recovery_result result)
+{
+	struct sio_recovery_session *session = replay_session(keep, ask);
+	struct sio_socket *s = session != NULL ? session->socket : NULL;
+
+	if (s != NULL) {
+		session->answered = true;
+		sio_recovery_give_up(s, result);
+		ask->then_enter(s);
+	}
+	mem_free(ask);
+}
+
+/* Sends one event, which ends with that offset in place of its bracket. */
+static bool
+replay_send(struct sio_socket *s, struct text plain, struct text offset, const struct attachments *attachments,
+	bool compress)
+{
+	char *room = sio_turn_room(&s->nsp->io->turn, plain.n + offset.n + 4), *at;
+
+	if (room == NULL)
+		return false;
+	at = mempcpy(room, plain.at, plain.n);
+	at = mempcpy(at, ",\"", 2);
+	at = mempcpy(at, offset.at, offset.n);
+	at = mempcpy(at, "\"]", 2);
+	s->nsp->io->recovery->replayed++;
+	return sio_recovery_send(s, text_of(room, (size_t)(at - room)), attachments, compress);
+}
+
+static bool
+replay_send_payload(struct sio_socket *s, struct wire_message *message, struct text offset, struct text payload)
+{
+	struct sio_scratch *scratch;
+	struct text json;
+	bool sent = false;
+
+	if (wire_read_broadcast(message, payload) < 0)
+		return false;
+	scratch = sio_scratch_take(&s->nsp->io->turn);
+	if (json_placeholders_copy(message->data, &message->attachments, &scratch->payload.attachments,
+		    &scratch->payload.json) == 0) {
+		json = buffer_text(&scratch->payload.json);
+		while (json.at[json.n - 1] != ']')
+			json.n--;
+		sent = replay_send(s, text_of(json.at, json.n - 1), offset,
+			scratch->payload.attachments.count != 0 ? &scratch->payload.attachments : NULL,
+			(message->target.flags & WIRE_NO_COMPRESS) == 0);
+	}
+	sio_scratch_give(&s->nsp->io->turn, scratch);
+	return sent;
+}
+
+static bool
+replay_send_all(struct sio_socket *s, struct keep_reader *in, uint64_t count)
+{
+	struct wire_message message;
+	bool whole = true;
+
+	wire_message_init(&message);
+	for (; whole && count != 0; count--) {
+		struct text offset = keep_get_text(in), payload = keep_get_text(in);
+
+		whole = !in->bad && replay_send_payload(s, &message, offset, payload);
+	}
+	wire_message_fini(&message);
+	return whole;
+}
+
+/* The event without its offset and its bracket. */
+static struct text
+entry_plain(const struct sio_recovery_entry *entry)
+{
+	struct text json = sio_recovery_entry_json(entry);
+	size_t n = json.n - 2;
+
+	while (json.at[n - 1] != '"')
+		n--;
+	return text_of(json.at, n - 2);
+}
+
+/* Sends what this worker emitted since it asked. These events follow those of the keeper, so their offsets say so. */
+static bool
+replay_send_own(struct sio_socket *s, const struct keep_ask *ask)
+{
+	struct sio_recovery_log *log = s->nsp->log;
+	struct sio_recovery_found found = {0};
+	struct sio_recovery_rooms rooms;
+	bool whole = ask->head >= log->floor && sio_recovery_session_rooms(s->session, &rooms);
+
+	if (!whole)
+		return false;
+	whole = sio_recovery_log_find(log, ask->head, &rooms, s->nsp->io->max_emit, &found) == 0;
+	for (unsigned i = 0; whole && i < found.count; i++) {
+		const struct sio_recovery_entry *entry = found.at[i];
+		struct sio_recovery_position at = {log->heard, entry->local, log->origin};
+		char offset[SIO_OFFSET_MAX + 1];
+
+		whole = replay_send(s, entry_plain(entry),
+			text_of(offset, sio_recovery_position_write(log->epoch, &at, offset)),
+			entry->attachments.count != 0 ? &entry->attachments : NULL, entry->compress);
+		s->last_event = at.heard + at.local;
+	}
+	sio_recovery_found_fini(&found);
+	sio_recovery_rooms_fini(&rooms);
+	return whole;
+}
+
+/* Number of the keeper's last event: what comes after it is delivered live. */
+static void
+replay_answered(struct sio_socket *s, const struct keep_ask *ask, struct keep_reader *in, uint64_t number)
+{
+	uint64_t count = keep_get_u64(in);
+
+	s->nsp->io->recovery->keep->heard = number;
+	log_hear(s->nsp->log, number);
+	s->session->answered = true;
+	s->last_event = 0;
+	if (!replay_send_all(s, in, count) || !replay_send_own(s, ask)) {
+		/* the client may have got some of the events; it comes back as a new one */
+		keep_send_pid(s->nsp->io->recovery->keep, SIO_KEEP_END, ask->pid);
+		sio_recovery_give_up(s, SIO_RECOVERY_FAILED);
+		sio_client_close(s->client);
+	}
+}
+
+static void
+keep_on_replayed(struct sio_keep *keep, struct keep_reader *in)
+{
+	struct keep_ask *ask = ask_take(keep, keep_get_u64(in));
+	unsigned result = keep_get_u8(in);
+	struct text pid = keep_get_bytes(in, SIO_PID_LENGTH);
+	uint64_t number = keep_get_u64(in);
+	struct sio_recovery_session *session = ask != NULL ? replay_session(keep, ask) : NULL;
+	struct sio_socket *s = session != NULL ? session->socket : NULL;
+
+	if (result != SIO_RECOVERY_RECOVERED && ask != NULL) {
+		replay_fail(keep, ask,
+			result < SIO_RECOVERY_RESULTS ? (enum sio_recovery_result)result : SIO_RECOVERY_FAILED);
+		keep_trim(keep);
+		return;
+	}
+	if (s == NULL) {
+		if (result == SIO_RECOVERY_RECOVERED && pid.n == SIO_PID_LENGTH)
+			keep_send_pid(keep, SIO_KEEP_END, pid.at);
+	} else {
+		replay_answered(s, ask, in, number);
+		ask->then_enter(s);
+	}
+	mem_free(ask);
+	keep_trim(keep);
+}
+
+/* ---------------------------------------------------------------- up calls */
+
+/*
+ * Every socket here is known to the keeper from now on. If the keeper does not know all that they have got, their
+ * clients must show an offset of this keeper first.
+ */
+static void
+keep_register_all(struct sio_keep *keep)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&keep->recovery->sessions, &cursor)) != NULL) {
+		struct sio_recovery_session *session = container_of(node, struct sio_recovery_session, node);
+
+		if (session->claimed || session->socket == NULL)
+			continue;
+		session->start = session->log->head;
+		session->start_heard = session->log->heard;
+		session->changed_last = session->changed_head = session->changed_heard = 0;
+		session->socket->last_event = 0;
+		keep_tell(keep, session, keep->former != 0 || keep->unheard);
+	}
+}
+
+static void
+keep_name_logs(struct sio_keep *keep)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&keep->recovery->io->nsps, &cursor)) != NULL) {
+		struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
+
+		nsp->log->floor = 0;
+		keep_name_log(keep, nsp);
+	}
+}
+
+/* Ends what waits for the hub: everything, or only the replays, whose positions mean nothing to another hub. */
+static void
+keep_fail_asks(struct sio_keep *keep, bool all)
+{
+	struct list asks;
+
+	list_init(&asks);
+	list_move_all(&asks, &keep->asked);
+	while (!list_empty(&asks)) {
+		struct keep_ask *ask = container_of(asks.next, struct keep_ask, link);
+
+		list_remove(&ask->link);
+		if (ask->step == NULL) {
+			keep->replays--;
+			replay_fail(keep, ask, SIO_RECOVERY_NO_HUB);
+		} else if (all) {
+			claim_end(ask, SIO_RECOVERY_NO_HUB, NULL);
+		} else {
+			list_add_tail(&keep->asked, &ask->link);
+		}
+	}
+}
+
+static void
+keep_send_claims(struct sio_keep *keep)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &keep->asked)
+	{
+		const struct keep_ask *ask = container_of(it, struct keep_ask, link);
+
+		if (ask->step != NULL)
+			claim_send(keep, ask);
+	}
+}
+
+static void
+keep_say_hello(struct sio_keep *keep)
+{
+	while (sio_recovery_store_drop(&keep->recovery->store))
+		;
+	keep->welcome = false;
+	keep->local = 0;
+	keep_name_logs(keep);
+	keep_fail_asks(keep, false);
+	keep->former = keep->origin;
+	random_id((char *)&keep->origin, sizeof keep->origin);
+	keep_put_u64(keep_begin(keep, SIO_KEEP_HELLO), keep->former);
+	keep_send(keep);
+}
+
+static void
+keep_on_ready(struct bus_keep *bus)
+{
+	keep_say_hello(container_of(bus, struct sio_keep, bus));
+}
+
+static void
+keep_on_welcome(struct sio_keep *keep, struct keep_reader *in)
+{
+	struct text key = keep_get_bytes(in, SIO_KEEP_KEY);
+	uint64_t number = keep_get_u64(in);
+
+	if (in->bad)
+		return;
+	memcpy(keep->key, key.at, SIO_KEEP_KEY);
+	keep->welcome = true;
+	keep->heard = number;
+	keep_name_logs(keep);
+	keep_register_all(keep);
+	keep->unheard = false;
+	keep_send_claims(keep);
+}
+
+static void
+keep_on_take(struct sio_keep *keep, struct keep_reader *in)
+{
+	struct sio_recovery_session *session = sio_recovery_session_find(keep->recovery, keep_get_text(in));
+
+	if (session != NULL && session->socket != NULL && !session->claimed)
+		sio_recovery_end_ghost(NULL, session->socket);
+}
+
+static void
+keep_on_ended(struct sio_keep *keep, struct keep_reader *in)
+{
+	sio_session_end why = (sio_session_end)keep_get_u8(in);
+	struct text sid = keep_get_text(in), name = keep_get_text(in);
+	struct sio_stored *data = keep_get_data(keep, keep_get_text(in));
+	struct sio_nsp *nsp = sio_nsp_find(keep->recovery->io, name);
+
+	if (!in->bad && nsp != NULL)
+		sio_recovery_session_ended(nsp, sid, data, why);
+	sio_stored_unref(data);
+}
+
+static void
+keep_on_message(struct bus_keep *bus, struct text message)
+{
+	struct sio_keep *keep = container_of(bus, struct sio_keep, bus);
+	struct keep_reader in = {.rest = message};
+
+	/* each answer names the origin that it is for: one from before the last HELLO is late */
+	uint8_t type = keep_get_u8(&in);
+
+	if (keep_get_u64(&in) != keep->origin)
+		return;
+	if (type == SIO_KEEP_WELCOME)
+		keep_on_welcome(keep, &in);
+	else if (type == SIO_KEEP_UNKNOWN && keep->welcome)
+		keep_say_hello(keep);
+	else if (type == SIO_KEEP_TAKE)
+		keep_on_take(keep, &in);
+	else if (type == SIO_KEEP_CLAIMED)
+		keep_on_claimed(keep, &in);
+	else if (type == SIO_KEEP_REPLAYED)
+		keep_on_replayed(keep, &in);
+	else if (type == SIO_KEEP_ENDED)
+		keep_on_ended(keep, &in);
+}
+
+/* ------------------------------------------------------------------ timer */
+
+/* The log drops old events; the keeper must know that idle clients have missed none of them. */
+static void
+keep_tell_quiet(struct sio_keep *keep)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&keep->recovery->sessions, &cursor)) != NULL) {
+		struct sio_recovery_session *session = container_of(node, struct sio_recovery_session, node);
+		const struct sio_socket *s = session->socket;
+
+		if (session->claimed || s == NULL || s->state != SIO_CONNECTED)
+			continue;
+		keep_put_quiet(keep_begin(keep, SIO_KEEP_QUIET), session, s->last_event, session->log->heard,
+			session->log->head);
+		keep_send(keep);
+	}
+}
+
+static void
+keep_time_out(struct sio_keep *keep, struct keep_ask *ask)
+{
+	if (ask->step != NULL) {
+		claim_end(ask, SIO_RECOVERY_NO_HUB, NULL); /* a late answer is released */
+		return;
+	}
+	keep_send_pid(keep, SIO_KEEP_END, ask->pid);
+	replay_fail(keep, ask, SIO_RECOVERY_NO_HUB);
+}
+
+static void
+keep_on_timer(struct wheel_entry *entry)
+{
+	struct sio_keep *keep = container_of(entry, struct sio_keep, timer);
+	uint64_t now = keep->recovery->io->loop->now;
+
+	while (!list_empty(&keep->asked)) {
+		struct keep_ask *ask = container_of(keep->asked.next, struct keep_ask, link);
+
+		if (ask->until > now)
+			break;
+		(void)ask_take(keep, ask->nonce);
+		keep_time_out(keep, ask);
+	}
+	if (keep->welcome && now >= keep->quiet_at) {
+		keep_tell_quiet(keep);
+		keep->quiet_at = now + QUIET_MS;
+	}
+	loop_arm(keep->recovery->io->loop, &keep->timer, list_empty(&keep->asked) ? QUIET_MS : TICK_MS);
+}
+
+/* -------------------------------------------------------------------- life */
+
+static const struct sio_keep_ops keep_ops = {
+	.trim = keep_trim, .claim = keep_claim, .unclaim = keep_unclaim, .forget = keep_forget, .leave = keep_leave};
+
+void
+sio_keep_new(struct sio_recovery *recovery, struct broker *broker)
+{
+	struct sio_keep *keep = mem_zalloc(sizeof *keep);
+
+	keep->ops = &keep_ops;
+	keep->recovery = recovery;
+	keep->broker = broker;
+	list_init(&keep->changed);
+	list_init(&keep->asked);
+	loop_call_init(&keep->call, keep_before_flush);
+	wheel_entry_init(&keep->timer, keep_on_timer);
+	buffer_init(&keep->out, WIRE_PAYLOAD_MAX);
+	random_id(keep->bus.id, BUS_KEEP_ID);
+	keep->bus.on_message = keep_on_message;
+	keep->bus.on_ready = keep_on_ready;
+	recovery->keep = keep;
+	recovery->adopt = sio_keep_adopt;
+	keep_name_logs(keep);
+	keep->quiet_at = recovery->io->loop->now + QUIET_MS;
+	loop_arm(recovery->io->loop, &keep->timer, QUIET_MS);
+	broker_keep_open(broker, &keep->bus);
+}
+
+void
+sio_keep_free(struct sio_keep *keep)
+{
+	if (keep == NULL)
+		return;
+	keep->welcome = false;
+	keep_fail_asks(keep, true);
+	while (!list_empty(&keep->changed))
+		list_remove(keep->changed.next);
+	loop_call_cancel(&keep->call);
+	loop_disarm(keep->recovery->io->loop, &keep->timer);
+	broker_keep_close(keep->broker, &keep->bus);
+	keep_name_logs(keep); /* events get no offsets any more */
+	buffer_fini(&keep->out);
+	keep->recovery->keep = NULL;
+	keep->recovery->adopt = NULL;
+	mem_free(keep);
+}

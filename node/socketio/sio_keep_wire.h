@@ -1,0 +1,115 @@
+/*
+ * The messages between the workers of a machine and the keeper in its hub (sio_keeper.h). Both are the same program
+ * on the same machine, so numbers are written as they are in memory; a text has its length in 4 bytes before it. A
+ * reader that meets the end of a message marks itself as bad and reads zeros and empty texts.
+ *
+ *   worker to keeper                                 keeper to worker, by its origin
+ *   HELLO    former origin                           WELCOME   key of the epochs, number
+ *   SESSION  a live session: see below               UNKNOWN   the keeper does not know the origin: say HELLO
+ *   STORE    pid, quiet (last, heard, local)         TAKE      pid: the client is back elsewhere
+ *   QUIET    as STORE, of a live session             CLAIMED   nonce, result, pid, the session
+ *   END      pid                                     REPLAYED  nonce, result, pid, number, events
+ *   CLAIM    nonce, max bytes, pid, offset, nsp      ENDED     why, sid, nsp, data
+ *   REPLAY   nonce, max bytes, pid
+ *   RELEASE  pid: it is not continued
+ *
+ * After its type, each message has the origin of the worker; that of a worker then has the name of its channel, and
+ * the count of its events. SESSION: pid, sid, nsp, needs an offset, own room, first position, has changed, position
+ * of the change (last, heard, local), count of rooms, rooms, data.
+ */
+#ifndef NODE_SOCKETIO_SIO_KEEP_WIRE_H
+#define NODE_SOCKETIO_SIO_KEEP_WIRE_H
+
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "common/base/text.h"
+
+enum sio_keep_message {
+	SIO_KEEP_HELLO = 1,
+	SIO_KEEP_SESSION,
+	SIO_KEEP_STORE,
+	SIO_KEEP_QUIET,
+	SIO_KEEP_END,
+	SIO_KEEP_CLAIM,
+	SIO_KEEP_REPLAY,
+	SIO_KEEP_RELEASE,
+	SIO_KEEP_WELCOME,
+	SIO_KEEP_UNKNOWN,
+	SIO_KEEP_TAKE,
+	SIO_KEEP_CLAIMED,
+	SIO_KEEP_REPLAYED,
+	SIO_KEEP_ENDED
+};
+
+/* What stands for the origin of an event that clients elsewhere get and cannot recover; of one that needs no
+ * recovery. */
+#define SIO_KEEP_LOST UINT64_MAX
+#define SIO_KEEP_NOT_RECORDED (UINT64_MAX - 1)
+
+#define SIO_KEEP_KEY 16 /* bytes of the key of the epochs */
+
+static inline void
+keep_put_u64(struct buffer *out, uint64_t value)
+{
+	buffer_add(out, &value, sizeof value);
+}
+
+static inline void
+keep_put_text(struct buffer *out, struct text value)
+{
+	uint32_t n = (uint32_t)value.n;
+
+	buffer_add(out, &n, sizeof n);
+	buffer_add_text(out, value);
+}
+
+struct keep_reader {
+	struct text rest;
+	bool bad;
+};
+
+static inline struct text
+keep_get_bytes(struct keep_reader *in, size_t n)
+{
+	struct text value = text_of(in->rest.at, n);
+
+	if (in->bad || in->rest.n < n) {
+		in->bad = true;
+		return TEXT("");
+	}
+	in->rest = text_of(in->rest.at + n, in->rest.n - n);
+	return value;
+}
+
+static inline uint64_t
+keep_get_u64(struct keep_reader *in)
+{
+	struct text bytes = keep_get_bytes(in, sizeof(uint64_t));
+	uint64_t value = 0;
+
+	if (bytes.n == sizeof value)
+		memcpy(&value, bytes.at, sizeof value);
+	return value;
+}
+
+static inline uint8_t
+keep_get_u8(struct keep_reader *in)
+{
+	struct text bytes = keep_get_bytes(in, 1);
+
+	return bytes.n == 1 ? (uint8_t)*bytes.at : 0;
+}
+
+static inline struct text
+keep_get_text(struct keep_reader *in)
+{
+	struct text bytes = keep_get_bytes(in, sizeof(uint32_t));
+	uint32_t n = 0;
+
+	if (bytes.n == sizeof n)
+		memcpy(&n, bytes.at, sizeof n);
+	return keep_get_bytes(in, n);
+}
+
+#endif

@@ -1,0 +1,142 @@
+// Connection state recovery with two workers against a model: random emits, joins, losses, deaths of a worker and
+// returns to either worker. A client that is recovered has got exactly what the model says, each emitter's events in
+// order; a client that is not has a new id and nothing from before. SEED repeats a run, STRETCHES sets its length.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { io } from "socket.io-client";
+import { next, within } from "../clients/support/wait.mjs";
+import { QUICK, WORKERS, clientAt, pidOf, startRecovering, workerOf } from "./support/recovery.mjs";
+
+const STRETCHES = Number(process.env.STRETCHES ?? 40), STEPS = 40, CLIENTS = 4;
+const ROOMS = ["a", "b", "c"];
+let seed = Number(process.env.SEED ?? Date.now() % 1e9);
+const first = seed;
+
+/** mulberry32 */
+function below(n) {
+  seed = (seed + 0x6d2b79f5) | 0;
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) % n;
+}
+const some = (list) => list.filter(() => below(2));
+
+/** One client, and what the model says that it gets. */
+class Modelled {
+  constructor(url) {
+    this.socket = io(url, { ...QUICK, transports: ["websocket"], autoConnect: false, reconnection: false });
+    this.got = [];
+    this.wanted = [];
+    this.rooms = new Set();
+    this.socket.on("n", (n) => this.got.push(n));
+  }
+
+  async connect() {
+    const id = this.id, had = this.got.length;
+    const back = next(this.socket, "connect");
+    this.socket.connect();
+    await back;
+    this.id = this.socket.id;
+    if (this.socket.recovered) {
+      assert.equal(this.id, id);
+      return true;
+    }
+    assert.notEqual(this.id, id);
+    assert.equal(this.got.length, had, "an event came to a client that is new");
+    this.got = [];
+    this.wanted = [];
+    this.rooms.clear();
+    return false;
+  }
+
+  wants({ to, except }, n) {
+    const within = (rooms) => rooms.some((room) => this.rooms.has(room));
+    if ((to.length === 0 || within(to)) && !within(except)) this.wanted.push(n);
+  }
+
+  /** Both emitters' events are in order; a client of one gets its events before those of the other. */
+  check() {
+    for (const emitter of WORKERS)
+      assert.deepEqual(this.got.filter((n) => n % 2 === emitter), this.wanted.filter((n) => n % 2 === emitter));
+  }
+}
+
+test("what recovered clients of two workers have got is what the model says", async (t) => {
+  const server = await startRecovering(t);
+  const seen = [];
+  let number = 0, recovered = 0, refused = 0;
+  /** A client at each worker that emits, and sees what arrives there. */
+  const observe = async (slot) => {
+    seen[slot]?.socket.disconnect();
+    const socket = await clientAt(t, server, slot, { transports: ["websocket"], reconnection: false });
+    for (const room of ROOMS) await socket.emitWithAck("join", room);
+    seen[slot] = { socket, last: 0 };
+    socket.on("mark", (n) => {
+      seen[slot].last = n;
+      seen[slot].wake?.();
+    });
+  };
+  /** Waits until all that was emitted so far has been delivered at both workers. */
+  const settle = async () => {
+    for (const from of WORKERS) {
+      const mark = ++number;
+      await seen[from].socket.emitWithAck("emit", { to: [] }, "mark", mark);
+      for (const at of WORKERS)
+        while (seen[at].last < mark) await within(new Promise((resolve) => (seen[at].wake = resolve)), "a mark");
+    }
+  };
+  for (const slot of WORKERS) await observe(slot);
+  try {
+    for (let stretch = 0; stretch < STRETCHES; stretch++) {
+      const clients = Array.from({ length: CLIENTS }, () => new Modelled(server.url));
+      for (const client of clients) await client.connect();
+      for (let step = 0; step < STEPS; step++) {
+        const client = clients[below(CLIENTS)];
+        const act = below(12);
+        if (act < 6) {
+          const target = { to: some(ROOMS), except: below(4) === 0 ? some(ROOMS) : [] };
+          const emitter = below(2);
+          number += 1 + ((number + 1 + emitter) % 2);
+          for (const each of clients) each.wants(target, number);
+          await seen[emitter].socket.emitWithAck("emit", target, "n", number);
+        } else if (act < 8 && client.socket.connected) {
+          const room = ROOMS[below(ROOMS.length)];
+          await settle();
+          await client.socket.emitWithAck(client.rooms.has(room) ? "leave" : "join", room);
+          if (!client.rooms.delete(room)) client.rooms.add(room);
+        } else if (act < 10 && client.socket.connected) {
+          if (below(2)) await settle();
+          client.left = below(8) === 0;
+          if (client.left) client.socket.disconnect();
+          else client.socket.io.engine.close();
+        } else if (act === 10 && below(20) === 0) {
+          if (below(2)) await settle();
+          const slot = below(2), pid = pidOf(server, slot);
+          const gone = [seen[slot], ...clients].map(({ socket }) => socket)
+            .filter((socket) => socket.connected && workerOf(socket) === slot)
+            .map((socket) => next(socket, "disconnect"));
+          process.kill(pid, "SIGKILL");
+          await Promise.all(gone);
+          await server.until(() => pidOf(server, slot) !== pid);
+          await observe(slot);
+        } else if (!client.socket.connected) {
+          if (client.left) await settle(); // what is on its way reaches a client that is new
+          if (await client.connect()) recovered++;
+          else refused++;
+        }
+      }
+      await settle();
+      for (const client of clients) {
+        if (!client.socket.connected && !(await client.connect())) continue;
+        await client.socket.emitWithAck("rooms");
+        client.check();
+      }
+      for (const client of clients) client.socket.disconnect();
+    }
+  } catch (error) {
+    error.message += ` (SEED=${first})`;
+    throw error;
+  }
+  console.log(`# seed ${first}: ${recovered} recovered, ${refused} not`);
+  assert.ok(recovered > refused && refused > 0);
+});

@@ -1,0 +1,49 @@
+// Clients of connection state recovery, each at the worker that a test wants.
+import path from "node:path";
+import { io } from "socket.io-client";
+import { build, startSockeye } from "../../clients/support/server.mjs";
+import { next } from "../../clients/support/wait.mjs";
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+export const WORKERS = [0, 1];
+export const QUICK = { forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 20 };
+
+/** The worker that the session of a client belongs to. */
+export function workerOf(socket) {
+  const sid = socket.io.engine.id;
+  return ALPHABET.indexOf(sid[2]) * 64 + ALPHABET.indexOf(sid[3]);
+}
+
+/** The latest process of a worker. */
+export const pidOf = (server, slot) =>
+  Number(server.logged("worker_ready").filter((fields) => Number(fields.worker) === slot).at(-1).pid);
+
+/** A client of that worker. Connections that another worker accepts are closed. */
+export async function clientAt(t, server, slot, options, connect = io) {
+  for (;;) {
+    const socket = connect(server.url, { ...QUICK, ...options });
+    await next(socket, "connect");
+    if (workerOf(socket) === slot) {
+      t.after(() => socket.disconnect());
+      return socket;
+    }
+    socket.disconnect();
+  }
+}
+
+/** A server with two workers whose hub knows both: a client of each has come back. */
+export async function startRecovering(t) {
+  const server = await startSockeye(path.join(build, "tests/everything.so"), ["--connection-state-recovery", "--workers", "2"]);
+  t.after(() => server.stop());
+  for (const slot of WORKERS)
+    for (let known = false; !known; ) {
+      const socket = await clientAt(t, server, slot, { transports: ["websocket"] });
+      const back = next(socket, "connect");
+      socket.io.engine.close();
+      await back;
+      known = socket.recovered;
+      socket.disconnect();
+    }
+  return server;
+}

@@ -1,0 +1,508 @@
+/* The keeper of connection state recovery: what it hands over to which worker, and when it refuses. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "broker/bus_keep.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_keeper.h"
+#include "node/socketio/sio_recovery_rooms.h"
+#include "node/socketio/sio_recovery_state.h"
+
+#define WINDOW_MS 120000
+#define PID "0123456789abcdefghijklmnopqrstuv"
+#define OTHER_PID "0123456789abXXXXXXXXXXXXXXXXXXXX"
+#define SID "abcdefghijklmnopqrst"
+#define MAX_BYTES 100000
+
+/* A worker: its origin is also the name of its channel and of its connection. */
+struct worker {
+	const char *name;
+	uint64_t origin, local, heard;
+	/* of its last answer */
+	uint8_t type;
+	unsigned result, count, takes, ended, unknown;
+	uint64_t number;
+	char offset[64], key[SIO_KEEP_KEY];
+};
+
+static struct worker a = {.name = "worker-a"}, b = {.name = "worker-b"};
+static struct sio_keeper *keeper;
+static struct buffer out;
+static uint64_t now, nonce;
+static bool settles;
+
+static void
+on_replayed(struct worker *w, struct keep_reader *in)
+{
+	w->number = keep_get_u64(in);
+	w->count = (unsigned)keep_get_u64(in);
+	for (unsigned i = 0; i < w->count; i++) {
+		struct text offset = keep_get_text(in);
+
+		(void)keep_get_text(in);
+		(void)snprintf(w->offset, sizeof w->offset, "%.*s", (int)offset.n, offset.at);
+	}
+}
+
+static void
+on_send(void *arg, struct text channel, struct text message)
+{
+	struct worker *w = channel.at[7] == 'a' ? &a : &b;
+	struct keep_reader in = {.rest = message};
+
+	(void)arg;
+	w->type = keep_get_u8(&in);
+	w->unknown += w->type == SIO_KEEP_UNKNOWN;
+	if (keep_get_u64(&in) != w->origin)
+		return;
+	w->takes += w->type == SIO_KEEP_TAKE;
+	w->ended += w->type == SIO_KEEP_ENDED;
+	if (w->type == SIO_KEEP_WELCOME) {
+		memcpy(w->key, keep_get_bytes(&in, SIO_KEEP_KEY).at, SIO_KEEP_KEY);
+		w->heard = keep_get_u64(&in);
+	}
+	if (w->type != SIO_KEEP_CLAIMED && w->type != SIO_KEEP_REPLAYED)
+		return;
+	assert_int_equal(keep_get_u64(&in), nonce);
+	w->result = keep_get_u8(&in);
+	(void)keep_get_bytes(&in, SIO_PID_LENGTH);
+	if (w->type == SIO_KEEP_REPLAYED)
+		on_replayed(w, &in);
+	assert_false(in.bad);
+}
+
+static void
+settle_now(void *arg)
+{
+	(void)arg;
+	settles = true;
+}
+
+static void
+begin(const struct worker *w, enum sio_keep_message type)
+{
+	buffer_reset(&out);
+	buffer_add_byte(&out, (uint8_t)type);
+	keep_put_u64(&out, w->origin);
+	buffer_add(&out, w->name, BUS_KEEP_ID);
+	keep_put_u64(&out, w->local);
+}
+
+static void
+send_it(const struct worker *w)
+{
+	sio_keeper_receive(keeper, w, buffer_text(&out), now);
+}
+
+static void
+hello(struct worker *w)
+{
+	uint64_t former = w->origin;
+
+	w->origin++;
+	w->local = 0;
+	begin(w, SIO_KEEP_HELLO);
+	keep_put_u64(&out, former);
+	send_it(w);
+}
+
+/* A session that is at this position, and whose rooms have changed then, unless `last` is UINT64_MAX. */
+static void
+session_in(const struct worker *w, const char *pid, struct text room, bool needs_offset, uint64_t last)
+{
+	char rooms[64];
+	size_t n = room.at != NULL ? (size_t)(sio_recovery_room_write(rooms, room) - rooms) : 0;
+
+	begin(w, SIO_KEEP_SESSION);
+	keep_put_text(&out, text_of(pid, SIO_PID_LENGTH));
+	keep_put_text(&out, text_of(SID, SIO_ID_LENGTH));
+	keep_put_text(&out, TEXT("/"));
+	buffer_add_byte(&out, needs_offset);
+	buffer_add_byte(&out, true);
+	keep_put_u64(&out, w->heard);
+	keep_put_u64(&out, w->local);
+	buffer_add_byte(&out, last != UINT64_MAX);
+	keep_put_u64(&out, last);
+	keep_put_u64(&out, w->heard);
+	keep_put_u64(&out, w->local);
+	keep_put_u64(&out, room.at != NULL);
+	keep_put_text(&out, text_of(rooms, n));
+	keep_put_text(&out, TEXT(""));
+	send_it(w);
+}
+
+static void
+session(const struct worker *w)
+{
+	session_in(w, PID, TEXT_NONE, false, UINT64_MAX);
+}
+
+static void
+pid_message(const struct worker *w, enum sio_keep_message type)
+{
+	begin(w, type);
+	keep_put_text(&out, text_of(PID, SIO_PID_LENGTH));
+	send_it(w);
+}
+
+/* The socket leaves; the last event that was for it, or 0. */
+static void
+store(const struct worker *w, uint64_t last)
+{
+	begin(w, SIO_KEEP_STORE);
+	keep_put_text(&out, text_of(PID, SIO_PID_LENGTH));
+	keep_put_u64(&out, last);
+	keep_put_u64(&out, w->heard);
+	keep_put_u64(&out, w->local);
+	send_it(w);
+}
+
+static void
+claim_as(struct worker *w, const char *pid, const char *offset, const char *nsp)
+{
+	w->type = 0;
+	begin(w, SIO_KEEP_CLAIM);
+	keep_put_u64(&out, ++nonce);
+	keep_put_u64(&out, MAX_BYTES);
+	keep_put_text(&out, text_of(pid, SIO_PID_LENGTH));
+	buffer_add_byte(&out, offset != NULL);
+	keep_put_text(&out, offset != NULL ? text_from(offset) : TEXT(""));
+	keep_put_text(&out, text_from(nsp));
+	send_it(w);
+}
+
+static void
+settled_claim(struct worker *w, const char *pid, const char *offset, const char *nsp)
+{
+	claim_as(w, pid, offset, nsp);
+	sio_keeper_settle(keeper, now);
+}
+
+static void
+assert_claim(struct worker *w, const char *offset, enum sio_recovery_result result)
+{
+	settled_claim(w, PID, offset, "/");
+	assert_int_equal(w->type, SIO_KEEP_CLAIMED);
+	assert_int_equal(w->result, result);
+}
+
+/* Claims and gets what was missed. */
+static void
+assert_back(struct worker *w, const char *offset, unsigned count)
+{
+	assert_claim(w, offset, SIO_RECOVERY_RECOVERED);
+	begin(w, SIO_KEEP_REPLAY);
+	keep_put_u64(&out, ++nonce);
+	keep_put_u64(&out, MAX_BYTES);
+	keep_put_text(&out, text_of(PID, SIO_PID_LENGTH));
+	send_it(w);
+	assert_int_equal(w->type, SIO_KEEP_REPLAYED);
+	assert_int_equal(w->result, SIO_RECOVERY_RECOVERED);
+	assert_int_equal(w->count, count);
+	w->heard = w->number;
+}
+
+/* An event that the worker has recorded; it writes the offset that its clients have then. */
+static void
+emit_to(struct worker *w, struct text room, char offset[64])
+{
+	struct wire_target to = {.rooms = &room, .room_count = room.at != NULL ? 1 : 0};
+	char epoch[SIO_EPOCH_LENGTH], text[SIO_OFFSET_MAX + 1];
+	struct sio_recovery_position at = {w->heard, ++w->local, w->origin};
+
+	buffer_reset(&out);
+	assert_int_equal(wire_write_broadcast(&out, TEXT("uid"), TEXT("/"), &to, TEXT("[\"e\",1]"), NULL), 0);
+	assert_true(sio_keeper_record(keeper, w->origin, w->local, buffer_text(&out), now) != 0);
+	sio_keeper_epoch(w->key, TEXT("/"), epoch);
+	if (offset != NULL)
+		(void)snprintf(offset, 64, "%.*s", (int)sio_recovery_position_write(epoch, &at, text), text);
+}
+
+/* The worker hears an event of another that has got this number. */
+static void
+hears(struct worker *w, char offset[64])
+{
+	char epoch[SIO_EPOCH_LENGTH], text[SIO_OFFSET_MAX + 1];
+	struct sio_recovery_position at = {++w->heard, w->local, w->origin};
+
+	sio_keeper_epoch(w->key, TEXT("/"), epoch);
+	(void)snprintf(offset, 64, "%.*s", (int)sio_recovery_position_write(epoch, &at, text), text);
+}
+
+static int
+set_up(void **state)
+{
+	struct sio_keeper_options options = {.window_ms = WINDOW_MS,
+		.notice_ms = 45000,
+		.max_bytes = 1000000,
+		.max_sessions = 2,
+		.send = on_send,
+		.settle_later = settle_now};
+
+	(void)state;
+	now = 1;
+	a = (struct worker){.name = "worker-a"};
+	b = (struct worker){.name = "worker-b"};
+	memcpy(&a.origin, "aaaaaaaa", sizeof a.origin);
+	memcpy(&b.origin, "bbbbbbbb", sizeof b.origin);
+	keeper = sio_keeper_new(&options);
+	buffer_init(&out, 1u << 20);
+	hello(&a);
+	hello(&b);
+	assert_int_equal(a.type, SIO_KEEP_WELCOME);
+	/* the first HELLO here names a former origin, so no older offset counts; one event gets past that */
+	emit_to(&a, TEXT("nobody"), NULL);
+	a.heard = b.heard = 1;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	sio_keeper_free(keeper);
+	buffer_fini(&out);
+	return 0;
+}
+
+static void
+a_client_gets_what_it_missed_at_another_worker(void **state)
+{
+	char got[64];
+
+	(void)state;
+	session(&a);
+	emit_to(&a, TEXT_NONE, got);
+	store(&a, a.heard + a.local);
+	emit_to(&b, TEXT_NONE, NULL);
+	emit_to(&a, TEXT_NONE, NULL);
+	emit_to(&a, TEXT("elsewhere"), NULL);
+	emit_to(&b, text_of(SID, SIO_ID_LENGTH), NULL);
+	assert_back(&b, got, 3);
+	/* it loses the connection again before it has read anything, and after it has read all */
+	store(&b, 0);
+	assert_back(&a, got, 3);
+	store(&a, 0);
+	assert_back(&b, a.offset, 0);
+}
+
+static void
+what_the_own_worker_delivered_early_is_not_sent_again(void **state)
+{
+	char first[64], second[64];
+
+	(void)state;
+	session(&a);
+	/* the worker delivers its own event before it hears b's, which has got the lower number */
+	emit_to(&b, TEXT_NONE, NULL);
+	emit_to(&a, TEXT_NONE, first);
+	store(&a, a.heard + a.local);
+	assert_back(&b, first, 1);
+	store(&b, 0);
+	hears(&a, second);
+	assert_back(&b, second, 0);
+}
+
+static void
+sessions_outlive_their_worker(void **state)
+{
+	char got[64];
+
+	(void)state;
+	session(&a);
+	emit_to(&b, TEXT_NONE, NULL);
+	hears(&a, got);
+	sio_keeper_gone(keeper, &a, now);
+	emit_to(&b, TEXT_NONE, NULL);
+	assert_back(&b, got, 1);
+}
+
+static void
+no_offset_means_since_the_first_connect(void **state)
+{
+	(void)state;
+	session(&a);
+	emit_to(&b, TEXT_NONE, NULL);
+	sio_keeper_gone(keeper, &a, now);
+	assert_back(&b, NULL, 1);
+	store(&b, 0);
+	assert_back(&b, NULL, 1);
+}
+
+static void
+rooms_count_from_their_change_on(void **state)
+{
+	char before[64], got[64];
+
+	(void)state;
+	session_in(&a, PID, TEXT_NONE, false, UINT64_MAX);
+	emit_to(&a, TEXT("r"), NULL);
+	emit_to(&a, TEXT_NONE, before);
+	emit_to(&a, TEXT_NONE, got);
+	session_in(&a, PID, TEXT("r"), false, a.heard + a.local); /* joins r when it has got both */
+	emit_to(&a, TEXT("r"), NULL);
+	sio_keeper_gone(keeper, &a, now);
+	assert_claim(&b, before, SIO_RECOVERY_OFFSET_GONE); /* what it missed before cannot be told by its rooms */
+	assert_back(&b, got, 1);
+}
+
+static void
+an_idle_client_needs_no_old_events(void **state)
+{
+	(void)state;
+	session(&a);
+	emit_to(&a, TEXT("elsewhere"), NULL);
+	now += WINDOW_MS + 45001;
+	sio_keeper_sweep(keeper, now);
+	begin(&a, SIO_KEEP_QUIET);
+	keep_put_text(&out, text_of(PID, SIO_PID_LENGTH));
+	keep_put_u64(&out, 0);
+	keep_put_u64(&out, 2);
+	keep_put_u64(&out, a.local);
+	send_it(&a);
+	sio_keeper_gone(keeper, &a, now);
+	assert_back(&b, NULL, 0);
+}
+
+static void
+a_ghost_leaves_first(void **state)
+{
+	(void)state;
+	session(&a);
+	claim_as(&b, PID, NULL, "/");
+	assert_int_equal(a.takes, 1);
+	assert_int_equal(b.type, 0);
+	store(&a, 0);
+	assert_int_equal(b.type, SIO_KEEP_CLAIMED);
+	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
+	/* claimed once at a time */
+	assert_claim(&a, NULL, SIO_RECOVERY_NO_SESSION);
+	pid_message(&b, SIO_KEEP_RELEASE);
+	/* a worker that dies gives its ghosts away as well */
+	assert_back(&b, NULL, 0);
+	claim_as(&a, PID, NULL, "/");
+	sio_keeper_gone(keeper, &b, now);
+	assert_int_equal(a.result, SIO_RECOVERY_RECOVERED);
+	/* a session that ended for good */
+	pid_message(&a, SIO_KEEP_END);
+	assert_claim(&a, NULL, SIO_RECOVERY_NO_SESSION);
+}
+
+/* The session has been sent by another connection, which the hub reads later. */
+static void
+a_claim_waits_for_what_is_under_way(void **state)
+{
+	(void)state;
+	claim_as(&b, PID, NULL, "/");
+	assert_int_equal(b.type, 0);
+	assert_true(settles);
+	session(&a);
+	sio_keeper_settle(keeper, now);
+	assert_int_equal(a.takes, 1);
+	store(&a, 0);
+	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
+}
+
+static void
+what_cannot_be_shown_is_refused(void **state)
+{
+	char got[64];
+
+	(void)state;
+	session(&a);
+	emit_to(&a, TEXT_NONE, got);
+	store(&a, a.heard + a.local);
+	settled_claim(&b, OTHER_PID, got, "/");
+	assert_int_equal(b.result, SIO_RECOVERY_NO_SESSION);
+	claim_as(&b, PID, got, "/other");
+	assert_int_equal(b.result, SIO_RECOVERY_FOREIGN);
+	assert_claim(&b, "", SIO_RECOVERY_OFFSET_GONE);
+	assert_claim(&b, "0-0", SIO_RECOVERY_OFFSET_GONE);
+	got[0] ^= 1;
+	assert_claim(&b, got, SIO_RECOVERY_OFFSET_GONE);
+	got[0] ^= 1;
+	now += WINDOW_MS + 1;
+	assert_claim(&b, got, SIO_RECOVERY_EXPIRED);
+	sio_keeper_sweep(keeper, now);
+	assert_int_equal(a.ended + b.ended, 1);
+}
+
+static void
+a_missing_event_makes_older_offsets_useless(void **state)
+{
+	char got[64], late[64];
+
+	(void)state;
+	session(&a);
+	emit_to(&a, TEXT_NONE, got);
+	b.local++; /* an event that the keeper does not get */
+	emit_to(&b, TEXT_NONE, NULL);
+	hears(&a, late);
+	hears(&a, late);
+	store(&a, a.heard + a.local);
+	assert_claim(&b, got, SIO_RECOVERY_OFFSET_GONE);
+	assert_back(&b, late, 0);
+}
+
+static void
+a_worker_that_was_out_of_reach_starts_anew(void **state)
+{
+	char got[64], after[64];
+
+	(void)state;
+	session(&a);
+	emit_to(&a, TEXT_NONE, got);
+	sio_keeper_gone(keeper, &a, now);
+	pid_message(&a, SIO_KEEP_END);
+	assert_int_equal(a.unknown, 1);
+	hello(&a);
+	session_in(&a, PID, TEXT_NONE, true, UINT64_MAX);
+	emit_to(&a, TEXT_NONE, after);
+	store(&a, a.heard + a.local);
+	assert_claim(&b, NULL, SIO_RECOVERY_OFFSET_GONE);
+	assert_back(&b, after, 0);
+}
+
+static void
+limits_displace_the_oldest(void **state)
+{
+	char pid[SIO_PID_LENGTH + 1] = PID;
+	struct sio_recovery_stats stats;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		pid[0] = (char)('p' + i);
+		session_in(&a, pid, TEXT_NONE, false, UINT64_MAX);
+	}
+	sio_keeper_gone(keeper, &a, now);
+	sio_keeper_stats(keeper, now, &stats);
+	assert_int_equal(stats.sessions, 2);
+	assert_int_equal(stats.displaced, 1);
+	assert_int_equal(b.ended, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+		CASE(a_client_gets_what_it_missed_at_another_worker),
+		CASE(what_the_own_worker_delivered_early_is_not_sent_again),
+		CASE(sessions_outlive_their_worker),
+		CASE(no_offset_means_since_the_first_connect),
+		CASE(rooms_count_from_their_change_on),
+		CASE(an_idle_client_needs_no_old_events),
+		CASE(a_ghost_leaves_first),
+		CASE(a_claim_waits_for_what_is_under_way),
+		CASE(what_cannot_be_shown_is_refused),
+		CASE(a_missing_event_makes_older_offsets_useless),
+		CASE(a_worker_that_was_out_of_reach_starts_anew),
+		CASE(limits_displace_the_oldest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
