@@ -148,7 +148,8 @@ void broker_readings_fini(struct broker *broker);
 struct broker_reply *broker_reply_new(struct broker_nsp *nsp, struct text asker, struct text request_id);
 void broker_replies_end(struct broker_nsp *nsp);
 
-/* broker_question.c */
+/* broker_question_answers.c */
+/* Handles a message on the channel of answers. */
 void broker_on_response(struct broker_nsp *nsp, const struct bus_message *message);
 /*
  * Decides what to do with an answer that could be read in parts. `node` names the member that answers; empty:
@@ -161,18 +162,26 @@ enum broker_expects {
 };
 enum broker_expects broker_question_expects(
 	struct broker_nsp *nsp, struct text request_id, struct text node, uint64_t *question);
+/* Returns true if the question with this handle has not ended. */
 bool broker_question_lives(const struct broker *broker, uint64_t question);
 /* Passes up a part of the list. The question must live; the callee may end it. */
 void broker_question_part(
 	struct broker *broker, uint64_t question, struct text json, const struct attachments *attachments);
 /* Counts an answer. `pass_up`: its value goes up first; otherwise its parts have gone up already. */
 void broker_question_answered(struct broker_nsp *nsp, const struct wire_message *decoded, bool pass_up);
-void broker_questions_settled(struct broker_nsp *nsp); /* the namespace receives answers now, or the bus is down */
-void broker_questions_end(struct broker_nsp *nsp);
-void broker_questions_report(struct broker *broker); /* called at the end of the turn */
-void broker_questions_init(struct broker *broker);
-void broker_questions_fini(struct broker *broker);
-void broker_questions_begin(struct broker_nsp *nsp);
+
+/* broker_recount.c */
+/* Members have become silent, were lost or have left: questions that waited for them may end. */
 void broker_questions_members_changed(struct broker *broker);
+
+/* broker_question.c */
+void broker_questions_settled(struct broker_nsp *nsp); /* the namespace receives answers now, or the bus is down */
+/* Ends all questions of a namespace that is being freed, with ERROR_CLOSED. */
+void broker_questions_end(struct broker_nsp *nsp);
+/* Calls on_end for the questions that have ended in this turn. Called at the end of the turn. */
+void broker_questions_report(struct broker *broker);
+void broker_questions_init(struct broker *broker);
+void broker_questions_fini(struct broker *broker);   /* all namespaces must have been freed */
+void broker_questions_begin(struct broker_nsp *nsp); /* initialises the lists of a new namespace */
 
 #endif

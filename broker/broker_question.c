@@ -1,5 +1,6 @@
 /*
- * Questions of this node to the other nodes.
+ * Questions of this node to the other nodes: how they are asked and how they end. broker_question_answers.c has the
+ * answers, broker_recount.c the servers that go while answers are missing.
  *
  *   state     event                                                next state
  *   HELD      the namespace's subscriptions are confirmed          ASKED
@@ -22,43 +23,11 @@
  * The server does not count a namespace that was just added on this node, and the namespace would not receive
  * the answers. Its questions are therefore held until its subscriptions are confirmed.
  */
-#include "broker/broker_internal.h"
+#include "broker/broker_question_internal.h"
 #include "broker/broker_trace.h"
-#include "broker/wire_sockets.h"
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
-#include "common/base/must.h"
-
-/* maximum bytes of answers to one question; further answers are ignored */
-#define ANSWER_BYTES_MAX (UINT64_C(256) << 20)
-#define RECOUNT_MS 500
-
-struct question {
-	struct table_node by_id, by_handle;
-	struct list link; /* in nsp->questions, nsp->held or broker->ended */
-	struct broker_nsp *nsp;
-	struct broker_question asked;
-	struct wheel_entry deadline;
-	struct bus_count count;
-	enum wire_type type;
-	struct block *held; /* the message, until it is sent */
-	bool must_send;	    /* the message also has effects of its own, so it is sent even if answers cannot come */
-	bool counted;
-	bool incomplete;   /* it does not wait for some answers any more */
-	bool troubled;	   /* members have gone or become silent since it was asked */
-	uint64_t asked_at; /* loop time */
-	struct answerers answerers;
-	unsigned first_count; /* other nodes when the question was asked */
-	unsigned nodes;	      /* first_count without those that have left */
-	unsigned last_count;  /* first_count, or what the last recount says instead */
-	unsigned reachable;   /* nodes that have answered or can still answer */
-	unsigned answered;
-	uint64_t clients, acks, bytes;
-	uint64_t handle;
-	int error; /* valid once the question has ended */
-	char id[WIRE_ID_LENGTH_MAX];
-};
 
 static struct text
 question_id(const struct question *question)
@@ -114,7 +83,7 @@ question_silent(const struct question *question)
 	return unknown ? 1 : 0; /* only a node that knows the count can say that no answer is missing */
 }
 
-static void
+void
 question_finish(struct question *question)
 {
 	struct broker *broker = question->nsp->broker;
@@ -153,7 +122,7 @@ broker_questions_report(struct broker *broker)
 	}
 }
 
-static void
+void
 question_finish_later(struct question *question, int error)
 {
 	struct broker *broker = question->nsp->broker;
@@ -200,8 +169,7 @@ question_is_complete(const struct question *question)
 	return question->counted && question->answered >= question->nodes && question->acks >= question->clients;
 }
 
-/* Returns true if all answers are there that may still come. */
-static bool
+bool
 question_may_end(struct question *question)
 {
 	const struct members *members = question->nsp->broker->members;
@@ -217,22 +185,6 @@ question_may_end(struct question *question)
 	question->incomplete =
 		question->answered + abandoned >= question->reachable && question->acks + lost >= question->clients;
 	return question->incomplete;
-}
-
-/* Looks at all questions of a namespace after members or counts have changed. */
-static void
-questions_review(struct broker_nsp *nsp)
-{
-	struct list *it, *next;
-
-	list_each(it, next, &nsp->questions)
-	{
-		struct question *question = container_of(it, struct question, link);
-
-		question->troubled = true;
-		if (question_may_end(question))
-			question_finish_later(question, 0);
-	}
 }
 
 static void
@@ -303,107 +255,7 @@ question_count_nodes(struct question *question)
 
 	question->asked_at = broker->loop->now;
 	broker->form->count(broker->end, &question->count, &question->nsp->member);
-	if (!broker->recounting)
-		loop_arm(broker->loop, &broker->recount_timer, RECOUNT_MS);
-	broker->recounting = true;
-}
-
-/* ----------------------------------------------------------------- recount */
-
-static bool
-question_lacks_answers(const struct question *question)
-{
-	return question->counted && question->answered < question->nodes;
-}
-
-/*
- * A server that is still counted has been counted before, unless it is new. So there are at most as many answers to
- * come as servers are counted now. Members that answered and left are in the number of answers but not in the count.
- * Who is counted no more may only have lost its connection, and counts as silent unless it has said that it leaves.
- * It is given up if it is missing in two counts, because the message that it leaves may come after the first of them.
- */
-static void
-question_recount(struct question *question, unsigned servers)
-{
-	const struct members *members = question->nsp->broker->members;
-	unsigned left = answerers_left(&question->answerers, members, broker_nsp_name(question->nsp));
-	unsigned now = servers + answerers_gone(&question->answerers, members);
-	unsigned staying = question->first_count > left ? question->first_count - left : 0;
-	unsigned twice = now > question->last_count ? now : question->last_count;
-
-	question->last_count = now;
-	if (twice < question->reachable)
-		question->reachable = twice;
-	question->nodes = staying > now ? staying : now < question->first_count ? now : question->first_count;
-}
-
-static void
-nsp_on_recount(struct bus_count *query, int64_t count)
-{
-	struct broker_nsp *nsp = container_of(query, struct broker_nsp, recount);
-	int self = nsp->broker->visitor ? 0 : 1;
-	struct list *it, *next;
-
-	if (count < self || count > UINT32_MAX)
-		return;
-	list_each(it, next, &nsp->questions)
-	{
-		struct question *question = container_of(it, struct question, link);
-
-		if (question_lacks_answers(question))
-			question_recount(question, (unsigned)(count - self));
-	}
-	questions_review(nsp);
-}
-
-/* Counts the servers again if a question that was asked `ms` ago or earlier lacks answers. Returns true if so. */
-static bool
-nsp_recount(struct broker_nsp *nsp, uint64_t ms)
-{
-	struct broker *broker = nsp->broker;
-	struct list *it, *next;
-
-	list_each(it, next, &nsp->questions)
-	{
-		struct question *question = container_of(it, struct question, link);
-
-		if (!question_lacks_answers(question) || broker->loop->now - question->asked_at < ms)
-			continue;
-		if (nsp->recount.slot == NULL && list_empty(&nsp->recount.link))
-			broker->form->count(broker->end, &nsp->recount, &nsp->member);
-		return true;
-	}
-	return false;
-}
-
-static void
-broker_on_recount_timer(struct wheel_entry *entry)
-{
-	struct broker *broker = container_of(entry, struct broker, recount_timer);
-	struct list *it, *next;
-	bool lacking = false;
-
-	list_each(it, next, &broker->nsps) lacking |=
-		nsp_recount(container_of(it, struct broker_nsp, link), RECOUNT_MS);
-	if (lacking)
-		members_probe(broker->members); /* its answers come before those to the next recount */
-	broker->recounting = broker->questions.count > 0;
-	if (broker->recounting)
-		loop_arm(broker->loop, &broker->recount_timer, RECOUNT_MS);
-}
-
-void
-broker_questions_members_changed(struct broker *broker)
-{
-	struct list *it, *next;
-
-	list_each(it, next, &broker->nsps)
-	{
-		struct broker_nsp *nsp = container_of(it, struct broker_nsp, link);
-
-		questions_review(nsp);
-		nsp_recount(nsp, 0);
-	}
+	broker_recounts_begin(broker);
 }
 
 void
@@ -428,7 +280,7 @@ broker_questions_begin(struct broker_nsp *nsp)
 {
 	list_init(&nsp->questions);
 	list_init(&nsp->held);
-	bus_count_init(&nsp->recount, nsp_on_recount);
+	bus_count_init(&nsp->recount, broker_on_recount);
 }
 
 static uint64_t
@@ -606,162 +458,4 @@ broker_ask_cancel(struct broker *broker, int64_t handle)
 	question = container_of(node, struct question, by_handle);
 	question_detach(question);
 	question_free(question);
-}
-
-/* --------------------------------------------------------------- responses */
-
-static bool
-question_within_limit(struct question *question, struct text json)
-{
-	question->bytes += json.n;
-	return question->bytes <= ANSWER_BYTES_MAX;
-}
-
-/* Answers with the ids or rooms of the sockets, because the node could only be asked for whole sockets. */
-static void
-question_deliver_part(
-	const struct question *question, struct text sockets, void (*find)(struct text sockets, struct buffer *out))
-{
-	struct buffer found;
-
-	buffer_init(&found, WIRE_PAYLOAD_MAX);
-	find(sockets, &found);
-	if (buffer_error(&found) == 0)
-		question->asked.on_answer(question->asked.arg, buffer_text(&found), NULL);
-	else
-		loop_count_no_memory(question->nsp->broker->loop);
-	buffer_fini(&found);
-}
-
-static void
-question_deliver(struct question *question, struct text json, const struct attachments *attachments)
-{
-	const struct wire_codec *codec = question->nsp->broker->codec;
-
-	if (question->type == WIRE_SOCKETS && codec->write_sockets == NULL)
-		question_deliver_part(question, json, wire_sockets_ids);
-	else if (question->type == WIRE_ALL_ROOMS && codec->write_all_rooms == NULL)
-		question_deliver_part(question, json, wire_sockets_rooms);
-	else
-		question->asked.on_answer(question->asked.arg, json, attachments);
-}
-
-/*
- * Returns false if the response does not fit the question. `*from_node` is set if the response counts as a node's
- * answer, `*pass_up` if it goes to on_answer.
- */
-static bool
-question_match(const struct question *question, const struct wire_message *decoded, struct text *json,
-	bool *from_node, bool *pass_up)
-{
-	*from_node = *pass_up = true;
-	*json = decoded->answer;
-	switch (question->type) {
-	case WIRE_SOCKETS:
-	case WIRE_REMOTE_FETCH:
-		*json = decoded->sockets;
-		return json->at != NULL;
-	case WIRE_ALL_ROOMS:
-		*json = question->nsp->broker->codec->write_all_rooms != NULL ? decoded->all_rooms : decoded->sockets;
-		return json->at != NULL;
-	case WIRE_SERVER_SIDE_EMIT:
-		return decoded->type == WIRE_SERVER_SIDE_EMIT;
-	case WIRE_BROADCAST:
-		*from_node = decoded->type == WIRE_BROADCAST_CLIENT_COUNT;
-		*pass_up = decoded->type == WIRE_BROADCAST_ACK;
-		return *from_node || *pass_up;
-	default:
-		return false;
-	}
-}
-
-static struct question *
-question_by_handle(const struct broker *broker, uint64_t handle)
-{
-	struct table_node *node = table_find(&broker->handles, text_of((const char *)&handle, sizeof handle));
-
-	return node != NULL ? container_of(node, struct question, by_handle) : NULL;
-}
-
-bool
-broker_question_lives(const struct broker *broker, uint64_t question)
-{
-	return question_by_handle(broker, question) != NULL;
-}
-
-enum broker_expects
-broker_question_expects(struct broker_nsp *nsp, struct text request_id, struct text node, uint64_t *handle)
-{
-	const struct broker *broker = nsp->broker;
-	struct table_node *found = table_find(&broker->questions, request_id);
-	const struct question *question;
-
-	if (found == NULL)
-		return BROKER_EXPECTS_NOTHING;
-	question = container_of(found, struct question, by_id);
-	if (question->nsp != nsp || (question->type != WIRE_SOCKETS && question->type != WIRE_REMOTE_FETCH &&
-					    question->type != WIRE_ALL_ROOMS))
-		return BROKER_EXPECTS_OTHER;
-	*handle = question->handle;
-	return answerers_has(&question->answerers, node) ? BROKER_EXPECTS_NOTHING : BROKER_EXPECTS_LIST;
-}
-
-void
-broker_question_part(struct broker *broker, uint64_t handle, struct text json, const struct attachments *attachments)
-{
-	struct question *question = question_by_handle(broker, handle);
-
-	if (question_within_limit(question, json))
-		question_deliver(question, json, attachments->count > 0 ? attachments : NULL);
-}
-
-void
-broker_question_answered(struct broker_nsp *nsp, const struct wire_message *decoded, bool pass_up)
-{
-	struct broker *broker = nsp->broker;
-	struct table_node *node = table_find(&broker->questions, decoded->request_id);
-	struct question *question;
-	struct answer answer;
-	struct text json;
-	bool from_node, has_value;
-	uint64_t handle;
-
-	if (node == NULL)
-		return; /* a question of another node, or an answer after the deadline */
-	question = container_of(node, struct question, by_id);
-	if (question->nsp != nsp || !question_match(question, decoded, &json, &from_node, &has_value) ||
-		!question_within_limit(question, json))
-		return;
-	answer = (struct answer){from_node, 0, 0};
-	if (question->type == WIRE_BROADCAST) {
-		answer.clients = from_node ? decoded->clients : 0;
-		answer.acks = has_value;
-	}
-	if (!answerers_add(&question->answerers, broker->members, decoded->node, &answer))
-		return;
-	question->answered += from_node;
-	question->clients += answer.clients;
-	question->acks += answer.acks;
-	handle = question->handle;
-	if (has_value && pass_up)
-		question_deliver(question, json, broker_attachments(decoded));
-	/* the callee may have cancelled the question */
-	if (broker_question_lives(broker, handle) && question_may_end(question))
-		question_finish(question);
-}
-
-void
-broker_on_response(struct broker_nsp *nsp, const struct bus_message *message)
-{
-	struct broker *broker = nsp->broker;
-	struct text payload = message->payload;
-	int rc;
-
-	if (broker_read_list(nsp, message) || !broker_check_seal(broker, message->channel, &payload))
-		return;
-	rc = broker->codec->read_response(&broker->message, payload);
-	if (rc < 0)
-		broker_drop_message(broker, message->channel, rc);
-	else
-		broker_question_answered(nsp, &broker->message, true);
 }
