@@ -1,6 +1,9 @@
 #include "node/process/notify.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +12,11 @@
 #include <unistd.h>
 
 #include "common/base/text.h"
+#include "common/io/log.h"
 
 #define MESSAGE_MAX (NOTIFY_STATUS_MAX + 128)
+#define STATE_WAIT_MS 2000 /* for room in the supervisor's queue */
+#define PAUSE_MS 100
 
 /* Returns the value of a variable that is a whole number greater than 0, else 0. */
 static uint64_t
@@ -51,9 +57,30 @@ notify_init(struct notify *notify)
 	unsetenv("WATCHDOG_PID");
 }
 
-/* Messages are rare, so a socket is opened for each of them, and no child has to close one. */
+/* Sends the message, and waits for up to `wait_ms` while the supervisor's queue is full. Returns false if it is lost.
+ */
+static bool
+notify_send_to(int fd, const struct notify *notify, const char *message, int wait_ms)
+{
+	struct pollfd room = {fd, POLLOUT, 0};
+
+	if (connect(fd, (const struct sockaddr *)&notify->address, notify->address_len) < 0)
+		return false;
+	for (int waited = 0;; waited += PAUSE_MS) {
+		if (send(fd, message, strlen(message), MSG_NOSIGNAL) >= 0)
+			return true;
+		if ((errno != EAGAIN && errno != ENOBUFS && errno != EINTR) || waited >= wait_ms)
+			return false;
+		poll(&room, 1, PAUSE_MS);
+	}
+}
+
+/*
+ * Messages are rare, so a socket is opened for each of them, and no child has to close one. The supervisor acts upon
+ * a state, so its message waits for room in the queue, but not for long: the event loop stands still meanwhile.
+ */
 static void
-notify_send(const struct notify *notify, const char *message)
+notify_send(const struct notify *notify, const char *message, int wait_ms)
 {
 	int fd;
 
@@ -62,8 +89,9 @@ notify_send(const struct notify *notify, const char *message)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return;
-	(void)!sendto(fd, message, strlen(message), MSG_NOSIGNAL, (const struct sockaddr *)&notify->address,
-		notify->address_len);
+	if (!notify_send_to(fd, notify, message, wait_ms) && wait_ms > 0)
+		log_event(LOG_WARN, "notify", "error", LOG_STR(strerror(errno)), "lost",
+			LOG_TEXT(text_of(message, strcspn(message, "\n"))), NULL);
 	close(fd);
 }
 
@@ -73,7 +101,7 @@ notify_ready(const struct notify *notify, const char *status)
 	char message[MESSAGE_MAX];
 
 	snprintf(message, sizeof message, "READY=1\nSTATUS=%.*s", NOTIFY_STATUS_MAX, status);
-	notify_send(notify, message);
+	notify_send(notify, message, STATE_WAIT_MS);
 }
 
 void
@@ -86,7 +114,7 @@ notify_reloading(const struct notify *notify)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(message, sizeof message, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 		(uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-	notify_send(notify, message);
+	notify_send(notify, message, STATE_WAIT_MS);
 }
 
 void
@@ -96,7 +124,7 @@ notify_stopping(const struct notify *notify, uint64_t within_ms, const char *sta
 
 	snprintf(message, sizeof message, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64 "\nSTATUS=%.*s",
 		within_ms * 1000, NOTIFY_STATUS_MAX, status);
-	notify_send(notify, message);
+	notify_send(notify, message, STATE_WAIT_MS);
 }
 
 void
@@ -105,7 +133,7 @@ notify_main_pid(const struct notify *notify, pid_t pid)
 	char message[MESSAGE_MAX];
 
 	snprintf(message, sizeof message, "MAINPID=%ld", (long)pid);
-	notify_send(notify, message);
+	notify_send(notify, message, STATE_WAIT_MS);
 }
 
 void
@@ -126,5 +154,5 @@ notify_export(const struct notify *notify)
 void
 notify_alive(const struct notify *notify)
 {
-	notify_send(notify, "WATCHDOG=1");
+	notify_send(notify, "WATCHDOG=1", 0); /* the next one follows soon */
 }

@@ -3,8 +3,8 @@
  * is one datagram of "NAME=value" lines to the Unix socket that $NOTIFY_SOCKET names. Without that variable, or with
  * NULL for `notify`, the functions below do nothing.
  *
- * The process that the supervisor started sends the messages: the master, or a single worker. A message that the
- * supervisor does not take is lost, as nothing could be done about it.
+ * The process that the supervisor started sends the messages: the master, or a single worker. A message about a state
+ * waits for up to two seconds while the supervisor's queue is full. If it is lost nevertheless, the log says so.
  */
 #ifndef NODE_PROCESS_NOTIFY_H
 #define NODE_PROCESS_NOTIFY_H

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "node/process/hang.h"
 #include "node/process/notify.h"
 
 static int inbox;
@@ -66,6 +68,34 @@ test_messages(void **state)
 	notify_alive(&notify);
 	assert_string_equal(received(), "WATCHDOG=1");
 	assert_string_equal(received(), "");
+}
+
+/* A supervisor that is busy has a full queue. The message that the server is ready must not be lost then. */
+static void
+test_a_full_queue_is_waited_for(void **state)
+{
+	struct notify notify;
+	bool ready = false;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	notify_init(&notify);
+	for (unsigned i = 0; i < 10000; i++)
+		notify_alive(&notify); /* beyond the length of the queue these are dropped */
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		notify_ready(&notify, "Serving");
+		_exit(0);
+	}
+	while (hang_sample(pid).state == 'R') /* until it waits, or has ended */
+		continue;
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		ready |= strncmp(received(), "READY=1", 7) == 0;
+	for (const char *message = received(); *message != '\0'; message = received())
+		ready |= strncmp(message, "READY=1", 7) == 0;
+	assert_true(ready);
 }
 
 static void
@@ -152,6 +182,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_messages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_full_queue_is_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_status_is_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_watchdog_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_supervisor, setup, teardown),
