@@ -77,6 +77,26 @@ eio_message_binary(const void *bytes, size_t n)
 	return message;
 }
 
+struct eio_message *
+eio_message_binary_of(const struct text *parts, unsigned count)
+{
+	struct eio_message *message;
+	size_t n = 0;
+	uint8_t *at;
+
+	for (unsigned i = 0; i < count; i++)
+		n += parts[i].n;
+	message = message_new(WS_BINARY, n);
+	if (message == NULL)
+		return NULL;
+	at = message->frame.block->data + message->frame.payload_at;
+	for (unsigned i = 0; i < count; i++) {
+		if (parts[i].n > 0)
+			at = mempcpy(at, parts[i].at, parts[i].n);
+	}
+	return message;
+}
+
 void
 eio_message_begin(struct buffer *out, size_t n)
 {

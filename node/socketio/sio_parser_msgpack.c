@@ -437,73 +437,89 @@ msgpack_decode(struct sio_partial **partial, bool binary, uint8_t *data, size_t 
 /* ------------------------------------------------------------------ encoding */
 
 static void
-msgpack_write_late(const struct sio_late *late, struct buffer *out)
+msgpack_write_id(const struct sio_packet_out *packet, struct buffer *out)
 {
-	msgpack_add_array(out, late->values.count + (late->name.at != NULL));
-	if (late->name.at != NULL) {
-		msgpack_add_string(out, (uint32_t)late->name.n);
-		buffer_add_text(out, late->name);
-	}
-	buffer_add(out, late->values.at, late->values.n);
+	buffer_add_text(out, TEXT(KEY_ID));
+	msgpack_add_unsigned(out, packet->id);
 }
 
-static int
-msgpack_write_data(const struct sio_packet_out *packet, struct buffer *out)
+/* Writes the map as far as its data. The order of the keys is that of the original: the id of an ACK comes first. */
+static void
+msgpack_write_front(const struct sio_packet_out *packet, bool has_data, struct buffer *out)
 {
-	if (packet->late == NULL)
-		return json_to_msgpack(packet->json, packet->attachments, out);
-	msgpack_write_late(packet->late, out);
-	return 0;
-}
-
-/* Writes the map. The order of the keys is that of the original: the id of an ACK comes first. */
-static int
-msgpack_write_packet(const struct sio_packet_out *packet, struct buffer *out)
-{
-	bool has_data = packet->late != NULL || packet->json.n > 0;
-	int rc = 0;
-
 	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | (2 + has_data + packet->has_id)));
-	if (packet->has_id && packet->type == SIO_ACK) {
-		buffer_add_text(out, TEXT(KEY_ID));
-		msgpack_add_unsigned(out, packet->id);
-	}
+	if (packet->has_id && packet->type == SIO_ACK)
+		msgpack_write_id(packet, out);
 	buffer_add_text(out, TEXT(KEY_TYPE));
 	buffer_add_byte(out, (uint8_t)packet->type);
-	if (has_data) {
+	if (has_data)
 		buffer_add_text(out, TEXT(KEY_DATA));
-		rc = msgpack_write_data(packet, out);
-	}
-	if (packet->has_id && packet->type != SIO_ACK) {
-		buffer_add_text(out, TEXT(KEY_ID));
-		msgpack_add_unsigned(out, packet->id);
-	}
+}
+
+/* Writes what follows the data. */
+static void
+msgpack_write_back(const struct sio_packet_out *packet, struct buffer *out)
+{
+	if (packet->has_id && packet->type != SIO_ACK)
+		msgpack_write_id(packet, out);
 	buffer_add_text(out, TEXT(KEY_NSP));
 	msgpack_add_string(out, (uint32_t)packet->nsp.n);
 	buffer_add_text(out, packet->nsp);
-	return rc != 0 ? rc : buffer_error(out);
+}
+
+/* Copies values that came as MessagePack. `head` gets what stands around them. */
+static int
+msgpack_encode_late(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
+{
+	const struct sio_late *late = packet->late;
+	struct text parts[4] = {[1] = late->name, [2] = text_of((const char *)late->values.at, late->values.n)};
+	size_t front;
+
+	msgpack_write_front(packet, true, head);
+	msgpack_add_array(head, late->values.count + (late->name.at != NULL));
+	if (late->name.at != NULL)
+		msgpack_add_string(head, (uint32_t)late->name.n);
+	front = head->len;
+	msgpack_write_back(packet, head);
+	if (buffer_error(head) != 0)
+		return buffer_error(head);
+	parts[0] = text_of((const char *)head->data, front);
+	parts[3] = text_of((const char *)head->data + front, head->len - front);
+	messages[0] = eio_message_binary_of(parts, 4);
+	return messages[0] != NULL ? 1 : ERROR_MEMORY;
 }
 
 static int
-msgpack_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
+msgpack_encode_text(const struct sio_packet_out *packet, struct eio_message **messages)
 {
-	size_t data = packet->late != NULL ? packet->late->name.n + packet->late->values.n
-					   : packet->json.n + attachments_bytes(packet->attachments);
-	size_t n = HEAD_ROOM + packet->nsp.n + data;
+	size_t n = HEAD_ROOM + packet->nsp.n + packet->json.n + attachments_bytes(packet->attachments);
+	bool has_data = packet->json.n > 0;
 	struct buffer out;
-	int rc;
+	int rc = 0;
 
-	(void)head; /* its limit is for heads, and this packet is written where it stays */
 	/* a fraction of 3 digits and a comma takes 9 bytes; only repeated attachments can exceed the sum */
 	buffer_init(&out, FRONT_ROOM + HEAD_ROOM + packet->nsp.n + packet->max_bytes + packet->json.n / 2 * 3);
 	eio_message_begin(&out, n);
-	rc = msgpack_write_packet(packet, &out);
+	msgpack_write_front(packet, has_data, &out);
+	if (has_data)
+		rc = json_to_msgpack(packet->json, packet->attachments, &out);
+	msgpack_write_back(packet, &out);
+	if (rc == 0)
+		rc = buffer_error(&out);
 	if (rc != 0) {
 		buffer_fini(&out);
 		return rc;
 	}
 	messages[0] = eio_message_end(&out, n);
 	return messages[0] != NULL ? 1 : ERROR_MEMORY;
+}
+
+/* Text is converted where the packet stays, as its size has nothing to do with the limit of `head`. */
+static int
+msgpack_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
+{
+	return packet->late != NULL ? msgpack_encode_late(packet, head, messages)
+				    : msgpack_encode_text(packet, messages);
 }
 
 const struct sio_parser sio_parser_msgpack = {
