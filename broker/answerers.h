@@ -1,6 +1,6 @@
 /*
- * Which members of the cluster have answered one question. With it the asker can name those that have not, and need
- * not wait for members that are gone or silent.
+ * The members of the cluster that have answered one question. From this record the asker names the members that have
+ * not answered, and stops waiting for members that are gone or silent.
  *
  * Node.js servers do not name themselves in their answers, and are only counted.
  */
@@ -12,8 +12,8 @@
 struct answerer {
 	char id[BEAT_ID_LENGTH + 1];
 	bool counted; /* it counts as one of the servers that have answered; an acknowledgement alone does not */
-	uint64_t clients,
-		acks; /* of a question for acknowledgements: its clients, and those that have acknowledged */
+	/* for a question that asks for acknowledgements: clients of the member, and those that have acknowledged */
+	uint64_t clients, acks;
 };
 
 struct answerers {
@@ -22,7 +22,7 @@ struct answerers {
 	uint64_t last_number; /* members with a higher number came after the question */
 };
 
-/* The question is asked now. */
+/* Begins the record of a question that is asked now. */
 void answerers_init(struct answerers *answerers, const struct members *members);
 void answerers_fini(struct answerers *answerers);
 
@@ -42,17 +42,20 @@ bool answerers_add(
 /* Returns true if the member has answered; `id` may be anything. */
 bool answerers_has(const struct answerers *answerers, struct text id);
 
-/* Number of members that have answered and are gone since. */
+/* Returns the number of members that have answered and are gone since. */
 unsigned answerers_gone(const struct answerers *answerers, const struct members *members);
-/* Number of members of the namespace that were asked, have not answered, and have said that they leave. */
+/*
+ * Returns the number of members of the namespace that were asked, have not answered, and have said that they leave.
+ */
 unsigned answerers_left(const struct answerers *answerers, const struct members *members, struct text nsp);
-/* Number of acknowledgements that members still owe that are gone or silent. */
+/* Returns the number of acknowledgements still owed by members that are gone or silent. */
 uint64_t answerers_lost_acks(const struct answerers *answerers, const struct members *members);
-/* Number of silent members of the namespace that were asked and have not answered. */
+/* Returns the number of silent members of the namespace that were asked and have not answered. */
 unsigned answerers_abandoned(const struct answerers *answerers, const struct members *members, struct text nsp);
 /*
- * Finds the members that have not answered, if `silent` servers have not. Names fewer, or none, where it cannot be
- * told: a server without a name in its answer may be any. Returns their number, at most `max`.
+ * Finds the members that have not answered, given that `silent` servers have not. If a server has answered without
+ * its name, it may be any of them, so fewer members or none are named. Returns the number of members in `out`, at
+ * most `max`.
  */
 unsigned answerers_name_silent(const struct answerers *answerers, const struct members *members, struct text nsp,
 	unsigned silent, const struct member_record **out, unsigned max);

@@ -34,7 +34,7 @@ enum beat_state {
 	BEAT_LEFT      /* the last heartbeat: the node answers no more questions */
 };
 
-/* What a node says about itself and others show. All texts end with NUL. */
+/* What a node says about itself, for the others to show. All texts end with NUL. */
 struct beat_about {
 	char id[BEAT_ID_LENGTH + 1];	   /* of this run of the worker */
 	char instance[BEAT_ID_LENGTH + 1]; /* of this run of the node; its workers share it */
@@ -49,8 +49,8 @@ struct beat_about {
 struct beat {
 	struct beat_about about;
 	enum beat_state state;
-	bool hello;	   /* the node has just come: the others answer with a heartbeat */
-	uint64_t every_ms; /* when the next heartbeat follows, at the latest */
+	bool hello;	   /* the node has just joined: the others answer with a heartbeat */
+	uint64_t every_ms; /* time until the next heartbeat, at most */
 	bool more;	   /* the node has more namespaces than the list */
 	unsigned namespace_count;
 	uint32_t namespaces[BEAT_NAMESPACES_MAX]; /* beat_namespace() of their names */

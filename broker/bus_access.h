@@ -11,14 +11,14 @@
 struct bus_url;
 struct tls_context;
 
-/* What the last successful login used. It serves when a file is bad at the next connect (bus_login.h). */
+/* What the last successful login used. The next connect uses it if a file is bad then (bus_login.h). */
 struct bus_access_last {
 	struct tls_context *tls;
 	char *tls_host;
 	char *password;
 };
 
-/* NULL: not set. */
+/* Options that are NULL are not set. */
 struct bus_access {
 	const char *ca_file;	       /* PEM: authorities that verify the server; NULL: the system's */
 	const char *cert_file;	       /* PEM: client certificate */

@@ -1,8 +1,8 @@
 /*
  * The part that the forms with publish and subscribe share: the channels of @socket.io/redis-adapter in classic mode
- * (wire.h), over a bus (bus.h). Each namespace subscribes to its own channel, to the
- * channels of its rooms (bus_rooms.h) or to one pattern for all of them, and to three channels of requests and
- * answers. A form supplies the server's address and puts these functions into its table.
+ * (wire.h), over a bus (bus.h). Each namespace subscribes to its own channel, to the channels of its rooms
+ * (bus_rooms.h) or to one pattern for all of them, and to three channels of requests and answers. A form supplies the
+ * server's address and puts these functions into its table.
  */
 #ifndef BROKER_BUS_CLASSIC_H
 #define BROKER_BUS_CLASSIC_H

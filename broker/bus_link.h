@@ -19,6 +19,7 @@ struct bus_link;
 #define BUS_LINK_BULK_MAX ((uint64_t)WIRE_PAYLOAD_MAX + (2 << 20))
 
 struct bus_link_ops {
+	/* The link is connected and logged in. */
 	void (*on_ready)(struct bus_link *link);
 	/* An answer that came after the login. */
 	void (*on_reply)(struct bus_link *link, const struct resp *reply);

@@ -40,6 +40,6 @@ void bus_login_keep(struct bus_link *link);
 bool bus_login_is_renewal(struct bus_link *link, const struct resp *reply);
 
 void bus_login_init(struct bus_link *link);
-void bus_login_end(struct bus_link *link); /* the connection has ended */
+void bus_login_end(struct bus_link *link); /* frees what belongs to a connection that has ended */
 
 #endif

@@ -44,16 +44,17 @@ void bus_rooms_free(struct bus_rooms *rooms); /* accepts NULL; all members must 
 
 /*
  * `main_channel` is the subscription to the channel of the namespace, whose name is the prefix of all its room
- * channels. If another namespace uses that name for a room, the caller does not subscribe to it (false is returned),
- * and the pattern covers it.
+ * channels. Returns false if another namespace uses that name for a room: the caller then does not subscribe to the
+ * channel, because the pattern covers it.
  */
 bool bus_rooms_add(struct bus_rooms *rooms, struct bus_rooms_member *member,
 	const struct bus_subscription *main_channel, void *owner);
 void bus_rooms_remove(struct bus_rooms_member *member);
 
 /*
- * `channel` is the full name of the room's channel; it is copied. `own`: the room is the own room of a socket.
- * bus_wait() tells when the room's messages arrive.
+ * A room of the namespace has got its first socket on this node, or has lost its last one. `channel` is the full name
+ * of the room's channel; it is copied. `own`: the room is the own room of a socket. bus_wait() waits until the room's
+ * messages arrive.
  */
 void bus_rooms_appeared(struct bus_rooms_member *member, struct text channel, bool own);
 void bus_rooms_empty(struct bus_rooms_member *member, struct text channel);

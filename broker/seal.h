@@ -1,7 +1,7 @@
 /*
  * A seal authenticates messages between the nodes of a cluster that share a secret. Each message ends with a tag
  * computed over its channel and its bytes. Without the secret, a third party with access to the bus cannot forge
- * messages; it can replay messages that were sent before.
+ * messages, but it can replay messages that were sent before.
  */
 #ifndef BROKER_SEAL_H
 #define BROKER_SEAL_H
@@ -31,7 +31,8 @@ bool seal_take(struct seal *seal, struct text channel, struct text *message);
 /*
  * A tag whose bytes are added over several turns, because a message may be many megabytes long. `secret` chooses the
  * seal's own secret or the second one that it accepts. seal_pass_new() returns NULL if there is no second secret.
- * seal_pass_end() and seal_pass_matches() end the pass, which is then only freed.
+ * seal_pass_end() writes the tag, and seal_pass_matches() compares the tag with a received one. After either, the
+ * pass can only be freed.
  */
 enum seal_secret { SEAL_OWN, SEAL_ACCEPTED };
 struct seal_pass;

@@ -1,7 +1,7 @@
 /*
- * The sharded channels that this node subscribes to. A namespace uses its own channel, that of the answers to its
- * questions, and those of its rooms. Since names of namespaces and rooms may contain "#", two uses may have the same
- * channel. It is then subscribed to once, and each use gets its messages.
+ * The sharded channels that this node subscribes to. A namespace uses its own channel, the channel of the answers to
+ * its questions, and the channels of its rooms. Since names of namespaces and rooms may contain "#", two uses may
+ * have the same channel. The node then subscribes to the channel once, and each use gets its messages.
  *
  * The channel of a room that has become empty stays subscribed for a while, as rooms often fill again.
  */
@@ -52,16 +52,21 @@ void sharded_channels_remove(struct sharded_channels *channels, struct sharded_u
 struct sharded_use *sharded_channels_find(
 	const struct sharded_channels *channels, struct text name, enum sharded_kind kind, const void *owner);
 
-/* The use's room is empty, or has sockets again. A use that lingers is removed after a while. */
+/*
+ * The room of the use has become empty, or has sockets again. A use whose room stays empty is removed after
+ * linger_ms.
+ */
 void sharded_channels_linger(struct sharded_channels *channels, struct sharded_use *use);
 void sharded_channels_keep(struct sharded_use *use);
 
+/* Returns the name of the use's channel. */
 struct text sharded_use_channel(const struct sharded_use *use);
 /* Returns the block of the message that is being delivered: see struct bus_subscription. */
 struct block *sharded_use_block(const struct sharded_use *use);
+/* As bus_awaits(), for the use's subscription. */
 bool sharded_use_awaits(const struct sharded_channels *channels, const struct sharded_use *use);
 
-/* The number of channels of rooms. */
+/* Returns the number of channels of rooms. */
 uint64_t sharded_channels_rooms(const struct sharded_channels *channels);
 
 #endif

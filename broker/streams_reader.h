@@ -31,7 +31,7 @@ struct streams_reader_ops {
 	void (*on_settled)(void *arg);
 	/* The connection is lost. `refusal` is the server's error if it has refused to read; otherwise TEXT_NONE. */
 	void (*on_lost)(void *arg, struct text refusal, const char *why);
-	/* The server lets this node read. */
+	/* The server lets this node read: the positions are known after a connect, or an XREAD has been answered. */
 	void (*on_reads)(void *arg);
 };
 

@@ -1,15 +1,16 @@
 /*
  * Adds this node's messages to the streams, with XADD on a connection of its own, in the order given. A message is
  * kept until the server has answered it. If the connection is lost, some messages may be written although their
- * answer never came. Before the writer goes on, it looks in the streams for them and sends only those that are not
- * there. So a message is added once, even if the server restarts, as long as the server keeps its data.
+ * answer never came. Before the writer goes on, it searches the streams for these messages and sends only those that
+ * it does not find. A message is therefore added once, even if the server restarts, as long as the server keeps its
+ * data.
  *
  *   1. The server is the same process as before (its run id says so): the writer ends its old connection, whose
  *      commands the server might still read (CLIENT KILL).
  *   2. It reads the entries that may be unanswered messages and compares them with those messages. It begins behind
  *      the last answered entry, or behind the last one that the node had read when it sent the first of them.
- *   3. If that entry is gone but newer entries are there, nothing can be told about the messages that were not found.
- *      They are dropped and counted as uncertain.
+ *   3. If that entry is gone but newer entries are there, the writer cannot know whether the messages that it did not
+ *      find were written. It drops them and counts them as uncertain.
  *
  * Messages wait in a queue of at most `max_queue` bytes; if it is full, the oldest are dropped and counted. If the
  * server refuses a message (memory is full, or the user may not write), all wait, and the writer tries one message at
@@ -38,10 +39,12 @@ struct streams_writer_ops {
 	bool (*may_own)(void *arg, const struct wire_stream_entry *entry);
 	/* Returns the id of the last entry that this node has read from the stream, or 0-0. */
 	struct wire_stream_id (*last_read)(void *arg, unsigned stream);
-	/* Returns the bytes that count against max_queue: those of this writer, and of others that share the limit.
+	/*
+	 * Returns the bytes that count against max_queue: those of this writer, and of others that share the limit.
 	 */
 	uint64_t (*waiting)(void *arg);
-	/* The connection is lost. `refusal` is the server's error if it has refused a message; otherwise TEXT_NONE.
+	/*
+	 * The connection is lost. `refusal` is the server's error if it has refused a message; otherwise TEXT_NONE.
 	 */
 	void (*on_lost)(void *arg, struct text refusal, const char *why);
 	/* The server has accepted a message. */
@@ -53,6 +56,7 @@ struct streams_writer *streams_writer_new(struct loop *l, const struct streams_s
 	const struct streams_writer_options *options, const struct streams_writer_ops *ops, void *arg);
 void streams_writer_free(struct streams_writer *writer);
 
+/* As streams_reader_connect() and streams_reader_rest(). */
 void streams_writer_connect(struct streams_writer *writer);
 void streams_writer_rest(struct streams_writer *writer);
 

@@ -2,10 +2,10 @@
  * Finds the members of a Redis Cluster and keeps the map of them up to date.
  *
  * A question goes to one member after another until one answers: a few of the last map, then those of the URL, then
- * the rest of the map. A cluster whose addresses have all changed is so found by the URL within seconds. Each member
- * has a second to answer, on a connection that ends with the answer. The map is asked for at every refresh interval
- * and whenever the caller has seen that it is out of date; many such calls cause one question. If no member answers,
- * the topology asks again after a moment, without end.
+ * the rest of the map. This way a cluster whose addresses have all changed is found by the URL within seconds. Each
+ * member has a second to answer, on a connection that ends with the answer. The map is asked for at every refresh
+ * interval and whenever the caller has seen that it is out of date; many such calls cause one question. If no member
+ * answers, the topology asks again after a moment, without end.
  *
  * Calls go down. Answers come up through struct topology_ops, always from the loop and never from inside a downward
  * call.
@@ -35,7 +35,7 @@ struct topology *topology_new(struct loop *l, const struct bus_url *url, struct 
 	uint64_t refresh_ms, const struct topology_ops *ops, void *arg);
 void topology_free(struct topology *t); /* accepts NULL; no callback follows */
 
-/* The map is out of date: asks for it. */
+/* Asks for a new map, because the caller has seen that the last one is out of date. */
 void topology_refresh(struct topology *t);
 
 /*

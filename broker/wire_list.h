@@ -28,7 +28,7 @@ struct wire_list {
 
 /*
  * Finds the list near the start of a payload, which must outlive `list`. `nested`: the answer stands under the key
- * "data", as in sharded mode. Returns false if there is none, which says nothing about the payload.
+ * "data", as in sharded mode. Returns false if no list is found, which does not mean that the payload is malformed.
  */
 bool wire_list_find(struct wire_list *list, struct text payload, bool nested);
 

@@ -60,8 +60,9 @@ int32_t wire_stream_hash(struct text name);
 int wire_stream_number(struct text nsp, unsigned count);
 /* Appends "<base>" if `count` is 1, otherwise "<base>-<number>". */
 void wire_stream_name(struct buffer *out, struct text base, unsigned count, int number);
-/* The number of different streams (2 * count - 1), and the number of the stream at an index below it. */
+/* Returns the number of different streams: 2 * count - 1. */
 unsigned wire_stream_numbers(unsigned count);
+/* Convert between the number of a stream and its index, which is below wire_stream_numbers(). */
 int wire_stream_number_at(unsigned count, unsigned index);
 unsigned wire_stream_index_of(unsigned count, int number);
 
@@ -78,7 +79,7 @@ struct wire_stream_entry {
 /*
  * Parses the entry at the start of `in`: *2 $<id> *<2k> <k names and values>. Returns the bytes it takes (> 0), 0 if
  * more bytes are needed, ERROR_SYNTAX, or ERROR_TOO_BIG for an entry of more than WIRE_STREAM_ENTRY_MAX bytes or
- * WIRE_STREAM_FIELDS_MAX fields; out->id is then valid. An id that is not an id is a syntax error.
+ * WIRE_STREAM_FIELDS_MAX fields; out->id is then valid. A malformed id is a syntax error.
  */
 int64_t wire_stream_entry_parse(struct text in, struct wire_stream_entry *out);
 
@@ -96,7 +97,7 @@ int wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, st
  */
 int wire_stream_message(struct buffer *out, const struct wire_stream_entry *entry);
 
-/* The type of a message that the broker wrote, or -1 if it has another form. */
+/* Returns the type of a message that the broker wrote, or -1 if the message has another form. */
 int wire_stream_type(struct text message);
 /* Returns true for the types of requests that go to a stream: join, leave and disconnect. */
 bool wire_stream_type_is_kept(int type);

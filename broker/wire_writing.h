@@ -1,4 +1,4 @@
-/* What the writers of all forms share. */
+/* Functions that the writers of all forms share. */
 #ifndef BROKER_WIRE_WRITING_H
 #define BROKER_WIRE_WRITING_H
 

@@ -1,6 +1,6 @@
 /*
- * Who may log in to the admin UI: names with bcrypt hashes, in the format of Apache's htpasswd. They are read at
- * the start and on SIGHUP.
+ * The users who may log in to the admin UI: names with bcrypt hashes, in the format of Apache's htpasswd. The server
+ * reads them at the start and on SIGHUP.
  */
 #ifndef NODE_ADMINUI_ADMINUI_USERS_H
 #define NODE_ADMINUI_ADMINUI_USERS_H
@@ -24,7 +24,7 @@ struct adminui_user {
 struct adminui_users {
 	bool open; /* "none": everybody is admitted, without a log-in */
 	unsigned count;
-	struct sha256 secret; /* of all hashes */
+	struct sha256 secret; /* digest of all hashes */
 	struct adminui_user at[ADMINUI_USERS_MAX];
 };
 

@@ -60,7 +60,7 @@ struct api_call {
 	/* For lists: results of the questions so far. */
 	struct api_names_page page, rooms;
 	unsigned silent;     /* nodes that did not answer a question */
-	struct buffer named; /* JSON: those of them that have names, or empty */
+	struct buffer named; /* JSON: the silent nodes whose names are known; or empty */
 	bool partial;	     /* a question had no complete answer */
 };
 
@@ -82,11 +82,13 @@ void api_refuse_request(
 
 /* Looks up the Idempotency-Key. Returns true if the call goes on; otherwise it has been answered. */
 bool api_call_once(struct api_call *call);
+/* Frees the names of a page. */
 void api_names_page_fini(struct api_names_page *page);
 /* Waits for an answer of the raw entry, and meanwhile notices if the client leaves. */
 void api_wait(struct api_call *call);
 /* Answers and ends the call. `done`: something was or may have been done, so the Idempotency-Key keeps the answer. */
 void api_answer(struct api_call *call, int status, struct text body, bool done);
+/* Answers with the fault and ends the call; nothing was done. */
 void api_refuse(struct api_call *call, const struct api_fault *fault);
 /* Frees a call whose API is gone. Returns false if the API still exists. */
 bool api_orphan(struct api_call *call);

@@ -37,7 +37,10 @@ int upstream_add(struct upstream *upstream, struct text url, char *error);
  */
 void upstream_remove(struct upstream *upstream, struct text url);
 
-/* True once a target was added: from then on the upstream answers all requests that nothing else answers. */
+/*
+ * Returns true once a target has been added. From then on the upstream answers all requests that nothing else
+ * answers.
+ */
 bool upstream_is_active(const struct upstream *upstream);
 
 /* Answers the request, now or later. */
@@ -54,7 +57,7 @@ unsigned upstream_running(const struct upstream *upstream);
 
 /* Closes all connections and drops the bytes queued in them. Call it when no client is left. */
 void upstream_close(struct upstream *upstream);
-/* Is everything closed, so that upstream_free() may be called? True for NULL. */
+/* Returns true if everything is closed, so that upstream_free() may be called. Accepts NULL and returns true. */
 bool upstream_is_gone(const struct upstream *upstream);
 void upstream_free(struct upstream *upstream); /* accepts NULL */
 

@@ -19,9 +19,10 @@ struct upstream_address {
 	char authority[UPSTREAM_AUTHORITY_MAX]; /* for log lines, and for the Host field of requests without one */
 };
 
-/* Returns 0, or ERROR_ARGUMENT with one line in `error` (UPSTREAM_ERROR_MAX bytes). */
+/* Parses an address. Returns 0, or ERROR_ARGUMENT with one line in `error` (UPSTREAM_ERROR_MAX bytes). */
 int upstream_address_read(struct upstream_address *out, struct text url, char *error);
 
+/* Returns true if both addresses lead to the same host and port, or to the same socket. */
 bool upstream_address_same(const struct upstream_address *left, const struct upstream_address *right);
 
 #endif

@@ -10,9 +10,10 @@ struct upstream_body {
 	bool until_close;	  /* ends with the connection */
 };
 
+/* Begins the body that follows the head of `response`. */
 void upstream_body_init(struct upstream_body *body, const struct upstream_response *response);
 
-/* Has the body ended according to its length or chunks? */
+/* Returns true if the body has ended according to its length or chunks. */
 bool upstream_body_done(const struct upstream_body *body);
 
 /*

@@ -22,12 +22,13 @@ struct upstream_named {
 /* Returns 0, or ERROR_TOO_MANY. */
 int upstream_named_read(struct upstream_named *out, const struct http_header *headers, unsigned count);
 
+/* Returns true if Connection names this field. Ignores case. */
 bool upstream_named_has(const struct upstream_named *named, struct text name);
 
 /*
- * Is the field for one hop only? Content-Length counts as such, because the code that writes a head also writes
- * its framing. So do Proxy-Authenticate, Proxy-Authorization and Proxy-Authentication-Info: they concern a proxy that
- * the client has chosen, not a gateway.
+ * Returns true if the field is for one hop only. Content-Length counts as such, because the code that writes a head
+ * also writes its framing. So do Proxy-Authenticate, Proxy-Authorization and Proxy-Authentication-Info: they concern
+ * a proxy that the client has chosen, not a gateway.
  */
 bool upstream_is_hop(const struct upstream_named *named, struct text name);
 
