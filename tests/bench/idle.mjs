@@ -22,7 +22,7 @@ const KERNEL_BYTES_PER_CLIENT = 8192; // both sockets of a connection on one mac
 
 function setting(name, otherwise) {
   const value = Number(process.env[name] ?? otherwise);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${name}=${process.env[name]}is not a whole number above 0`);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name}=${process.env[name]} is not a whole number above 0`);
   return value;
 }
 
