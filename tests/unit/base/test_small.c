@@ -74,7 +74,7 @@ test_memory_of_other_sources_is_taken_by_its_size(void **state)
 static void
 test_the_kept_bytes_have_a_limit(void **state)
 {
-	enum { COUNT = SMALL_KEPT_MAX / 1000 * 2 };
+	enum { COUNT = SMALL_KEPT_MAX / 1000 * 2 + 1 }; /* one with AddressSanitizer, which keeps none */
 	static void *at[COUNT];
 
 	(void)state;
