@@ -28,6 +28,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/random.h"
+#include "common/base/small.h"
 
 #define TABLE_FIRST 4u		       /* buckets of the smallest table */
 #define TABLE_LAST (UINT32_C(1) << 31) /* buckets of the largest table */
@@ -144,11 +145,11 @@ void
 table_fini(struct table *table)
 {
 	if (table->moving) {
-		mem_free(table->move->small);
-		mem_free(table->move->large);
+		small_free_any(table->move->small);
+		small_free_any(table->move->large);
 		mem_free(table->move);
 	} else {
-		mem_free(table->buckets);
+		small_free_any(table->buckets);
 	}
 	table_init(table);
 }
@@ -223,14 +224,14 @@ table_double(struct table *table)
 	struct table_node **buckets;
 
 	if (n == 0) {
-		table->buckets = mem_zalloc(TABLE_FIRST * sizeof *table->buckets);
+		table->buckets = small_zalloc(TABLE_FIRST * sizeof *table->buckets);
 		table->mask = TABLE_FIRST - 1;
 		return;
 	}
-	buckets = mem_alloc(2 * n * sizeof *buckets);
+	buckets = small_alloc(2 * n * sizeof *buckets);
 	for (uint32_t i = 0; i < n; i++)
 		table_split_chain(table->buckets, buckets, i, n);
-	mem_free(table->buckets);
+	small_free_any(table->buckets);
 	table->buckets = buckets;
 	table->mask = 2 * n - 1;
 }
@@ -274,7 +275,7 @@ table_move_end(struct table *table)
 		table->mask = table->mask * 2 + 1;
 	table->moving = false;
 	table->buckets = move->growing ? move->large : move->small;
-	mem_free(move->growing ? move->small : move->large);
+	small_free_any(move->growing ? move->small : move->large);
 	mem_free(move);
 }
 

@@ -17,13 +17,13 @@ eight_same_nocase(uint64_t x, uint64_t y)
 }
 
 /* Returns up to eight bytes. */
-static uint64_t
+static inline uint64_t
 text_eight(const char *at, size_t n)
 {
 	uint64_t word = 0;
 	uint32_t first, last;
 
-	if (n >= sizeof word) {
+	if (n == sizeof word) {
 		memcpy(&word, at, sizeof word);
 	} else if (n >= sizeof first) {
 		memcpy(&first, at, sizeof first);
@@ -39,11 +39,17 @@ text_eight(const char *at, size_t n)
 bool
 text_same_nocase(const char *a, const char *b, size_t n)
 {
+	uint64_t x, y;
+
 	for (; n > sizeof(uint64_t); a += sizeof(uint64_t), b += sizeof(uint64_t), n -= sizeof(uint64_t)) {
-		if (!eight_same_nocase(text_eight(a, sizeof(uint64_t)), text_eight(b, sizeof(uint64_t))))
+		x = text_eight(a, sizeof(uint64_t));
+		y = text_eight(b, sizeof(uint64_t));
+		if (x != y && !eight_same_nocase(x, y))
 			return false;
 	}
-	return eight_same_nocase(text_eight(a, n), text_eight(b, n));
+	x = text_eight(a, n);
+	y = text_eight(b, n);
+	return x == y || eight_same_nocase(x, y);
 }
 
 bool

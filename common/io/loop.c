@@ -476,5 +476,6 @@ loop_arm(struct loop *l, struct wheel_entry *entry, uint64_t after_ms)
 void
 loop_disarm(struct loop *l, struct wheel_entry *entry)
 {
-	wheel_cancel(l->wheel, entry);
+	if (wheel_armed(entry))
+		wheel_cancel(l->wheel, entry);
 }

@@ -76,7 +76,8 @@ polling_add_fields(struct http_request *r)
 	if (text_has(agent, TEXT(";MSIE")) || text_has(agent, TEXT("Trident/")))
 		http_add_header(r, "X-XSS-Protection", TEXT("0"));
 	if (!http_has_added(r, "Cache-Control"))
-		http_add_header(r, "Cache-Control", TEXT("no-store"));
+		http_add_lines(
+			r, http_name_bit('c', sizeof("Cache-Control") - 1), TEXT("Cache-Control: no-store\r\n"));
 }
 
 static void

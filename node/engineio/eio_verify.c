@@ -173,7 +173,7 @@ eio_verify_revision(struct eio_gate *gate, const struct http_request *r, const s
 bool
 eio_is_upgrade(const struct http_request *r)
 {
-	return r->upgrade && http_header_has(r, "Upgrade", "websocket");
+	return r->websocket;
 }
 
 static unsigned

@@ -47,8 +47,9 @@ struct http_request {
 	uint64_t absent; /* http_name_bit() of names that no field has; 0: unknown */
 	uint8_t minor;	 /* 0 or 1: HTTP/1.minor */
 	bool keep_alive;
-	bool upgrade;  /* HTTP/1.1 without a body, Connection lists "upgrade", and Upgrade is not just "h2c" */
-	bool has_body; /* chunked, or Content-Length > 0 */
+	bool upgrade;	/* HTTP/1.1 without a body, Connection lists "upgrade", and Upgrade is not just "h2c" */
+	bool websocket; /* `upgrade`, and Upgrade lists "websocket" */
+	bool has_body;	/* chunked, or Content-Length > 0 */
 	bool chunked;
 	uint64_t content_length; /* 0 when chunked */
 	struct http_conn *conn;
@@ -209,6 +210,12 @@ http_add_header(struct http_request *r, const char *name, struct text value)
 {
 	return http_add_field(r, text_from(name), value);
 }
+
+/*
+ * As http_add_header(), with fields that are known to be valid: "Name: value\r\n"..., none of which is Connection
+ * with "close". `names` are the http_name_bit() of all of them.
+ */
+int http_add_lines(struct http_request *r, uint64_t names, struct text lines);
 
 /* Returns true if http_add_header() has added a field of that name. */
 bool http_has_field(const struct http_request *r, struct text name);

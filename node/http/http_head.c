@@ -232,6 +232,34 @@ head_read_expect(struct http_request *r, bool *expect)
 	return 0;
 }
 
+enum { SAYS_CLOSE = 1, SAYS_KEEP_ALIVE = 2, SAYS_UPGRADE = 4 };
+
+/* Returns which of these options the Connection fields list (RFC 9110 7.6.1). */
+static unsigned
+connection_options(const struct http_request *r)
+{
+	unsigned said = 0;
+
+	if (!http_may_have(r, "connection"))
+		return 0;
+	for (unsigned i = 0; i < r->header_count; i++) {
+		struct text list = r->headers[i].value, option;
+
+		if (!text_is_nocase(r->headers[i].name, TEXT("connection")))
+			continue;
+		while (text_cut(&list, ',', &option)) {
+			option = text_trim(option);
+			if (text_is_nocase(option, TEXT("keep-alive")))
+				said |= SAYS_KEEP_ALIVE;
+			else if (text_is_nocase(option, TEXT("upgrade")))
+				said |= SAYS_UPGRADE;
+			else if (text_is_nocase(option, TEXT("close")))
+				said |= SAYS_CLOSE;
+		}
+	}
+	return said;
+}
+
 /*
  * Determines persistence and upgrade. An upgrade to h2c is ignored: clients that try it continue in HTTP/1.1 (RFC
  * 9113 3.1 deprecates it).
@@ -240,15 +268,13 @@ static void
 head_read_connection(struct http_request *r)
 {
 	struct text protocol = http_header_get(r, "upgrade");
+	unsigned said = connection_options(r);
 
-	if (r->minor == 0)
-		r->keep_alive = http_header_has(r, "connection", "keep-alive");
-	else
-		r->keep_alive = true;
-	if (http_header_has(r, "connection", "close"))
-		r->keep_alive = false;
-	r->upgrade = r->minor == 1 && !r->has_body && protocol.n > 0 && !text_is_nocase(protocol, TEXT("h2c")) &&
-		     http_header_has(r, "connection", "upgrade");
+	r->keep_alive = (said & SAYS_CLOSE) == 0 && (r->minor == 1 || (said & SAYS_KEEP_ALIVE) != 0);
+	r->upgrade = (said & SAYS_UPGRADE) != 0 && r->minor == 1 && !r->has_body && protocol.n > 0 &&
+		     !text_is_nocase(protocol, TEXT("h2c"));
+	r->websocket = r->upgrade &&
+		       (text_is_nocase(protocol, TEXT("websocket")) || http_header_has(r, "upgrade", "websocket"));
 }
 
 int

@@ -225,6 +225,11 @@ http_query_value(struct text raw, char *out, size_t out_size)
 		return ERROR_NOT_FOUND;
 	if (!out_size)
 		return ERROR_TOO_BIG;
+	if (raw.n < out_size && raw.n <= INT32_MAX && plain_end(raw, 0) == raw.n) { /* as most values are */
+		memcpy(out, raw.at, raw.n);
+		out[raw.n] = '\0';
+		return (int)raw.n;
+	}
 	n = query_decode(raw, out, out_size - 1 < INT32_MAX ? out_size - 1 : INT32_MAX, &nul);
 	if (n < 0)
 		return (int)n;

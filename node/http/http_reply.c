@@ -57,16 +57,37 @@ http_add_field(struct http_request *r, struct text field, struct text value)
 	return 0;
 }
 
+int
+http_add_lines(struct http_request *r, uint64_t names, struct text lines)
+{
+	struct http_exchange *exchange = http_exchange_of(r);
+	char *at;
+
+	if (exchange->added_len + lines.n > HTTP_ADDED_MAX)
+		return ERROR_TOO_BIG;
+	at = http_added_room(exchange, lines.n);
+	if (!at) {
+		conn_no_memory(r->conn->c);
+		return 0;
+	}
+	memcpy(at, lines.at, lines.n);
+	exchange->added_len += (uint32_t)lines.n;
+	exchange->added_names |= names;
+	return 0;
+}
+
 bool
 http_has_field(const struct http_request *r, struct text name)
 {
 	const struct http_exchange *exchange = http_exchange_of((struct http_request *)r);
-	struct text rest = http_added_text(exchange), line, field;
+	const char *at, *end;
 
 	if ((exchange->added_names & http_name_bit(name.at[0], name.n)) == 0)
 		return false;
-	while (text_cut(&rest, '\n', &line))
-		if (text_cut(&line, ':', &field) && text_is_nocase(field, name))
+	/* the lines are whole: "Name: value\r\n" */
+	end = exchange->added + exchange->added_len;
+	for (at = exchange->added; at < end; at = (const char *)memchr(at, '\n', (size_t)(end - at)) + 1)
+		if ((size_t)(end - at) > name.n && at[name.n] == ':' && text_is_nocase(text_of(at, name.n), name))
 			return true;
 	return false;
 }

@@ -52,6 +52,33 @@ skip_class(struct cursor *c, unsigned class)
 		c->at++;
 }
 
+/* Returns marks of all bytes except letters and "-". Each mark is exact. */
+static uint64_t
+bytes_outside_names(uint64_t word)
+{
+	uint64_t low = word & ~HIGH_BITS, folded = low | EACH_BYTE(0x20), dash = low ^ EACH_BYTE('-');
+	/* the sums stay within their bytes: the high bit tells "a" or above, above "z", and not "-" */
+	uint64_t from_a = folded + EACH_BYTE(0x80 - 'a'), above_z = folded + EACH_BYTE(0x7f - 'z');
+	uint64_t not_dash = dash + EACH_BYTE(0x7f);
+
+	return ((~(from_a & ~above_z) & not_dash) | word) & HIGH_BITS;
+}
+
+/* Moves to the first byte that HTTP_TCHAR does not contain. Most tokens are letters. */
+static void
+skip_token(struct cursor *c)
+{
+	for (; c->end - c->at >= 8; c->at += 8) {
+		uint64_t stops = bytes_outside_names(next_eight(c->at));
+
+		if (stops != 0) {
+			c->at += first_mark(stops);
+			break;
+		}
+	}
+	skip_class(c, HTTP_TCHAR);
+}
+
 /* Moves to the first byte that HTTP_URI does not contain. */
 static void
 skip_target(struct cursor *c)
@@ -116,7 +143,7 @@ split_request_line(struct cursor *c, struct http_split *split)
 {
 	const uint8_t *from = c->at;
 
-	skip_class(c, HTTP_TCHAR);
+	skip_token(c);
 	split->method = text_between(from, c->at);
 	if (split->method.n == 0 || split->method.n > HTTP_METHOD_MAX || c->at == c->end || *c->at != ' ')
 		return false;
@@ -131,7 +158,7 @@ split_field(struct cursor *c, struct http_header *header)
 {
 	const uint8_t *from = c->at, *to;
 
-	skip_class(c, HTTP_TCHAR);
+	skip_token(c);
 	header->name = text_between(from, c->at);
 	if (header->name.n == 0 || c->at == c->end || *c->at != ':')
 		return false;

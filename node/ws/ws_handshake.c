@@ -32,6 +32,8 @@ joined_field(const struct http_request *r, struct text name, struct buffer *out)
 	bool found = false;
 	unsigned i;
 
+	if (!http_may_have(r, name.at))
+		return false;
 	for (i = 0; i < r->header_count; i++) {
 		if (!text_is_nocase(r->headers[i].name, name))
 			continue;
@@ -67,6 +69,8 @@ subprotocols_check(const struct http_request *r, struct text *first)
 	unsigned i;
 
 	*first = TEXT_NONE;
+	if (!http_may_have(r, "Sec-WebSocket-Protocol"))
+		return 0;
 	for (i = 0; i < r->header_count; i++) {
 		if (!text_is_nocase(r->headers[i].name, TEXT("Sec-WebSocket-Protocol")))
 			continue;
@@ -89,8 +93,7 @@ ws_check(const struct http_request *r)
 {
 	struct text version = single_field(r, TEXT("Sec-WebSocket-Version")), first;
 
-	if (r->method != HTTP_GET || !r->upgrade || !http_header_has(r, "Upgrade", "websocket") ||
-		!ws_key_valid(single_field(r, TEXT("Sec-WebSocket-Key"))))
+	if (r->method != HTTP_GET || !r->websocket || !ws_key_valid(single_field(r, TEXT("Sec-WebSocket-Key"))))
 		return ERROR_SYNTAX;
 	if (!text_is(version, TEXT("13")) && !text_is(version, TEXT("8")))
 		return ERROR_UNSUPPORTED;
@@ -102,17 +105,22 @@ ws_check(const struct http_request *r)
 int
 ws_handshake_reply(struct http_request *r, const struct ws_options *options, struct ws_deflate_params *params)
 {
-	char accept[WS_ACCEPT_LENGTH];
+	static const char fields[] = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
+	const uint64_t names = http_name_bit('u', sizeof("Upgrade") - 1) |
+			       http_name_bit('c', sizeof("Connection") - 1) |
+			       http_name_bit('s', sizeof("Sec-WebSocket-Accept") - 1);
+	const size_t n = sizeof(fields) - 1;
+	char lines[sizeof(fields) - 1 + WS_ACCEPT_LENGTH + 2];
 	struct buffer offers, reply;
 	struct text first;
 	int agreed = 0;
 
 	buffer_init(&offers, FIELD_MAX);
 	buffer_init(&reply, 256);
-	ws_key_accept(single_field(r, TEXT("Sec-WebSocket-Key")), accept);
-	http_add_header(r, "Upgrade", TEXT("websocket"));
-	http_add_header(r, "Connection", TEXT("Upgrade"));
-	http_add_header(r, "Sec-WebSocket-Accept", text_of(accept, sizeof accept));
+	memcpy(lines, fields, n);
+	ws_key_accept(single_field(r, TEXT("Sec-WebSocket-Key")), lines + n);
+	memcpy(lines + n + WS_ACCEPT_LENGTH, "\r\n", 2);
+	http_add_lines(r, names, text_of(lines, sizeof(lines)));
 	if (subprotocols_check(r, &first) == 0 && first.at != NULL)
 		http_add_header(r, "Sec-WebSocket-Protocol", first);
 	if (options->deflate && joined_field(r, TEXT("Sec-WebSocket-Extensions"), &offers) &&

@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { compareCosts, formatCosts, instructions, parseCosts } from "./lib/costs.mjs";
+import { allocations, compareAllocations, compareCosts, formatCosts, instructions, parseCosts } from "./lib/costs.mjs";
 import { works } from "./lib/cost_works.mjs";
 import { build, here, output } from "./lib/paths.mjs";
 import { end, freePort, has, launchUntil, main } from "./lib/processes.mjs";
@@ -26,7 +26,7 @@ const serverOf = (args) => [
   ...args,
 ];
 
-/** Does a work `n` times and returns the instructions of the whole life of the server. */
+/** Does a work `n` times and returns the instructions and allocations of the whole life of the server. */
 async function count(work, n) {
   const processes = [];
   const start = async (argv, pattern) => {
@@ -43,13 +43,15 @@ async function count(work, n) {
   } finally {
     for (const p of processes) await end(p);
   }
-  return instructions(readFileSync(profile, "utf8"), BY_THE_CLOCK);
+  const text = readFileSync(profile, "utf8");
+  return { instructions: instructions(text, BY_THE_CLOCK), allocations: allocations(text) };
 }
 
 async function costOf(work) {
   const few = await count(work, work.few);
   const many = await count(work, work.many);
-  return Math.round((many - few) / ((work.many - work.few) * (work.per ?? 1)));
+  const each = (what) => (many[what] - few[what]) / ((work.many - work.few) * (work.per ?? 1));
+  return { instructions: Math.round(each("instructions")), allocations: Math.max(0, each("allocations")) };
 }
 
 function wantedWorks() {
@@ -66,15 +68,17 @@ function platformOf() {
   return [compiler, process.arch, ...FEATURES.filter((name) => flags.includes(name))].join(", ");
 }
 
-function check(platform, counts) {
+function check(platform, counts, allocated) {
+  const wasteful = compareAllocations(works, allocated);
+  wasteful.forEach(say);
   const table = parseCosts(readFileSync(file, "utf8"));
   if (table.platform !== platform) {
     say(`not compared: the table was made with ${table.platform}, this is ${platform}`);
-    return 0;
+    return wasteful.length > 0 ? 1 : 0;
   }
   const worse = compareCosts(table.counts, counts);
   worse.forEach(say);
-  return worse.length > 0 ? 1 : 0;
+  return worse.length + wasteful.length > 0 ? 1 : 0;
 }
 
 await main(async () => {
@@ -82,12 +86,15 @@ await main(async () => {
   const checking = process.argv.includes("--check");
   const wanted = wantedWorks();
   const counts = {};
+  const allocated = {};
   mkdirSync(output, { recursive: true });
   for (const work of wanted) {
-    counts[work.id] = await costOf(work);
-    say(`${work.id}: ${counts[work.id]} instructions`);
+    const cost = await costOf(work);
+    counts[work.id] = cost.instructions;
+    allocated[work.id] = cost.allocations;
+    say(`${work.id}: ${cost.instructions} instructions, ${cost.allocations.toFixed(1)} allocations`);
   }
-  if (checking) return check(platformOf(), counts);
-  if (wanted.length === works.length) writeFileSync(file, formatCosts(works, { platform: platformOf(), counts }));
+  if (checking) return check(platformOf(), counts, allocated);
+  if (wanted.length === works.length) writeFileSync(file, formatCosts(works, { platform: platformOf(), counts, allocated }));
   return 0;
 });

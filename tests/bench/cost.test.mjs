@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import test from "node:test";
-import { compareCosts, formatCosts, instructions, parseCosts } from "./lib/costs.mjs";
+import { allocations, compareAllocations, compareCosts, formatCosts, instructions, parseCosts } from "./lib/costs.mjs";
 import { works } from "./lib/cost_works.mjs";
 import { here } from "./lib/paths.mjs";
 
@@ -15,9 +15,21 @@ test("calls that depend on the clock do not count", () => {
   assert.equal(instructions(profile, ["on_timer"]), 65);
 });
 
+test("calls of the allocator count, but not those that it makes itself", () => {
+  const profile = "fn=(1) main\n1 10\ncfn=(2) malloc\ncalls=3 7\n2 300\ncfn=(3) realloc\ncalls=2 7\n+1 50\n\nfn=(3)\n7 30\ncfn=(2)\ncalls=2 7\n* 40\n\nfn=(4) other\ncfn=(2)\ncalls=1 7\n* 40\ncfn=(5) malloc_usable_size\ncalls=9 7\n* 40\n\ntotals: 405\n";
+  assert.equal(allocations(profile), 3 + 2 + 1);
+});
+
+test("a work may not allocate more than its limit", () => {
+  assert.deepEqual(compareAllocations(works, { echo: 0.01, connect: 3.02, join: 9 }), []);
+  assert.match(compareAllocations(works, { echo: 1 })[0], /^echo: 1\.0 allocations, and 0 are allowed/);
+  assert.equal(compareAllocations(works, { connect: 4, "polling-connect": 4 }).length, 2);
+});
+
 test("what is written is read again", () => {
   const costs = { platform: "cc (Debian 1.2) 1.2, x64, aes", counts };
-  assert.deepEqual(parseCosts(formatCosts(works, costs)), costs);
+  const allocated = Object.fromEntries(Object.keys(counts).map((id) => [id, 2.5]));
+  assert.deepEqual(parseCosts(formatCosts(works, { ...costs, allocated })), costs);
 });
 
 test("growth of 3 % passes, more fails, and less passes", () => {

@@ -7,8 +7,11 @@ const HEAD = `# Instructions for each piece of work
 
 \`make bench-cost\` counts the instructions of the server outside the kernel by callgrind and writes this table. \`make
 bench-cost-check\` counts them again and fails if one has grown by more than ${Math.round((MOST - 1) * 100)} %. The counts hold for this compiler and for
-processors with these features; elsewhere the check prints them and compares nothing.
+processors with these features; elsewhere the check prints them and compares nothing. The allocations are the calls of
+malloc() and its siblings, by OpenSSL too; some works have a limit for them (cost_works.mjs), which is checked everywhere.
 `;
+
+const ALLOCATORS = ["malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc"];
 
 /**
  * The instructions of a profile, without those of calls of some functions. In the file a name stands once, after its number;
@@ -24,16 +27,40 @@ export function instructions(profile, without) {
   return total;
 }
 
+/** How often memory was asked for. A call by an allocator, as of malloc() by realloc(), is a part of another one. */
+export function allocations(profile) {
+  const names = new Map();
+  let caller;
+  let total = 0;
+  for (const [, called, number, name, calls] of profile.matchAll(/^(c?)fn=\((\d+)\)(?: (.*))?$(?:\ncalls=(\d+) )?/gm)) {
+    if (name) names.set(number, name);
+    if (!called) caller = names.get(number);
+    else if (calls && ALLOCATORS.includes(names.get(number)) && !ALLOCATORS.includes(caller)) total += Number(calls);
+  }
+  return total;
+}
+
 /** { platform, counts: { id: instructions } } */
 export function parseCosts(text) {
   const counts = {};
-  for (const [, id, count] of text.matchAll(/^\| ([a-z-]+) +\|[^|]*\| +([\d,]+) \|$/gm)) counts[id] = Number(count.replaceAll(",", ""));
+  for (const [, id, count] of text.matchAll(/^\| ([a-z-]+) +\|[^|]*\| +([\d,]+) \|(?: +[\d.]+ \|)?$/gm)) counts[id] = Number(count.replaceAll(",", ""));
   return { platform: /^Made with: (.*)$/m.exec(text)?.[1], counts };
 }
 
-export function formatCosts(works, { platform, counts }) {
-  const rows = works.filter(({ id }) => counts[id]).map(({ id, title }) => [id, title, counts[id].toLocaleString("en-US")]);
-  return `${HEAD}\nMade with: ${platform}\n\n${align([["id", "work", "instructions"], ...rows], 2)}\n`;
+/** `allocated`: { id: allocations } */
+export function formatCosts(works, { platform, counts, allocated }) {
+  const rows = works
+    .filter(({ id }) => counts[id])
+    .map(({ id, title }) => [id, title, counts[id].toLocaleString("en-US"), allocated[id].toFixed(1)]);
+  return `${HEAD}\nMade with: ${platform}\n\n${align([["id", "work", "instructions", "allocations"], ...rows], 2)}\n`;
+}
+
+/** The works that allocate more than they may, as lines of text. What happens once in many times does not count. */
+export function compareAllocations(works, allocated) {
+  return works.flatMap(({ id, allocations: most }) =>
+    most === undefined || allocated[id] === undefined || allocated[id] < most + 0.05
+      ? []
+      : [`${id}: ${allocated[id].toFixed(1)} allocations, and ${most} are allowed`]);
 }
 
 /** The works that cost too much now, and those that the table does not have, as lines of text. */
