@@ -102,6 +102,11 @@ eio_message_begin(struct buffer *out, size_t n)
 {
 	size_t head = BLOCK_HEAD + ws_frame_header_size(n);
 
+	if (out->data == NULL && head + n <= SMALL_MAX && head + n <= out->max) {
+		/* the block that it becomes is freed as a small object, so it should begin as one */
+		out->data = small_try_alloc(head + n);
+		out->size = out->data != NULL ? head + n : 0;
+	}
 	if (buffer_room(out, head + n) != NULL)
 		out->len = head;
 }

@@ -60,13 +60,13 @@ const receive = (Client) => async (port, n, { redis }) => {
 export const works = [
   { id: "echo", title: "echo of 64 bytes", few: 100, many: 1600, allocations: 0, run: echo(SocketClient) },
   { id: "admin-ui", title: "echo of 64 bytes, Admin UI on, nobody looks", few: 100, many: 1600, args: ADMIN_UI, run: echo(SocketClient) },
-  { id: "object-echo", title: "echo of an object of 110 bytes", few: 100, many: 1600, run: objectEcho(SocketClient) },
-  { id: "msgpack-echo", title: "the same by the MessagePack parser", few: 100, many: 1600, run: objectEcho(MsgpackClient) },
+  { id: "object-echo", title: "echo of an object of 110 bytes", few: 100, many: 1600, allocations: 0, run: objectEcho(SocketClient) },
+  { id: "msgpack-echo", title: "the same by the MessagePack parser", few: 100, many: 1600, allocations: 0, run: objectEcho(MsgpackClient) },
   { id: "delivery", title: "delivery of a broadcast of 64 bytes to 50", few: 10, many: 210, per: LISTENERS, allocations: 0, run: broadcast },
   { id: "connect", title: "connect, join / and leave", few: 20, many: 170, allocations: 3, run: connect(SocketClient) },
   { id: "polling-connect", title: "connect by polling, join / and leave", few: 10, many: 210, allocations: 3, run: connect(PollingClient) },
   { id: "polling-echo", title: "echo by polling: a POST and a GET", few: 20, many: 320, allocations: 0, run: echo(PollingClient) },
   { id: "join", title: "join of a new room, acknowledged", few: 50, many: 1550, run: join },
-  { id: "redis", title: "broadcast received from Redis by one client", few: 50, many: 1550, redis: true, run: receive(SocketClient) },
-  { id: "redis-msgpack", title: "the same by a client of the MessagePack parser", few: 50, many: 1550, redis: true, run: receive(MsgpackClient) },
+  { id: "redis", title: "broadcast received from Redis by one client", few: 50, many: 1550, redis: true, allocations: 0, run: receive(SocketClient) },
+  { id: "redis-msgpack", title: "the same by a client of the MessagePack parser", few: 50, many: 1550, redis: true, allocations: 0, run: receive(MsgpackClient) },
 ];
