@@ -1,6 +1,6 @@
 /*
- * A histogram of short durations, for metrics. Plain numbers, so it can be copied between processes. Adding is a few
- * instructions; the caller has read the clock already.
+ * A histogram of short durations, for metrics. It contains only numbers, so it can be copied between processes. The
+ * caller reads the clock.
  */
 #ifndef COMMON_BASE_DURATIONS_H
 #define COMMON_BASE_DURATIONS_H
@@ -9,14 +9,15 @@
 
 #define DURATIONS_BOUNDS 10
 
-/* Upper limits of the buckets in microseconds, ascending. The last bucket of a histogram has none. */
+/* Upper limits of the buckets in microseconds, ascending. The last bucket of a histogram has no limit. */
 extern const uint64_t durations_bounds_us[DURATIONS_BOUNDS];
 
 struct durations {
-	uint64_t bucket[DURATIONS_BOUNDS + 1];
-	uint64_t sum_us;
+	uint64_t bucket[DURATIONS_BOUNDS + 1]; /* number of durations; each one counts in a single bucket */
+	uint64_t sum_us;		       /* of all durations */
 };
 
+/* Adds one duration of `us` microseconds. */
 static inline void
 durations_add(struct durations *durations, uint64_t us)
 {

@@ -11,13 +11,15 @@
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 #define SHORT_TEXT 64 /* bytes; longer strings are left to utf8_valid() */
 
-/* What follows a tag from 0xc0 to 0xdf. */
+/* The kind of value that a tag from 0xc0 to 0xdf begins. PLAIN_REFUSED: the value is not plain. */
 enum plain_kind { PLAIN_REFUSED, PLAIN_SCALAR, PLAIN_FLOAT, PLAIN_STR, PLAIN_BIN, PLAIN_ARRAY, PLAIN_MAP };
 
 struct plain_head {
-	uint8_t kind, width; /* bytes of the scalar, or of the length or count */
+	uint8_t kind;  /* enum plain_kind */
+	uint8_t width; /* bytes of the scalar, or of the length or count */
 };
 
+/* Indexed by the low five bits of the tag. */
 static const struct plain_head heads[32] = {
 	[0x00] = {PLAIN_SCALAR, 0}, /* nil */
 	[0x02] = {PLAIN_SCALAR, 0}, /* false, true */
@@ -44,15 +46,21 @@ static const struct plain_head heads[32] = {
 	[0x1f] = {PLAIN_MAP, 4},
 };
 
-/* The open containers. A level is twice the number of items that are still to come, plus 1 for a map. */
+/*
+ * The open containers. Each has a level: twice the number of items still to come, plus 1 for a map. A map with n
+ * pairs has 2n items.
+ */
 struct plain_walk {
 	const uint8_t *at, *end;
-	uint64_t level;
+	uint64_t level; /* of the innermost container */
 	unsigned depth, max_depth, bins;
-	uint64_t outer[JSON_DEPTH_MAX]; /* the levels around this one */
+	uint64_t outer[JSON_DEPTH_MAX]; /* levels of the containers around it */
 };
 
-/* Most strings are short and ASCII: they are read in words, of which the last may overlap the one before. */
+/*
+ * Returns true if the string is valid UTF-8. Most strings are short and ASCII. Such a string is read in words of
+ * eight or four bytes; the last word may overlap the previous one.
+ */
 static inline bool
 plain_text_valid(const uint8_t *at, size_t n)
 {
@@ -79,6 +87,7 @@ plain_text_valid(const uint8_t *at, size_t n)
 	return (all & HIGH_BITS) == 0 || utf8_valid(at, n);
 }
 
+/* Skips a string of `n` bytes. Returns false if it is truncated, not UTF-8, or a forbidden key. */
 static inline bool
 plain_string(struct plain_walk *walk, uint64_t n, bool key)
 {
@@ -90,10 +99,11 @@ plain_string(struct plain_walk *walk, uint64_t n, bool key)
 	return !key || n != strlen("_placeholder") || memcmp(at, "_placeholder", (size_t)n) != 0;
 }
 
+/* Opens an array of `count` elements or a map of `count` pairs. */
 static bool
 plain_open(struct plain_walk *walk, uint64_t count, bool map)
 {
-	/* each item takes at least a byte */
+	/* each item takes at least one byte */
 	if (walk->depth >= walk->max_depth || count > (size_t)(walk->end - walk->at))
 		return false;
 	walk->outer[walk->depth++] = walk->level;
@@ -101,7 +111,7 @@ plain_open(struct plain_walk *walk, uint64_t count, bool map)
 	return true;
 }
 
-/* An attachment of a JSON packet is an object, so it is a level of nesting. */
+/* Skips a binary value. In a JSON packet, its placeholder is an object, which counts as a level of nesting. */
 static bool
 plain_bin(struct plain_walk *walk, uint64_t n)
 {
@@ -112,7 +122,7 @@ plain_bin(struct plain_walk *walk, uint64_t n)
 	return true;
 }
 
-/* A float whose exponent has all bits set is infinite or NaN, for which JSON has no number. */
+/* Returns true for a finite float. Infinity and NaN, whose exponent has all bits set, have no form in JSON. */
 static bool
 plain_float_finite(const uint8_t *at, unsigned width)
 {
@@ -147,7 +157,7 @@ plain_tagged(struct plain_walk *walk, struct plain_head head, bool key)
 	}
 }
 
-/* Skips a value, or only the head of a container, whose items follow. */
+/* Skips one value; of a container, only the head. The container's items are then the next values. */
 static inline bool
 plain_next(struct plain_walk *walk)
 {

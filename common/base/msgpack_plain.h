@@ -10,12 +10,12 @@
 
 #include "common/base/msgpack_item.h"
 
-/* Plain values, one after the other. Borrowed. */
+/* A sequence of plain values. The bytes are borrowed. */
 struct msgpack_values {
-	const uint8_t *at; /* NULL: there are none */
+	const uint8_t *at; /* NULL: no values */
 	size_t n;	   /* bytes */
 	unsigned count;
-	unsigned bins; /* binary values in them; a part of them may state those of the whole */
+	unsigned bins; /* number of binary values in the whole message, of which these values may be a part */
 };
 
 /*
@@ -28,7 +28,8 @@ struct msgpack_values {
  *   maps of such strings to plain values, without the key "_placeholder", which means an attachment in JSON
  *
  * nested at most as deeply as msgpack_to_json() accepts with the same `max_depth`. Extensions are not plain: decoders
- * disagree about them. The input is untrusted, as for msgpack_to_json(), which finds the error in what is malformed.
+ * disagree about them. The input is untrusted. A caller that needs the error of a malformed value gets it from
+ * msgpack_to_json().
  */
 bool msgpack_plain(struct msgpack_input *in, unsigned max_depth, unsigned *bins);
 

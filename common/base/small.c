@@ -5,18 +5,24 @@
 
 #include "common/base/mem.h"
 
-#define UNIT 16 /* sizes are 8 more than a multiple: with its own 8 bytes, malloc() then wastes nothing */
+/*
+ * The size of class n is n * UNIT + 8 bytes. malloc() puts a header of 8 bytes in front of each object and rounds up
+ * to multiples of 16, so such a size wastes nothing.
+ */
+#define UNIT 16
 #define CLASSES (SMALL_MAX / UNIT + 1)
 
+/* A freed object, in the list of its class. */
 struct unused {
 	struct unused *next;
 };
 
 static _Thread_local struct {
-	struct unused *lists[CLASSES]; /* by size in units */
-	size_t kept;
+	struct unused *lists[CLASSES]; /* by class */
+	size_t kept;		       /* bytes in all lists */
 } small;
 
+/* Returns the smallest class whose objects have at least `n` bytes. */
 static size_t
 small_class(size_t n)
 {
@@ -66,6 +72,7 @@ small_zalloc(size_t n)
 	return memset(small_alloc(n), 0, n);
 }
 
+/* Puts a freed object into the list of its class, or frees it if it is too large or the lists are full. */
 static void
 small_keep(void *at, size_t class)
 {
@@ -90,7 +97,7 @@ small_free(void *at, size_t n)
 void
 small_free_any(void *at)
 {
-	if (at != NULL)
+	if (at != NULL) /* the largest class that fits into the object */
 		small_keep(at, (malloc_usable_size(at) - UNIT / 2) / UNIT);
 }
 

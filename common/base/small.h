@@ -1,18 +1,18 @@
 /*
- * Memory for small objects that come and go all the time: requests, messages, the parts of a connection. Freed memory
- * is kept in lists by size, so the next object of that size costs neither malloc() nor free(). Each thread has its
- * own lists. They keep at most SMALL_KEPT_MAX bytes; the rest goes back to malloc() at once, and small_give_back()
- * returns all of it after a crowd has left.
+ * Memory for small objects that are allocated and freed all the time: requests, messages, the parts of a connection.
+ * Freed memory is kept in lists by size, so the next object of that size costs neither malloc() nor free(). Each
+ * thread has its own lists. They keep at most SMALL_KEPT_MAX bytes; memory beyond that limit is freed at once. After
+ * many clients have left, small_give_back() frees everything that is kept.
  *
- * An object larger than SMALL_MAX comes from malloc(). With AddressSanitizer all objects do, so that it sees each use
- * of a freed one.
+ * An object larger than SMALL_MAX is allocated by malloc(). With AddressSanitizer, every object is, so that the
+ * sanitizer detects each use of freed memory.
  */
 #ifndef COMMON_BASE_SMALL_H
 #define COMMON_BASE_SMALL_H
 
 #include <stddef.h>
 
-#define SMALL_MAX 2048
+#define SMALL_MAX 2048 /* bytes */
 
 #ifdef __SANITIZE_ADDRESS__
 #define SMALL_KEPT_MAX 0
@@ -25,7 +25,7 @@
 #define SMALL_KEPT_MAX (256 * 1024)
 #endif
 
-/* As their namesakes in mem.h. */
+/* Like mem_alloc(), mem_zalloc() and mem_try_alloc() in mem.h. small_free() or small_free_any() frees the result. */
 void *small_alloc(size_t n);
 void *small_zalloc(size_t n);
 void *small_try_alloc(size_t n);
@@ -34,8 +34,8 @@ void *small_try_alloc(size_t n);
 void small_free(void *at, size_t n);
 
 /*
- * Frees `at`, which one of the functions above or of mem.h returned. For owners that do not remember the size; asks
- * malloc() for it. NULL is accepted.
+ * Frees `at`, which one of the functions above or of mem.h returned. For an owner that does not remember the size:
+ * the function asks the C library for it. NULL is accepted.
  */
 void small_free_any(void *at);
 

@@ -17,10 +17,10 @@
 #include "common/base/text.h"
 #include "common/io/log.h"
 
-#define FIRST_FD 3 /* of a service manager: SD_LISTEN_FDS_START */
-#define FDS_MAX 65536
+#define FIRST_FD 3    /* first descriptor from a service manager: SD_LISTEN_FDS_START */
+#define FDS_MAX 65536 /* maximum value of $LISTEN_FDS */
 
-/* `name` and `key` are copied; a key of length 0 with `at` NULL stands for no key. */
+/* Adds a group. `name` and `key` are copied; with TEXT_NONE as the key, the group has no key. */
 static struct inherited_group *
 inherited_add(struct inherited *inherited, struct text name, struct text key)
 {
@@ -33,6 +33,7 @@ inherited_add(struct inherited *inherited, struct text name, struct text key)
 	return group;
 }
 
+/* Adds a descriptor to a group and sets its flags. Returns 0 or ERROR_SYSTEM. */
 static int
 group_add_fd(struct inherited_group *group, int fd)
 {
@@ -42,7 +43,8 @@ group_add_fd(struct inherited_group *group, int fd)
 	if (fstat(fd, &about) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
 		(S_ISSOCK(about.st_mode) && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0))
 		return ERROR_SYSTEM;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* as listener.c does; fails for other sockets */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+		sizeof on); /* as listener.c does; has no effect on other descriptors */
 	group->fds = mem_realloc(group->fds, (group->count + 1) * sizeof group->fds[0]);
 	group->fds[group->count++] = fd;
 	return 0;
@@ -64,6 +66,7 @@ socket_unix_address(int fd, char out[sizeof(struct sockaddr_un) + 16])
 		snprintf(out, sizeof address + 16, "unix://%.*s", (int)sizeof address.sun_path, address.sun_path);
 }
 
+/* Returns true for a listening stream socket. */
 static bool
 socket_listens(int fd)
 {
@@ -74,7 +77,10 @@ socket_listens(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
 }
 
-/* All sockets for clients are one group, so that they serve together. Sockets for backends are found by address. */
+/*
+ * Returns the group for a socket of a service manager. All sockets for clients share one group, because the server
+ * listens on all of them. Each socket for backends has a group of its own, which is found by its address.
+ */
 static struct inherited_group *
 listened_group(struct inherited *inherited, struct text name, int fd)
 {
@@ -102,7 +108,7 @@ inherited_read_listened(struct inherited *inherited, char error[INHERITED_ERROR_
 	uint64_t number, count;
 
 	if (!pid || !fds || text_number(text_from(pid), INT32_MAX, &number) < 0 || number != (uint64_t)getpid())
-		return 0; /* without these variables, or with those of another process */
+		return 0; /* the variables are missing, or meant for another process */
 	if (text_number(text_from(fds), FDS_MAX, &count) < 0) {
 		snprintf(error, INHERITED_ERROR_MAX, "LISTEN_FDS=%.100s is not a number of sockets", fds);
 		return ERROR_SYNTAX;
@@ -122,7 +128,7 @@ inherited_read_listened(struct inherited *inherited, char error[INHERITED_ERROR_
 
 /* --------------------------------------------------------- the predecessor */
 
-/* The lines of one group follow one another. */
+/* Returns the group of a line: the last group if it has this name and key, otherwise a new group. */
 static struct inherited_group *
 inherited_group_of(struct inherited *inherited, struct text name, struct text key)
 {

@@ -8,8 +8,8 @@
  * FileDescriptorName= says so, otherwise "clients". The key of a Unix socket for backends is its address.
  *
  * A process that is replaced passes its descriptors in $UPGRADE_SOCKEYE, one line for each group:
- * "NAME KEY DESCRIPTOR...", where "*" stands for an empty key. Successive lines with the same name
- * and key make one group.
+ * "NAME KEY DESCRIPTOR...", where "*" stands for an empty key. Successive lines with the same name and key make one
+ * group.
  */
 #ifndef COMMON_IO_INHERITED_H
 #define COMMON_IO_INHERITED_H
@@ -27,32 +27,37 @@
 
 struct inherited_group {
 	char *name;
-	char *key; /* NULL: fits every key */
-	int *fds;
-	unsigned count;	     /* 0: taken */
+	char *key;	     /* NULL: fits every key */
+	int *fds;	     /* the descriptors that are not taken yet */
+	unsigned count;	     /* number of these */
 	bool of_predecessor; /* from the process that this one replaces, not from a service manager */
 };
 
-/* Zeroed: nothing was inherited. */
+/* All groups. A zeroed struct has no groups. */
 struct inherited {
 	struct inherited_group *groups;
 	unsigned count;
 };
 
 /*
- * Reads the variables and removes them from the environment, as programs that this process starts must not read them.
+ * Reads the variables and removes them from the environment, because they are not meant for the programs that this
+ * process starts.
  * The descriptors become close-on-exec and, if they are sockets, non-blocking. Returns 0, or ERROR_SYNTAX or
  * ERROR_SYSTEM with one line in `error`; call inherited_free() in either case.
  */
 int inherited_read(struct inherited *inherited, char error[INHERITED_ERROR_MAX]);
 
-/* Appends a group to the text for $UPGRADE_SOCKEYE. `key` has no space; "" is an empty key. */
+/* Appends a group to the text for $UPGRADE_SOCKEYE. `key` contains no space; it may be "". */
 void inherited_write(struct buffer *out, const char *name, const char *key, const int *fds, unsigned count);
 
-/* In a child process: keeps the descriptors that the text names open across exec. */
+/*
+ * Keeps descriptors open across exec(): those that `text`, written by inherited_write(), names. Called in the child
+ * process.
+ */
 void inherited_keep_open(struct text text);
 
-/* Returns the first group of this name whose key fits, or NULL. `key` NULL: any key. `inherited` may be NULL. */
+/* Returns the first group of this name whose key fits, or NULL. A NULL `key` fits every group. `inherited` may be
+ * NULL. */
 struct inherited_group *inherited_find(const struct inherited *inherited, const char *name, const char *key);
 
 /*
@@ -61,11 +66,15 @@ struct inherited_group *inherited_find(const struct inherited *inherited, const 
  */
 bool inherited_take(struct inherited_group *group, struct listener_set *out);
 
-/* Returns the first descriptor of the group, which belongs to the caller from now on; -1 if `group` is NULL or empty.
+/*
+ * Takes the first descriptor out of the group and returns it; the caller then owns it. Returns -1 if `group` is NULL
+ * or empty.
  */
 int inherited_take_one(struct inherited_group *group);
 
-/* Closes the descriptors that nobody has taken. Logs a line for each group that a service manager has passed in vain.
+/*
+ * Frees the groups and closes the descriptors that were not taken. Logs a line for each group of a service manager of
+ * which descriptors are left.
  */
 void inherited_free(struct inherited *inherited);
 

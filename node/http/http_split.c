@@ -22,8 +22,8 @@ next_eight(const uint8_t *at)
 }
 
 /*
- * The results of these two have the highest bit of a byte set if the byte meets the condition. Only the lowest mark
- * is exact, because a byte that meets the condition can change the marks above its own.
+ * bytes_below() and bytes_equal() return marks: the highest bit of each byte that meets the condition is set. Only
+ * the lowest mark is reliable, because a byte that meets the condition can change the marks above its own.
  */
 static uint64_t
 bytes_below(uint64_t word, uint8_t limit)
@@ -57,7 +57,7 @@ static uint64_t
 bytes_outside_names(uint64_t word)
 {
 	uint64_t low = word & ~HIGH_BITS, folded = low | EACH_BYTE(0x20), dash = low ^ EACH_BYTE('-');
-	/* the sums stay within their bytes: the high bit tells "a" or above, above "z", and not "-" */
+	/* no sum exceeds its byte; the high bits mark bytes from "a" on, bytes above "z", and bytes other than "-" */
 	uint64_t from_a = folded + EACH_BYTE(0x80 - 'a'), above_z = folded + EACH_BYTE(0x7f - 'z');
 	uint64_t not_dash = dash + EACH_BYTE(0x7f);
 
@@ -138,6 +138,7 @@ split_version(struct cursor *c, struct http_split *split)
 	return true;
 }
 
+/* Reads the method, the target, the version and the end of the line. */
 static bool
 split_request_line(struct cursor *c, struct http_split *split)
 {
@@ -153,6 +154,7 @@ split_request_line(struct cursor *c, struct http_split *split)
 	return split->target.n > 0 && split_version(c, split);
 }
 
+/* Reads one field line with its end. Blanks around the value are removed. */
 static bool
 split_field(struct cursor *c, struct http_header *header)
 {

@@ -1,7 +1,7 @@
 /*
- * Splits a request head that is in memory as a whole, as it is after nearly every read: one pass checks each byte and
- * finds the parts. http_scan.h remains for a head that arrives in pieces, and tells what is wrong with one that is
- * refused. Both accept the same heads. Pure.
+ * Splits a request head that is in memory as a whole, as it is after nearly every read. One pass checks each byte and
+ * finds the parts. If the head arrives in pieces or is refused here, http_scan.h reads it and finds the error. Both
+ * accept the same heads. Pure.
  */
 #ifndef NODE_HTTP_HTTP_SPLIT_H
 #define NODE_HTTP_HTTP_SPLIT_H
@@ -22,8 +22,9 @@ struct http_split {
 };
 
 /*
- * Returns the length of the head if `data` begins with a valid one of at most `max_head` bytes and `max_fields`
- * fields. Otherwise returns 0: the head is incomplete, invalid, too large, or follows an empty line.
+ * Returns the length of the head if `data` begins with a valid head of at most `max_head` bytes and `max_fields`
+ * fields. `headers` has room for `max_fields`; their texts point into `data`, too. Otherwise returns 0: the head is
+ * incomplete, invalid or too large, or an empty line precedes it.
  */
 size_t http_split(const uint8_t *data, size_t n, size_t max_head, unsigned max_fields, struct http_header *headers,
 	struct http_split *split);
