@@ -17,9 +17,9 @@ void *mem_copy(const void *bytes, size_t n); /* heap copy of n bytes */
 char *mem_text(const char *at, size_t n);    /* heap copy of n bytes plus a NUL */
 
 /*
- * A reserve of memory for the functions that may not fail, shared by all threads. The first of them that finds no
- * memory releases the reserve. mem_is_short() then returns true, so that the loop can free memory before the process
- * must abort. mem_reserve() allocates the reserve again; it returns false if memory is short.
+ * A reserve of memory for the functions that do not fail. All threads share it. If such a function finds no memory,
+ * it releases the reserve and tries again. mem_is_short() returns true from then on, so that the loop can free memory
+ * before the process must abort. mem_reserve() allocates the reserve again; it returns false if memory is short.
  */
 bool mem_reserve(void);
 bool mem_is_short(void);

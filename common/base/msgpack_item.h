@@ -54,7 +54,7 @@ int msgpack_item_read(struct msgpack_input *in, struct msgpack_item *item);
  */
 int msgpack_item_skip(struct msgpack_input *in);
 
-/* Is the value JavaScript's undefined in the form of notepack 2: a fixext of type 0 and one byte? */
+/* Returns true for the form in which notepack 2 writes JavaScript's undefined: a fixext of type 0 with one byte. */
 static inline bool
 msgpack_item_undefined(const struct msgpack_item *item)
 {

@@ -33,7 +33,7 @@ enum option_type {
 	OPTION_EACH,   /* like LIST; repeating the flag adds an item each time */
 };
 
-/* What of a value a list of the configuration must not show. */
+/* The part of a value that a listing of the configuration must not show. */
 enum option_secret {
 	OPTION_OPEN,	     /* nothing */
 	OPTION_HIDDEN,	     /* the whole value */
@@ -66,7 +66,7 @@ struct option_row {
 	const char *group;   /* heading in --help; NULL: same group as the row before */
 	enum option_secret secret;
 	bool reload; /* a change in the configuration file takes effect on SIGHUP */
-	/* names of options of any table ("a|b"): without one of them, this option has no effect. NULL: it has always
+	/* names of options of any table ("a|b"): this option has an effect only if one of them is set; NULL: always
 	 */
 	const char *needs;
 };

@@ -43,8 +43,8 @@ group_add_fd(struct inherited_group *group, int fd)
 	if (fstat(fd, &about) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
 		(S_ISSOCK(about.st_mode) && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0))
 		return ERROR_SYSTEM;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
-		sizeof on); /* as listener.c does; has no effect on other descriptors */
+	/* as listener.c does; has no effect on other descriptors */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	group->fds = mem_realloc(group->fds, (group->count + 1) * sizeof group->fds[0]);
 	group->fds[group->count++] = fd;
 	return 0;

@@ -27,7 +27,7 @@
 
 struct inherited_group {
 	char *name;
-	char *key;	     /* NULL: fits every key */
+	char *key;	     /* NULL: the group fits every key */
 	int *fds;	     /* the descriptors that are not taken yet */
 	unsigned count;	     /* number of these */
 	bool of_predecessor; /* from the process that this one replaces, not from a service manager */
@@ -56,8 +56,10 @@ void inherited_write(struct buffer *out, const char *name, const char *key, cons
  */
 void inherited_keep_open(struct text text);
 
-/* Returns the first group of this name whose key fits, or NULL. A NULL `key` fits every group. `inherited` may be
- * NULL. */
+/*
+ * Returns the first group of this name whose key fits, or NULL. A NULL `key` fits every group. `inherited` may be
+ * NULL.
+ */
 struct inherited_group *inherited_find(const struct inherited *inherited, const char *name, const char *key);
 
 /*

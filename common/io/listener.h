@@ -24,7 +24,10 @@ struct listener_options {
 	uint32_t max_connections;
 };
 
-/* More than one name has addresses: an upgrade may leave one worker with the sockets of several. */
+/*
+ * Maximum sockets of a set. A host name has only a few addresses, but after an upgrade to fewer workers, one worker
+ * may have to accept from the sockets of several.
+ */
 #define LISTENER_SOCKETS_MAX 32
 /* Listening sockets without a loop: all addresses of one host on one port. */
 struct listener_set {

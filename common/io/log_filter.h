@@ -16,7 +16,7 @@ struct log_subject {
 	struct text sid, address, nsp;
 };
 
-/* bytes of a sid that are logged: a sid is secret, and this is enough to tell clients apart */
+/* bytes of a sid that are logged: a sid is secret, and its beginning suffices to tell clients apart */
 #define LOG_SID_SHOWN 8
 
 /*
@@ -32,6 +32,7 @@ int log_filter_check(const char *filter); /* checks a filter without setting it 
  */
 bool log_filter_passes(const struct log_subject *about);
 
+/* Returns the part of a sid that may be logged. */
 static inline struct text
 log_sid(struct text sid)
 {

@@ -58,14 +58,17 @@ void backend_serve(struct backend *b, sio_server *io);
 int backend_reload_tls(struct backend *b, const struct tls_options *tls, char error[BACKEND_ERROR_MAX]);
 /* Takes a connection that a sibling's pass() handed over. Owns `fd`, also if `b` is NULL. */
 void backend_adopt(struct backend *b, int fd, const struct sockaddr *peer, socklen_t peer_len, struct text bytes);
+/* Returns true if one of the addresses uses TLS. */
 bool backend_has_tls(const struct backend *b);
 void backend_drain(struct backend *b); /* these four accept NULL */
 void backend_leave(struct backend *b); /* backend_drain() need not precede this */
+/* Returns true if no connection of a backend is left. */
 bool backend_is_gone(const struct backend *b);
 void backend_free(struct backend *b);
 
-/* NULL if `b` is NULL. */
+/* Returns NULL if `b` is NULL. */
 const struct backend_links_stats *backend_stats(const struct backend *b);
+/* Fills `out`; all zero if `b` is NULL. */
 void backend_client_stats(const struct backend *b, struct backend_clients_stats *out);
 
 #endif

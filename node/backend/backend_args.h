@@ -11,8 +11,8 @@ struct backend_args {
 };
 
 /*
- * Returns 0; then call backend_args_fini(). ERROR_SYNTAX: the frame is malformed. ERROR_TOO_MANY: too many
- * attachments. ERROR_MEMORY: an attachment could not be copied.
+ * Reads the args at the end of a frame. Returns 0; then call backend_args_fini(). ERROR_SYNTAX: the frame is
+ * malformed. ERROR_TOO_MANY: too many attachments. ERROR_MEMORY: an attachment could not be copied.
  */
 int backend_args_take(struct backend_args *out, struct text body, uint8_t flags);
 void backend_args_fini(struct backend_args *args);

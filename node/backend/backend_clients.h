@@ -10,9 +10,9 @@
 struct backend_core *backend_clients_new(struct loop *l, const struct backend_limits *limits);
 /* Takes over the namespaces of `io` for the life of `io`. Call this before the first link is ready. */
 void backend_clients_serve(struct backend_core *core, sio_server *io);
-/* At shutdown: tells everything that waits for a backend that none will come. Links and sessions may still exist. */
+/* At shutdown: ends every wait for a backend, because no backend will come. Links and sessions may still exist. */
 void backend_clients_close(struct backend_core *core);
-/* No link and no session may exist any more. Accepts NULL. */
+/* All links and sessions must be gone. Accepts NULL. */
 void backend_clients_free(struct backend_core *core);
 
 #define BACKEND_INSTANCES_MAX 16 /* instances listed by name; the rest are summed up */

@@ -47,6 +47,7 @@ struct backend_times {
 	uint64_t bucket[BACKEND_SECONDS];
 	uint64_t ms; /* sum of all durations */
 };
+/* Adds one duration. */
 void backend_times_add(struct backend_times *t, uint64_t ms);
 
 /* One per worker that has backends. */

@@ -1,4 +1,5 @@
-/* The codec of the backend protocol (backends/PROTOCOL.md). Pure: bytes in, struct out, no descriptor and no clock.
+/*
+ * The codec of the backend protocol (backends/PROTOCOL.md). Pure: bytes in, struct out, no descriptor and no clock.
  */
 #ifndef NODE_BACKEND_BACKEND_FRAME_H
 #define NODE_BACKEND_BACKEND_FRAME_H
@@ -81,12 +82,12 @@ struct backend_frame {
 };
 
 /*
- * Returns the bytes consumed, 0 if more are needed, or ERROR_TOO_BIG if the body is longer than `max_frame`. The body
- * stays in `bytes`.
+ * Reads a frame at the start of `bytes`. Returns the bytes consumed, 0 if more are needed, or ERROR_TOO_BIG if the
+ * body is longer than `max_frame`. The body stays in `bytes`.
  */
 int64_t backend_frame_read(struct backend_frame *out, const uint8_t *bytes, size_t n, size_t max_frame);
-void backend_frame_head(
-	uint8_t out[BACKEND_HEAD], const struct backend_frame *f); /* reads only the length of f->body */
+/* Writes the head of a frame. Of f->body, only the length is read. */
+void backend_frame_head(uint8_t out[BACKEND_HEAD], const struct backend_frame *f);
 
 /*
  * The parts of a body. Each function takes one part off the front of `*body`. If the part is missing, it returns
@@ -105,9 +106,9 @@ int backend_take_args(struct text body, uint8_t flags, struct text *json, struct
 /* Writes a little-endian number of `width` bytes. */
 void backend_write_number(uint8_t *at, uint32_t value, unsigned width);
 
-/* The name of a type in lower case, or "unknown". */
+/* Returns the name of a type in lower case, or "unknown". */
 const char *backend_type_name(uint8_t type);
-/* Whether `who` (BACKEND_BY_EDGE or BACKEND_BY_BACKEND) may send frames of this type. */
+/* Returns true if `who` (BACKEND_BY_EDGE or BACKEND_BY_BACKEND) may send frames of this type. */
 bool backend_sends(unsigned who, uint8_t type);
 
 #endif

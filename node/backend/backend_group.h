@@ -45,30 +45,30 @@ struct backend_member {
 	bool draining;
 };
 
-/* The group that serves a namespace, or that decides whether the namespace exists. */
+/* Returns the group that serves a namespace, or that decides whether the namespace exists. */
 struct backend_group *backend_group_for(const struct backend_core *core, struct text nsp);
-/* Whether the HELLO of the group names this namespace. */
+/* Returns true if the group's HELLO names this namespace. */
 bool backend_group_names(const struct backend_group *g, struct text nsp);
 /*
- * Finds or makes the group that a HELLO names, and updates it with the fields of that HELLO. NULL: there are
- * BACKEND_GROUPS_MAX groups, all in use.
+ * Finds or makes the group that a HELLO names, and updates it with the fields of that HELLO. Returns NULL if there
+ * are BACKEND_GROUPS_MAX groups, all in use.
  */
 struct backend_group *backend_group_enter(struct backend_core *core, const struct backend_hello *hello);
 /* Makes the first group. It serves every namespace until a HELLO says otherwise. */
 void backend_group_first(struct backend_core *core);
 void backend_groups_free(struct backend_core *core);
 
-/* The member with the fewest sessions for its weight, among those that take new work. NULL if there is none. */
+/* Returns the member with the fewest sessions for its weight, or NULL if no member takes new work. */
 struct backend_member *backend_group_choose(const struct backend_group *g);
 
 struct backend_member *backend_member_new(
 	struct backend_core *core, struct backend_group *group, struct backend_link *wire);
-/* Nothing may refer to `m` any more. */
+/* Frees a member to which nothing refers. */
 void backend_member_free(struct backend_member *m);
-/* Whether new work may go to `m`: the link is ready, does not drain, and has window. */
+/* Returns true if new work may go to `m`: the link is ready, does not drain, and has window. */
 bool backend_member_takes(const struct backend_member *m);
 
-/* The handle with this number. NULL: its session or socket is gone, which is the normal race. */
+/* Returns the handle with this number. NULL: its session or socket is gone, which is the normal race. */
 struct backend_handle *backend_handle_find(const struct backend_member *m, uint32_t number);
 /* Assigns a new number to `handle`, under which backend_handle_find() returns it. */
 void backend_handle_give(struct backend_member *m, struct backend_handle *handle, enum backend_kind kind);

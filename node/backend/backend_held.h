@@ -19,11 +19,11 @@ struct backend_held {
 };
 
 void backend_held_init(struct backend_held *held);
-/* The bytes of memory that a waiting event costs. */
+/* Returns the bytes of memory that a waiting event costs. */
 size_t backend_held_size(const struct sio_raw_event *event);
 /* Appends a copy of the event; its attachments are referenced, not copied. Returns false if memory is short. */
 bool backend_held_add(struct backend_held *held, const struct sio_raw_event *event);
-/* Reads the first event. Returns false if there is none. `*out` is valid until backend_held_drop(). */
+/* Reads the first event. Returns false if no event waits. `*out` is valid until backend_held_drop(). */
 bool backend_held_first(const struct backend_held *held, struct sio_raw_event *out);
 /* Drops the first event and returns its size. */
 size_t backend_held_drop(struct backend_held *held);

@@ -33,12 +33,13 @@ struct backend_hello {
 };
 
 /*
- * Returns 0; then call backend_hello_fini(). ERROR_SYNTAX: the HELLO is malformed. ERROR_MEMORY: no memory for its
- * texts.
+ * Reads the body of HELLO. Returns 0; then call backend_hello_fini(). ERROR_SYNTAX: the HELLO is malformed.
+ * ERROR_MEMORY: no memory for its texts.
  */
 int backend_hello_read(struct backend_hello *out, struct text json);
 void backend_hello_fini(struct backend_hello *h);
 
+/* Appends the body of CHALLENGE. */
 void backend_challenge_write(struct buffer *out, struct text edge, struct text nonce);
 
 struct backend_welcome {
@@ -48,6 +49,7 @@ struct backend_welcome {
 	uint64_t window, max_frame, ping;
 	struct text options; /* a JSON object */
 };
+/* Appends the body of WELCOME. */
 void backend_welcome_write(struct buffer *out, const struct backend_welcome *w);
 
 #endif

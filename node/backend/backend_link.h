@@ -47,16 +47,18 @@ struct backend_link_ops {
 	void (*on_lost)(void *arg, struct backend_link *link, const char *reason);
 };
 
+/* Returns the fields of the backend's HELLO, valid until on_lost() returns. */
 const struct backend_hello *backend_link_hello(const struct backend_link *link);
+/* Returns true if the backend drains, or if the link is lost. */
 bool backend_link_is_draining(const struct backend_link *link);
 /* The owner's pointer. It is NULL at first. */
 void backend_link_set_owned(struct backend_link *link, void *owned);
 void *backend_link_owned(const struct backend_link *link);
 /* Returns a new handle of this link, never 0. When the handles are used up, the link ends with BACKEND_LOST_FULL. */
 uint32_t backend_link_new_handle(struct backend_link *link);
-/* The number of a namespace in frames to this backend. Sends NSP before the first use of a number. */
+/* Returns the number of a namespace in frames to this backend. Sends NSP before the first use of a number. */
 uint16_t backend_link_nsp(struct backend_link *link, struct text name);
-/* The namespace that the backend means by `number`. TEXT_NONE: the backend has not announced this number. */
+/* Returns the namespace that the backend means by `number`, or TEXT_NONE if it has not announced this number. */
 struct text backend_link_nsp_name(const struct backend_link *link, uint16_t number);
 
 /*

@@ -121,7 +121,7 @@ find_penalty(const struct backend_links *all, struct text name)
 	return NULL;
 }
 
-/* The entry of this name. If there is none, takes over the entry whose penalty ends first. */
+/* Returns the entry of this name; otherwise the entry whose penalty ends first, which gets this name. */
 static struct backend_penalty *
 penalty_of(struct backend_links *all, struct text name)
 {

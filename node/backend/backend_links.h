@@ -33,12 +33,12 @@ struct backend_links;
 
 /* The texts in `setup` are borrowed. */
 struct backend_links *backend_links_new(struct loop *l, const struct backend_links_setup *setup);
-/* No link may be open any more. Accepts NULL. */
+/* All links must be closed. Accepts NULL. */
 void backend_links_free(struct backend_links *all);
 
 /*
- * Whether an instance of this name may come in: -1 for yes, BACKEND_REFUSED_PROTOCOL if it has a penalty, or
- * BACKEND_REFUSED_FULL.
+ * Checks whether an instance of this name may have a link. Returns -1 if it may. Otherwise returns
+ * BACKEND_REFUSED_PROTOCOL if it has a penalty, or BACKEND_REFUSED_FULL.
  */
 int backend_links_check(const struct backend_links *all, struct text instance);
 /*
@@ -52,7 +52,7 @@ void backend_links_drain(struct backend_links *all);
 /* Ends every link with BYE "shutdown". */
 void backend_links_close(struct backend_links *all);
 const struct backend_links_setup *backend_links_setup(const struct backend_links *all);
-/* Links with an open connection, including lost ones. */
+/* Returns the number of links with an open connection, including lost ones. */
 unsigned backend_links_count(const struct backend_links *all);
 
 const struct backend_links_stats *backend_links_stats(const struct backend_links *all);

@@ -30,7 +30,7 @@ struct backend_listen_setup {
 	uint64_t cut_ms;    /* conn_set_cut_timeout() */
 	/*
 	 * Moves the connection to a sibling, with the bytes of HELLO before its unread input. Returns 0 if the
-	 * connection is no longer ours, or an errno. NULL: there are no siblings.
+	 * sibling now owns the connection, otherwise an errno. NULL: this worker has no siblings.
 	 */
 	int (*pass)(void *arg, struct conn *c, unsigned worker, struct text hello);
 	void *arg;
@@ -48,7 +48,7 @@ void backend_listen_adopt(
 	struct backend_listen *bl, int fd, const struct sockaddr *peer, socklen_t peer_len, struct text bytes);
 /* Stops accepting, and refuses the connections that have not become links. */
 void backend_listen_stop(struct backend_listen *bl);
-/* Connections that are not links yet, or that are about to end. */
+/* Returns the number of connections that are not links yet, or that are about to end. */
 unsigned backend_listen_count(const struct backend_listen *bl);
 void backend_listen_free(struct backend_listen *bl); /* backend_listen_count() must be 0; accepts NULL */
 

@@ -23,11 +23,12 @@ struct backend_options {
 	int fanout;			     /* enum backend_fanout */
 };
 
+/* Returns the table that fills `o`. Its rows are static. */
 struct option_table backend_options_table(struct backend_options *o);
 
 /*
- * Checks what no single row can check: addresses that are malformed or open to everybody, and TLS without a
- * certificate. `has_cert`: the server has one. Returns 0, or ERROR_ARGUMENT with one line in `error`.
+ * Makes the checks that the rows cannot express: addresses that are malformed or open to everybody, and TLS without a
+ * certificate. `has_cert`: the server has a certificate. Returns 0, or ERROR_ARGUMENT with one line in `error`.
  */
 int backend_options_check(const struct backend_options *o, bool has_cert, char error[OPTION_ERROR_MAX]);
 

@@ -4,17 +4,21 @@
 
 #include "node/backend/backend_session.h"
 
+/* Sends SESSION. */
 void backend_out_session(const struct backend_session *s);
 /*
  * Sends OPEN. With `again` it has flag REATTACH, rooms and data. Returns false if it is larger than a frame or memory
  * is short.
  */
 bool backend_out_open(const struct backend_socket *bs, bool again);
+/* Sends EVENT. */
 void backend_out_event(struct backend_link *wire, uint32_t handle, const struct sio_raw_event *e);
+/* Sends a frame whose body is a list of rooms. */
 void backend_out_rooms(
 	struct backend_link *wire, uint8_t type, uint32_t handle, const struct text *rooms, unsigned n);
 /* Sends a frame whose body is `body` alone. */
 void backend_out_text(struct backend_link *wire, uint8_t type, uint32_t handle, uint32_t id, struct text body);
+/* Sends a frame whose body is args. */
 void backend_out_args(struct backend_link *wire, uint8_t type, uint8_t flags, uint32_t handle, uint32_t id,
 	struct text json, const struct attachments *attachments);
 

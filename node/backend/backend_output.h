@@ -8,7 +8,7 @@
  *   waiting      otherwise                                                it is ready when the backend returns bytes
  *   dropped      it is larger than maxFrame, or memory is short           backend_output_end() returns false
  *
- * The link ends if more than the window and the largest frame waits, or if there is no memory for the lists of
+ * The link ends if more than the window and the largest frame waits, or if memory is short for the lists of
  * pieces.
  */
 #ifndef NODE_BACKEND_BACKEND_OUTPUT_H
@@ -44,7 +44,7 @@ struct backend_output_setup {
  */
 struct backend_output {
 	struct backend_output_setup setup;
-	struct block *chunk; /* NULL if there is none */
+	struct block *chunk; /* NULL: not allocated yet */
 	uint32_t used;	     /* bytes of the chunk */
 	struct backend_pieces frame, ready;
 	uint8_t *head; /* of the frame under construction, in its first piece; NULL: no frame */
@@ -78,7 +78,7 @@ bool backend_output_end(struct backend_output *output);
 void backend_output_urgent(struct backend_output *output, uint8_t type, uint32_t id, struct text body);
 /* Passes the ready frames to the connection now. */
 void backend_output_flush(struct backend_output *output);
-/* The backend gives back this many bytes. Returns false if it was not sent as many. */
+/* The backend returns `bytes` to the window. Returns false if that is more than it has been sent. */
 bool backend_output_returned(struct backend_output *output, uint32_t bytes);
 
 #endif

@@ -11,8 +11,9 @@
 
 /* Makes a new nonce, without a NUL. */
 void backend_nonce(char out[BACKEND_NONCE]);
+/* Writes the proof for this nonce, without a NUL. */
 void backend_proof(struct text secret, struct text nonce, struct text instance, char out[BACKEND_PROOF]);
-/* Compares in constant time. */
+/* Returns true if the proof is right. Compares in constant time. */
 bool backend_proof_is(struct text secret, struct text nonce, struct text instance, struct text proof);
 
 #endif

@@ -39,7 +39,7 @@ request_find(const struct backend_core *core, uint32_t id)
 
 /* ------------------------------------------------------------------ asking */
 
-/* Whether a group wants to be asked. `*one` becomes a member of such a group, or NULL if no member takes work. */
+/* Returns true if a group wants to be asked. Sets `*one` to a member of such a group that takes work, or to NULL. */
 static bool
 find_asking_member(const struct backend_core *core, struct backend_member **one)
 {

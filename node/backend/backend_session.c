@@ -120,7 +120,7 @@ backend_session_pause(struct backend_session *s)
 	eio_pause(s->engine);
 }
 
-/* Whether the client must stay paused because the backend of another group has no window. */
+/* Returns true if the client must stay paused because the backend of another group has no window. */
 static bool
 is_paused_elsewhere(const struct backend_session *s)
 {

@@ -64,11 +64,12 @@ struct backend_shadow {
 
 /* ---------------------------------------------------------------- sessions */
 
-/* The client's session in this group, or NULL. */
+/* Returns the client's session in this group, or NULL. */
 struct backend_session *backend_session_find(
 	const struct backend_core *core, const struct eio_session *engine, const struct backend_group *group);
-/* The client's first session; `next` leads to the others. */
+/* Returns the client's first session, or NULL; `next` leads to the others. */
 struct backend_session *backend_session_first(const struct backend_core *core, struct text sid);
+/* Makes a session without a backend. */
 struct backend_session *backend_session_new(
 	struct backend_core *core, struct eio_session *engine, struct backend_group *group);
 /* Gives a session without a backend the least busy one, or lets it wait. */
@@ -91,7 +92,7 @@ void backend_session_bind(struct backend_session *s, struct backend_member *m);
  */
 enum backend_release { BACKEND_HANDED_OFF, BACKEND_LOST, BACKEND_LOST_BUSY, BACKEND_LOST_CLOSE, BACKEND_LOST_AWAY };
 void backend_session_release(struct backend_session *s, enum backend_release how);
-/* An event or a namespace of the client waits: the session goes before those for whom nothing waits. */
+/* An event or a namespace of the client waits: the session gets a backend before those for whom nothing waits. */
 void backend_session_urgent(struct backend_session *s);
 /* Stops and resumes reading from the client. */
 void backend_session_pause(struct backend_session *s);
@@ -136,7 +137,7 @@ void backend_socket_closed(struct backend_socket *bs, const char *reason);
 void backend_socket_rebind(struct backend_socket *bs, struct backend_session *to);
 
 void backend_shadow_free(struct backend_shadow *shadow);
-/* The handle by which this backend knows the socket, also after a hand-off. 0: it does not know the socket. */
+/* Returns the handle by which this backend knows the socket, also after a hand-off; 0 if it does not know it. */
 uint32_t backend_socket_number(const struct backend_socket *bs, const struct backend_member *m);
 
 #endif

@@ -16,7 +16,7 @@
 #include "node/http/http_client.h"
 
 #define LENGTH_LONG 255
-#define ROWS_KEPT 64 /* of more fields, the names are looked up twice */
+#define ROWS_KEPT 64 /* fields whose row is remembered; the names of further fields are looked up twice */
 
 #define NAME(name)                                                                                                   \
 	{                                                                                                            \

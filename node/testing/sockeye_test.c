@@ -1,8 +1,10 @@
 /*
- * The server is the real one, with its port, so a test sees what clients see. Only the clock is not: the functions
- * that read it stand below, and the program's own definitions come before those of the C library.
+ * The server is the real one and listens on a port, so a test sees what clients see. Only the clock is replaced: this
+ * file defines the functions that read it, and the linker prefers a program's own definitions to those of the C
+ * library.
  *
- * A client is a socket. The test, the server and the clients share one thread: while a client waits, the loop turns.
+ * A client is a socket. The test, the server and the clients share one thread: while a client waits, this file runs
+ * turns of the server's loop.
  */
 #include "node/sockeye_test.h"
 
@@ -20,17 +22,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_S 10
-#define IDLE_US 50 /* between two turns in which nothing happened */
-#define STEP_MS 10
-#define SETTLE_MS 1000
+#define PATIENCE_S 10  /* real time after which a wait fails */
+#define IDLE_US 50     /* real time between two turns if nothing happened */
+#define STEP_MS 10     /* the clock moves by at most this much per turn */
+#define SETTLE_MS 1000 /* after so much time of the moved clock, sio_test_advance() waits for all clients */
 #define NS_PER_S 1000000000
-#define PONG 0xA
-#define MASKED 0x80
+#define PONG 0xA    /* opcode, RFC 6455 5.2 */
+#define MASKED 0x80 /* bit of the second byte of a frame */
 
+/* An event that a client has received. */
 struct received {
 	char *name, *args;
-	char *ack; /* number, as text; "": none is requested */
+	char *ack; /* number of the requested acknowledgement as text; "": not requested */
 	struct received *next;
 };
 
@@ -40,13 +43,15 @@ struct sio_test_client {
 	int fd; /* -1: closed */
 	char *in;
 	size_t in_len, in_size;
-	bool upgraded, answered; /* answered: admitted or refused */
-	char prefix[600];	 /* of packets: "" or "/namespace," */
+	bool upgraded;	  /* the reply 101 has arrived */
+	bool answered;	  /* the server has admitted or refused the client */
+	char prefix[600]; /* between the type and the rest of a packet: "" or "/namespace," */
 	char *auth, *id, *refusal;
 	struct received *events; /* oldest first */
-	struct received last;	 /* returned last */
-	unsigned acks, pings, pongs;
-	char *acked; /* arguments of the acknowledgement with the number `acks`; NULL: not yet */
+	struct received last;	 /* the event that was returned last */
+	unsigned acks;		 /* number of the last acknowledgement that the client requested */
+	unsigned pings, pongs;	 /* WebSocket pings sent, and pongs received */
+	char *acked;		 /* arguments of the acknowledgement with the number `acks`; NULL: not received yet */
 };
 
 struct sio_test {
@@ -56,7 +61,7 @@ struct sio_test {
 	bool closed;
 };
 
-extern const sio_option sio_app_options[] __attribute__((weak));
+extern const sio_option sio_app_options[] __attribute__((weak)); /* NULL: the application declares no options */
 
 /* -------------------------------------------------------------------- clock */
 
@@ -101,7 +106,7 @@ time(time_t *out)
 	return now.tv_sec;
 }
 
-/* The clock goes on where an earlier test has left it, so that it never goes back. */
+/* Stops the clock. It continues where an earlier test left it, because a monotonic clock must not go back. */
 static void
 clock_stop(void)
 {
@@ -171,7 +176,7 @@ replace_text(char **text, char *with)
 	*text = with;
 }
 
-/* Returns the length of the JSON string at the beginning of `text`, quotes included; 0: there is none. */
+/* Returns the length of the JSON string that begins `text`, quotes included; 0 if `text` begins differently. */
 static size_t
 json_string_length(const char *text)
 {
@@ -255,6 +260,7 @@ static void __attribute__((format(printf, 2, 3))) client_send(sio_test_client *c
 
 /* ---------------------------------------------------------------- receiving */
 
+/* Queues an event: `array` is the JSON array of its name and arguments. */
 static void
 client_on_event(sio_test_client *client, const char *ack, size_t ack_len, const char *array)
 {
@@ -286,7 +292,7 @@ client_on_admitted(sio_test_client *client, const char *json)
 		replace_text(&client->id, test_text(id + 7, strcspn(id + 7, "\"")));
 }
 
-/* A Socket.IO packet: type, attachments and a dash, namespace and a comma, number, JSON. */
+/* Handles a Socket.IO packet: type, attachments and a dash, namespace and a comma, number, JSON. */
 static void
 client_on_packet(sio_test_client *client, const char *packet)
 {
@@ -316,7 +322,7 @@ client_on_packet(sio_test_client *client, const char *packet)
 	}
 }
 
-/* An Engine.IO packet. */
+/* Handles an Engine.IO packet. */
 static void
 client_on_text(sio_test_client *client, const char *text)
 {
@@ -328,7 +334,7 @@ client_on_text(sio_test_client *client, const char *text)
 		client_on_packet(client, text + 1);
 }
 
-/* Returns the bytes that the first frame takes, or 0 if it is not complete. Servers do not mask. */
+/* Handles the first frame. Returns its length, or 0 if it is not complete. Servers do not mask. */
 static size_t
 client_take_frame(sio_test_client *client)
 {
@@ -360,6 +366,7 @@ client_take_frame(sio_test_client *client)
 	return head + n;
 }
 
+/* Handles the head of the reply to the upgrade. Returns its length, or 0 if it is not complete. */
 static size_t
 client_take_answer(sio_test_client *client)
 {
@@ -377,7 +384,7 @@ client_take_answer(sio_test_client *client)
 	return (size_t)(end + 4 - client->in);
 }
 
-/* Reads what has arrived. Returns false if nothing has. */
+/* Reads and handles what has arrived. Returns false if nothing has arrived. */
 static bool
 client_read(sio_test_client *client)
 {
@@ -410,7 +417,7 @@ client_read(sio_test_client *client)
 
 /* ------------------------------------------------------------------ waiting */
 
-/* One turn of the server, and of every client. */
+/* Runs one turn of the server, and lets every client read. Returns true if a client has read something. */
 static bool
 test_turn(sio_test *test)
 {
@@ -423,7 +430,7 @@ test_turn(sio_test *test)
 	return busy;
 }
 
-/* Turns until `done` is true. Returns false if the client is closed first, or after the patience. */
+/* Runs turns until `done` returns true. Returns false if the client closes first, or after PATIENCE_S. */
 static bool
 client_await(sio_test_client *client, bool (*done)(const sio_test_client *client))
 {
@@ -456,8 +463,10 @@ client_has_pong(const sio_test_client *client)
 	return client->pongs == client->pings;
 }
 
-/* The server answers a ping after all that it has sent before. A second one waits for what the first turn has
- * deferred. */
+/*
+ * Waits until the client has received what the server has sent: the pong follows everything sent before. A second
+ * ping covers what the server deferred to its next turn.
+ */
 static void
 client_settle(sio_test_client *client)
 {
@@ -475,7 +484,7 @@ test_settle(sio_test *test)
 		client_settle(client);
 }
 
-/* As client_settle(), after the server has read what all clients have sent. */
+/* Like client_settle(), but the server first reads what all clients have sent. */
 static void
 client_settle_after_all(sio_test_client *client)
 {
@@ -578,7 +587,10 @@ sio_test_server(const sio_test *test)
 	return test->io;
 }
 
-/* The kernel may take its time to pass bytes on, so heartbeats are awaited, too: once in SETTLE_MS. */
+/*
+ * The kernel may need real time to pass bytes on. Every SETTLE_MS, the function therefore waits for all clients, so
+ * that no heartbeat is late.
+ */
 void
 sio_test_advance(sio_test *test, unsigned ms)
 {
@@ -653,7 +665,8 @@ sio_test_disconnect(sio_test_client *client)
 	double late = true_seconds() + PATIENCE_S;
 	unsigned before;
 
-	client_settle_after_all(client); /* the server has read everything, which a reset connection could lose */
+	/* the server reads everything first, because closing could discard unread bytes */
+	client_settle_after_all(client);
 	before = sio_clients_count(io);
 	if (client->fd < 0)
 		return;
@@ -692,7 +705,7 @@ sio_test_ask(sio_test_client *client, const char *event, const char *args)
 	return sio_test_ask_end(client);
 }
 
-/* Takes the oldest event of this name. */
+/* Removes the oldest event of this name and returns its arguments, or NULL if there is no such event. */
 static const char *
 client_take_event(sio_test_client *client, const char *name)
 {

@@ -1,6 +1,6 @@
 /*
- * Live scores: a file stands for a database whose calls block. One thread writes to it and reads it, and the loop
- * never waits. docs/application.md explains it.
+ * Live scores. A file stands for a database whose calls block. One thread reads and writes the file, so the loop
+ * never waits for it. docs/application.md explains the program.
  *
  *     sockeye --app build/examples/scores.so --public node/examples/scores/public --scores-key secret
  */
@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define JOBS_MAX 100 /* that wait for the thread */
+#define JOBS_MAX 100 /* scores that may wait for the thread */
 #define TEAMS_MAX 200
-#define FILE_MAX (1 << 20) /* bytes that are read */
+#define FILE_MAX (1 << 20) /* bytes of the file that are read */
 
 const sio_option sio_app_options[] = {
 	{.name = "scoresFile",
@@ -27,18 +27,18 @@ const sio_option sio_app_options[] = {
 		.help = "File with the scores, one line with points and team each; the last line of a team counts"},
 	{.name = "scoresKey",
 		.kind = SIO_OPTION_TEXT,
-		.help = "Key that allows a client to set scores; unset: nobody may",
+		.help = "Key with which a client may set scores; without it, no client may",
 		.secret = true},
 	{0},
 };
 
-/* A score to be written, or what the file contains. The thread gives both back to the loop. */
+/* A score to be written, or the content of the file. The thread returns both to the loop. */
 struct job {
-	sio_event *event; /* that asked; NULL: the content of the file */
+	sio_event *event; /* the event that set the score; NULL: this is the content of the file */
 	ev_tstamp since;
-	int error; /* of the write; 0: none */
+	int error; /* errno of a failed write, or 0 */
 	struct job *next;
-	char text[]; /* a line, or the content */
+	char text[]; /* the line to write, or the content */
 };
 
 struct list {
@@ -47,8 +47,8 @@ struct list {
 
 struct team {
 	char name[40];
-	long long points, read; /* what clients know; what the file says */
-	bool is_known;
+	long long points, read; /* as the clients know them; as the file has them */
+	bool is_known;		/* clients know the team */
 };
 
 static struct ev_loop *loop;
@@ -67,7 +67,7 @@ static bool ending;
 
 static pthread_t thread;
 static ev_async finished;
-static const char *path; /* an option without reload never changes */
+static const char *path; /* safe to share: an option without `reload` never changes */
 
 static void add(struct list *list, struct job *job) {
 	job->next = NULL;
@@ -110,7 +110,7 @@ static struct job *read_scores(struct stat *last) {
 	return job;
 }
 
-/* Writes the scores as they come, and looks every second for those that others have written. */
+/* Writes the scores as they come. Every second, reads the scores that other processes have written. */
 static void *run_thread(void *arg) {
 	struct stat last = {0};
 	pthread_mutex_lock(&lock);
@@ -159,7 +159,7 @@ static void read_all(char *text) {
 		if (team->is_known && team->points == team->read) continue;
 		team->is_known = true;
 		team->points = team->read;
-		/* each worker reads the file, so each one tells only its own clients */
+		/* every worker reads the file and informs its own clients only */
 		sio_emit(sio_local(sio_all(scores)), "score", "{s:s,s:I}", "team", team->name, "points",
 			(int64_t)team->points);
 	}
@@ -193,7 +193,7 @@ static void on_connection(sio_socket *socket, void *arg) {
 	sio_emit(sio_only(socket), "scores", "L", list);
 }
 
-/* set(team, points): acknowledged when it is on the disk. */
+/* set(team, points): acknowledged when the score is on the disk. */
 static void on_set(sio_socket *socket, sio_event *event, void *arg) {
 	const char *key = sio_option_text(sio_nsp_server(scores), "scoresKey");
 	const char *given = sio_string(sio_get(sio_auth(socket), "key"), NULL);
@@ -222,7 +222,7 @@ static void on_set(sio_socket *socket, sio_event *event, void *arg) {
 	pthread_mutex_unlock(&lock);
 }
 
-/* The thread writes what it has, and ends. */
+/* The thread writes the remaining scores and ends. */
 static void on_stop(sio_server *io, void *arg) {
 	pthread_mutex_lock(&lock);
 	ending = true;

@@ -1,6 +1,6 @@
 /*
- * A team chat: login by token against a slow database, who is here, history in Redis, private messages with receipts,
- * a rate limit, typing and kick. docs/tutorial.md explains it.
+ * A team chat: login by token against a slow database, a list of present users, history in Redis, private messages
+ * with receipts, a rate limit, a typing indicator and kick. docs/tutorial.md explains the program.
  *
  *     sockeye --app build/examples/team.so --public node/examples/team/public
  */
@@ -16,9 +16,9 @@
 
 #define TEXT_MAX 2000
 #define LOGINS_MAX 32	 /* threads that ask the database at the same time */
-#define COMMANDS_MAX 200 /* that wait for Redis; further messages are not kept */
+#define COMMANDS_MAX 200 /* commands that may wait for Redis; further messages are not stored */
 #define BURST 10	 /* events that a client may send at once */
-#define PER_SECOND 2	 /* and on average */
+#define PER_SECOND 2	 /* events that a client may send per second on average */
 
 const sio_option sio_app_options[] = {
 	{.name = "teamRedisPort",
@@ -43,15 +43,15 @@ struct user {
 static struct ev_loop *loop;
 static sio_nsp *team;
 static redisAsyncContext *redis; /* NULL: not connected */
-static unsigned commands;	 /* without an answer */
-static bool outage;		 /* of Redis, has been logged */
+static unsigned commands;	 /* commands without an answer */
+static bool outage;		 /* a failure of Redis has been logged */
 static ev_async found;
 static _Atomic(struct user *) found_users; /* the threads' results; everything else belongs to the loop's thread */
 static unsigned logins;
 
 /*
- * A thread of its own, so it may block: the sleep and the loop stand for a query of a database. It calls no function
- * of sockeye.h; ev_async_send() wakes the loop.
+ * Runs in a thread of its own and may therefore block; the sleep and the loop stand for a query of a database. A
+ * thread must not call functions of sockeye.h; ev_async_send() wakes the loop.
  */
 static void *find_user(void *arg) {
 	static const char *const rows[][3] = {
@@ -70,7 +70,7 @@ static void *find_user(void *arg) {
 	return NULL;
 }
 
-/* A middleware that decides later. It keeps the step, because the client may leave meanwhile. */
+/* A middleware that decides later. It keeps the step and not the socket, because the client may leave meanwhile. */
 static void check_token(sio_socket *socket, sio_step *step, void *arg) {
 	const char *token = sio_string(sio_get(sio_auth(socket), "token"), NULL);
 	struct user *user = calloc(1, sizeof *user);
@@ -96,7 +96,7 @@ static void on_found(struct ev_loop *l, ev_async *async, int events) {
 	for (struct user *user = atomic_exchange(&found_users, NULL), *next; user; user = next) {
 		sio_socket *socket = sio_step_socket(user->step);
 		next = user->next;
-		pthread_join(user->thread, NULL); /* it ends now */
+		pthread_join(user->thread, NULL); /* the thread is at its end, so this does not block */
 		logins--;
 		if (!socket || !user->name[0]) {
 			sio_refuse(user->step, "Unauthorized", NULL);
@@ -112,7 +112,7 @@ static void on_found(struct ev_loop *l, ev_async *async, int events) {
 
 static void connect_redis(sio_server *io, void *arg);
 
-/* Redis has answered the connection or closed it. After an error hiredis frees the context. */
+/* The connection to Redis is established, has failed or has closed. After the last two, hiredis frees the context. */
 static void on_redis(const redisAsyncContext *context, int status) {
 	if (status != REDIS_OK && !outage)
 		sio_log(sio_nsp_server(team), "team-redis", "error", context->errstr, NULL);
@@ -135,7 +135,7 @@ static void connect_redis(sio_server *io, void *arg) {
 	redisAsyncSetDisconnectCallback(redis, on_redis);
 }
 
-/* hiredis keeps commands until they are answered, also while Redis hangs: so their number has a limit. */
+/* hiredis keeps commands until they are answered, also while Redis hangs. Their number therefore has a limit. */
 static bool redis_takes(unsigned n) {
 	if (!redis || commands + n > COMMANDS_MAX) return false;
 	commands += n;

@@ -1,6 +1,6 @@
 /*
- * A whiteboard: everyone draws on one board, and a newcomer sees what was drawn before. Each worker keeps the board,
- * and they tell one another by events between servers. docs/application.md explains it.
+ * A whiteboard. Everyone draws on one board, and a newcomer sees what was drawn before. Each worker keeps a copy of
+ * the board; events between servers keep the copies equal. docs/application.md explains the program.
  *
  *     sockeye --app build/examples/whiteboard.so --public node/examples/whiteboard/public
  */
@@ -11,8 +11,8 @@
 
 #define SIDE 10000 /* coordinates are whole numbers from 0 to SIDE, whatever the size of a window */
 #define COLORS 6
-#define ASK_MS 500 /* between two questions of a new worker for the board */
-#define ASK_TIMES 20
+#define ASK_MS 500   /* interval at which a new worker asks the others for the board */
+#define ASK_TIMES 20 /* questions after which it stops */
 
 const sio_option sio_app_options[] = {
 	{.name = "boardLines",
@@ -25,7 +25,7 @@ const sio_option sio_app_options[] = {
 };
 
 struct line {
-	int of[5]; /* from x, y to x, y; color */
+	int of[5]; /* x and y of the start, x and y of the end, color */
 };
 
 static sio_server *server;
@@ -51,7 +51,7 @@ static void keep_line(const struct line *line) {
 		oldest = (oldest + 1) % max_lines;
 }
 
-/* The whole board as one array. */
+/* Returns the whole board as one array. */
 static sio_list *list_lines(void) {
 	sio_list *list = sio_list_new(server);
 	for (unsigned i = 0; i < n_lines; i++) {
@@ -63,7 +63,7 @@ static sio_list *list_lines(void) {
 
 static void on_connection(sio_socket *socket, void *arg) { sio_emit(sio_only(socket), "board", "L", list_lines()); }
 
-/* The other workers keep the line before their clients draw it, so that a newcomer misses none. */
+/* The other workers get the line before their clients do, so that a newcomer there misses no line. */
 static void on_line(sio_socket *socket, sio_event *event, void *arg) {
 	struct line line;
 	if (!read_line(sio_arg(event, 0), &line)) return;
@@ -92,7 +92,7 @@ static void on_question(sio_nsp *nsp, sio_event *event, void *arg) { sio_ack(eve
 
 static void ask(sio_server *io, void *arg);
 
-/* Takes the longest board of the others. What was drawn here meanwhile follows. */
+/* Takes over the longest board of the others. Lines drawn here meanwhile are added at its end. */
 static void on_boards(sio_server *io, int error, const sio_answers *answers, void *arg) {
 	sio_value longest = {0}, one;
 	struct line line, *mine = lines;
@@ -103,7 +103,7 @@ static void on_boards(sio_server *io, int error, const sio_answers *answers, voi
 		if (sio_length(sio_answer(answers, i)) > sio_length(longest)) longest = sio_answer(answers, i);
 	if (sio_length(longest) <= n_lines) {
 		if (sio_answers_count(answers) == 0)
-			sio_timer_once(io, ASK_MS, ask, NULL); /* nobody is there, or not yet */
+			sio_timer_once(io, ASK_MS, ask, NULL); /* no other worker has answered yet */
 		return;
 	}
 	lines = calloc(max_lines, sizeof *lines);
@@ -117,7 +117,7 @@ static void on_boards(sio_server *io, int error, const sio_answers *answers, voi
 	sio_emit(sio_local(sio_all(board)), "board", "L", list_lines());
 }
 
-/* A worker that starts, or starts again after a crash, has an empty board. */
+/* Asks the others for the board, because a worker starts with an empty one, also after a crash. */
 static void ask(sio_server *io, void *arg) {
 	if (asked++ < ASK_TIMES && sio_server_side_emit_ack(board, 2000, on_boards, NULL, "board", NULL) != 0)
 		sio_timer_once(io, ASK_MS, ask, NULL);
