@@ -58,12 +58,13 @@ void admin_set_hub_life(struct admin *admin, const struct hub_life *life);
 /* Serves the page of the admin UI if the options enable it, see admin_page_new(). */
 void admin_serve_page(struct admin *admin, const struct adminui_options *options);
 
-/* Cuts the connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */
 /* Returns the number of open connections. Accepts NULL. */
 unsigned admin_connections(const struct admin *admin);
 
 /* Accepts no more connections. Open ones end after their next answer. Accepts NULL. */
 void admin_stop(struct admin *admin);
+
+/* Cuts the connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */
 void admin_free(struct admin *admin);
 
 #endif

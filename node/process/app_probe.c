@@ -1,11 +1,13 @@
 #include "node/process/app_probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,6 +64,7 @@ probe_run(struct probe *probe, const char *file)
 	struct app app;
 
 	_Static_assert(APP_ERROR_MAX <= OPTION_ERROR_MAX, "an error line must fit");
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* an application that hangs must not keep the port open */
 	probe->result = app_open(&app, file, NULL, probe->error);
 	if (probe->result == 0)
 		probe_report(probe, app_declared_options(&app));
@@ -93,7 +96,7 @@ probe_fork(struct probe *probe, const char *file, char *error)
 	int ends[2], signum;
 	pid_t pid;
 
-	if (pipe(ends) < 0)
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		goto failed;
 	fflush(NULL);
 	pid = fork();

@@ -78,25 +78,24 @@ hub_process_on_log(void *arg)
 	log_control_apply(process->setup->log);
 }
 
-/* Another program has taken the admin port over. This hub still serves the workers that drain. */
+/*
+ * Another program has taken the admin port over. This hub still serves the workers that drain, unless the other
+ * program's hub serves them, too: they connect to that hub once they have lost this one.
+ */
 static void
-hub_process_on_succeeded(void *arg)
+hub_process_on_loss(void *arg)
 {
 	struct hub_process *process = arg;
+	int loss = atomic_load_explicit(&process->setup->life->loss, memory_order_acquire);
 
+	if (loss == HUB_LOST_NOTHING)
+		return;
 	process->succeeded = true;
 	admin_stop(process->admin);
-}
-
-/* The other program's hub serves the workers of this one, too, once they have lost this hub. */
-static void
-hub_process_on_replaced(void *arg)
-{
-	struct hub_process *process = arg;
-
-	hub_process_on_succeeded(process);
-	hub_free(process->hub);
-	process->hub = NULL;
+	if (loss == HUB_LOST_WORKERS_TOO) {
+		hub_free(process->hub);
+		process->hub = NULL;
+	}
 }
 
 static void
@@ -297,8 +296,7 @@ hub_process_run(const struct hub_process_setup *setup)
 	struct hub_process process = {.setup = setup,
 		.signals = {.on_stop = hub_process_on_stop,
 			.on_reload = hub_process_on_reload,
-			.on_shed = hub_process_on_succeeded,
-			.on_upgrade = hub_process_on_replaced,
+			.on_upgrade = hub_process_on_loss,
 			.on_log = hub_process_on_log,
 			.arg = &process,
 			.has_master = true,

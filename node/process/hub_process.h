@@ -18,10 +18,11 @@
  */
 #define HUB_STOP_SIGNAL SIGQUIT
 
-/* In an upgrade: the hub gives up the admin port. With the second signal, it also leaves its workers to another hub.
+/*
+ * In an upgrade: the hub gives up what hub_life.loss says. Without a loss the hub ignores the signal, as `pkill` or
+ * `systemctl kill` may send SIGUSR2 to all processes, the hub among them.
  */
-#define HUB_SUCCEEDED_SIGNAL SIGUSR1
-#define HUB_REPLACED_SIGNAL SIGUSR2
+#define HUB_LOSS_SIGNAL SIGUSR2
 
 struct hub_process_setup {
 	int listening_fd;	    /* of hub_listen() */

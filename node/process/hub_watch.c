@@ -64,6 +64,12 @@ hub_watch_life(const struct hub_watch *watch)
 }
 
 void
+hub_watch_set_loss(struct hub_watch *watch, enum hub_loss loss)
+{
+	atomic_store_explicit(&watch->life->loss, (int)loss, memory_order_release);
+}
+
+void
 hub_watch_started(struct hub_watch *watch, pid_t pid)
 {
 	watch->pid = pid;

@@ -24,11 +24,15 @@
 #define HUB_WATCH_LEAST_MS 1000
 #define HUB_WATCH_MOST_MS 10000
 
+/* What the other program of an upgrade has taken over from the hub. */
+enum hub_loss { HUB_LOST_NOTHING, HUB_LOST_ADMIN_PORT, HUB_LOST_WORKERS_TOO };
+
 /* What master and hub share. The counters outlive the hub; the master writes them, and the hub serves them. */
 struct hub_life {
 	struct vitals vitals;	   /* the hub writes `turn` and `hang` */
 	_Atomic uint64_t restarts; /* starts after an unexpected end */
 	_Atomic uint64_t kills;	   /* times that the master ended a hub that did not turn */
+	_Atomic int loss;	   /* enum hub_loss; the master writes it, then sends HUB_LOSS_SIGNAL */
 	uint64_t beat_ms;	   /* the hub's loop turns at least this often */
 };
 
@@ -40,6 +44,9 @@ void hub_watch_free(struct hub_watch *watch); /* accepts NULL */
 
 /* Returns the shared memory, which children inherit and which lives as long as the watch. */
 struct hub_life *hub_watch_life(const struct hub_watch *watch);
+
+/* In an upgrade, before HUB_LOSS_SIGNAL: says what the other program takes over. */
+void hub_watch_set_loss(struct hub_watch *watch, enum hub_loss loss);
 
 /* The hub has been forked. */
 void hub_watch_started(struct hub_watch *watch, pid_t pid);

@@ -150,7 +150,9 @@ run(const struct worker_setup *setup, struct server_options *server, int read)
 		streams_complain(setup->program, error);
 		return EXIT_NO_START;
 	}
-	if (workers == 1 && !exec_is_wanted(&config->program.exec) && !config->program.master)
+	/* only a master can answer the one that it replaces */
+	if (workers == 1 && !exec_is_wanted(&config->program.exec) && !config->program.master &&
+		!master_has_predecessor(setup->inherited))
 		return (int)worker_run(setup);
 	return master_run(setup, server, workers);
 }

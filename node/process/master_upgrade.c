@@ -38,6 +38,7 @@
 #include "common/io/log.h"
 #include "node/process/config.h"
 #include "node/process/hub_process.h"
+#include "node/process/master.h"
 #include "node/process/notify.h"
 #include "node/process/port.h"
 
@@ -201,12 +202,21 @@ upgrade_succeeded(struct master *master, bool hub_taken)
 	master->hub_taken = hub_taken;
 	backend_addresses_disown(&master->backends);
 	listener_set_close(&master->admin);
+	hub_watch_set_loss(master->hub_watch, hub_taken ? HUB_LOST_WORKERS_TOO : HUB_LOST_ADMIN_PORT);
 	if (master->hub.pid > 0)
-		kill(master->hub.pid, hub_taken ? HUB_REPLACED_SIGNAL : HUB_SUCCEEDED_SIGNAL);
+		kill(master->hub.pid, HUB_LOSS_SIGNAL);
+	else if (hub_taken)
+		master->hub.pause.due = 0; /* a hub that is started again would take workers from the other one */
 	master_begin_stopping(master);
 }
 
 /* -------------------------------------------------------- the new program */
+
+bool
+master_has_predecessor(const struct inherited *inherited)
+{
+	return inherited_find(inherited, PREDECESSOR, NULL) != NULL;
+}
 
 void
 master_upgrade_inherit(struct master *master)

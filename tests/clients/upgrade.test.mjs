@@ -8,6 +8,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { io } from "socket.io-client";
+import { hubOf } from "../cluster/support/processes.mjs";
 import { freePort } from "./support/port.mjs";
 import { build, root, Server, startSockeye } from "./support/server.mjs";
 import { next, within } from "./support/wait.mjs";
@@ -222,4 +223,22 @@ test("a descriptor of LISTEN_FDS that does not listen is named", async () => {
     `LISTEN_FDS=1 LISTEN_PID=$$ exec ${path.join(build, "sockeye")} 3</dev/null`], {});
   assert.deepEqual(await within(file.exited, "the end"), { code: 1, signal: null });
   assert.match(file.output, /^sockeye: descriptor 3 of LISTEN_FDS is not a listening stream socket/m);
+});
+
+test("an upgrade to one worker keeps a master, and signals for the master do no harm to the hub", async () => {
+  const config = path.join(dir, "workers.conf"), admin = await freePort();
+  writeFileSync(config, `workers = 2\ndrainTime = 0\nadminPort = ${admin}\n`);
+  const server = new Server("sockeye", ["--app", path.join(build, "apps/protocol.so"), "--config", config,
+    "--port", String(await freePort())], {});
+  const { port } = await server.line((fields) => fields.event === "listening");
+  const health = `http://127.0.0.1:${admin}/healthz`;
+  for (const signal of ["SIGUSR1", "SIGUSR2"]) process.kill(hubOf(server), signal); // as `systemctl kill` does
+  assert.equal(await within(get(health), "an answer at the admin port"), 200);
+
+  writeFileSync(config, `workers = 1\ndrainTime = 0\nadminPort = ${admin}\n`);
+  const pid = await upgrade(server);
+  assert.deepEqual(await within(server.exited, "the end of the old program"), { code: 0, signal: null });
+  assert.equal(await get(health), 200);
+  assert.equal(await get(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`), 200);
+  await end(server, pid);
 });

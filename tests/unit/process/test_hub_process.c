@@ -3,6 +3,7 @@
 #include "tests/unit/broker/broker_bench.h"
 
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/un.h>
 
 #include "broker/wire.h"
@@ -14,6 +15,8 @@ static struct hub_life life = {.beat_ms = 500};
 static void
 test_largest_message(void **state)
 {
+	struct hub_life *shared =
+		mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct listener_set no_admin = {.count = 0};
 	struct block *block = block_new(WIRE_PAYLOAD_MAX);
 	struct bus_bench b;
@@ -25,10 +28,12 @@ test_largest_message(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	shared->beat_ms = 500;
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		struct hub_process_setup setup = {.listening_fd = fd, .admin = &no_admin, .life = &life};
+		struct hub_process_setup setup = {.listening_fd = fd, .admin = &no_admin, .life = shared};
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(hub_process_run(&setup));
@@ -43,9 +48,19 @@ test_largest_message(void **state)
 	assert_int_equal(downs(&b), 0);
 	bus_stats(b.bus, &stats);
 	assert_int_equal(stats.bytes_received, WIRE_PAYLOAD_MAX);
+	/* the same holds for signals that are meant for the master; the hub would leave its workers on the second */
+	assert_int_equal(kill(pid, SIGUSR1), 0);
+	assert_int_equal(kill(pid, HUB_LOSS_SIGNAL), 0);
+	bus_publish(b.bus, TEXT("large"), block);
+	RUN_UNTIL(l.messages == 2 || downs(&b) > 0);
+	assert_int_equal(downs(&b), 0);
+	atomic_store(&shared->loss, HUB_LOST_WORKERS_TOO);
+	assert_int_equal(kill(pid, HUB_LOSS_SIGNAL), 0);
+	RUN_UNTIL(downs(&b) > 0);
 	listen_no_more(&b, &l);
 	bus_end(&b);
 	block_unref(block);
+	assert_int_equal(munmap(shared, sizeof *shared), 0);
 	/* a supervisor may signal all processes; if this signal were not ignored, the exit code would be SIGTERM's */
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(kill(pid, HUB_STOP_SIGNAL), 0);
