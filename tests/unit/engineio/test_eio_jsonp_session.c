@@ -1,13 +1,11 @@
 /* Sessions on JSONP: who gets one, what polls and POSTs look like, and how such a session ends or is upgraded. */
-#include "harness.h"
+#include "older_clients.h"
 
 #include "common/io/log.h"
-#include "fake_clock.h"
 
 #define BAD "{\"code\":3,\"message\":\"Bad request\"}"
 #define FORBIDDEN "{\"code\":4,\"message\":\"Forbidden\"}"
 #define SCRIPT "Content-Type: application/javascript; charset=UTF-8"
-#define OLD "EIO=3&transport=polling"
 
 static char logged[4096];
 static unsigned lines;
@@ -42,23 +40,9 @@ jsonp_handshake(struct client *c, const char *query, unsigned index, char sid[EI
 }
 
 static void
-jsonp_poll(struct client *c, const char *query, const char *sid)
-{
-	client_printf(c, "GET /engine.io/?%s&sid=%s HTTP/1.1\r\nHost: h\r\n\r\n", query, sid);
-}
-
-static void
-jsonp_post_as(struct client *c, const char *query, const char *sid, const char *type, const char *form)
-{
-	client_printf(c,
-		"POST /engine.io/?%s&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
-		query, sid, type, strlen(form), form);
-}
-
-static void
 jsonp_post(struct client *c, const char *query, const char *sid, const char *form)
 {
-	jsonp_post_as(c, query, sid, "application/x-www-form-urlencoded", form);
+	older_post(c, query, sid, "application/x-www-form-urlencoded", form, strlen(form));
 }
 
 /* Which handshakes become JSONP, and which are refused, for each value of the options. */
@@ -70,24 +54,24 @@ test_who(void **state)
 		const char *eio3, *jsonp, *query;
 		int kind;
 	} rows[] = {
-		{"true", "auto", OLD "&j=3", JSONP},
+		{"true", "auto", V3_POLLING "&j=3", JSONP},
 		{"true", "auto", "transport=polling&j=3", JSONP},
-		{"true", "auto", OLD, PLAIN},
-		{"true", "auto", OLD "&j=abc", REFUSED},
-		{"true", "auto", OLD "&j=", REFUSED},
-		{"true", "auto", OLD "&j=7x8", REFUSED},
-		{"true", "auto", OLD "&j=4294967296", REFUSED},
+		{"true", "auto", V3_POLLING, PLAIN},
+		{"true", "auto", V3_POLLING "&j=abc", REFUSED},
+		{"true", "auto", V3_POLLING "&j=", REFUSED},
+		{"true", "auto", V3_POLLING "&j=7x8", REFUSED},
+		{"true", "auto", V3_POLLING "&j=4294967296", REFUSED},
 		{"true", "auto", "EIO=4&transport=polling&j=3", PLAIN},
 		{"true", "auto", "EIO=4&transport=polling&j=abc", PLAIN},
 		{"true", "true", "EIO=4&transport=polling&j=3", JSONP},
 		{"true", "true", "EIO=4&transport=polling&j=abc", REFUSED},
-		{"true", "false", OLD "&j=3", REFUSED},
-		{"true", "false", OLD, PLAIN},
+		{"true", "false", V3_POLLING "&j=3", REFUSED},
+		{"true", "false", V3_POLLING, PLAIN},
 		{"true", "false", "EIO=4&transport=polling&j=3", PLAIN},
-		{"false", "auto", OLD "&j=3", UNSUPPORTED},
+		{"false", "auto", V3_POLLING "&j=3", UNSUPPORTED},
 		{"false", "auto", "EIO=4&transport=polling&j=3", PLAIN},
 		{"false", "true", "EIO=4&transport=polling&j=3", JSONP},
-		{"false", "true", OLD "&j=3", UNSUPPORTED},
+		{"false", "true", V3_POLLING "&j=3", UNSUPPORTED},
 		{"false", "false", "EIO=4&transport=polling&j=3", PLAIN},
 	};
 	static const char *const refusals[] = {
@@ -132,11 +116,11 @@ test_refusal_is_logged(void **state)
 	log_set_sink(keep_line, NULL);
 	lines = 0;
 	c = client_new();
-	client_get(c, OLD "&j=abc");
+	client_get(c, V3_POLLING "&j=abc");
 	assert_reply(c, 400, BAD);
 	assert_int_equal(lines, 0);
 	for (int i = 0; i < 3; i++) {
-		client_get(c, OLD "&j=0");
+		client_get(c, V3_POLLING "&j=0");
 		assert_reply(c, 400, BAD);
 	}
 	assert_int_equal(lines, 1);
@@ -157,18 +141,18 @@ test_index_is_kept(void **state)
 	(void)state;
 	server_start("allowEIO3", "true", NULL);
 	c = client_new();
-	jsonp_handshake(c, OLD "&j=12", 12, sid);
+	jsonp_handshake(c, V3_POLLING "&j=12", 12, sid);
 	send_text(sv.app.last, "a");
-	jsonp_poll(c, OLD "&j=99", sid);
+	older_poll(c, V3_POLLING "&j=99", sid);
 	assert_reply(c, 200, "___eio[12](\"2:4a\");");
 	send_text(sv.app.last, "b");
-	jsonp_poll(c, OLD, sid);
+	older_poll(c, V3_POLLING, sid);
 	assert_reply(c, 200, "___eio[12](\"2:4b\");");
-	client_get(c, OLD);
+	client_get(c, V3_POLLING);
 	client_reply(c);
 	memcpy(sid, strstr(c->body, "\"sid\":\"") + 7, EIO_SID_LENGTH);
 	send_text(sv.app.last, "c");
-	jsonp_poll(c, OLD "&j=5", sid);
+	older_poll(c, V3_POLLING "&j=5", sid);
 	assert_reply(c, 200, "2:4c");
 	client_free(c);
 	server_stop();
@@ -181,10 +165,10 @@ test_echo(void **state)
 	static const struct {
 		const char *query, *form, *reply;
 	} rows[] = {
-		{OLD "&j=0", "d=7%3A4%C3%A9%F0%9F%98%80%3C%2Fb10%3Ab4AQID%2Fw%3D%3D",
+		{V3_POLLING "&j=0", "d=7%3A4%C3%A9%F0%9F%98%80%3C%2Fb10%3Ab4AQID%2Fw%3D%3D",
 			"___eio[0](\"7:4é😀<\\/b10:b4AQID/w==\");"},
-		{OLD "&j=0&b64=1", "d=6:4a+b%2Bc6:b4%2F%2F%2F%2F", "___eio[0](\"6:4a b+c6:b4////\");"},
-		{OLD "&j=0", "d=5%3A4a%5C%5Cnb4%3A4a%5Cnb", "___eio[0](\"5:4a\\\\nb4:4a\\nb\");"},
+		{V3_POLLING "&j=0&b64=1", "d=6:4a+b%2Bc6:b4%2F%2F%2F%2F", "___eio[0](\"6:4a b+c6:b4////\");"},
+		{V3_POLLING "&j=0", "d=5%3A4a%5C%5Cnb4%3A4a%5Cnb", "___eio[0](\"5:4a\\\\nb4:4a\\nb\");"},
 		{"EIO=4&transport=polling&j=0", "d=4x%C3%A9%1EbAQID%2Fw%3D%3D",
 			"___eio[0](\"4xé\\u001ebAQID/w==\");"},
 		{"EIO=4&transport=polling&j=0", "d=4%E2%80%A8", "___eio[0](\"4\\u2028\");"},
@@ -202,7 +186,7 @@ test_echo(void **state)
 		jsonp_post(d, rows[i].query, sid, rows[i].form);
 		assert_reply(d, 200, "ok");
 		assert_true(client_has(d, "Content-Type: text/html"));
-		jsonp_poll(c, rows[i].query, sid);
+		older_poll(c, rows[i].query, sid);
 		assert_reply(c, 200, rows[i].reply);
 		assert_true(client_has(c, SCRIPT));
 		assert_true(client_has(c, "Cache-Control: no-store"));
@@ -216,26 +200,20 @@ test_echo(void **state)
 static void
 test_content_types(void **state)
 {
-	struct client *c, *d;
-	char sid[EIO_SID_LENGTH + 1];
+	struct pair p = older_start("auto");
 
 	(void)state;
-	server_start("allowEIO3", "true", NULL);
-	c = client_new();
-	d = client_new();
-	jsonp_handshake(c, OLD "&j=0", 0, sid);
-	jsonp_post_as(d, OLD, sid, "application/x-www-form-urlencoded; charset=utf-8", "d=2%3A4a");
-	assert_reply(d, 200, "ok");
-	jsonp_post_as(d, OLD, sid, "text/plain", "d=2%3A4b");
-	assert_reply(d, 200, "ok");
-	jsonp_poll(c, OLD, sid);
-	assert_reply(c, 200, "___eio[0](\"2:4a2:4b\");");
-	jsonp_post_as(d, OLD, sid, "application/octet-stream", "d=2%3A4c");
-	assert_reply(d, 400, "");
+	jsonp_handshake(p.get, V3_POLLING "&j=0", 0, p.sid);
+	older_post(p.post, V3_POLLING, p.sid, "application/x-www-form-urlencoded; charset=utf-8", "d=2%3A4a", 8);
+	assert_reply(p.post, 200, "ok");
+	older_post(p.post, V3_POLLING, p.sid, "text/plain", "d=2%3A4b", 8);
+	assert_reply(p.post, 200, "ok");
+	older_poll(p.get, V3_POLLING, p.sid);
+	assert_reply(p.get, 200, "___eio[0](\"2:4a2:4b\");");
+	older_post(p.post, V3_POLLING, p.sid, "application/octet-stream", "d=2%3A4c", 8);
+	assert_reply(p.post, 400, "");
 	assert_closed(1, "transport error");
-	client_free(c);
-	client_free(d);
-	server_stop();
+	older_stop(&p);
 }
 
 /* A form that arrives in two pieces, for each place of the cut. */
@@ -250,9 +228,10 @@ test_form_split(void **state)
 	server_start("allowEIO3", "true", NULL);
 	sv.app.echo = false;
 	c = client_new();
-	jsonp_handshake(c, OLD "&j=0", 0, sid);
+	jsonp_handshake(c, V3_POLLING "&j=0", 0, sid);
 	for (size_t cut = 1; cut < sizeof(form) - 1; cut++) {
-		client_printf(c, "POST /engine.io/?" OLD "&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n",
+		client_printf(c,
+			"POST /engine.io/?" V3_POLLING "&sid=%s HTTP/1.1\r\nHost: h\r\nContent-Length: %zu\r\n\r\n",
 			sid, sizeof(form) - 1);
 		client_write(c, form, cut);
 		pump_once(-1);
@@ -278,10 +257,10 @@ test_malformed(void **state)
 	for (unsigned i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		struct client *c = client_new(), *d = client_new();
 
-		jsonp_handshake(c, OLD "&j=0", 0, sid);
-		jsonp_poll(c, OLD, sid);
+		jsonp_handshake(c, V3_POLLING "&j=0", 0, sid);
+		older_poll(c, V3_POLLING, sid);
 		client_silent(c);
-		jsonp_post(d, OLD, sid, forms[i]);
+		jsonp_post(d, V3_POLLING, sid, forms[i]);
 		assert_reply(d, 400, "");
 		assert_reply(c, 200, "___eio[0](\"1:1\");");
 		assert_closed(i + 1, "parse error");
@@ -303,13 +282,13 @@ test_too_large(void **state)
 	sv.app.echo = false;
 	c = client_new();
 	d = client_new();
-	jsonp_handshake(c, OLD "&j=0", 0, sid);
-	jsonp_post(d, OLD, sid, "d=12%3A4aaaaaaaaaaaa");
+	jsonp_handshake(c, V3_POLLING "&j=0", 0, sid);
+	jsonp_post(d, V3_POLLING, sid, "d=12%3A4aaaaaaaaaaaa");
 	client_reply(d);
 	assert_int_equal(d->status, 400); /* 20 bytes, of which the last packet is too long for its length */
 	assert_closed(1, "parse error");
-	jsonp_handshake(c, OLD "&j=0", 0, sid);
-	jsonp_post(d, OLD, sid, "d=%31%33%3A4aaaaaaaaaaaa");
+	jsonp_handshake(c, V3_POLLING "&j=0", 0, sid);
+	jsonp_post(d, V3_POLLING, sid, "d=%31%33%3A4aaaaaaaaaaaa");
 	assert_reply(d, 413, "");
 	assert_closed(2, "transport error");
 	client_free(c);
@@ -321,123 +300,95 @@ test_too_large(void **state)
 static void
 test_ends(void **state)
 {
-	struct client *c, *d;
-	char sid[EIO_SID_LENGTH + 1];
+	struct pair p = older_start("true");
 
 	(void)state;
-	server_start("allowEIO3", "true", "allowJsonp", "true", NULL);
-	c = client_new();
-	d = client_new();
-	jsonp_handshake(c, OLD "&j=2", 2, sid);
-	jsonp_poll(c, OLD, sid);
-	client_silent(c);
-	jsonp_post(d, OLD, sid, "d=1%3A1");
-	assert_reply(d, 200, "ok");
-	assert_reply(c, 200, "___eio[2](\"1:6\");");
+	jsonp_handshake(p.get, V3_POLLING "&j=2", 2, p.sid);
+	older_poll(p.get, V3_POLLING, p.sid);
+	client_silent(p.get);
+	jsonp_post(p.post, V3_POLLING, p.sid, "d=1%3A1");
+	assert_reply(p.post, 200, "ok");
+	assert_reply(p.get, 200, "___eio[2](\"1:6\");");
 	assert_closed(1, "transport close");
-	jsonp_poll(c, OLD, sid);
-	assert_reply(c, 400, "{\"code\":1,\"message\":\"Session ID unknown\"}");
+	older_poll(p.get, V3_POLLING, p.sid);
+	assert_reply(p.get, 400, "{\"code\":1,\"message\":\"Session ID unknown\"}");
 
-	jsonp_handshake(c, OLD "&j=2", 2, sid);
+	jsonp_handshake(p.get, V3_POLLING "&j=2", 2, p.sid);
 	eio_close(sv.app.last, false);
-	jsonp_poll(c, OLD, sid);
-	assert_reply(c, 200, "___eio[2](\"1:61:1\");");
+	older_poll(p.get, V3_POLLING, p.sid);
+	assert_reply(p.get, 200, "___eio[2](\"1:61:1\");");
 	assert_closed(2, "forced close");
 
-	jsonp_handshake(c, "EIO=4&transport=polling&j=2", 2, sid);
+	jsonp_handshake(p.get, "EIO=4&transport=polling&j=2", 2, p.sid);
 	eio_close(sv.app.last, false);
-	jsonp_poll(c, "EIO=4&transport=polling", sid);
-	assert_reply(c, 200, "___eio[2](\"6\\u001e1\");");
+	older_poll(p.get, "EIO=4&transport=polling", p.sid);
+	assert_reply(p.get, 200, "___eio[2](\"6\\u001e1\");");
 	assert_closed(3, "forced close");
 
-	jsonp_handshake(c, OLD "&j=2", 2, sid);
-	jsonp_poll(c, OLD, sid);
-	client_silent(c);
-	jsonp_poll(d, OLD, sid);
-	assert_reply(d, 400, "");
-	assert_reply(c, 200, "___eio[2](\"1:1\");");
+	jsonp_handshake(p.get, V3_POLLING "&j=2", 2, p.sid);
+	older_poll(p.get, V3_POLLING, p.sid);
+	client_silent(p.get);
+	older_poll(p.post, V3_POLLING, p.sid);
+	assert_reply(p.post, 400, "");
+	assert_reply(p.get, 200, "___eio[2](\"1:1\");");
 	assert_closed(4, "transport error");
-	client_free(c);
-	client_free(d);
-	server_stop();
+	older_stop(&p);
 }
 
 /* A close packet is recognised inside its form: the poll that was sent just before may arrive after it. */
 static void
 test_farewell_before_poll(void **state)
 {
-	struct client *c, *d;
-	char sid[EIO_SID_LENGTH + 1];
+	struct pair p = older_start("auto");
 
 	(void)state;
-	server_start("allowEIO3", "true", NULL);
-	c = client_new();
-	d = client_new();
-	jsonp_handshake(c, OLD "&j=0", 0, sid);
-	jsonp_post(d, OLD, sid, "d=1%3A1");
-	client_silent(d);
-	jsonp_poll(c, OLD, sid);
-	assert_reply(c, 200, "___eio[0](\"1:6\");");
-	assert_reply(d, 200, "ok");
+	jsonp_handshake(p.get, V3_POLLING "&j=0", 0, p.sid);
+	jsonp_post(p.post, V3_POLLING, p.sid, "d=1%3A1");
+	client_silent(p.post);
+	older_poll(p.get, V3_POLLING, p.sid);
+	assert_reply(p.get, 200, "___eio[0](\"1:6\");");
+	assert_reply(p.post, 200, "ok");
 	assert_closed(1, "transport close");
-	client_free(c);
-	client_free(d);
-	server_stop();
+	older_stop(&p);
 }
 
 static void
 test_heartbeat(void **state)
 {
-	struct client *c, *d;
-	char sid[EIO_SID_LENGTH + 1];
+	struct pair p = older_start("auto");
 
 	(void)state;
-	server_start("allowEIO3", "true", NULL);
-	c = client_new();
-	d = client_new();
-	jsonp_handshake(c, OLD "&j=0", 0, sid);
-	jsonp_poll(c, OLD, sid);
-	client_silent(c);
-	jsonp_post(d, OLD, sid, "d=1%3A2");
-	assert_reply(d, 200, "ok");
-	assert_reply(c, 200, "___eio[0](\"1:3\");");
-	client_free(c);
-	client_free(d);
-	server_stop();
+	jsonp_handshake(p.get, V3_POLLING "&j=0", 0, p.sid);
+	older_poll(p.get, V3_POLLING, p.sid);
+	client_silent(p.get);
+	jsonp_post(p.post, V3_POLLING, p.sid, "d=1%3A2");
+	assert_reply(p.post, 200, "ok");
+	assert_reply(p.get, 200, "___eio[0](\"1:3\");");
+	older_stop(&p);
 }
 
 /* After the upgrade, the session is an ordinary one on WebSocket, with binary frames. */
 static void
 test_upgrade(void **state)
 {
-	struct client *c, *d, *w;
-	char sid[EIO_SID_LENGTH + 1], query[128];
+	struct client *upgrading;
+	struct pair p = older_start("auto");
 
 	(void)state;
-	server_start("allowEIO3", "true", NULL);
-	c = client_new();
-	d = client_new();
-	w = client_new();
-	jsonp_handshake(c, OLD "&j=0&b64=1", 0, sid);
-	jsonp_poll(c, OLD, sid);
-	client_silent(c);
-	snprintf(query, sizeof(query), "EIO=3&transport=websocket&sid=%s", sid);
-	client_ws(w, query);
-	ws_out(w, "2probe");
-	assert_text(w, "3probe");
-	clock_advance(100); /* the server then answers the poll */
-	assert_reply(c, 200, "___eio[0](\"1:6\");");
-	jsonp_post(d, OLD, sid, "d=10%3Ab4AQID%2Fw%3D%3D"); /* its echo waits, and moves */
-	assert_reply(d, 200, "ok");
-	ws_out(w, "5");
-	assert_int_equal(ws_in(w), 2);
-	assert_int_equal(w->body_len, 5);
-	assert_memory_equal(w->body, "\4\1\2\3\xff", 5);
+	jsonp_handshake(p.get, V3_POLLING "&j=0&b64=1", 0, p.sid);
+	older_poll(p.get, V3_POLLING, p.sid);
+	client_silent(p.get);
+	upgrading = older_probe(p.sid);
+	assert_reply(p.get, 200, "___eio[0](\"1:6\");");
+	jsonp_post(p.post, V3_POLLING, p.sid, "d=10%3Ab4AQID%2Fw%3D%3D"); /* its echo waits, and moves */
+	assert_reply(p.post, 200, "ok");
+	ws_out(upgrading, "5");
+	assert_int_equal(ws_in(upgrading), 2);
+	assert_int_equal(upgrading->body_len, 5);
+	assert_memory_equal(upgrading->body, "\4\1\2\3\xff", 5);
 	assert_int_equal(sv.app.upgraded, 1);
-	client_free(c);
-	client_free(d);
-	client_free(w);
-	server_stop();
+	client_free(upgrading);
+	older_stop(&p);
 }
 
 /*
@@ -485,13 +436,13 @@ test_cookies(void **state)
 
 		server_start("allowEIO3", "true", "corsOrigin", rows[i].origins, "checkOrigin", rows[i].check, NULL);
 		c = client_new();
-		client_printf(c, "GET /engine.io/?" OLD "&j=0 HTTP/1.1\r\nHost: h\r\n%s\r\n", rows[i].fields);
+		client_printf(c, "GET /engine.io/?" V3_POLLING "&j=0 HTTP/1.1\r\nHost: h\r\n%s\r\n", rows[i].fields);
 		client_reply(c);
 		if (c->status != rows[i].status)
 			fail_msg("%s: %s", rows[i].origins, rows[i].fields);
 		if (c->status == 403)
 			assert_string_equal(c->body, FORBIDDEN);
-		client_printf(c, "GET /engine.io/?" OLD " HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\n\r\n");
+		client_printf(c, "GET /engine.io/?" V3_POLLING " HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\n\r\n");
 		client_reply(c); /* without JSONP, a request without Origin is not one of a foreign page */
 		assert_int_equal(c->status, 200);
 		client_free(c);

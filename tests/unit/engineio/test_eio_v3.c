@@ -1,28 +1,16 @@
 /* Sessions of protocol revision 3 on both transports. */
-#include "harness.h"
-
-#include "fake_clock.h"
-
-static void
-start(const char *interval, const char *timeout)
-{
-	server_start("allowEIO3", "true", "pingInterval", interval, "pingTimeout", timeout, NULL);
-}
+#include "older_clients.h"
 
 static void
 v3_poll(struct client *c, const char *sid)
 {
-	client_printf(c, "GET /engine.io/?EIO=3&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\n\r\n", sid);
+	older_poll(c, V3_POLLING, sid);
 }
 
 static void
 v3_post(struct client *c, const char *sid, const char *type, const void *body, size_t n)
 {
-	client_printf(c,
-		"POST /engine.io/?EIO=3&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\n"
-		"Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
-		sid, type, n);
-	client_write(c, body, n);
+	older_post(c, V3_POLLING, sid, type, body, n);
 }
 
 static void
@@ -72,7 +60,7 @@ test_who_is_v3(void **state)
 	struct client *c;
 
 	(void)state;
-	start("25000", "20000");
+	server_start("allowEIO3", "true", NULL);
 	for (unsigned i = 0; i < 4; i++) {
 		c = client_new();
 		v3_handshake(c, queries[i], sid);
@@ -95,22 +83,16 @@ test_who_is_v3(void **state)
 static void
 test_polling_text(void **state)
 {
-	struct client *c, *d;
-	char sid[EIO_SID_LENGTH + 1];
+	struct pair p = older_start("auto");
 
 	(void)state;
-	start("25000", "20000");
-	c = client_new();
-	d = client_new();
-	v3_handshake(c, "EIO=3&transport=polling&b64=1", sid);
-	v3_post_text(d, sid, "5:4é😀x10:b4AQID/w==");
-	assert_reply(d, 200, "ok");
-	v3_poll(c, sid);
-	assert_reply(c, 200, "5:4é😀x10:b4AQID/w==");
-	assert_true(client_has(c, "Content-Type: text/plain; charset=UTF-8"));
-	client_free(c);
-	client_free(d);
-	server_stop();
+	v3_handshake(p.get, "EIO=3&transport=polling&b64=1", p.sid);
+	v3_post_text(p.post, p.sid, "5:4é😀x10:b4AQID/w==");
+	assert_reply(p.post, 200, "ok");
+	v3_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "5:4é😀x10:b4AQID/w==");
+	assert_true(client_has(p.get, "Content-Type: text/plain; charset=UTF-8"));
+	older_stop(&p);
 }
 
 static void
@@ -119,28 +101,22 @@ test_polling_binary(void **state)
 	static const char body[] = "\0\7\xff"
 				   "4é😀"
 				   "\1\5\xff\4\1\2\3\xff";
-	struct client *c, *d;
-	char sid[EIO_SID_LENGTH + 1];
+	struct pair p = older_start("auto");
 
 	(void)state;
-	start("25000", "20000");
-	c = client_new();
-	d = client_new();
-	v3_handshake(c, "EIO=3&transport=polling", sid);
-	v3_post(d, sid, "application/octet-stream", body, sizeof(body) - 1);
-	assert_reply(d, 200, "ok");
-	v3_poll(c, sid);
-	client_reply(c);
-	assert_int_equal(c->body_len, sizeof(body) - 1);
-	assert_memory_equal(c->body, body, sizeof(body) - 1);
-	assert_true(client_has(c, "Content-Type: application/octet-stream"));
-	v3_post_text(d, sid, "2:4x"); /* without binary, the payload is text again */
-	assert_reply(d, 200, "ok");
-	v3_poll(c, sid);
-	assert_reply(c, 200, "2:4x");
-	client_free(c);
-	client_free(d);
-	server_stop();
+	v3_handshake(p.get, V3_POLLING, p.sid);
+	v3_post(p.post, p.sid, "application/octet-stream", body, sizeof(body) - 1);
+	assert_reply(p.post, 200, "ok");
+	v3_poll(p.get, p.sid);
+	client_reply(p.get);
+	assert_int_equal(p.get->body_len, sizeof(body) - 1);
+	assert_memory_equal(p.get->body, body, sizeof(body) - 1);
+	assert_true(client_has(p.get, "Content-Type: application/octet-stream"));
+	v3_post_text(p.post, p.sid, "2:4x"); /* without binary, the payload is text again */
+	assert_reply(p.post, 200, "ok");
+	v3_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "2:4x");
+	older_stop(&p);
 }
 
 /* A POST that arrives in two pieces, for each place of the cut. */
@@ -152,9 +128,9 @@ test_post_split(void **state)
 	struct client *c;
 
 	(void)state;
-	start("25000", "20000");
+	server_start("allowEIO3", "true", NULL);
 	c = client_new();
-	v3_handshake(c, "EIO=3&transport=polling", sid);
+	v3_handshake(c, V3_POLLING, sid);
 	for (size_t cut = 1; cut < sizeof(body) - 1; cut++) {
 		client_printf(c,
 			"POST /engine.io/?EIO=3&transport=polling&sid=%s HTTP/1.1\r\nHost: h\r\n"
@@ -188,11 +164,11 @@ test_malformed(void **state)
 	char sid[EIO_SID_LENGTH + 1];
 
 	(void)state;
-	start("25000", "20000");
+	server_start("allowEIO3", "true", NULL);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		c = client_new();
 		d = client_new();
-		v3_handshake(c, "EIO=3&transport=polling", sid);
+		v3_handshake(c, V3_POLLING, sid);
 		v3_poll(c, sid);
 		client_silent(c);
 		v3_post(d, sid, bad[i].type, bad[i].body, bad[i].n);
@@ -208,59 +184,47 @@ test_malformed(void **state)
 static void
 test_polling_ends(void **state)
 {
-	struct client *c, *d;
-	char sid[EIO_SID_LENGTH + 1];
+	struct pair p = older_start("auto");
 
 	(void)state;
-	start("25000", "20000");
-	c = client_new();
-	d = client_new();
-	v3_handshake(c, "EIO=3&transport=polling", sid);
-	v3_poll(c, sid);
-	client_silent(c);
-	v3_post_text(d, sid, "1:1");
-	assert_reply(d, 200, "ok");
-	assert_reply(c, 200, "1:6");
+	v3_handshake(p.get, V3_POLLING, p.sid);
+	v3_poll(p.get, p.sid);
+	client_silent(p.get);
+	v3_post_text(p.post, p.sid, "1:1");
+	assert_reply(p.post, 200, "ok");
+	assert_reply(p.get, 200, "1:6");
 	assert_closed(1, "transport close");
-	v3_handshake(c, "EIO=3&transport=polling", sid);
+	v3_handshake(p.get, V3_POLLING, p.sid);
 	eio_close(sv.app.last, false);
-	v3_poll(c, sid);
-	assert_reply(c, 200, "1:61:1");
+	v3_poll(p.get, p.sid);
+	assert_reply(p.get, 200, "1:61:1");
 	assert_closed(2, "forced close");
-	client_free(c);
-	client_free(d);
-	server_stop();
+	older_stop(&p);
 }
 
 static void
 test_heartbeat(void **state)
 {
-	struct client *c, *d;
-	char sid[EIO_SID_LENGTH + 1];
+	struct pair p = older_start("auto");
 
 	(void)state;
-	start("25000", "20000");
-	c = client_new();
-	d = client_new();
-	v3_handshake(c, "EIO=3&transport=polling", sid);
-	v3_poll(c, sid);
-	client_silent(c);
-	v3_post_text(d, sid, "4:2abc");
-	assert_reply(d, 200, "ok");
-	assert_reply(c, 200, "1:3");
-	v3_post_text(d, sid, "1:3");
-	assert_reply(d, 400, "");
+	v3_handshake(p.get, V3_POLLING, p.sid);
+	v3_poll(p.get, p.sid);
+	client_silent(p.get);
+	v3_post_text(p.post, p.sid, "4:2abc");
+	assert_reply(p.post, 200, "ok");
+	assert_reply(p.get, 200, "1:3");
+	v3_post_text(p.post, p.sid, "1:3");
+	assert_reply(p.post, 400, "");
 	assert_closed(1, "transport error");
-	client_ws(c, "EIO=3&transport=websocket");
-	assert_int_equal(ws_in(c), 1);
-	ws_out(c, "2");
-	assert_text(c, "3");
-	ws_out(c, "3");
-	assert_ws_closed(c);
+	client_ws(p.get, "EIO=3&transport=websocket");
+	assert_int_equal(ws_in(p.get), 1);
+	ws_out(p.get, "2");
+	assert_text(p.get, "3");
+	ws_out(p.get, "3");
+	assert_ws_closed(p.get);
 	assert_closed(2, "transport error");
-	client_free(c);
-	client_free(d);
-	server_stop();
+	older_stop(&p);
 }
 
 /* The server sends no ping. It waits pingInterval and pingTimeout; messages do not extend this. */
@@ -270,7 +234,7 @@ test_ping_timeout(void **state)
 	struct client *c;
 
 	(void)state;
-	start("25000", "20000");
+	server_start("allowEIO3", "true", NULL);
 	c = client_new();
 	client_ws(c, "EIO=3&transport=websocket");
 	assert_int_equal(ws_in(c), 1);
@@ -297,7 +261,7 @@ test_paused(void **state)
 	struct client *c;
 
 	(void)state;
-	start("25000", "20000");
+	server_start("allowEIO3", "true", NULL);
 	c = client_new();
 	client_ws(c, "EIO=3&transport=websocket");
 	assert_int_equal(ws_in(c), 1);
@@ -321,7 +285,7 @@ test_websocket(void **state)
 	struct client *c;
 
 	(void)state;
-	start("25000", "20000");
+	server_start("allowEIO3", "true", NULL);
 	c = client_new();
 	client_ws(c, "EIO=3&transport=websocket");
 	assert_int_equal(ws_in(c), 1);
@@ -354,35 +318,25 @@ test_websocket(void **state)
 static void
 test_upgrade(void **state)
 {
-	struct client *c, *d, *w;
-	char sid[EIO_SID_LENGTH + 1], query[128];
+	struct client *upgrading;
+	struct pair p = older_start("auto");
 
 	(void)state;
-	start("25000", "20000");
-	c = client_new();
-	d = client_new();
-	w = client_new();
-	v3_handshake(c, "EIO=3&transport=polling", sid);
-	v3_poll(c, sid);
-	client_silent(c);
-	snprintf(query, sizeof(query), "EIO=3&transport=websocket&sid=%s", sid);
-	client_ws(w, query);
-	ws_out(w, "2probe");
-	assert_text(w, "3probe");
-	clock_advance(100); /* the server then answers the poll */
-	assert_reply(c, 200, "1:6");
-	v3_post(d, sid, "application/octet-stream", "\1\2\xff\4A", 5); /* its echo waits, and moves */
-	assert_reply(d, 200, "ok");
-	ws_out(w, "5");
-	assert_int_equal(ws_in(w), 2);
-	assert_memory_equal(w->body, "\4A", 2);
+	v3_handshake(p.get, V3_POLLING, p.sid);
+	v3_poll(p.get, p.sid);
+	client_silent(p.get);
+	upgrading = older_probe(p.sid);
+	assert_reply(p.get, 200, "1:6");
+	v3_post(p.post, p.sid, "application/octet-stream", "\1\2\xff\4A", 5); /* its echo waits, and moves */
+	assert_reply(p.post, 200, "ok");
+	ws_out(upgrading, "5");
+	assert_int_equal(ws_in(upgrading), 2);
+	assert_memory_equal(upgrading->body, "\4A", 2);
 	assert_int_equal(sv.app.upgraded, 1);
-	ws_out(w, "2");
-	assert_text(w, "3");
-	client_free(c);
-	client_free(d);
-	client_free(w);
-	server_stop();
+	ws_out(upgrading, "2");
+	assert_text(upgrading, "3");
+	client_free(upgrading);
+	older_stop(&p);
 }
 
 int
