@@ -5,7 +5,7 @@
  * many clients have left, small_give_back() frees everything that is kept.
  *
  * An object larger than SMALL_MAX is allocated by malloc(). With AddressSanitizer, every object is, so that the
- * sanitizer detects each use of freed memory.
+ * sanitizer detects each use of freed memory. small_free() then aborts if its size is larger than the one allocated.
  */
 #ifndef COMMON_BASE_SMALL_H
 #define COMMON_BASE_SMALL_H
