@@ -107,16 +107,28 @@ static const struct topology_ops topology_ops = {lanes_on_map, lanes_on_no_map};
 
 /* ------------------------------------------------------ readers and writers */
 
-/* A slot that has moved is no fault: the lane follows it. */
+/*
+ * Returns true if a member of the cluster refuses because the slot has moved (MOVED), or because it is moving and the
+ * stream has gone ahead (ASK). The lane then waits for the map that names the new owner.
+ */
+static bool
+lane_is_moving(const struct streams_lane *lane, struct text refusal)
+{
+	struct cluster_moved moved;
+
+	return lane->lanes->cluster &&
+	       (cluster_moved_parse(&moved, refusal) == 0 || text_starts(refusal, TEXT("ASK ")));
+}
+
+/* Logs that the streams are down at the first refusal, unless the slot is moving. */
 static void
 lane_on_lost(struct streams_lane *lane, bool *refused, struct text refusal, const char *why)
 {
 	struct streams_lanes *lanes = lane->lanes;
-	struct cluster_moved moved;
 
 	if (lanes->topology != NULL)
 		topology_refresh(lanes->topology);
-	if (refusal.at == NULL || *refused || cluster_moved_parse(&moved, refusal) == 0)
+	if (refusal.at == NULL || *refused || lane_is_moving(lane, refusal))
 		return;
 	*refused = true;
 	if (lanes->refused++ > 0)

@@ -6,10 +6,10 @@
  *
  * In a Redis Cluster each stream is one key, which belongs to a slot, and the slot to a master (cluster_map.h). Each
  * stream then has a lane of its own, and the lanes follow the map. A lane that loses a connection, or whose master
- * answers MOVED, asks for the map. If the map names another master, the lane goes there, with its position and with
- * the messages that wait. Until then it tries the old one again. Redis moves a stream with its slot, and a replica
- * has the stream too, so nothing is lost or repeated unless the new master lacks entries. The reader then counts a
- * gap.
+ * answers MOVED or ASK, asks for the map. If the map names another master, the lane goes there, with its position and
+ * with the messages that wait. Until then it tries the old one again. Redis moves a stream with its slot, and a
+ * replica has the stream too, so nothing is lost or repeated unless the new master lacks entries. The reader then
+ * counts a gap.
  *
  * A server may refuse to read or to write, for want of memory or of rights, while its publish and subscribe works.
  * The lanes then log that the bus is down, with the server's reason, and that it is up once the server accepts again.

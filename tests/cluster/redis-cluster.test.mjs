@@ -161,11 +161,13 @@ test("streams: the streams' slots move without a loss, and their masters are kil
 
   // the main namespace has the first one
   const slots = await Promise.all(["socket.io-1", "socket.io-0", "socket.io--1"].map((stream) => cluster.slot(stream)));
+  const refused = nodes[0].line(({ event, writer, reason }) => event === "stream" && writer === "down" && / ASK /.test(reason));
   for (const slot of slots) {
     const from = await cluster.owner(slot);
-    await cluster.move(slot, (await cluster.masters()).find((server) => server !== from));
+    await cluster.move(slot, (await cluster.masters()).find((server) => server !== from), () => (slot === slots[0] ? refused : undefined));
   }
   await load.flows("the slots have moved");
+  for (const node of nodes) assert.deepEqual(node.logged("bus").filter(({ server }) => server === "streams"), [], "a slot that moves is no fault");
   assert.ok(whole(), "a slot takes its stream with it");
 
   // what the dead master had not passed on to its replica is lost

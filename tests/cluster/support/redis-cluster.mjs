@@ -93,14 +93,15 @@ export class RedisCluster {
     return shards.filter(({ slots }) => slots.length > 0).flatMap(({ nodes }) => nodes).filter(({ role, health }) => role === "master" && health === "online").map((node) => this.servers.find(({ port }) => port === node.port));
   }
 
-  /** Gives a slot, with its keys, to another master. */
-  async move(slot, to) {
+  /** Gives a slot, with its keys, to another master. `between` is called while the keys have moved and the slot has not. */
+  async move(slot, to, between = async () => {}) {
     const from = await this.owner(slot);
     await this.ask(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.id);
     await this.ask(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.id);
     const keys = await this.ask(from, "CLUSTER", "GETKEYSINSLOT", slot, 100);
     const login = this.password === undefined ? [] : ["AUTH", this.password];
     if (keys.length > 0) await this.ask(from, "MIGRATE", "127.0.0.1", to.port, "", 0, 5000, ...login, "KEYS", ...keys);
+    await between();
     await this.ask(to, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
     await this.ask(from, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
   }

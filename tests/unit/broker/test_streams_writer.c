@@ -161,6 +161,22 @@ what_the_server_refuses_waits(void **state)
 }
 
 static void
+a_member_of_a_cluster_that_is_named_as_a_single_server_refuses(void **state)
+{
+	struct streams_end a;
+
+	(void)state;
+	open_end(&a, "aaaaaaaaaaaaaaaa");
+	redis.refusal = "-MOVED 5395 127.0.0.1:7001\r\n";
+	emit(&a, 1);
+	RUN_UNTIL(logged("writing to the stream refused"));
+	assert_true(logged("event=bus state=down server=streams reason=\"writing to the stream refused: MOVED"));
+	redis.refusal = NULL;
+	RUN_UNTIL(stats(&a).up);
+	close_end(&a);
+}
+
+static void
 the_queue_has_limits(void **state)
 {
 	struct bus_form_options o = streams_options();
@@ -248,6 +264,7 @@ main(void)
 		STREAMS_CASE(the_queue_may_drop_messages_that_are_looked_for),
 		STREAMS_CASE(a_node_that_seldom_sends_can_tell_too),
 		STREAMS_CASE(what_the_server_refuses_waits),
+		STREAMS_CASE(a_member_of_a_cluster_that_is_named_as_a_single_server_refuses),
 		STREAMS_CASE(the_queue_has_limits),
 		STREAMS_CASE(questions_and_answers_are_published),
 		STREAMS_CASE(closing_waits_for_the_answers),
