@@ -2,8 +2,8 @@
 
     activate.py UNIX-SOCKET SERVER ARGUMENT...
 
-Writes the ports to stderr as a line of the log: event=sockets clients=PORT admin=PORT. Each line on stdin is "start" or
-"stop"; the end of the server is a line, too: event=ended code=CODE.
+Writes the ports to stderr in the form of a log line: event=sockets clients=PORT admin=PORT. Each line on stdin is "start" or
+"stop". When a server has stopped, another line follows: event=ended code=CODE.
 """
 import os
 import signal

@@ -12,8 +12,8 @@ export const openBrowser = () =>
   });
 
 /**
- * Opens the dashboard at `address`. `page.strangers` collects requests to other hosts than this one, and `page.complaints` what the
- * browser says about the page's Content-Security-Policy and its scripts.
+ * Opens the dashboard at `address`. `page.strangers` collects requests to hosts other than this one; `page.complaints` collects the
+ * browser's errors about the page's Content-Security-Policy and its scripts.
  */
 export async function openPage(browser, address) {
   const page = await browser.newPage({ viewport: { width: 1400, height: 1200 } });

@@ -1,8 +1,11 @@
-// An admin of the admin UI, as the dashboard is one: a client of /admin that looks at what it has received.
+// A client of the admin UI, like the dashboard: it connects to /admin, and a test examines what the client has received.
 import { io } from "socket.io-client";
 import { within } from "./wait.mjs";
 
-/** A client of the namespace /admin, not yet connected. `until(name, predicate)` resolves with the arguments of the first event, so far or later, for which the predicate holds. */
+/**
+ * Returns a client of the namespace /admin that is not connected yet. `until(name, predicate)` resolves with the arguments of the
+ * first event, received before or after the call, for which the predicate holds.
+ */
 export function openAdmin(server, auth, options = {}) {
   const socket = io(`${server.url}/admin`, { transports: ["websocket"], forceNew: true, reconnection: false, auth, ...options });
   const waiters = new Set();

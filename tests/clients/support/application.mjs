@@ -4,7 +4,7 @@ import { renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root } from "./server.mjs";
 
-/** Compiles `source` to `file`, which it replaces in one step: a process that runs the old one is not disturbed. */
+/** Compiles `source` to `file`. The file is replaced by a rename, so a process that runs the old file is not disturbed. */
 export function buildApplication(file, source) {
   const code = `${file}.c`, fresh = `${file}.new`;
   writeFileSync(code, source);

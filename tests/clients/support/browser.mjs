@@ -12,7 +12,7 @@ export class Browser {
     return made;
   }
 
-  /** A page; `page.faults` collects the errors of its console and its exceptions. `options`: of the context. */
+  /** Opens a page. `options` are those of its context; `page.faults` collects the errors of its console and its exceptions. */
   async page(options = {}) {
     const context = await this.chromium.newContext({ ignoreHTTPSErrors: true, ...options });
     const page = await context.newPage();

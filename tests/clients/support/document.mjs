@@ -1,5 +1,5 @@
-// As much of a browser's document as JSONP needs, for clients in Node.js: a script element gets and runs a script, and a
-// form with a text area posts it to an iframe.
+// The part of a browser's document that JSONP needs, for clients in Node.js. A script element fetches a script and runs it.
+// A form posts the content of its text area; the reply goes to an iframe.
 import vm from "node:vm";
 import { request } from "./raw.mjs";
 
@@ -35,13 +35,13 @@ class Element {
     const [area] = this.children;
     const body = new URLSearchParams([[area.name, area.value]]).toString();
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
-    await this.page.ask(this.action, { method: "POST", body, headers }).catch(() => {}); // an iframe loads a page about the error
+    await this.page.ask(this.action, { method: "POST", body, headers }).catch(() => {}); // after an error, too: a browser's iframe then loads an error page
     this.children.at(-1).onload();
   }
 }
 
 export class Document {
-  answers = []; // of the server to scripts and forms
+  answers = []; // the server's answers to scripts and forms
   head = new Element(this, "head");
   body = new Element(this, "body");
 

@@ -1,14 +1,14 @@
-// A failing test leaves its servers running and its clients connected. They would keep its file alive, and all later
-// files waiting, until the time-out of the whole run. A file therefore ends some seconds after its last test, together
+// A failing test leaves its servers running and its clients connected. Its file would then not end, and later files would
+// not start, until the time-out of the whole run. A file therefore ends some seconds after its last test, together
 // with the processes that it has started.
 //
 // The logs of the processes that ran during a failed test are printed after that test.
 import { after, afterEach } from "node:test";
 
 const LEFT_MS = 5000;
-const LOG_LINES = 60; // of each process
+const LOG_LINES = 60; // lines printed for each process
 const children = new Set();
-const logs = new Map(); // of the processes that run, or ended since the last failure or the last test of the file's top level
+const logs = new Map(); // by process: those that run, or have ended since the last failure or the last top-level test
 
 /** Registers a process that must end with this file at the latest. `log` returns what it has printed so far. */
 export function endsWithFile(child, log) {

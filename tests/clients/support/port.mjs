@@ -1,6 +1,6 @@
-// Ports for programs under test. A port stays free until its test uses it: all ports are below the range from which the kernel picks
-// ports for outgoing connections, and each test process has its own part. The first port of a part says that it is taken: the
-// process listens there until it ends.
+// Ports for programs under test. A port stays free until its test uses it: all ports are below the range from which the kernel
+// picks ports for outgoing connections, and each test process has its own part of them. The process listens on the first port
+// of its part until it ends, which shows other processes that the part is taken.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
@@ -42,7 +42,7 @@ async function takePart() {
   throw new Error(`all ports from ${LOWEST} to ${end - 1} are taken by other test processes`);
 }
 
-/** A free port for a program that cannot choose its own. The ports of this process are used in turn. */
+/** Resolves with a free port, for a program that cannot choose its own. The ports of this process are used in turn. */
 export async function freePort() {
   const first = await (mine ??= takePart());
   for (let tried = 1; tried < EACH; tried++) {

@@ -1,5 +1,4 @@
-// Requests, WebSockets and bytes without any change by a library, for input that a stock client would never
-// send.
+// HTTP requests, WebSockets and plain bytes that no library changes, for input that a stock client would never send.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import http from "node:http";
@@ -7,7 +6,7 @@ import net from "node:net";
 import { WebSocket } from "ws";
 import { within } from "./wait.mjs";
 
-/** One HTTP request on its own connection (or the agent's): { status, headers, text, bytes }. */
+/** Sends an HTTP request on its own connection, or the agent's. Resolves with { status, headers, text, bytes }. */
 export function request(server, target, { method = "GET", headers = {}, body, agent = false, signal } = {}) {
   const answer = new Promise((resolve, reject) => {
     const sent = http.request({ host: "127.0.0.1", port: server.port, path: target, method, headers, agent, signal }, (response) => {
@@ -27,7 +26,7 @@ export function request(server, target, { method = "GET", headers = {}, body, ag
 
 /** A long-polling session. */
 export class Polling {
-  /** `path` with its slashes, `query` as "&key=value". */
+  /** Opens a session. `path` has its slashes; `query` is "&key=value". */
   static async open(server, path = "/engine.io/", query = "") {
     const session = new Polling();
     session.server = server;
@@ -65,7 +64,7 @@ export class Polling {
     return { poll };
   }
 
-  /** The packets of the next polls, until there are at least `n`. */
+  /** Polls until at least `n` packets have come; resolves with them. */
   async packets(n) {
     const packets = [];
     while (packets.length < n) packets.push(...(await this.poll()).text.split("\x1e"));
@@ -113,7 +112,7 @@ export class Ws {
     this.socket.send(data);
   }
 
-  /** The next message: text as a string, bytes as a Buffer. */
+  /** Resolves with the next message: text as a string, bytes as a Buffer. */
   message(ms) {
     const arrived = new Promise((resolve, reject) => {
       this.#wake = () => {
@@ -162,7 +161,7 @@ export class Raw {
   }
 
   /**
-   * An Engine.IO session over WebSocket whose reply head has been read; `then` leaves in the same segment as the
+   * Opens an Engine.IO session over WebSocket and reads the head of the reply. The bytes `then` are sent together with the
    * request.
    */
   static async upgrade(server, target = "/engine.io/?EIO=4&transport=websocket", { headers = "", then = "" } = {}) {
@@ -173,7 +172,7 @@ export class Raw {
     return raw;
   }
 
-  /** False if the peer has already closed. */
+  /** Sends bytes. Returns false if the peer has already closed. */
   write(data) {
     return this.socket.writable && this.socket.write(data);
   }
@@ -193,13 +192,13 @@ export class Raw {
     return within(done, "bytes", ms);
   }
 
-  /** Everything that arrives until the server closes. */
+  /** Resolves with everything that arrives until the server closes. */
   async rest(ms) {
     await within(this.closed, "the server to close the connection", ms);
     return this.received;
   }
 
-  /** The status code of the server's close frame (1005: it has none). */
+  /** Resolves with the status code of the server's close frame; 1005 if the frame has no code. */
   async closeCode(ms) {
     let close;
     await this.until((bytes) => (close = frames(bytes).find((f) => f.opcode === 8)) !== undefined, ms);
@@ -223,7 +222,7 @@ export function upgradeHead(target, headers = "") {
 
 export const TEXT = 1, BINARY = 2, CONTINUATION = 0, CLOSE = 8, PING = 9, PONG = 10;
 
-/** A client's frame, or bytes that only look like one: `length` overrides the length in the head. */
+/** Returns a client's frame. With `length`, the head states this length instead of the true one. */
 export function frame(opcode, payload = "", { fin = true, rsv = 0, masked = true, length } = {}) {
   const bytes = Buffer.from(payload);
   const n = BigInt(length ?? bytes.length);
@@ -237,7 +236,7 @@ export function frame(opcode, payload = "", { fin = true, rsv = 0, masked = true
   return Buffer.concat([head, key, bytes.map((byte, i) => byte ^ key[i & 3])]);
 }
 
-/** The complete frames at the beginning of the bytes that a server has sent. */
+/** Returns the complete frames at the beginning of the bytes that a server has sent. */
 export function frames(bytes) {
   const found = [];
   for (let at = 0; at + 2 <= bytes.length; ) {

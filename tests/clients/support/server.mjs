@@ -116,7 +116,7 @@ async function start(program, args, env) {
 }
 
 /**
- * `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path. It has one worker and no
+ * Starts `sockeye` with an application of node/apps ("chat", "protocol", "bench") or an absolute path. It has one worker and no
  * drain time, unless `args` say otherwise.
  */
 export function startSockeye(app, args = [], env = {}) {
@@ -129,14 +129,14 @@ export function startSockeye(app, args = [], env = {}) {
 }
 
 /**
- * `sockeye --exec command` with its private directory under `env.XDG_RUNTIME_DIR`. It has one worker and no drain time,
+ * Starts `sockeye --exec command` with its private directory under `env.XDG_RUNTIME_DIR`. It has one worker and no drain time,
  * unless `args` say otherwise.
  */
 export function startExec(command, args = [], env = {}) {
   return start("sockeye", ["--exec", command, "--workers", "1", "--drain-time", "0", ...args], env);
 }
 
-/** `engine-echo`: only Engine.IO. */
+/** Starts `engine-echo`, which has only the Engine.IO layer. */
 export function startEcho(args = [], env = {}) {
   return start("engine-echo", args, env);
 }

@@ -1,4 +1,4 @@
-// A self-signed certificate for localhost, which the openssl command makes in a new folder.
+// Makes a self-signed certificate for localhost in a new folder, with the openssl command.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";

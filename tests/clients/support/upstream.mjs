@@ -4,7 +4,7 @@ import http from "node:http";
 import net from "node:net";
 import { startSockeye } from "./server.mjs";
 
-/** An HTTP server that ends with the test; `url` is its address for --upstream. */
+/** Starts an HTTP server that ends with the test. Its `url` is the address for --upstream. */
 export async function httpServer(t, handler, { at = { port: 0, host: "127.0.0.1" } } = {}) {
   const server = http.createServer(handler);
   server.connections = 0;
@@ -20,7 +20,7 @@ export async function httpServer(t, handler, { at = { port: 0, host: "127.0.0.1"
   return server;
 }
 
-/** A TCP server; `each` is called with each socket and its number. `socket.got` collects the bytes read. */
+/** Starts a TCP server. `each` is called with each socket and its number; `socket.got` collects the bytes read. */
 export async function rawServer(t, each) {
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     const number = server.sockets.length;
@@ -41,7 +41,7 @@ export async function rawServer(t, each) {
   return server;
 }
 
-/** A raw server that answers each request (without a body) with these bytes. */
+/** Starts a raw server that answers each request (without a body) with these bytes. */
 export function answering(t, answer) {
   return rawServer(t, (socket, number) => {
     let heads = 0;
@@ -54,7 +54,7 @@ export function answering(t, answer) {
   });
 }
 
-/** An edge with the chat as its application and this upstream. */
+/** Starts an edge with the chat as its application and this upstream. */
 export async function edge(t, upstream, args = []) {
   const server = await startSockeye("chat", ["--upstream", upstream.url ?? upstream, ...args]);
   t.after(() => server.stop());

@@ -11,7 +11,7 @@ export function within(promise, what, ms = WAIT_MS) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** The arguments of an emitter's next `event`. */
+/** Resolves with the arguments of an emitter's next `event`. */
 export function next(emitter, event, ms = WAIT_MS) {
   return within(new Promise((resolve) => emitter.once(event, (...args) => resolve(args))), `"${event}"`, ms);
 }

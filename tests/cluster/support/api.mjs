@@ -1,9 +1,9 @@
-// The HTTP API of a server, as a program in any language would use it.
+// A client of a server's HTTP API.
 import { request } from "../../clients/support/raw.mjs";
 
 export const KEY = "test-key-0123456789abcdef";
 
-/** Flags and environment of a server whose API is on that port. */
+/** Flags and environment of a server with the HTTP API on this port. */
 export const apiFlags = (port) => ["--admin-port", String(port)];
 export const apiEnv = { SOCKEYE_API_KEY: KEY };
 

@@ -1,4 +1,4 @@
-// The balancers of deploy/ before nodes of the test.
+// Starts the load balancers that deploy/ configures, in front of nodes of the test.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -17,14 +17,14 @@ export const balancers = {
   "nginx.conf": (dir, file) => ["nginx", ["-c", file, "-p", dir], ["-t", "-c", file, "-p", dir]],
 };
 
-/** Whether something listens on the port. */
+/** Resolves with true if a program listens on the port. */
 export const connects = (port) =>
   new Promise((resolve) => {
     const socket = net.connect(port, "127.0.0.1");
     socket.on("connect", () => resolve(true)).on("error", () => resolve(false)).on("connect", () => socket.destroy());
   });
 
-/** A configuration of deploy/ with this machine's addresses; returns the new file in `dir`. */
+/** Copies a configuration of deploy/ to `dir` with the addresses of this machine. Returns the new file. */
 export function configuration(dir, file, servers, port) {
   let text = readFileSync(path.join(root, "deploy", file), "utf8").replaceAll("*:8080", `127.0.0.1:${port}`).replace("listen 8080", `listen 127.0.0.1:${port}`);
   servers.forEach((server, i) => {
@@ -34,7 +34,7 @@ export function configuration(dir, file, servers, port) {
   // in place of the service that DNS resolves, the test lists the members
   text = text.replace("check port 9100", "check").replace(/^\tserver-template .*$/m,
     servers.map((server, i) => `\tserver node-${i} 127.0.0.1:${server.port} port ${server.admin.port}`).join("\n"));
-  // root alone may write to nginx's default paths
+  // only root may write to nginx's default paths
   text = text.replace(/^worker_rlimit_nofile.*$/m, `daemon off;\npid ${dir}/nginx.pid;\nerror_log stderr;`).replace("http {", `http {\n\taccess_log off;\n` +
     ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((name) => `\t${name}_temp_path ${dir}/${name};\n`).join(""));
   const to = path.join(dir, file);
@@ -42,7 +42,7 @@ export function configuration(dir, file, servers, port) {
   return to;
 }
 
-/** Runs a balancer; resolves when it has found a node. */
+/** Starts a balancer; resolves when it has found a node. */
 export async function startBalancer(dir, config, servers) {
   const port = await freePort();
   const [program, args] = balancers[config](dir, configuration(dir, config, servers, port));

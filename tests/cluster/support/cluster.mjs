@@ -9,14 +9,14 @@ import { next, within } from "../../clients/support/wait.mjs";
 
 export const peerApp = path.join(build, "tests/peer.so");
 
-/** A C node; resolves when its bus is up. */
+/** Starts a C node; resolves when its bus is up. */
 export async function startNode(name, redis, args = [], env = {}) {
   const server = await startSockeye(peerApp, ["--redis", redis.url, "--ping-interval", "2000", "--ping-timeout", "4000", ...args], { ...env, PEER_NAME: name });
   server.name = name;
   return server;
 }
 
-/** A Node.js server in a separate process. */
+/** Starts a Node.js server in a separate process. */
 export async function startPeer(name, redis, flags = []) {
   const child = endsWithFile(spawn(process.execPath, [path.join(root, "tests/cluster/support/peer.mjs"), name, redis.url, ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -36,7 +36,7 @@ export async function startPeer(name, redis, flags = []) {
   };
 }
 
-/** Waits until that many servers listen to a channel. */
+/** Waits until `n` servers subscribe to a channel. */
 export async function subscribers(redis, n, channel, how = "NUMSUB") {
   const end = Date.now() + 15_000;
   for (;;) {
@@ -47,7 +47,7 @@ export async function subscribers(redis, n, channel, how = "NUMSUB") {
   }
 }
 
-/** Waits until that many servers listen to the requests of a namespace. */
+/** Waits until `n` servers subscribe to the requests of a namespace. */
 export const members = (redis, n, nsp = "/", key = "socket.io") => subscribers(redis, n, `${key}-request#${nsp}#`);
 
 export async function connect(server, { nsp = "/", ...options } = {}) {

@@ -1,14 +1,14 @@
-// A flow of numbered broadcasts through a cluster while a fault happens, and what each client received of it.
+// A flow of numbered broadcasts through a cluster while a fault happens. Checks what each client has received.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { within } from "../../clients/support/wait.mjs";
 import { connect } from "./cluster.mjs";
 
-const CLIENTS = 4; // of each server, so that each of its workers has some
+const CLIENTS = 4; // clients of each server: enough for each of its workers to have some
 const PACE_MS = 2;
 
 export class Flow {
-  /** Clients of each server; the first one of each server that `sends` emits. */
+  /** Connects clients to each server. On each server of `sends`, the first client is a sender. */
   static async start(servers, sends = servers) {
     const flow = new Flow();
     flow.sockets = [];
@@ -58,7 +58,7 @@ export class Flow {
     );
   }
 
-  /** Every client of `servers` has received everything once and in order. */
+  /** Checks that every client of `servers` has received everything once and in order. */
   async whole(servers, what) {
     const mine = this.sockets.filter(({ server }) => servers.includes(server));
     const missing = () => mine.flatMap((socket) => this.senders.filter(({ name, sent }) => socket.got.get(name).length < sent).map(({ name, sent }) => `${socket.server.name} has ${socket.got.get(name).length} of ${sent} of ${name}`));
@@ -72,7 +72,7 @@ export class Flow {
       }
   }
 
-  /** No client of `servers` has received anything twice or out of order. */
+  /** Checks that no client of `servers` has received anything twice or out of order. */
   ordered(servers, what) {
     for (const socket of this.sockets.filter(({ server }) => servers.includes(server)))
       for (const [name, got] of socket.got)

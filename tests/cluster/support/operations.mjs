@@ -1,4 +1,5 @@
-// The operations of the adapters in a cluster of C nodes and Node.js servers: each is requested and checked on each side.
+// Tests of the adapters' operations in a cluster of C nodes and Node.js servers. Each operation is requested and checked on both
+// sides.
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
 import { collect, next } from "../../clients/support/wait.mjs";
@@ -17,8 +18,8 @@ export const settle = async (check) => {
 
 /**
  * Defines the tests. `servers` maps each of the names c1, c2, js1 and js2 to a server; it is filled before the tests
- * run. `asksRooms`: those that can ask for all rooms, which is no operation of the cluster adapter of Node.js. Returns
- * the clients by name, and functions for further tests.
+ * run. `asksRooms` names the servers that can ask for all rooms; the cluster adapter of Node.js cannot. Returns the clients by
+ * name, and functions for further tests.
  */
 export function operations(NAMES, servers, { asksRooms = NAMES } = {}) {
   const sockets = {};
@@ -30,7 +31,7 @@ export function operations(NAMES, servers, { asksRooms = NAMES } = {}) {
     }
   });
 
-  /** One client on each server. */
+  /** Connects one client to each server. */
   async function everybody(options) {
     for (const name of NAMES) sockets[name] = await connect(servers[name], options);
     return Object.values(sockets);

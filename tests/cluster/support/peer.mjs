@@ -14,8 +14,8 @@ const streams = flags.find((flag) => flag.startsWith("--streams="));
 const publisher = cluster ? createCluster({ rootNodes }) : createClient({ url });
 const subscriber = publisher.duplicate();
 for (const client of [publisher, subscriber]) client.on("error", () => {});
-// The adapter does not await publish(): a publish into a connection that Redis has just closed must not end this
-// process; nor a publish to a member of a cluster that dies.
+// The adapter does not await publish(). If Redis has just closed the connection, or a member of a Redis Cluster dies, the
+// failed publish must not end this process.
 process.on("unhandledRejection", (error) => {
   const lost = ["EPIPE", "ECONNRESET"].includes(error?.code) || error?.constructor.name === "SocketClosedUnexpectedlyError";
   if (!lost && !cluster) throw error;
@@ -23,7 +23,7 @@ process.on("unhandledRejection", (error) => {
 await Promise.all([publisher.connect(), subscriber.connect()]);
 
 const sharded = flags.find((flag) => flag.startsWith("--sharded="));
-// A join in sharded mode does not wait for its SSUBSCRIBE. The answers below do, so that tests can.
+// A join in sharded mode does not wait for its SSUBSCRIBE. The answers below wait for it, so that tests know when it is done.
 let subscribed;
 const { sSubscribe } = subscriber;
 subscriber.sSubscribe = (...args) => (subscribed = sSubscribe.apply(subscriber, args));
@@ -50,7 +50,7 @@ function targetOf(socket, spec) {
 
 function serve(nsp) {
   nsp.on("connection", (socket) => {
-    socket.data.node = name; // data may have a member of the admin UI
+    socket.data.node = name; // added to `data`, in which the admin UI may have stored a member
     socket.on("join", async (room, ack) => {
       socket.join(room);
       await subscribed;

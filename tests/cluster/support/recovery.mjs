@@ -9,17 +9,17 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 export const WORKERS = [0, 1];
 export const QUICK = { forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 20 };
 
-/** The worker that the session of a client belongs to. */
+/** Returns the worker that owns the client's session, as its sid names it. */
 export function workerOf(socket) {
   const sid = socket.io.engine.id;
   return ALPHABET.indexOf(sid[2]) * 64 + ALPHABET.indexOf(sid[3]);
 }
 
-/** The latest process of a worker. */
+/** Returns the id of a worker's latest process. */
 export const pidOf = (server, slot) =>
   Number(server.logged("worker_ready").filter((fields) => Number(fields.worker) === slot).at(-1).pid);
 
-/** A client of that worker. Connections that another worker accepts are closed. */
+/** Resolves with a client whose session the worker `slot` owns. Clients of other workers are disconnected. */
 export async function clientAt(t, server, slot, options, connect = io) {
   for (;;) {
     const socket = connect(server.url, { ...QUICK, ...options });
@@ -32,7 +32,7 @@ export async function clientAt(t, server, slot, options, connect = io) {
   }
 }
 
-/** A server with two workers whose hub knows both: a client of each has come back. */
+/** Starts a server with two workers. Resolves when a client of each worker has recovered, so the hub knows both workers. */
 export async function startRecovering(t) {
   const server = await startSockeye(path.join(build, "tests/everything.so"), ["--connection-state-recovery", "--workers", "2"]);
   t.after(() => server.stop());

@@ -1,4 +1,4 @@
-// A Redis Cluster for the test: masters that share the slots, and a replica of each.
+// Starts a Redis Cluster for a test: masters that share the slots, and a replica of each.
 import { createClient } from "redis";
 import { freePort, Redis } from "./redis.mjs";
 
@@ -22,7 +22,7 @@ export class RedisCluster {
     return cluster;
   }
 
-  /** Sends one command to one server, on a connection that stays open. */
+  /** Sends a command to a server, on a connection that stays open. Resolves with the answer. */
   async ask(server, ...command) {
     let client = this.clients.get(server);
     if (client === undefined) {
@@ -34,7 +34,7 @@ export class RedisCluster {
     return client.sendCommand(command.map(String));
   }
 
-  /** Asks until the answer is good: a cluster has no events. */
+  /** Repeats a question until the answer is good, because a cluster reports no events. */
   async until(good, what) {
     const end = Date.now() + 20_000;
     for (;;) {
@@ -75,19 +75,19 @@ export class RedisCluster {
     return (await this.ask(server, "CLUSTER", "SHARDS")).map(pairs).map(({ slots, nodes }) => ({ slots, nodes: nodes.map(pairs) }));
   }
 
-  /** The server that owns a slot, as the server `asked` says. */
+  /** Resolves with the server that owns a slot, according to the server `asked`. */
   async owner(slot, asked = this.servers.at(-1)) {
     for (const { slots, nodes } of await this.#shards(asked))
       for (let i = 0; i < slots.length; i += 2)
         if (slot >= slots[i] && slot <= slots[i + 1]) return this.servers.find(({ port }) => port === nodes.find(({ role, health }) => role === "master" && health === "online")?.port);
   }
 
-  /** The slot of a channel. */
+  /** Resolves with the slot of a channel. */
   async slot(channel) {
     return this.ask(this.servers.at(-1), "CLUSTER", "KEYSLOT", channel);
   }
 
-  /** The servers that own slots. */
+  /** Resolves with the servers that own slots, according to the server `asked`. */
   async masters(asked = this.servers.at(-1)) {
     const shards = await this.#shards(asked);
     return shards.filter(({ slots }) => slots.length > 0).flatMap(({ nodes }) => nodes).filter(({ role, health }) => role === "master" && health === "online").map((node) => this.servers.find(({ port }) => port === node.port));
@@ -106,7 +106,7 @@ export class RedisCluster {
     await this.ask(from, "CLUSTER", "SETSLOT", slot, "NODE", to.id);
   }
 
-  /** Kills a server; resolves when the others have given its slots to its replica, or just see it as failed. */
+  /** Kills a server. Resolves when the others see it as failed and, if it owned slots, its replica has taken them over. */
   async kill(server) {
     const others = this.servers.filter((other) => other !== server && other.child.exitCode === null && other.child.signalCode === null);
     await server.kill();

@@ -1,4 +1,4 @@
-// A redis-server for the test, on a port that stays the same over restarts.
+// Starts a redis-server for a test, on a port that stays the same over restarts.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -1,4 +1,4 @@
-// A Redis master, its replica and three sentinels for the test.
+// Starts a Redis master, its replica and three sentinels for a test.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -41,7 +41,7 @@ class Sentinel {
 }
 
 export class Sentinels {
-  /** @param {string} password that the sentinels require */
+  /** `password`, if given, is the one that the sentinels require. */
   static async start({ name = "mymaster", password } = {}) {
     const group = new Sentinels();
     group.name = name;
@@ -102,7 +102,10 @@ export class Sentinels {
     }
   }
 
-  /** Subscribes to a sentinel. wait() of the result resolves with the server that it announces as the new master, and the time. */
+  /**
+   * Subscribes to a sentinel. wait() of the result resolves with the server that the sentinel announces as the new master, and
+   * the time of the announcement.
+   */
   async switched(sentinel = this.sentinels.at(-1)) {
     const client = createClient({ url: `redis://127.0.0.1:${sentinel.port}`, password: this.password });
     client.on("error", () => {});
