@@ -21,7 +21,7 @@ struct buffer {
 
 /* Initialises an empty buffer of at most `max` bytes. Nothing is allocated yet. */
 void buffer_init(struct buffer *buffer, size_t max);
-void buffer_fini(struct buffer *buffer);
+void buffer_fini(struct buffer *buffer); /* frees the memory */
 
 /* Removes the content and the error; keeps the memory. */
 void buffer_reset(struct buffer *buffer);

@@ -86,7 +86,7 @@ bool json_string_is(struct text string, struct text plain);
 bool json_number_int(struct text number, int64_t *value);
 /* Like json_number_int(), for an integer whose absolute value is below 2^64. */
 bool json_number_integer(struct text number, bool *negative, uint64_t *magnitude);
-/* infinite on overflow, as in JSON.parse; independent of the locale */
+/* Returns the value of a checked number; infinite on overflow, as in JSON.parse. Independent of the locale. */
 double json_number_double(struct text number);
 
 /*

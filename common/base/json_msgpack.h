@@ -15,6 +15,7 @@ struct attachments {
 	struct block **blocks;
 	unsigned count, size;
 };
+
 void attachments_init(struct attachments *attachments);
 void attachments_fini(struct attachments *attachments);			    /* drops all references */
 void attachments_add(struct attachments *attachments, struct block *block); /* takes its own reference */

@@ -50,6 +50,7 @@ text_is_nocase(struct text a, struct text b)
 	       (a.n == 0 || (((*a.at ^ *b.at) & ~('a' - 'A')) == 0 && text_same_nocase(a.at, b.at, a.n)));
 }
 
+/* Return true if `whole` begins with, ends with or contains the other text. Every text contains the empty text. */
 bool text_starts(struct text whole, struct text prefix);
 bool text_ends(struct text whole, struct text suffix);
 bool text_has(struct text whole, struct text part);

@@ -24,6 +24,7 @@ struct acceptor {
 	struct log_limit lines;
 };
 
+/* Opens and closes the reserve descriptor. */
 void acceptor_init(struct acceptor *acceptor);
 void acceptor_fini(struct acceptor *acceptor);
 

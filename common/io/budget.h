@@ -46,11 +46,13 @@ struct budget_source {
 	uint64_t (*close)(struct budget_source *source, void *holder, uint64_t bytes);
 };
 
+/* Initialises a budget without a limit. */
 void budget_init(struct budget *budget);
 
 /* Sets the budget in bytes; UINT64_MAX: no limit. */
 void budget_set_max(struct budget *budget, uint64_t max);
 
+/* Registers a source, whose holders are then candidates for closing. */
 void budget_add_source(struct budget *budget, struct budget_source *source);
 void budget_remove_source(struct budget_source *source); /* does nothing if it is not registered */
 

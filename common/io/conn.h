@@ -90,6 +90,7 @@ void conn_set_owner(struct conn *c, const struct conn_ops *ops, void *owner);
  * write an access to the owner's memory.
  */
 void conn_want_drain(struct conn *c, bool wanted);
+
 void *conn_owner(const struct conn *c);
 struct loop *conn_loop(const struct conn *c);
 /* The counters that this connection's traffic is added to. */

@@ -32,7 +32,7 @@ struct conn_queue {
  */
 #define CONN_SLICE_COST sizeof(struct conn_slice)
 
-#define HELD_UNIT 64
+#define HELD_UNIT 64 /* bytes; see conn.held */
 
 #define CONN_CHUNK_SLICES 15
 struct conn_chunk {
@@ -124,26 +124,39 @@ uint64_t conn_give_up(struct conn *c);
 void conn_relink(struct conn *c);
 /* Adjusts the watched events to the state. Costs a system call only if the events differ at the next poll. */
 void conn_update_events(struct conn *c);
+/* Closes the connection with the reason for this negative result of the stream (stream.h). */
 void conn_stream_failed(struct conn *c, int64_t result);
+/* Continues the TLS handshake. */
 void conn_handshake(struct conn *c);
 
-/* conn_input.c */
+/* ------------------------------------------------------------ conn_input.c */
+
+/* Reads once and passes the bytes to the owner. */
 void conn_read(struct conn *c);
+/* Frees the kept bytes. */
 void conn_drop_kept(struct conn *c);
+/* Carries out conn_resume(), at the end of the turn. */
 void conn_resume_now(struct conn *c);
 /* Postpones the connection to the next turn or, if `heavy`, to its next share. */
 void conn_put_off(struct conn *c, bool heavy);
+/* Takes the connection out of the list in which it waits. */
 void conn_put_off_end(struct conn *c);
 /* Continues a postponed connection. */
 void conn_serve(struct conn *c);
 
-/* conn_queue.c */
+/* ------------------------------------------------------------ conn_queue.c */
+
+/* Makes the end of the turn flush the connection. */
 void conn_mark_dirty(struct conn *c);
+/* Flushes the connection: writes its queue, then sends FIN if that is due, or calls on_drain. */
 void conn_flush_now(struct conn *c);
-void conn_write_now(struct conn *c); /* writes early, as much as the kernel accepts */
+/* Writes before the end of the turn, as much as the kernel accepts. */
+void conn_write_now(struct conn *c);
 /* Arms the timer that limits how long the remaining output may take before the end. */
 void conn_guard_end(struct conn *c);
+/* Drops the queue. */
 void conn_queue_clear(struct conn *c);
+/* Frees the unused chunks that the loop keeps. */
 void conn_queue_free_spares(struct loop *l);
 
 /*
@@ -171,7 +184,9 @@ conn_queue_first(struct conn_queue *queue)
 	return queue->chunked ? &queue->head->slices[queue->head->first] : &queue->only;
 }
 
-/* conn.c: the last call */
+/* ------------------------------------------------------------------ conn.c */
+
+/* Makes the last call, on_closed, and frees the connection. */
 void conn_bury(struct conn *c);
 
 #endif

@@ -37,6 +37,7 @@ struct listener_set {
 
 /* Opens the sockets. On error, the set is empty; the errors are those of listener_open(). */
 int listener_set_open(struct listener_set *out, const struct listener_options *options, char *error);
+/* Returns the port in host byte order, or 0 for an empty set. */
 uint16_t listener_set_port(const struct listener_set *set);
 /* Closes the sockets that listener_start() has not taken. */
 void listener_set_close(struct listener_set *set);

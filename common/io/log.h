@@ -19,6 +19,7 @@ enum log_format { LOG_LOGFMT, LOG_JSON };
 
 /* Sets the level for the whole process; the default is LOG_INFO. A line above the level costs one comparison. */
 void log_set_level(enum log_level level);
+/* Returns true if lines of this level are written. */
 bool log_enabled(enum log_level level);
 
 /* Sets the format for the whole process and the children that it forks later. */

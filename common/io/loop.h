@@ -151,6 +151,7 @@ struct loop_call {
 	struct list link;
 	void (*run)(struct loop_call *call);
 };
+/* Initialises a call that is not queued. */
 void loop_call_init(struct loop_call *call, void (*run)(struct loop_call *call));
 void loop_defer(struct loop *l, struct loop_call *call); /* does nothing if it is queued already */
 void loop_call_cancel(struct loop_call *call);		 /* does nothing if it is not queued */

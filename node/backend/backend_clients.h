@@ -7,6 +7,7 @@
 
 #include "node/backend/backend_core.h"
 
+/* Never returns NULL. The limits are copied. */
 struct backend_core *backend_clients_new(struct loop *l, const struct backend_limits *limits);
 /* Takes over the namespaces of `io` for the life of `io`. Call this before the first link is ready. */
 void backend_clients_serve(struct backend_core *core, sio_server *io);

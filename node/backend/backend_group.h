@@ -61,6 +61,7 @@ void backend_groups_free(struct backend_core *core);
 /* Returns the member with the fewest sessions for its weight, or NULL if no member takes new work. */
 struct backend_member *backend_group_choose(const struct backend_group *g);
 
+/* Makes a member of a ready link, and adds it to its group. */
 struct backend_member *backend_member_new(
 	struct backend_core *core, struct backend_group *group, struct backend_link *wire);
 /* Frees a member to which nothing refers. */

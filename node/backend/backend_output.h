@@ -59,6 +59,7 @@ struct backend_output {
 	struct loop_call flush;
 };
 
+/* `setup` is copied. */
 void backend_output_init(struct backend_output *output, const struct backend_output_setup *setup);
 /* Drops everything that the connection has not taken. */
 void backend_output_fini(struct backend_output *output);

@@ -127,15 +127,18 @@ bool backend_socket_accept(struct backend_socket *bs);
 bool backend_socket_refuse(struct backend_socket *bs, const char *message, struct text data);
 /* Refuses the socket because no backend came in time. */
 void backend_socket_unavailable(struct backend_socket *bs);
+/* Sends an event of the client, or keeps it until the backend can take it. */
 void backend_socket_event(struct backend_socket *bs, const struct sio_raw_event *e);
 /* Sends what waits. May free the socket. */
 void backend_socket_flush(struct backend_socket *bs);
+/* The socket has joined or left a room: tells the backend, unless that backend has caused it. */
 void backend_socket_room(struct backend_socket *bs, bool joined, struct text room);
 /* The socket leaves. `reason` is NULL if the client has gone before the backend answered. */
 void backend_socket_closed(struct backend_socket *bs, const char *reason);
 /* Moves a socket that no backend knows yet to another group's session. */
 void backend_socket_rebind(struct backend_socket *bs, struct backend_session *to);
 
+/* Frees a shadow and its handle. */
 void backend_shadow_free(struct backend_shadow *shadow);
 /* Returns the handle by which this backend knows the socket, also after a hand-off; 0 if it does not know it. */
 uint32_t backend_socket_number(const struct backend_socket *bs, const struct backend_member *m);

@@ -41,6 +41,7 @@ enum backend_lost {
 		BACKEND_LOST_REASONS
 };
 
+/* Returns the word of a reason. */
 const char *backend_lost_word(unsigned reason);
 
 /* Why a connection does not become a link: the words of BYE before WELCOME. */
@@ -60,6 +61,7 @@ enum backend_refusal {
 #undef X
 };
 
+/* Returns the word of a reason. */
 const char *backend_refusal_word(enum backend_refusal reason);
 
 #endif

@@ -190,6 +190,8 @@ bool eio_writable(const struct eio_session *s);
  */
 void eio_mark(struct eio_session *s);
 bool eio_mark_passed(const struct eio_session *s);
+
+/* Returns true if the session is neither closing nor closed. */
 bool eio_is_open(const struct eio_session *s);
 
 /*

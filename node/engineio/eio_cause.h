@@ -37,6 +37,7 @@ enum eio_cause {
 		EIO_CAUSE_COUNT
 };
 
+/* Return the reason and the meaning of a cause. */
 enum eio_close_reason eio_cause_reason(enum eio_cause cause);
 const char *eio_cause_text(enum eio_cause cause);
 

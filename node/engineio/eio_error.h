@@ -46,9 +46,11 @@ enum eio_context {
 		EIO_CONTEXT_COUNT
 };
 
+/* Return the message and the HTTP status of an error code. */
 const char *eio_error_message(enum eio_error_code code);
 int eio_error_status(enum eio_error_code code);
 
+/* Return the error code and the word of a failed check. */
 enum eio_error_code eio_context_code(enum eio_context context);
 const char *eio_context_word(enum eio_context context);
 /* Returns the status of a refusal. An upgrade request is refused with 400 instead, unless the status is 503. */
@@ -61,6 +63,7 @@ struct eio_stats {
 	uint64_t sessions, websockets;	     /* all open sessions; the open sessions over WebSocket */
 	uint64_t queued;		     /* bytes of packets that wait for a poll */
 };
+/* Fills `out` with the current values. */
 void eio_stats(const struct eio_server *server, struct eio_stats *out);
 
 /* Writes the JSON body {"code":1,"message":"..."}. A NULL message means the message in EIO_ERROR_TABLE. */

@@ -75,6 +75,7 @@ void eio_sessions_fini(struct eio_sessions *all); /* all sessions must be gone *
 
 /* Returns the session with that sid if it is not closed, otherwise NULL. */
 struct eio_session *eio_sessions_find(const struct eio_sessions *all, struct text sid);
+/* Iterates over the sessions that are not closed, as table_next(). Returns NULL at the end. */
 struct eio_session *eio_sessions_next(const struct eio_sessions *all, struct table_cursor *cursor);
 
 /*

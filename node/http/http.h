@@ -272,6 +272,7 @@ void http_push_interim(struct http_request *r, int status, struct text fields);
  * dropped if the reply has no body. The caller ensures that all pieces together have the promised length.
  */
 void http_push_piece(struct http_request *r, struct block *block, size_t n);
+/* Ends the reply after its last piece. */
 void http_push_end(struct http_request *r);
 
 /* As http_upgrade(), with `fields` in place of the added fields; they include Upgrade. */
