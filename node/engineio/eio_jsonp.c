@@ -109,7 +109,7 @@ eio_jsonp_encode(uint32_t index, struct text payload)
 
 /* Finds the only field "d". Returns its raw value, or TEXT_NONE. */
 static struct text
-find_field(struct text form)
+form_find_payload(struct text form)
 {
 	struct text key, value, found = TEXT_NONE;
 
@@ -169,7 +169,7 @@ decode_line_feeds(uint8_t *text, size_t n)
 int64_t
 eio_jsonp_decode(uint8_t *form, size_t n)
 {
-	struct text raw = find_field(text_of((const char *)form, n));
+	struct text raw = form_find_payload(text_of((const char *)form, n));
 	int64_t length = raw.at != NULL ? decode_escapes(raw, form) : ERROR_SYNTAX;
 
 	return length < 0 ? length : (int64_t)decode_line_feeds(form, (size_t)length);

@@ -18,7 +18,7 @@ is_traced(const struct eio_session *s)
 #define TRACE_ID_LENGTH 32
 #define AGENT_MAX 120 /* bytes of User-Agent that are logged */
 
-/* Lower-case digits of which one is not 0. */
+/* Returns true for lower-case hexadecimal digits that are not all 0. */
 static bool
 is_trace_hex(struct text hex)
 {

@@ -115,9 +115,9 @@ log_jsonp_refused(struct eio_gate *gate, const struct http_request *r)
 }
 
 /*
- * Finds out whether a handshake by long-polling asks for JSONP, and whether it may. A client of revision 3 that asks
- * in vain is refused, because it cannot read another reply. For revision 4, `j` is then a key without a meaning: the
- * stock clients have no JSONP, so it is the application's own.
+ * Finds out whether a handshake by long-polling asks for JSONP, and whether it may. If it may not, a client of
+ * revision 3 is refused, because it cannot read another reply. For revision 4, `j` is then a key without a meaning:
+ * the stock clients have no JSONP, so it is the application's own.
  */
 static enum eio_context
 verify_jsonp(struct eio_gate *gate, const struct http_request *r, struct eio_arrival *arrival)

@@ -212,8 +212,8 @@ http_add_header(struct http_request *r, const char *name, struct text value)
 }
 
 /*
- * As http_add_header(), with fields that are known to be valid: "Name: value\r\n"..., none of which is Connection
- * with "close". `names` are the http_name_bit() of all of them.
+ * As http_add_header(), for lines that the caller has validated: "Name: value\r\n"... They must not contain
+ * "Connection: close". `names` is the set of the http_name_bit() of their names.
  */
 int http_add_lines(struct http_request *r, uint64_t names, struct text lines);
 

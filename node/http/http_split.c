@@ -46,10 +46,10 @@ first_mark(uint64_t marks)
 
 /* Moves to the first byte outside of a class. */
 static void
-skip_class(struct cursor *c, unsigned class)
+skip_class(struct cursor *cursor, unsigned class)
 {
-	while (c->at < c->end && http_is(*c->at, class))
-		c->at++;
+	while (cursor->at < cursor->end && http_is(*cursor->at, class))
+		cursor->at++;
 }
 
 /* Returns marks of all bytes except letters and "-". Each mark is exact. */
@@ -66,53 +66,53 @@ bytes_outside_names(uint64_t word)
 
 /* Moves to the first byte that HTTP_TCHAR does not contain. Most tokens are letters. */
 static void
-skip_token(struct cursor *c)
+skip_token(struct cursor *cursor)
 {
-	for (; c->end - c->at >= 8; c->at += 8) {
-		uint64_t stops = bytes_outside_names(next_eight(c->at));
+	for (; cursor->end - cursor->at >= 8; cursor->at += 8) {
+		uint64_t stops = bytes_outside_names(next_eight(cursor->at));
 
 		if (stops != 0) {
-			c->at += first_mark(stops);
+			cursor->at += first_mark(stops);
 			break;
 		}
 	}
-	skip_class(c, HTTP_TCHAR);
+	skip_class(cursor, HTTP_TCHAR);
 }
 
 /* Moves to the first byte that HTTP_URI does not contain. */
 static void
-skip_target(struct cursor *c)
+skip_target(struct cursor *cursor)
 {
-	for (; c->end - c->at >= 8; c->at += 8) {
-		uint64_t word = next_eight(c->at);
+	for (; cursor->end - cursor->at >= 8; cursor->at += 8) {
+		uint64_t word = next_eight(cursor->at);
 		uint64_t stops = bytes_below(word, 0x21) | bytes_equal(word, '#') | bytes_equal(word, 0x7f) |
 				 (word & HIGH_BITS);
 
 		if (stops != 0) {
-			c->at += first_mark(stops);
+			cursor->at += first_mark(stops);
 			return;
 		}
 	}
-	skip_class(c, HTTP_URI);
+	skip_class(cursor, HTTP_URI);
 }
 
 /* Moves to the first byte that HTTP_VCHAR does not contain, or to a TAB before it. */
 static void
-skip_value(struct cursor *c)
+skip_value(struct cursor *cursor)
 {
-	for (; c->end - c->at >= 8; c->at += 8) {
-		uint64_t word = next_eight(c->at), stops = bytes_below(word, 0x20) | bytes_equal(word, 0x7f);
+	for (; cursor->end - cursor->at >= 8; cursor->at += 8) {
+		uint64_t word = next_eight(cursor->at), stops = bytes_below(word, 0x20) | bytes_equal(word, 0x7f);
 
 		if (stops != 0) {
-			c->at += first_mark(stops);
+			cursor->at += first_mark(stops);
 			return;
 		}
 	}
-	skip_class(c, HTTP_VCHAR);
+	skip_class(cursor, HTTP_VCHAR);
 }
 
 static bool
-is_blank(uint8_t byte)
+split_is_blank(uint8_t byte)
 {
 	return byte == ' ' || byte == '\t';
 }
@@ -125,61 +125,63 @@ text_between(const uint8_t *from, const uint8_t *to)
 
 /* Reads " HTTP/1.x" and the end of the line. */
 static bool
-split_version(struct cursor *c, struct http_split *split)
+split_version(struct cursor *cursor, struct http_split *split)
 {
 	static const char shape[] = " HTTP/1.";
 	const size_t before = sizeof(shape) - 1;
 
-	if ((size_t)(c->end - c->at) < before + 3 || memcmp(c->at, shape, before) != 0 ||
-		!http_is(c->at[before], HTTP_DIGIT) || c->at[before + 1] != '\r' || c->at[before + 2] != '\n')
+	if ((size_t)(cursor->end - cursor->at) < before + 3 || memcmp(cursor->at, shape, before) != 0 ||
+		!http_is(cursor->at[before], HTTP_DIGIT) || cursor->at[before + 1] != '\r' ||
+		cursor->at[before + 2] != '\n')
 		return false;
-	split->minor = c->at[before] != '0';
-	c->at += before + 3;
+	split->minor = cursor->at[before] != '0';
+	cursor->at += before + 3;
 	return true;
 }
 
 /* Reads the method, the target, the version and the end of the line. */
 static bool
-split_request_line(struct cursor *c, struct http_split *split)
+split_request_line(struct cursor *cursor, struct http_split *split)
 {
-	const uint8_t *from = c->at;
+	const uint8_t *from = cursor->at;
 
-	skip_token(c);
-	split->method = text_between(from, c->at);
-	if (split->method.n == 0 || split->method.n > HTTP_METHOD_MAX || c->at == c->end || *c->at != ' ')
+	skip_token(cursor);
+	split->method = text_between(from, cursor->at);
+	if (split->method.n == 0 || split->method.n > HTTP_METHOD_MAX || cursor->at == cursor->end ||
+		*cursor->at != ' ')
 		return false;
-	from = ++c->at;
-	skip_target(c);
-	split->target = text_between(from, c->at);
-	return split->target.n > 0 && split_version(c, split);
+	from = ++cursor->at;
+	skip_target(cursor);
+	split->target = text_between(from, cursor->at);
+	return split->target.n > 0 && split_version(cursor, split);
 }
 
 /* Reads one field line with its end. Blanks around the value are removed. */
 static bool
-split_field(struct cursor *c, struct http_header *header)
+split_field(struct cursor *cursor, struct http_header *header)
 {
-	const uint8_t *from = c->at, *to;
+	const uint8_t *from = cursor->at, *to;
 
-	skip_token(c);
-	header->name = text_between(from, c->at);
-	if (header->name.n == 0 || c->at == c->end || *c->at != ':')
+	skip_token(cursor);
+	header->name = text_between(from, cursor->at);
+	if (header->name.n == 0 || cursor->at == cursor->end || *cursor->at != ':')
 		return false;
-	c->at++;
-	while (c->at < c->end && is_blank(*c->at))
-		c->at++;
-	from = c->at;
-	skip_value(c);
-	while (c->at < c->end && *c->at == '\t') {
-		c->at++;
-		skip_value(c);
+	cursor->at++;
+	while (cursor->at < cursor->end && split_is_blank(*cursor->at))
+		cursor->at++;
+	from = cursor->at;
+	skip_value(cursor);
+	while (cursor->at < cursor->end && *cursor->at == '\t') {
+		cursor->at++;
+		skip_value(cursor);
 	}
-	to = c->at;
-	while (to > from && is_blank(to[-1]))
+	to = cursor->at;
+	while (to > from && split_is_blank(to[-1]))
 		to--;
 	header->value = text_between(from, to);
-	if (c->end - c->at < 2 || c->at[0] != '\r' || c->at[1] != '\n')
+	if (cursor->end - cursor->at < 2 || cursor->at[0] != '\r' || cursor->at[1] != '\n')
 		return false;
-	c->at += 2;
+	cursor->at += 2;
 	return true;
 }
 
@@ -187,21 +189,21 @@ size_t
 http_split(const uint8_t *data, size_t n, size_t max_head, unsigned max_fields, struct http_header *headers,
 	struct http_split *split)
 {
-	struct cursor c = {data, data + (n < max_head ? n : max_head)};
+	struct cursor cursor = {data, data + (n < max_head ? n : max_head)};
 
 	split->count = 0;
 	split->names = 0;
-	if (!split_request_line(&c, split))
+	if (!split_request_line(&cursor, split))
 		return 0;
-	while (c.at < c.end && *c.at != '\r') {
+	while (cursor.at < cursor.end && *cursor.at != '\r') {
 		struct http_header *header = &headers[split->count];
 
-		if (split->count == max_fields || !split_field(&c, header))
+		if (split->count == max_fields || !split_field(&cursor, header))
 			return 0;
 		split->names |= http_name_bit(header->name.at[0], header->name.n);
 		split->count++;
 	}
-	if (c.end - c.at < 2 || c.at[1] != '\n')
+	if (cursor.end - cursor.at < 2 || cursor.at[1] != '\n')
 		return 0;
-	return (size_t)(c.at + 2 - data);
+	return (size_t)(cursor.at + 2 - data);
 }
