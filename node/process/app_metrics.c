@@ -5,6 +5,7 @@
 
 #include "common/base/json.h"
 #include "common/base/mem.h"
+#include "common/base/text.h"
 #include "common/base/utf8.h"
 
 #define OTHER "other"
@@ -48,8 +49,7 @@ static const char *
 app_metric_fault(const struct app_series_setup *setup)
 {
 	static const struct app_metric *const sizes = NULL;
-	const char *total = strstr(setup->name, "_total");
-	bool counts = total && total[sizeof "_total" - 1] == '\0';
+	bool counts = text_ends(text_from(setup->name), TEXT("_total"));
 
 	if (!app_metric_word_is_valid(setup->name, sizeof sizes->name))
 		return "the name must begin with a small letter and have at most 63 small letters, digits and _";

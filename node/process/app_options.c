@@ -8,7 +8,7 @@
 #include "common/base/option.h"
 
 /* Names that the program uses, or that a file of options uses, without a row in a table. */
-static const char *const reserved_names[] = {"check", "help", "include", "printConfig", "version"};
+static const char *const reserved_names[] = {"check", "health", "help", "include", "printConfig", "version"};
 
 static const struct {
 	enum option_type type;

@@ -122,8 +122,8 @@ master_upgrade_start(struct master *master)
 		upgrade_refuse("the server is starting or stopping");
 		return false;
 	}
-	if (upgrade->channel >= 0) {
-		upgrade_refuse("an earlier upgrade is not over: processes of the old program are left");
+	if (upgrade->channel >= 0 || upgrade->pid > 0) { /* a new program that hangs may have closed the channel */
+		upgrade_refuse("an earlier upgrade is not over");
 		return false;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) < 0) {
@@ -160,12 +160,13 @@ master_upgrade_ended(struct master *master, pid_t pid, int status)
 		return false;
 	upgrade->pid = 0;
 	upgrade->give_up_at = 0;
-	if (!master->succeeded) {
-		upgrade_close_channel(upgrade);
+	if (master->succeeded)
+		return true;
+	upgrade_close_channel(upgrade);
+	if (master->phase == SERVING) /* a master that stops has cancelled the upgrade */
 		log_event(LOG_ERROR, "upgrade_failed", "pid", LOG_INT(pid), killed ? "signal" : "code",
 			LOG_INT(killed ? WTERMSIG(status) : WEXITSTATUS(status)), "error",
 			LOG_STR("the new program did not start; this one goes on"), NULL);
-	}
 	return true;
 }
 

@@ -242,3 +242,25 @@ test("an upgrade to one worker keeps a master, and signals for the master do no 
   assert.equal(await get(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`), 200);
   await end(server, pid);
 });
+
+test("an upgrade that hangs keeps a second one out, and ends when the server stops", async () => {
+  const program = path.join(dir, "hanging");
+  copyFileSync(path.join(build, "sockeye"), program);
+  const server = new Server(path.relative(build, program), ["--app", path.join(build, "apps/protocol.so"), "--workers", "2",
+    "--drain-time", "0", "--port", String(await freePort())], {});
+  await server.line((fields) => fields.event === "listening");
+  writeFileSync(`${program}.new`, "#!/bin/sh\nexec sleep 1000\n", { mode: 0o755 });
+  renameSync(`${program}.new`, program);
+  server.child.kill("SIGUSR2");
+  const { pid } = await server.line((fields) => fields.event === "upgrade" && fields.pid);
+  successors.add(Number(pid));
+  server.child.kill("SIGUSR2");
+  await server.line((fields) => fields.event === "upgrade" && fields.error === "an earlier upgrade is not over");
+
+  const closed = once(server.child.stderr, "close"); // by both programs
+  server.child.kill("SIGTERM");
+  assert.deepEqual(await within(server.exited, "the end of the server"), { code: 0, signal: null });
+  await within(closed, "the end of the new program");
+  successors.delete(Number(pid));
+  assert.equal(server.logged("upgrade_failed").length, 0);
+});

@@ -154,6 +154,17 @@ unfit_label_values_count_as_other(void **state)
 }
 
 static void
+only_the_end_of_a_name_makes_a_counter(void **state)
+{
+	struct fixture *f = *state;
+
+	++*sio_counter(f->io[0], "a_total_total", "x", NULL, NULL);
+	*sio_gauge(f->io[0], "a_total_b", "x", NULL, NULL) = 2;
+	assert_non_null(strstr(text(f), "a_total_total{worker=\"0\"} 1\n"));
+	assert_non_null(strstr(text(f), "a_total_b{worker=\"0\"} 2\n"));
+}
+
+static void
 faulty_metrics_are_refused_and_can_be_counted(void **state)
 {
 	static const double bounds[] = {1, 2}, falling[] = {2, 1}, infinite[] = {INFINITY};
@@ -248,6 +259,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_same_series_is_the_same_number, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_label_values_count_as_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(unfit_label_values_count_as_other, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_the_end_of_a_name_makes_a_counter, setup, teardown),
 		cmocka_unit_test_setup_teardown(faulty_metrics_are_refused_and_can_be_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_number_of_metrics_and_of_series_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_metrics_of_a_worker_that_ended_are_gone, setup, teardown),

@@ -128,6 +128,7 @@ faulty_declarations_are_refused(void **state)
 	} faults[] = {
 		{{.name = "port", .help = "x"}, {0}, "option port: the name is in use already"},
 		{{.name = "help", .help = "x"}, {0}, "option help: the name is in use already"},
+		{{.name = "health", .help = "x"}, {0}, "option health: the name is in use already"},
 		{{.name = "allowEio3", .help = "x"}, {0}, "option allowEio3: the name is in use already"},
 		{{.name = "Port", .help = "x"}, {0}, "option Port: the name must begin"},
 		{{.name = "score-limit", .help = "x"}, {0}, "option score-limit: the name must begin"},
