@@ -100,7 +100,7 @@ budget_close_largest(struct budget *budget, uint64_t target)
 
 /*
  * If no holder is left to close, the next walk is due only after `held` has grown by a further part of the budget.
- * Otherwise every turn would walk over all holders without finding one.
+ * Otherwise every turn would walk over all holders and close none of them.
  */
 void
 budget_relieve(struct budget *budget)

@@ -164,8 +164,11 @@ conn_read(struct conn *c)
 	c->continues = filled;
 	loop_spend(l, LOOP_WORK_READ + (got > 0 ? (uint64_t)got : 0));
 	if (got > 0 && c->dirty && !c->hurried) {
-		/* it leaves loop.unflushed, so that its reply does not wait for the writes to others; once, because a
-		 * client that sends all the time would else always stand at the end of loop.dirty */
+		/*
+		 * The connection moves from loop.unflushed to loop.dirty, so that its reply does not wait for the
+		 * writes to others. It moves only once before its next flush: a client that sends all the time would
+		 * otherwise move to the end of loop.dirty again and again.
+		 */
 		c->hurried = true;
 		conn_relink(c);
 	}

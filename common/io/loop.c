@@ -210,7 +210,7 @@ loop_close_conn(struct budget_source *source, void *holder, uint64_t bytes)
 	return conn_give_up(c);
 }
 
-/* Sets the wheel's timer, only if the wheel needs it earlier than it is set. */
+/* Sets the wheel's timer if the wheel needs it earlier than it is set. */
 static void
 loop_set_wheel_timer(struct loop *l)
 {
@@ -225,9 +225,7 @@ loop_set_wheel_timer(struct loop *l)
 		return;
 	l->wheel_due = l->now + (uint64_t)wait;
 	ev_timer_stop(l->ev, &l->wheel_timer);
-	/*
-	 * half a millisecond more, since `now` is truncated to milliseconds; otherwise the timer may fire too early
-	 */
+	/* half a millisecond is added because `now` is truncated; otherwise the timer could fire too early */
 	ev_timer_set(&l->wheel_timer, (double)wait / 1000 + 0.0005, 0.);
 	ev_timer_start(l->ev, &l->wheel_timer);
 }
