@@ -462,7 +462,7 @@ bus_refuse_aside(struct bus *bus, const char *what, struct text error)
 	bus->aside_refused = true;
 }
 
-/* Whoever has published keeps the publish until now, so nothing is dropped here. Returns false if the bus is lost. */
+/* The publisher keeps the publish until now, so nothing is dropped here. Returns false if the bus is lost. */
 static bool
 bus_on_shard_answer(struct bus *bus, const struct resp *reply, bool check)
 {

@@ -4,9 +4,9 @@
  *
  * A recorded message carries a stamp: "<position>/<kind><sender>/<number>", such as
  * "1732838400000-0/aQ8Y0uvXk3J1b/17". Sender and number name the message, in the log too. The position is the id of
- * an entry in the stream, the newest that the sender knows of. Whoever hears the message has heard every message up
- * to this position before, and reads on from there after a gap. Node.js servers ignore the stamp, because it stands
- * where they do not look:
+ * an entry in the stream, the newest that the sender knows of. A node that hears the message has heard every message
+ * up to this position before, and reads on from there after a gap. Node.js servers ignore the stamp, because it
+ * stands where they do not look:
  *
  *   kind   message                          where the stamp stands
  *   a      MessagePack array of 3 (0x93)    its fourth element, a str 8

@@ -1,6 +1,6 @@
 /*
- * The packet that is being handled, io->packet. A packet of the MessagePack parser has values instead of texts;
- * whoever reads the texts makes them first. Both are valid until the packet has been handled.
+ * The packet that is being handled, io->packet. A packet of the MessagePack parser has values instead of texts.
+ * Code that reads the texts has them made first. Both are valid until the packet has been handled.
  */
 #ifndef NODE_SOCKETIO_SIO_RECEIVED_H
 #define NODE_SOCKETIO_SIO_RECEIVED_H
