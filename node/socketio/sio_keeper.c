@@ -73,7 +73,8 @@ struct keeper_session {
 	uint32_t rooms_n, room_count, data_n, bytes;
 	struct keeper_waiting *waiting; /* a claim that waits until the live socket leaves; NULL: none */
 	uint8_t state;
-	bool own, needs_offset;
+	bool own;
+	bool needs_offset; /* the client must show an offset that is not older than `first` */
 	char pid[SIO_PID_LENGTH];
 	char sid[SIO_ID_LENGTH];
 };
@@ -439,9 +440,12 @@ static enum sio_recovery_result
 session_covers(const struct sio_keeper *keeper, const struct keeper_session *session, struct covers *covers)
 {
 	const struct sio_recovery_position *from = session->from.origin != 0 ? &session->from : NULL;
+	const struct keeper_bound first = {session->first.origin, session->first.heard + session->first.local};
 
 	*covers = (struct covers){.count = 0};
-	if ((from == NULL && session->needs_offset) || !session_has_got(session, from, &session->before))
+	/* an offset from before `first` tells nothing of what the worker has delivered out of reach */
+	if ((session->needs_offset && !session_has_got(session, from, &first)) ||
+		!session_has_got(session, from, &session->before))
 		return SIO_RECOVERY_OFFSET_GONE;
 	covers_add(covers, &session->first);
 	if (from != NULL)
@@ -689,6 +693,8 @@ session_continue(
 	session->before =
 		shown ? (struct keeper_bound){session->from.origin, session->from.heard + session->from.local}
 		      : (struct keeper_bound){0, 0};
+	if (shown)
+		session->needs_offset = false; /* from now on `before` demands it */
 	session->entry = replayed ? (struct keeper_bound){at->origin, at->heard + at->local} : session->before;
 	session->quiet.origin = 0;
 	session->last_origin = session->origin->id;

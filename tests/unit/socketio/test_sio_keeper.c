@@ -464,6 +464,15 @@ a_worker_that_was_out_of_reach_starts_anew(void **state)
 	emit_to(&a, TEXT_NONE, after);
 	store(&a, a.heard + a.local);
 	assert_claim(&b, NULL, SIO_RECOVERY_OFFSET_GONE);
+	/* what the client missed between this offset and HELLO may not have come to the keeper */
+	assert_claim(&b, got, SIO_RECOVERY_OFFSET_GONE);
+	assert_back(&b, after, 0);
+	/* once it has shown such an offset, it needs no newer one at the next worker */
+	store(&b, 0);
+	assert_back(&a, after, 0);
+	store(&a, 0);
+	assert_claim(&b, NULL, SIO_RECOVERY_OFFSET_GONE);
+	assert_claim(&b, got, SIO_RECOVERY_OFFSET_GONE);
 	assert_back(&b, after, 0);
 }
 
