@@ -769,8 +769,12 @@ keeper_on_hello(struct sio_keeper *keeper, const void *connection, uint64_t id, 
 	/* the worker is alive, but was out of reach: its sessions come again */
 	if (former != NULL)
 		keeper_drop_origin(keeper, former, false, now);
-	if (former_id != 0)
-		keeper->hole = keeper->number; /* it may have delivered events that the keeper does not know */
+	/* it may have delivered events that the keeper does not know */
+	if (former_id != 0 && keeper->hole < keeper->number)
+		keeper->hole = keeper->number;
+	/* its sessions begin behind what is missing, so that the next event that their clients get will do */
+	if (keeper->number < keeper->hole)
+		keeper->number = keeper->hole;
 	origin = mem_zalloc(sizeof *origin);
 	origin->id = id;
 	origin->connection = connection;

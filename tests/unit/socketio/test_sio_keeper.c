@@ -222,6 +222,17 @@ emit_to(struct worker *w, struct text room, char offset[64])
 		(void)snprintf(offset, 64, "%.*s", (int)sio_recovery_position_write(epoch, &at, text), text);
 }
 
+/* An event of a worker that the keeper does not know: it gets no number. */
+static void
+emit_unknown(struct worker *w)
+{
+	struct wire_target to = {.room_count = 0};
+
+	buffer_reset(&out);
+	assert_int_equal(wire_write_broadcast(&out, TEXT("uid"), TEXT("/"), &to, TEXT("[\"e\",1]"), NULL), 0);
+	assert_true(sio_keeper_record(keeper, w->origin, ++w->local, buffer_text(&out), now) == 0);
+}
+
 /* The worker hears an event of another that has got this number. */
 static void
 hears(struct worker *w, char offset[64])
@@ -476,6 +487,30 @@ a_worker_that_was_out_of_reach_starts_anew(void **state)
 	assert_back(&b, after, 0);
 }
 
+/* What the worker queued while it was out of reach comes before HELLO: others get it, but nobody can recover it. */
+static void
+events_from_out_of_reach_stay_missing(void **state)
+{
+	static const char pid[] = "another-0123456789abcdefghijklmn";
+	char got[64], after[64];
+
+	(void)state;
+	session(&b);
+	emit_to(&b, TEXT_NONE, NULL);
+	hears(&b, got);
+	store(&b, b.heard + b.local);
+	sio_keeper_gone(keeper, &a, now);
+	emit_unknown(&a);
+	hello(&a);
+	assert_claim(&a, got, SIO_RECOVERY_OFFSET_GONE);
+	/* the clients of that worker need no second event */
+	session_in(&a, pid, TEXT_NONE, true, UINT64_MAX);
+	emit_to(&a, TEXT_NONE, after);
+	sio_keeper_gone(keeper, &a, now);
+	settled_claim(&b, pid, after, "/");
+	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
+}
+
 static void
 limits_displace_the_oldest(void **state)
 {
@@ -510,6 +545,7 @@ main(void)
 		CASE(what_cannot_be_shown_is_refused),
 		CASE(a_missing_event_makes_older_offsets_useless),
 		CASE(a_worker_that_was_out_of_reach_starts_anew),
+		CASE(events_from_out_of_reach_stay_missing),
 		CASE(limits_displace_the_oldest),
 	};
 
