@@ -181,6 +181,7 @@ keep_touched(struct sio_recovery_session *session)
 {
 	struct sio_recovery *recovery = session->nsp->io->recovery;
 
+	session->data_changed = session->claimed;
 	if (!recovery->keep->welcome || session->claimed)
 		return;
 	if (session->start == 0) {

@@ -320,7 +320,7 @@ sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 		sio_socket_set_data(s, sio_stored_ref(session->data));
 	for (uint32_t i = 0; rc == 0 && i < session->room_count; i++)
 		rc = sio_rooms_join(s, sio_recovery_room_read(&at));
-	session->moved = false;
+	session->moved = session->data_changed = false;
 	if (rc != 0)
 		recovery_reject(s);
 	return rc == 0;
@@ -403,6 +403,8 @@ sio_recovery_enter(struct sio_socket *s)
 		/* the socket enters its own room, which it may have left before its loss */
 		if (session->moved || !session->own)
 			sio_recovery_session_moved(session, s->last_event, false);
+		else if (session->data_changed)
+			session->log->touched(session);
 	} else if (s->client->parser->revision >= 5) {
 		(void)sio_recovery_session_new(s);
 	}

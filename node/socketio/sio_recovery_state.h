@@ -66,6 +66,7 @@ struct sio_recovery_session {
 	bool moved;	   /* joined or left a room while claimed */
 	bool own;	   /* was in its own room */
 	bool answered;	   /* several workers: that question */
+	bool data_changed; /* several workers: while claimed */
 	unsigned char why; /* ended: enum sio_session_end */
 	char pid[SIO_PID_LENGTH];
 	char sid[SIO_ID_LENGTH];

@@ -30,6 +30,7 @@ struct broker {
 	unsigned asked;
 	const struct members *members; /* for broker_members() */
 	struct buffer log;
+	struct buffer kept; /* the last message to the keeper */
 };
 
 struct broker_nsp {
@@ -50,6 +51,7 @@ fake_broker_start(enum bus_form_id form)
 {
 	fake_broker = (struct broker){.form = form};
 	buffer_init(&fake_broker.log, 1 << 20);
+	buffer_init(&fake_broker.kept, 1 << 20);
 	list_init(&fake_broker.waiting_joins);
 	fake_reply.refs = 1;
 }
@@ -60,6 +62,7 @@ fake_broker_stop(void)
 	must(fake_broker.namespaces == 0 && fake_reply.refs == 1);
 	must(list_empty(&fake_broker.waiting_joins));
 	buffer_fini(&fake_broker.log);
+	buffer_fini(&fake_broker.kept);
 }
 
 static inline struct text
@@ -259,9 +262,9 @@ broker_keep_close(struct broker *broker, struct bus_keep *keep)
 int
 broker_keep_send(struct broker *broker, struct bus_keep *keep, struct text message)
 {
-	(void)broker;
 	(void)keep;
-	(void)message;
+	buffer_reset(&broker->kept);
+	buffer_add_text(&broker->kept, message);
 	return 0;
 }
 

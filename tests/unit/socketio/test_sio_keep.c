@@ -1,0 +1,169 @@
+/* Connection state recovery with several workers: what a worker tells the keeper. The test plays the keeper. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "node/socketio/sio_keep.h"
+#include "tests/unit/socketio/recovering.h"
+#include "tests/unit/socketio/fake_broker.h"
+
+static struct sio_keep *keep;
+
+static void
+middlewares_run_again(struct sio_options *o)
+{
+	o->max_disconnection_duration = 120000;
+	o->skip_middlewares = false;
+}
+
+static void
+answer_begin(struct buffer *out, enum sio_keep_message type)
+{
+	buffer_init(out, 1 << 20);
+	buffer_add_byte(out, (uint8_t)type);
+	keep_put_u64(out, keep->origin);
+}
+
+static void
+answer(struct buffer *out)
+{
+	keep->bus.on_message(&keep->bus, buffer_text(out));
+	buffer_fini(out);
+	fake_turn();
+}
+
+/* Answers the last message, a question, with this result. */
+static void
+answer_question(struct buffer *out, enum sio_keep_message type, const char *pid)
+{
+	struct keep_reader in = {.rest = buffer_text(&fake_broker.kept)};
+
+	(void)keep_get_bytes(&in, 1 + sizeof(uint64_t) + BUS_KEEP_ID + sizeof(uint64_t));
+	answer_begin(out, type);
+	keep_put_u64(out, keep_get_u64(&in));
+	buffer_add_byte(out, SIO_RECOVERY_RECOVERED);
+	buffer_add(out, pid, SIO_PID_LENGTH);
+}
+
+static void
+assert_told(enum sio_keep_message type)
+{
+	assert_true(fake_broker.kept.len > 0);
+	assert_int_equal(fake_broker.kept.data[0], type);
+}
+
+static int
+set_up(void **state)
+{
+	struct buffer out;
+
+	(void)state;
+	recovering_start(middlewares_run_again);
+	fake_broker_start(BUS_FORM_HUB);
+	sio_keep_new(fake_io->recovery, &fake_broker);
+	keep = fake_io->recovery->keep;
+	keep->bus.on_ready(&keep->bus);
+	assert_told(SIO_KEEP_HELLO);
+	answer_begin(&out, SIO_KEEP_WELCOME);
+	buffer_add(&out, "0123456789abcdef", SIO_KEEP_KEY);
+	keep_put_u64(&out, 0);
+	answer(&out);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	sio_keep_free(keep);
+	recovering_stop();
+	fake_broker_stop();
+	return 0;
+}
+
+/* The client is back, with no rooms, no data and nothing missed. */
+static void
+come_back(struct recovering *c)
+{
+	struct buffer out;
+
+	recovering_return(c);
+	assert_told(SIO_KEEP_CLAIM);
+	answer_question(&out, SIO_KEEP_CLAIMED, c->pid);
+	buffer_add_byte(&out, false);
+	buffer_add_byte(&out, true);
+	keep_put_text(&out, text_from(c->sid));
+	keep_put_u64(&out, 0);
+	keep_put_text(&out, TEXT(""));
+	keep_put_text(&out, TEXT(""));
+	answer(&out);
+	assert_told(SIO_KEEP_REPLAY);
+	answer_question(&out, SIO_KEEP_REPLAYED, c->pid);
+	keep_put_u64(&out, 0);
+	keep_put_u64(&out, 0);
+	answer(&out);
+	recovering_read(c);
+	assert_true(c->recovered);
+}
+
+static void
+set_data(sio_socket *s, sio_step *step, void *arg)
+{
+	(void)arg;
+	sio_set_data(s, "s", "Ann");
+	sio_next(step);
+}
+
+static void
+nothing(sio_socket *s, sio_step *step, void *arg)
+{
+	(void)s, (void)arg;
+	sio_next(step);
+}
+
+static void
+the_keeper_learns_of_data_that_a_middleware_sets_again(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	recovering_return(&c);
+	assert_told(SIO_KEEP_SESSION);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	assert_told(SIO_KEEP_STORE);
+	sio_use(sio_of(fake_io, "/"), set_data, NULL);
+	come_back(&c);
+	assert_told(SIO_KEEP_SESSION);
+	assert_memory_equal(fake_broker.kept.data + fake_broker.kept.len - 4,
+		"\xa3"
+		"Ann",
+		4);
+}
+
+static void
+a_client_that_comes_back_unchanged_costs_no_message(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	sio_use(sio_of(fake_io, "/"), nothing, NULL);
+	recovering_return(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	come_back(&c);
+	assert_told(SIO_KEEP_REPLAY);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			the_keeper_learns_of_data_that_a_middleware_sets_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_client_that_comes_back_unchanged_costs_no_message, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
