@@ -81,11 +81,11 @@ for (const [form, args] of Object.entries(FORMS)) {
   });
 }
 
-test("workers of one machine, a worker that is killed, and a namespace made by a pattern", async () => {
+test("a namespace made by a pattern, beside a Node.js server, which ignores the messages", async () => {
   const redis = await Redis.start();
   const one = await startNode("one", redis, ["--node-id", "1", ...BEATS]);
   const two = await startNode("two", redis, ["--node-id", "2", ...BEATS]);
-  const node = await startPeer("js", redis); // ignores the messages
+  const node = await startPeer("js", redis);
   await members(redis, 3);
   const ada = await enter(one, "ada", 1, "/presence-x");
   const bob = await enter(two, "bob", 2, "/presence-x");
