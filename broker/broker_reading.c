@@ -211,10 +211,11 @@ reading_new(struct broker_nsp *nsp, struct text channel, struct block *kept)
 static struct block *
 reading_keep(struct broker *broker, const struct bus_message *message)
 {
+	size_t size = message->block != NULL ? message->block->len : message->payload.n;
 	struct block *kept = NULL;
 	int rc = ERROR_TOO_BIG;
 
-	if (message->payload.n <= READINGS_MAX - broker->readings_bytes) {
+	if (size <= READINGS_MAX - broker->readings_bytes) {
 		kept = message->block != NULL ? block_ref(message->block)
 					      : block_try_copy(message->payload.at, message->payload.n);
 		rc = ERROR_MEMORY;

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "broker/broker_question_internal.h"
+#include "broker/bus_form.h"
 #include "common/base/json.h"
 #include "tests/unit/broker/broker_nodes.h"
 
@@ -319,6 +321,54 @@ a_malformed_long_answer_does_not_count(void **state)
 	assert_int_equal(stats.malformed, 2);
 }
 
+/* Makes a long answer to the question, of `n` bytes, behind which the block has CR and LF. Only its start is read. */
+static struct block *
+make_answer(const struct question *question, size_t n)
+{
+	struct block *block = block_new(n + 2);
+
+	sprintf((char *)block->data, "{\"requestId\":\"%.*s\",\"sockets\":[0", (int)nodes[0].broker->codec->id_length,
+		question->id);
+	return block;
+}
+
+static void
+bring(struct block *block)
+{
+	const struct bus_message message = {.kind = BUS_OWN_RESPONSE,
+		.channel = TEXT("c"),
+		.payload = text_of((const char *)block->data, block->len - 2),
+		.block = block};
+
+	assert_true(broker_read_list(nodes[0].nsp, &message));
+}
+
+/* The limit is 256 MiB, which four messages of the greatest length do not exceed by themselves. */
+static void
+what_a_kept_block_has_besides_the_answer_counts_too(void **state)
+{
+	struct block *longest, *last;
+	const struct question *question;
+	struct broker_stats stats;
+
+	(void)state;
+	assert_true(ask(60000) > 0);
+	question = container_of(nodes[0].nsp->questions.next, struct question, link);
+	longest = make_answer(question, WIRE_PAYLOAD_MAX);
+	last = make_answer(question, WIRE_PAYLOAD_MAX - 6);
+	for (int i = 0; i < 3; i++)
+		bring(longest);
+	broker_stats(nodes[0].broker, &stats);
+	assert_int_equal(stats.malformed, 0);
+	bring(last); /* fits without what the blocks have behind it */
+	bring(longest);
+	broker_stats(nodes[0].broker, &stats);
+	assert_int_equal(stats.malformed, 2);
+	free_namespace();
+	block_unref(longest);
+	block_unref(last);
+}
+
 int
 main(void)
 {
@@ -337,6 +387,8 @@ main(void)
 			a_namespace_may_go_while_an_answer_is_written, start_crowd, stop_crowd),
 		cmocka_unit_test_setup_teardown(questions_wait_for_one_another, start_crowd, stop_crowd),
 		cmocka_unit_test_setup_teardown(a_malformed_long_answer_does_not_count, start_crowd, stop_crowd),
+		cmocka_unit_test_setup_teardown(
+			what_a_kept_block_has_besides_the_answer_counts_too, start_crowd, stop_crowd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
