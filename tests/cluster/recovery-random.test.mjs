@@ -1,6 +1,6 @@
 // Connection state recovery with two workers against a model: random emits, joins, losses, deaths of a worker and
 // returns to either worker. A client that is recovered has got exactly what the model says, each emitter's events in
-// order; a client that is not has a new id and nothing from before. SEED repeats a run, STRETCHES sets its length.
+// order; a client that is not has a new id and nothing from before. SEED sets another run, STRETCHES sets its length.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { io } from "socket.io-client";
@@ -9,7 +9,7 @@ import { QUICK, WORKERS, clientAt, pidOf, startRecovering, workerOf } from "./su
 
 const STRETCHES = Number(process.env.STRETCHES ?? 40), STEPS = 40, CLIENTS = 4;
 const ROOMS = ["a", "b", "c"];
-let seed = Number(process.env.SEED ?? Date.now() % 1e9);
+let seed = Number(process.env.SEED ?? 1);
 const first = seed;
 
 /** mulberry32 */
