@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_S 10  /* real time after which a wait fails */
+#define PATIENCE_S 30  /* real time after which a wait fails */
 #define IDLE_US 50     /* real time between two turns if nothing happened */
 #define STEP_MS 10     /* the clock moves by at most this much per turn */
 #define SETTLE_MS 1000 /* after so much time of the moved clock, sio_test_advance() waits for all clients */
