@@ -19,8 +19,8 @@ const all = files.flatMap((file) => parseAllDocuments(read(`kubernetes/${file}`)
   assert.deepEqual(document.errors, [], file);
   return document.toJS();
 }));
-const find = (kind, name) => all.find((one) => one.kind === kind && one.metadata.name === name);
-const container = (kind, name) => find(kind, name).spec.template.spec.containers[0];
+const find = (name) => all.find((one) => `${one.kind}/${one.metadata.name}` === name);
+const container = (name) => find(name).spec.template.spec.containers[0];
 
 // validate() lets unknown fields pass, so the fields that a pod and a container have here are listed.
 const POD = new Set(["automountServiceAccountToken", "containers", "enableServiceLinks", "securityContext", "terminationGracePeriodSeconds", "topologySpreadConstraints", "volumes"]);
@@ -57,21 +57,21 @@ test("selectors, services, ports and references fit together", () => {
     for (const service of all.filter((one) => one.kind === "Service" && one.spec.selector.app === metadata.name))
       for (const { targetPort } of service.spec.ports) assert.ok(ports.has(targetPort), service.metadata.name);
   }
-  assert.equal(find("StatefulSet", "sockeye").spec.serviceName, "sockeye-nodes");
-  assert.equal(find("Service", "sockeye-nodes").spec.clusterIP, "None");
-  assert.ok(find("Service", container("StatefulSet", "sockeye").env.find((one) => one.name === "SOCKEYE_REDIS").value.match(/\/\/(\w+):6379$/)[1]));
-  assert.equal(container("Deployment", "haproxy").env.find((one) => one.name === "SOCKEYE_SERVICE").value, "sockeye-nodes:3000");
-  const { scaleTargetRef, maxReplicas } = find("HorizontalPodAutoscaler", "sockeye").spec;
-  assert.ok(find(scaleTargetRef.kind, scaleTargetRef.name));
+  assert.equal(find("StatefulSet/sockeye").spec.serviceName, "sockeye-nodes");
+  assert.equal(find("Service/sockeye-nodes").spec.clusterIP, "None");
+  assert.ok(find(`Service/${container("StatefulSet/sockeye").env.find((one) => one.name === "SOCKEYE_REDIS").value.match(/\/\/(\w+):6379$/)[1]}`));
+  assert.equal(container("Deployment/haproxy").env.find((one) => one.name === "SOCKEYE_SERVICE").value, "sockeye-nodes:3000");
+  const { scaleTargetRef, maxReplicas } = find("HorizontalPodAutoscaler/sockeye").spec;
+  assert.ok(find(`${scaleTargetRef.kind}/${scaleTargetRef.name}`));
   assert.ok(maxReplicas <= Number(read("haproxy.cfg").match(/server-template node 1-(\d+)/)[1]));
 });
 
 test("HAProxy has deploy/haproxy.cfg, word for word", () => {
-  assert.equal(find("ConfigMap", "haproxy").data["haproxy.cfg"], read("haproxy.cfg"));
+  assert.equal(find("ConfigMap/haproxy").data["haproxy.cfg"], read("haproxy.cfg"));
 });
 
 test("the options exist, and a pod's name gives the node's id", () => {
-  const { command, env } = container("StatefulSet", "sockeye");
+  const { command, env } = container("StatefulSet/sockeye");
   const image = [...read("Dockerfile").matchAll(/(SOCKEYE_(?!APP|PUBLIC)\w+)=(\S+)/g)].map((match) => match.slice(1));
   const variables = Object.fromEntries([...image, ...env.map(({ name, value }) => [name, value])]);
   assert.deepEqual(command.slice(0, 2), ["sh", "-c"]);
