@@ -55,9 +55,10 @@ test("what is typed while reconnecting waits, and is sent in order afterwards", 
 test("what cannot be sent says so, and is sent on request", async () => {
   let server = await startSockeye("chat", pages);
   const { port } = server;
-  const page = await user(server, "Ada", "?delay=100&attempts=2");
+  const page = await user(server, "Ada", "?delay=1000&attempts=2");
+  const lost = page.waitForSelector('#state[data-state="reconnecting"]'); // it may be over when the server has ended
   await server.stop();
-  await page.waitForSelector('#state[data-state="reconnecting"]');
+  await lost;
   await say(page, "hello?");
   await page.waitForSelector('#state[data-state="failed"]');
   await has(page, "failed", "hello?");
