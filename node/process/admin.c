@@ -33,7 +33,7 @@ struct admin {
 	struct log_control *log;
 	struct api *api;		 /* NULL: the HTTP API is off */
 	struct admin_page *page;	 /* NULL: the admin UI is off */
-	const struct hub *hub;		 /* NULL: no hub that subscribes at Redis */
+	const struct hub *hub;		 /* NULL: no hub subscribes at Redis */
 	const struct hub_life *life;	 /* NULL: no hub */
 	const struct sio_keeper *keeper; /* NULL: the hub keeps nothing */
 };
@@ -100,7 +100,7 @@ admin_serve_metrics(struct admin *admin, struct http_request *request)
 	buffer_fini(&out);
 }
 
-/* Does the worker reach the other workers, if there may be any? */
+/* Returns true if the worker's bus is up, or if no other workers can exist. */
 static bool
 stats_reaches_others(const struct stats *stats)
 {
@@ -170,7 +170,8 @@ admin_serve_ready(struct admin *admin, struct http_request *request)
 	buffer_fini(&out);
 }
 
-/* Returns the worker that knows most about the cluster: the first that reaches it, or else the first that has a view.
+/*
+ * Returns the worker that knows most about the cluster: the first that reaches it, or else the first that has a view.
  */
 static const struct stats *
 admin_find_view(struct admin *admin)
@@ -329,7 +330,7 @@ admin_on_request(void *arg, struct http_request *request)
 	const struct route *route = admin_find_route(request->path);
 	struct admin *admin = arg;
 
-	if (admin->listener == NULL) /* the next request must reach the program that listens now */
+	if (admin->listener == NULL) /* so that the next request reaches the program that listens now */
 		http_close_after(request);
 	if (api_matches(request->path)) {
 		api_handle(admin->api, request);
@@ -349,7 +350,7 @@ admin_on_request(void *arg, struct http_request *request)
 
 /* -------------------------------------------------------------------- life */
 
-/* The key of the inherited sockets: they fit if they were opened with these options. */
+/* Writes the key by which inherited sockets are found: they fit if they were opened with these options. */
 static void
 admin_key(const struct admin_options *options, char key[KEY_MAX])
 {

@@ -33,26 +33,28 @@ struct admin_options {
 #define ADMIN_ERROR_MAX 256
 
 /*
- * Opens the listening sockets, separately from admin_new() so that they can outlive a process that serves them. Takes
- * sockets over that were inherited; `inherited` may be NULL. Logs a line. Returns 0, or ERROR_ARGUMENT or
- * ERROR_SYSTEM with one line in `error`.
+ * Opens the listening sockets and logs a line. It is separate from admin_new(), so that the sockets can outlive a
+ * process that serves them. Inherited sockets are taken over; `inherited` may be NULL. Returns 0, or ERROR_ARGUMENT
+ * or ERROR_SYSTEM with one line in `error`.
  */
 int admin_listen(struct listener_set *out, const struct admin_options *options, const struct inherited *inherited,
 	char error[ADMIN_ERROR_MAX]);
 /* Appends the sockets to the text for the program that replaces this one, see inherited.h. */
 void admin_hand_on(const struct listener_set *set, const struct admin_options *options, struct buffer *out);
 
-/* Takes over the sockets of `set`. `pages`, `exec` (NULL: no --exec), `log` and `api` (NULL: no HTTP API) are
- * borrowed. */
+/*
+ * Takes over the sockets of `set`. `pages`, `exec` (NULL: no --exec), `log` and `api` (NULL: no HTTP API) are
+ * borrowed.
+ */
 struct admin *admin_new(struct loop *l, struct listener_set *set, const struct stats_page *pages, unsigned count,
 	const struct exec_stats *exec, struct log_control *log, struct api *api);
 
-/* Shows what the hub keeps for connection state recovery in the metrics. `keeper` is borrowed; NULL: nothing. */
+/* Adds to the metrics what the hub keeps for connection state recovery. `keeper` is borrowed; NULL adds nothing. */
 void admin_set_keeper(struct admin *admin, const struct sio_keeper *keeper);
-/* Shows the hub's connection to Redis in the metrics. `hub` is borrowed. */
+/* Adds the hub's connection to Redis to the metrics. `hub` is borrowed. */
 void admin_set_hub(struct admin *admin, const struct hub *hub);
 
-/* Shows how often the hub was restarted. `life` is borrowed. */
+/* Adds the number of restarts of the hub to the metrics. `life` is borrowed. */
 void admin_set_hub_life(struct admin *admin, const struct hub_life *life);
 
 /* Serves the page of the admin UI if the options enable it, see admin_page_new(). */
@@ -61,7 +63,7 @@ void admin_serve_page(struct admin *admin, const struct adminui_options *options
 /* Returns the number of open connections. Accepts NULL. */
 unsigned admin_connections(const struct admin *admin);
 
-/* Accepts no more connections. Open ones end after their next answer. Accepts NULL. */
+/* Stops accepting connections. Open ones end after their next answer. Accepts NULL. */
 void admin_stop(struct admin *admin);
 
 /* Cuts the connections and finishes the turn of the loop, so it must not be called from a callback. Accepts NULL. */

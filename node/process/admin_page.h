@@ -11,15 +11,14 @@
 struct admin_page;
 
 /*
- * Opens the folder of the options, or else the first of these that has an index.html: admin-ui next to the program,
- * and
- * ../share/sockeye/admin-ui from there. If there is none, a line in the log says so, and the page's requests get 404.
- * Returns NULL if the admin UI is off.
+ * Opens the folder of the options. Without the option, opens the first of these two that has an index.html: admin-ui
+ * next to the program, or ../share/sockeye/admin-ui relative to the program. If no folder has one, a line in the log
+ * says so, and requests for the page get 404. Returns NULL if the admin UI is off.
  */
 struct admin_page *admin_page_new(const struct adminui_options *options);
 void admin_page_free(struct admin_page *page); /* accepts NULL */
 
-/* Is the path /ui or below? */
+/* Returns true if the path is /ui or below. */
 bool admin_page_matches(struct text path);
 
 /* Answers the request, whose path matches. `page` may be NULL. */

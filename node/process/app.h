@@ -13,8 +13,8 @@
 #define APP_ERROR_MAX 512
 
 /*
- * The file as it was when the program started, kept open. A worker that starts after the file has been replaced, and
- * before SIGHUP, loads the same application as its siblings.
+ * The application's file, kept open since the program started. If the file is replaced, workers that start before
+ * SIGHUP load the kept file and thus the same application as their siblings.
  */
 struct app_file {
 	int fd; /* -1: none */
@@ -23,7 +23,7 @@ struct app_file {
 
 void app_file_open(struct app_file *file, const char *path); /* on failure fd is -1; app_open() says why */
 void app_file_close(struct app_file *file);
-/* Has another file taken the place of the open one, or has it been written to? Also true if it is gone. */
+/* Returns true if the file at `path` is another one than the open file, was written to since, or is missing. */
 bool app_file_is_replaced(const struct app_file *file, const char *path);
 
 struct app {
@@ -31,18 +31,18 @@ struct app {
 };
 
 /*
- * Loads the file at `path`, or `kept` (may be NULL) if that is another file by now. Errors, with one line in `error`:
- * ERROR_NOT_FOUND, ERROR_SYSTEM, ERROR_ARGUMENT (no sio_app()).
+ * Loads the file at `path`, or `kept` (may be NULL) if the file at `path` has been replaced. Errors, with one line in
+ * `error`: ERROR_NOT_FOUND, ERROR_SYSTEM, ERROR_ARGUMENT (no sio_app()).
  */
 int app_open(struct app *app, const char *path, const struct app_file *kept, char error[APP_ERROR_MAX]);
 
-/* The array sio_app_options of a loaded application; NULL: none. */
+/* Returns the array sio_app_options of a loaded application; NULL if it has none. */
 const sio_option *app_declared_options(const struct app *app);
 
 /*
- * As app_open(), and calls sio_app(), which registers listeners on `io`. Errors are those of app_open(), and
- * ERROR_STATE (sio_app() did not return 0). After ERROR_STATE the object stays loaded, as it may have registered
- * listeners.
+ * Does the same as app_open(), then calls sio_app(), which registers listeners on `io`. Returns the errors of
+ * app_open(), and ERROR_STATE if sio_app() did not return 0. After ERROR_STATE the object stays loaded, because the
+ * application may have registered listeners.
  */
 int app_load(
 	struct app *app, const char *path, const struct app_file *kept, sio_server *io, char error[APP_ERROR_MAX]);

@@ -44,7 +44,7 @@ app_metric_bounds_are_valid(const double *bounds, unsigned n)
 	return true;
 }
 
-/* Returns what is wrong with a name, a help text, a label or bounds; NULL: nothing. */
+/* Checks the name, help text, label and bounds. Returns what is wrong, or NULL. */
 static const char *
 app_metric_fault(const struct app_series_setup *setup)
 {
@@ -78,7 +78,7 @@ app_metric_agrees(const struct app_metric *metric, const struct app_series_setup
 			       memcmp(metric->bound, setup->bounds, setup->n_bounds * sizeof setup->bounds[0]) == 0));
 }
 
-/* Returns the metric of this name, which it adds if necessary; NULL if it is refused. */
+/* Finds or adds the metric of this name. Returns NULL if the metric is refused. */
 static struct app_metric *
 app_registry_metric(struct app_metrics *metrics, const struct app_series_setup *setup, const char **why)
 {
@@ -125,7 +125,7 @@ app_series_find(struct app_metrics *metrics, uint32_t metric, const char *value,
 	return NULL;
 }
 
-/* Counter and gauge: one number. Histogram: one per bucket, that of +Inf, and the sum. */
+/* A counter or gauge has one number. A histogram has one per bucket, one for the bucket +Inf, and the sum. */
 static uint32_t
 app_metric_numbers(const struct app_metric *metric)
 {
@@ -325,7 +325,7 @@ app_metrics_find(const struct app_metrics *metrics, const struct app_metric *lik
 	return -1;
 }
 
-/* True if a worker before `worker` has a metric of this name. */
+/* Returns true if a worker before `worker` has a metric of this name. */
 static bool
 app_metric_is_written(const struct app_metrics *first, unsigned worker, size_t stride, const char *name)
 {
@@ -340,7 +340,9 @@ app_metric_is_written(const struct app_metrics *first, unsigned worker, size_t s
 	return false;
 }
 
-/* A metric that another worker declares differently, while a new application is deployed, has samples of one of both.
+/*
+ * While a new application is deployed, two workers may declare a metric differently. Only the samples of one of the
+ * two declarations are then written.
  */
 void
 app_metrics_write(struct buffer *out, const struct app_metrics *first, unsigned count, size_t stride)

@@ -1,7 +1,7 @@
 /*
- * The metrics of an application. Their names and numbers stand in memory that the process which serves /metrics maps
- * too, beside the worker's statistics. The application changes the numbers in place, so a count costs one addition
- * and nothing is copied.
+ * The metrics of an application. Their names and numbers are in the worker's statistics page, which is shared with
+ * the process that serves /metrics. The application changes the numbers in place, so counting costs one addition, and
+ * nothing is copied.
  *
  * Each limit has a policy. A metric beyond APP_METRICS_MAX, or one that contradicts an earlier one, is refused with a
  * warning: its numbers are kept, but not served. A label value beyond APP_LABEL_VALUES_MAX of a metric, or one that
@@ -44,7 +44,7 @@ union app_number {
 	double real; /* of a gauge, and the sum of a histogram, which follows its buckets */
 };
 
-/* One worker writes; others only read. Zeroed: empty. */
+/* One worker writes; other processes only read. A zeroed struct is empty. */
 struct app_metrics {
 	_Atomic uint32_t series_count; /* written last, after the entries that it counts */
 	uint32_t metric_count, number_count;
@@ -56,14 +56,14 @@ struct app_metrics {
 struct sio_histogram {
 	struct sio_histogram *next;
 	const double *bounds;
-	unsigned bounds_count; /* 0: a refused one */
+	unsigned bounds_count; /* 0: the histogram was refused */
 	union app_number *numbers;
 	union app_number spare[2];
 };
 
-/* The worker's side. */
+/* The metrics of this process, to which the application adds. */
 struct app_registry {
-	struct app_metrics *metrics; /* NULL: no process serves them, and the first metric allocates */
+	struct app_metrics *metrics; /* NULL: no process serves them; the first metric then allocates them */
 	bool own;		     /* metrics was allocated */
 	struct sio_histogram *histograms;
 	uint64_t spare_count; /* of the refused metrics */
@@ -81,18 +81,21 @@ struct app_series_setup {
 };
 
 /*
- * Finds or adds a series. Returns its first number, or NULL if it is refused; *why is then the reason. *bounds is the
- * metric's own copy of the bounds.
+ * Finds or adds a series. Returns its first number, or NULL with the reason in *why if the series is refused. Sets
+ * *bounds to the metric's own copy of the bounds.
  */
 union app_number *app_registry_series(
 	struct app_registry *registry, const struct app_series_setup *setup, const double **bounds, const char **why);
 
-/* Returns a histogram, see app_registry_series(). Never NULL: a refused one counts in itself, and *why is not NULL.
+/*
+ * Finds or adds a histogram, see app_registry_series(). Never returns NULL: if the histogram is refused, *why is the
+ * reason, and its numbers are counted but not served.
  */
 struct sio_histogram *app_registry_histogram(
 	struct app_registry *registry, const struct app_series_setup *setup, const char **why);
 
-/* Appends the metrics of `count` workers in Prometheus' text format; `stride` bytes lie between two workers' metrics.
+/*
+ * Appends the metrics of `count` workers in Prometheus' text format; `stride` bytes lie between two workers' metrics.
  */
 void app_metrics_write(struct buffer *out, const struct app_metrics *first, unsigned count, size_t stride);
 

@@ -7,7 +7,7 @@
 #include "common/base/mem.h"
 #include "common/base/option.h"
 
-/* Names that the program uses, or that a file of options uses, without a row in a table. */
+/* Names that the program or the configuration file uses, and that have no row in a table. */
 static const char *const reserved_names[] = {"check", "health", "help", "include", "printConfig", "version"};
 
 static const struct {
@@ -67,7 +67,7 @@ app_option_is_taken(const char *name, const struct option_table *tables, size_t 
 	return options_find(tables, n, flag, &found, NULL) == 0;
 }
 
-/* Returns what is wrong with a declaration, apart from its default; NULL: nothing. */
+/* Checks a declaration, apart from its default. Returns what is wrong, or NULL. */
 static const char *
 app_option_fault(const sio_option *declared, const struct option_table *tables, size_t n)
 {

@@ -1,7 +1,7 @@
 /*
  * The options that an application declares (sio_option), as a table like those of the server: one row each, and the
  * values. The sockeye program reads the declarations from the application's file before it reads its own options, see
- * app_probe.h. An embedding program declares them by sio_declare_options().
+ * app_probe.h. An embedding program declares them with sio_declare_options().
  */
 #ifndef NODE_PROCESS_APP_OPTIONS_H
 #define NODE_PROCESS_APP_OPTIONS_H
@@ -40,10 +40,11 @@ int app_options_declare(struct app_options *options, const sio_option *declared,
 	size_t n_taken, char *error);
 void app_options_fini(struct app_options *options);
 
-/* The table of the options. Valid until app_options_fini(). */
+/* Returns the table of the options, which is valid until app_options_fini(). */
 struct option_table app_options_table(const struct app_options *options);
 
-/* A table of the same rows with values of its own, set to the defaults. End it with app_options_copy_fini(). */
+/* Returns a table of the same rows with separate values, set to the defaults. Free it with app_options_copy_fini().
+ */
 struct option_table app_options_copy(const struct app_options *options);
 void app_options_copy_fini(struct option_table *copy);
 

@@ -17,7 +17,7 @@
 
 #define LOAD_MS 30000 /* for constructors of the application and of its libraries */
 
-/* Texts are cut behind the limits of app_options.h, so that a cut one is refused there. */
+/* Texts are cut one byte beyond the limits of app_options.h, so that app_options_declare() refuses a cut text. */
 struct probed_option {
 	char name[APP_OPTION_NAME_MAX + 2];
 	char initial[APP_OPTION_TEXT_MAX + 2], help[APP_OPTION_TEXT_MAX + 2], choices[APP_OPTION_TEXT_MAX + 2];
@@ -25,7 +25,7 @@ struct probed_option {
 	sio_option rest; /* without its pointers */
 };
 
-/* Shared with the child. */
+/* Memory that the parent shares with the child. */
 struct probe {
 	bool done;
 	int result;
@@ -42,7 +42,7 @@ probe_copy(char *into, size_t size, const char *text)
 	return text != NULL;
 }
 
-/* In the child. */
+/* Runs in the child. */
 static void
 probe_report(struct probe *probe, const sio_option *declared)
 {
@@ -57,7 +57,7 @@ probe_report(struct probe *probe, const sio_option *declared)
 	}
 }
 
-/* In the child, which leaves without exit handlers: those of the program are not its own. */
+/* Runs in the child. It exits without exit handlers, because these belong to the program. */
 static _Noreturn void
 probe_run(struct probe *probe, const char *file)
 {
@@ -72,7 +72,9 @@ probe_run(struct probe *probe, const char *file)
 	_exit(0);
 }
 
-/* Waits for the end of the child, which holds the other end of the pipe `fd`. Returns the signal that ended it, or 0.
+/*
+ * Waits until the child has ended. The child holds the other end of the pipe `fd`. Returns the signal that ended the
+ * child, or 0.
  */
 static int
 probe_await(pid_t pid, int fd)

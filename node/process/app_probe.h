@@ -1,8 +1,7 @@
 /*
- * Reads the options that an application declares, without keeping the application: a child process loads the file and
- * reports. The process that asks is the master, or it becomes one, and workers load the file after their fork. A file
- * that the master has loaded itself would stay: a new version of it could not be loaded, and its constructors would
- * have run once for all workers.
+ * Reads the options that an application declares. A child process loads the file and reports the options, so that the
+ * master never loads the application itself; the workers load it after their fork. If the master loaded the file, it
+ * could not load a new version later, and the application's constructors would run only once for all workers.
  */
 #ifndef NODE_PROCESS_APP_PROBE_H
 #define NODE_PROCESS_APP_PROBE_H

@@ -19,8 +19,10 @@ struct backends;
  */
 int backends_open(struct backends **out, struct loop *l, const struct server_options *options,
 	const struct place *place, const struct inherited *inherited, char error[BACKEND_ERROR_MAX]);
-/* From now on backends answer for the namespaces that the application inside lacks. Call it when start-up can no
- * longer fail. */
+/*
+ * Lets backends answer for the namespaces that the application inside lacks. Call it when start-up can no longer
+ * fail.
+ */
 void backends_serve(struct backends *backends, sio_server *io);
 /* Sets the handover for connections that belong to siblings; borrowed. NULL removes it. */
 void backends_set_handover(struct backends *backends, struct handover *handover);
@@ -29,7 +31,7 @@ void backends_on_upstream(struct backends *backends, void (*fn)(void *arg, const
 /* Serves a connection that a sibling has accepted. If `backends` is NULL, closes the connection. */
 void backends_take(struct backends *backends, const struct handover_guest *guest);
 int backends_reload_tls(struct backends *backends, char error[BACKEND_ERROR_MAX]);
-/* Do backends connect by TLS? */
+/* Returns true if backends connect by TLS. */
 bool backends_have_tls(const struct backends *backends);
 
 void backends_drain(struct backends *backends);

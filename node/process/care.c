@@ -199,7 +199,10 @@ care_polls(const struct care *care, struct pollfd *out)
 	return n;
 }
 
-/* Does the worker serve, and has its door room for one more connection? Otherwise the connection would be lost. */
+/*
+ * Returns true if the worker serves and its door has room for one more connection. Without room the connection would
+ * be lost.
+ */
 static bool
 care_worker_serves(const struct care *care, unsigned slot)
 {

@@ -35,9 +35,9 @@ struct care_setup {
 struct care *care_new(const struct care_setup *setup);
 void care_free(struct care *care); /* accepts NULL */
 
-/* The worker serves from now on. `listeners` are its own, borrowed until the worker has ended. */
+/* Call it when the worker serves. Its `listeners` are borrowed until the worker has ended. */
 void care_ready(struct care *care, unsigned slot, pid_t pid, const struct listener_set *listeners);
-/* The worker has ended. Its listeners stay if it is to be restarted. */
+/* Call it when the worker has ended. Its listeners stay open if it will be restarted. */
 void care_ended(struct care *care, unsigned slot);
 
 /* Looks at all workers. Call it when care_due() has passed. Times are milliseconds of the monotonic clock. */

@@ -38,7 +38,10 @@ cluster_db(const struct broker_settings *settings)
 	return db;
 }
 
-/* What must be the same on all nodes, in the words of the options: redisMode, and how it is used. */
+/*
+ * Writes the node's mode, which must be the same on all nodes, in the words of the options: redisMode and its
+ * variants.
+ */
 static void
 cluster_name_mode(struct beat_about *about, const struct bus_form *form, const struct broker_settings *settings)
 {

@@ -259,7 +259,7 @@ config_check_program(const struct config_reading *reading, unsigned what, char e
 	return program_options_check(reading->program, error);
 }
 
-/* An application may set what the server's options need, so with one they are checked when the server starts. */
+/* An application may set options that other options require, so with --app the checks run when the server starts. */
 static int
 config_check_needs(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
 {
@@ -272,7 +272,7 @@ config_check_needs(const struct config_reading *reading, unsigned what, char err
 	return options_check_needs(tables + 1, SERVER_TABLES, tables, CONFIG_TABLES, NULL, error);
 }
 
-/* The certificate and the folder, which the server opens later. For --check. */
+/* Checks the files that the server opens later: the certificate and the folder of --public. For --check. */
 static int
 config_check_files(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
 {
@@ -375,8 +375,8 @@ config_on_ignored(void *arg, const char *error)
 }
 
 /*
- * Finds --config and --app, which are in `program` afterwards. Returns 1 for --help, 2 for --version. Mistakes are
- * reported later.
+ * Stores the values of --config and --app in `program`. Returns 1 for --help, 2 for --version. Mistakes are reported
+ * later.
  */
 static int
 config_find_files(struct config_reading *reading)
@@ -385,7 +385,7 @@ config_find_files(struct config_reading *reading)
 	struct config *config = reading->config;
 	int skipped = 0, result, first = 0;
 
-	/* --help ends the reading, but the application named after it has options, too */
+	/* --help ends the reading, but --app may follow, and the help includes the application's options */
 	do {
 		result = options_read_all(
 			reading->tables, CONFIG_TABLES, config->argc - skipped, config->argv + skipped, &silent);
@@ -430,7 +430,10 @@ config_keep_base(void *arg, const struct option_found *found, unsigned number)
 	config->base[number] = config_value(found);
 }
 
-/* Takes --app from the files, unless a flag or the environment has it. Returns the setting; NULL: no file sets it. */
+/*
+ * Takes --app from the files, unless a flag or the environment sets it. Returns the setting, or NULL if no file has
+ * it.
+ */
 static const struct config_setting *
 config_find_app(struct config_reading *reading, const struct config_files *files)
 {
@@ -449,7 +452,7 @@ config_find_app(struct config_reading *reading, const struct config_files *files
 	return setting;
 }
 
-/* Reads the options that the application declares. Their rows are in the tables afterwards. */
+/* Reads the options that the application declares, and adds their rows to the tables. */
 static void
 config_probe_app(struct config_reading *reading)
 {
@@ -508,7 +511,7 @@ config_keep_first_error(void *arg, const char *error)
 	snprintf(arg, OPTION_ERROR_MAX, "%s", error);
 }
 
-/* Sets an option that may change from the file that SIGHUP has read, or to the value without a file. */
+/* Sets an option that may change to its value in the file that SIGHUP has read, or to its value without a file. */
 static void
 config_apply_latest(void *arg, const struct option_found *found, unsigned number)
 {
@@ -527,7 +530,7 @@ config_apply_latest(void *arg, const struct option_found *found, unsigned number
 			set.row == found->row)
 			value = files->settings[i].value;
 	}
-	/* a text that does not change stays where it is, as the application may hold it */
+	/* a text that does not change is not replaced, because the application may hold a pointer to it */
 	old = config_value(found);
 	if (strcmp(old, value) != 0) /* an unset text and an empty one differ only in their spelling */
 		must(option_assign(found->row, found->into, found->row->name, value, NULL) == 0);

@@ -1,10 +1,9 @@
 /*
- * The configuration of the program. In ascending order of precedence: defaults, what the application sets, the file
- * of
- * --config, the environment, flags.
+ * The configuration of the program. In ascending order of precedence, values come from the defaults, the application,
+ * the file of --config, the environment, and flags.
  *
- * Twice the same option in one file is a mistake, as one of the lines would have no effect. In several files, the
- * line that is read last counts, so that an included file can override what stands before the include. An option that
+ * The same option twice in one file is a mistake, because one of the lines would have no effect. In several files,
+ * the line that is read last counts, so that an included file can override lines before the include. An option that
  * may be given several times, such as backend, has the items of all lines.
  *
  * SIGHUP reads the file again. Options whose row says `reload` take effect; others keep the value of the start, in
@@ -19,7 +18,7 @@
 #include "node/process/app_options.h"
 #include "node/process/process_options.h"
 
-#define CONFIG_APP_TABLE (1 + SERVER_TABLES) /* index: the program's and the server's come before */
+#define CONFIG_APP_TABLE (1 + SERVER_TABLES) /* index of the application's table, which is the last */
 #define CONFIG_TABLES (CONFIG_APP_TABLE + 1)
 #define CONFIG_OPTIONS_MAX 256 /* rows of all tables */
 
@@ -32,7 +31,7 @@ struct config_origin {
 
 struct config {
 	struct program_options program; /* of this process */
-	struct app_options app;		/* those that the application declares */
+	struct app_options app;		/* the options that the application declares */
 	struct app_file app_file;	/* of --app */
 	int argc;			/* the command line without --check, --print-config and --health */
 	char **argv;
@@ -59,7 +58,7 @@ int config_read(struct config *config, struct server_options *server, const stru
 
 /*
  * Applies the file, the environment and flags to the options of this process's server, over those that the
- * application has set. The application's own options keep what config_read() has set. `server` are the server's
+ * application has set. The application's own options keep the values of config_read(). `server` are the server's
  * tables. Returns 0, or a negative error with one line in `error` if the application makes a value invalid.
  */
 int config_apply(
@@ -75,8 +74,8 @@ int config_reload(struct config *config, const struct option_table tables[CONFIG
 	struct buffer *kept, const struct config_listener *listener);
 
 /*
- * Has the file of --app been replaced since the start? If so, it is loaded once in a child; returns 1 if that
- * succeeds, or a negative error with one line in `error`. Otherwise returns 0.
+ * Returns 0 if the file of --app has not been replaced since the start. Otherwise loads the new file once in a child:
+ * returns 1 if that succeeds, or a negative error with one line in `error`.
  */
 int config_app_replaced(const struct config *config, char error[OPTION_ERROR_MAX]);
 

@@ -24,7 +24,7 @@ drain_is_empty(const struct drain *drain)
 	return !drain_has_clients(drain) && (!drain->upstream || upstream_running(drain->upstream) == 0);
 }
 
-/* Number of clients that are to be sent away by now: the first at once, the others evenly over the time. */
+/* Returns the number of clients to be sent away by now: the first at once, the others evenly over the time. */
 static size_t
 drain_due_count(const struct drain *drain)
 {
@@ -62,8 +62,8 @@ drain_on_tick(struct wheel_entry *entry)
 }
 
 /*
- * Picks the first `n` sessions in the engine's order, which is arbitrary. Without memory for so many it picks fewer:
- * in a drain, the others leave at its end.
+ * Picks the first `n` sessions in the engine's order, which is arbitrary. If memory for so many is
+ * missing, it picks fewer: in a drain, the other clients leave at its end.
  */
 static void
 drain_begin(

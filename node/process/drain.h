@@ -22,14 +22,14 @@ struct drain {
 	uint64_t started, ms;	       /* all clients are sent away within `ms` */
 	void (*over)(struct drain *d); /* called once by a drain: all clients have left, or the time is over */
 	/*
-	 * Called by a drain every few milliseconds. `empty`: all clients have left, and no request for
-	 * the upstream is under way. Returns whether the drain may end
-	 * now; if not, it goes on until the time is over. NULL: a drain ends when it is empty.
+	 * Called by a drain every few milliseconds. `empty` is true if all clients have left and no request for the
+	 * upstream is under way. Returns true if the drain may end now; otherwise it goes on until the time is over.
+	 * NULL: a drain ends when it is empty.
 	 */
 	bool (*may_end)(struct drain *d, bool empty);
 };
 
-/* Whether clients are left: sessions, or connections that are relayed for the sessions of siblings. */
+/* Returns true if clients are left: sessions, or connections that are relayed for the sessions of siblings. */
 bool drain_has_clients(const struct drain *drain);
 
 /* Set `over`, `may_end` and `upstream` first. `over` is called from the loop, not from drain_start(). */

@@ -50,8 +50,10 @@ void exec_forget(struct exec *exec);
 
 /* Starts the programs. `port` is the edge's port. */
 void exec_start(struct exec *exec, uint16_t port, uint64_t now);
-/* Starts a successor for each program, which is told to stop when its successor is ready. Does nothing before
- * exec_start(). */
+/*
+ * Starts a successor for each program. A program is told to stop when its successor is ready. Does nothing before
+ * exec_start().
+ */
 void exec_deploy(struct exec *exec, uint64_t now);
 /* Sends SIGTERM to all programs, and SIGKILL after stop_timeout. */
 void exec_stop(struct exec *exec, uint64_t now);
@@ -68,7 +70,7 @@ unsigned exec_polls_max(const struct exec *exec);
 unsigned exec_polls(struct exec *exec, struct pollfd *out);
 void exec_polled(struct exec *exec, const struct pollfd *polls, unsigned n, uint64_t now);
 
-/* A child has been reaped. Returns false if it is neither a program nor the guard. */
+/* Call it when a child has been reaped. Returns false if the child is neither a program nor the guard. */
 bool exec_ended(struct exec *exec, pid_t pid, int status, uint64_t now);
 
 /* Does what is due. Call it in every turn, and at exec_due() at the latest, where UINT64_MAX means never. */

@@ -11,7 +11,7 @@
 
 #define NAMES_MAX_TRIED 10 /* containers that share a folder may each have a master with the same pid */
 
-/* Does the directory belong to this user alone, and is it still at its path? */
+/* Returns true if the directory belongs to this user alone and is still at its path. */
 static bool
 exec_dir_is_ours(int fd, const char *path)
 {

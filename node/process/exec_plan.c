@@ -179,7 +179,7 @@ plan_start_current(struct exec_plan *plan, unsigned number, uint64_t now)
 
 /* ------------------------------------------------------------------ deploy */
 
-/* May this number start another program? Programs that are stopping count. */
+/* Returns true if this number may start another program. Programs that are stopping count. */
 static bool
 plan_has_room(const struct exec_plan *plan, unsigned number)
 {
@@ -320,7 +320,7 @@ program_log_ended(const struct exec_plan *plan, const struct program *program, b
 			LOG_INT(program->pid), how, LOG_INT(number), NULL);
 }
 
-/* The program has ended without being told to stop. */
+/* Handles the end of a program that was not told to stop. */
 static void
 program_fell(struct exec_plan *plan, struct program *program, bool by_signal, int number, uint64_t now)
 {

@@ -9,14 +9,12 @@
  *   STARTING, LATE         the program is ready        READY      a successor becomes the current program, and its
  *                                                                 predecessor is told to stop
  *   STARTING, successor    readyTimeout                STOPPING   the deploy of this number is given up
- *   STARTING, current      readyTimeout                LATE       logged; it keeps running, as there is no other
- *   STARTING, LATE, READY  it is told to stop          STOPPING   SIGTERM to its group
- *   STARTING, LATE, READY  it ends unasked             FREE       the rest of its group is killed; a current program
- *                                                                 is replaced by its successor, or restarted after a
- *                                                                 pause; for a successor the deploy is given up
- *   STOPPING               it and its group ended      FREE
- *   STOPPING               stopTimeout                 KILLED     SIGKILL to its group
- *   KILLED                 it ends, or KILLED_MS       FREE
+ *   STARTING, current      readyTimeout                LATE       logged; it keeps running, as no other program can
+ * serve STARTING, LATE, READY  it is told to stop          STOPPING   SIGTERM to its group STARTING, LATE, READY  it
+ * ends unasked             FREE       the rest of its group is killed; a current program is replaced by its
+ * successor, or restarted after a pause; for a successor the deploy is given up STOPPING               it and its
+ * group ended      FREE STOPPING               stopTimeout                 KILLED     SIGKILL to its group KILLED it
+ * ends, or KILLED_MS       FREE
  *
  * A group is the program and all processes that it started. After a shell was ended by SIGTERM, its children may
  * still have work to finish, so stopping waits for the whole group.
@@ -38,9 +36,9 @@ struct exec_ops {
 	pid_t (*start)(void *arg, unsigned program, unsigned number);
 	/* Sends a signal to all processes of the program's group. */
 	void (*signal)(void *arg, unsigned program, int signum);
-	/* Is the program's group empty? Asked only after its first process has ended. */
+	/* Returns true if the program's process group is empty. Called only after its first process has ended. */
 	bool (*has_left)(void *arg, unsigned program);
-	/* The program has ended: its resources can be freed. */
+	/* Called when the program has ended, so that its resources can be freed. */
 	void (*released)(void *arg, unsigned program);
 };
 
@@ -70,7 +68,7 @@ void exec_plan_stop(struct exec_plan *plan, uint64_t now);
 void exec_plan_kill(struct exec_plan *plan, uint64_t now);
 
 void exec_plan_ready(struct exec_plan *plan, unsigned program, uint64_t now);
-/* The program's first process has ended: by signal `number`, or with exit code `number`. */
+/* Call it when the program's first process has ended, by signal `number` or with exit code `number`. */
 void exec_plan_ended(struct exec_plan *plan, unsigned program, bool by_signal, int number, uint64_t now);
 
 /* Does what is due. Call it at exec_plan_due(), where UINT64_MAX means never. */

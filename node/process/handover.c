@@ -53,7 +53,7 @@ struct handover {
 	struct loop *loop;
 	struct handover_setup setup;
 	struct ev_io guests;
-	struct ev_io strays; /* from the program that this one replaces */
+	struct ev_io strays; /* watches for requests from the program that this one replaces */
 	uint8_t *message;    /* buffer for one message */
 	struct log_limit lines;
 	unsigned waiting;
@@ -167,7 +167,9 @@ doors_close(struct doors *doors)
 
 /* --------------------------------------------------------------- the codec */
 
-/* Sender and receiver are on the same machine, so the host's byte order is used. A change needs a new DOORS_FORMAT.
+/*
+ * The head of a message. Sender and receiver are on the same machine, so it has the host's byte order. A change of
+ * the head needs a new DOORS_FORMAT.
  */
 struct head {
 	uint32_t magic, kind, secure, peer_len, bytes;
@@ -508,7 +510,7 @@ handover_receive(struct handover *handover, struct ev_io *door)
 	struct handover_guest guest;
 	ssize_t n = recvmsg(door->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	if (n == 0) /* all senders have ended: the program that this one replaces is gone */
+	if (n == 0) /* all senders have ended, so the program that this one replaces is gone */
 		handover_unwatch(handover, door);
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
@@ -541,7 +543,7 @@ handover_on_guests(struct ev_loop *ev, struct ev_io *io, int events)
 		;
 }
 
-/* A watcher of a door alone must not keep the loop running. */
+/* Watches a door. The watcher alone must not keep the loop running. */
 static void
 handover_watch(struct handover *handover, struct ev_io *watcher, int door)
 {

@@ -21,32 +21,36 @@
 #define DOORS_FORMAT "1" /* of the messages; two programs hand over to each other only if it is the same */
 
 /*
- * While an upgrade runs, there are doors between the processes of two programs. The new one has the sending ends of
- * the old workers' doors, as their clients send requests to the new one. The old one has one more door, `successor`,
- * from which all new workers receive: requests that old workers read and that belong to no session of theirs.
+ * The doors of a program. During an upgrade, doors connect the processes of two programs. The new program has the
+ * sending ends of the old workers' doors, because clients of the old workers send requests to the new program. The
+ * old program has one more door, `successor`, from which all new workers receive the requests that old workers have
+ * read and that do not belong to sessions of the old workers.
  */
 struct doors {
 	unsigned count;				     /* of the workers of this program */
 	unsigned first;				     /* the number of the first worker in session ids */
-	unsigned old_count, old_first;		     /* likewise, of the program that this one replaces */
+	unsigned old_count, old_first;		     /* the same for the program that this one replaces */
 	int send[2 * DOORS_MAX], receive[DOORS_MAX]; /* -1: closed; the old workers' doors follow in `send` */
 	int successor_send, successor_receive;	     /* -1: closed */
-	int strays; /* receiving end of the replaced program's door `successor`; -1: nothing is replaced */
+	int strays; /* receiving end of the replaced program's door `successor`; -1: no program is replaced */
 };
 
 /* Returns 0, or ERROR_SYSTEM with errno; then nothing is open. The numbers of the workers begin with 0. */
 int doors_open(struct doors *doors, unsigned count);
 /*
  * Takes over the doors of a program that this one replaces: the sending ends of its workers, whose numbers begin with
- * `first`, and the receiving end `strays`. The numbers of this program's workers then differ from them.
+ * `first`, and the receiving end `strays`. Then chooses different numbers for this program's workers.
  */
 void doors_take_old(struct doors *doors, unsigned first, const int *fds, unsigned count, int strays);
-/* Returns the index of the worker with that number in session ids: old workers follow those of this program; or -1.
+/* Returns the index of the worker with that number in session ids, or -1. Old workers follow those of this program.
  */
 int doors_find(const struct doors *doors, unsigned number);
 /* For a worker: closes the ends that belong to siblings. */
 void doors_keep(struct doors *doors, unsigned slot);
-/* For the master: this slot gets no further worker. Closes the connections in the door; senders get an error. */
+/*
+ * For the master, when no worker will start in the slot again: closes the connections in its door. Senders get an
+ * error.
+ */
 void doors_shut(struct doors *doors, unsigned slot);
 void doors_close(struct doors *doors);
 
@@ -122,7 +126,7 @@ bool handover_end_relays(struct handover *handover);
 /* Requires that no request waits and no relay of a backend is left. Accepts NULL. */
 void handover_free(struct handover *handover);
 
-/* The index of the successor's door, for handover_request(). */
+/* Returns the index of the successor's door, for handover_request(). */
 unsigned doors_successor(const struct doors *doors);
 
 /*

@@ -38,9 +38,9 @@ struct hang {
 	uint64_t held_ms;  /* with a beat: time without a turn in which a debugger held the process */
 };
 
-/* Starts anew, for a new process. */
+/* Resets the state for a new process. */
 void hang_reset(struct hang *hang, uint64_t interval_ms);
-/* Likewise, for a process whose loop turns at least once per interval. */
+/* Resets the state for a new process whose loop turns at least once per interval. */
 void hang_reset_beat(struct hang *hang, uint64_t interval_ms);
 
 /*
@@ -49,7 +49,7 @@ void hang_reset_beat(struct hang *hang, uint64_t interval_ms);
  */
 void hang_look(struct hang *hang, uint64_t now, uint64_t turn, struct hang_sample (*sample)(pid_t pid), pid_t pid);
 
-/* Returns the interval of looks, at most a tenth of either time; a time of 0 is ignored. */
+/* Returns the interval between two looks: at most a tenth of each time that is not 0. */
 uint64_t hang_interval(uint64_t warning_ms, uint64_t timeout_ms);
 
 #endif

@@ -1,4 +1,4 @@
-/* Asks a server on this machine whether it lives, for `sockeye --health`: the health check of a container. */
+/* The health check of `sockeye --health`: asks a server on this machine whether it lives. Containers use it. */
 #ifndef NODE_PROCESS_HEALTH_H
 #define NODE_PROCESS_HEALTH_H
 
@@ -7,8 +7,8 @@
 #define HEALTH_ERROR_MAX 256
 
 /*
- * Requests /healthz at the admin port that the options name; at a loopback address if they name all addresses. Blocks
- * for HEALTH_MS at most for each step. Returns 0 if the status is 200; ERROR_ARGUMENT without an admin port, or
+ * Requests /healthz at the admin port of the options. If the options name all addresses, it uses a loopback address.
+ * Each step blocks for at most HEALTH_MS. Returns 0 if the status is 200; ERROR_ARGUMENT without an admin port, or
  * ERROR_SYSTEM, with one line in `error`.
  */
 #define HEALTH_MS 2000

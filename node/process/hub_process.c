@@ -15,9 +15,9 @@
 #include "node/process/worker.h"
 
 /*
- * Every message that a worker may write must pass, whatever limits its clients have. An answer to sio_fetch() holds
- * all sockets, and numbers take more bytes in MessagePack than in JSON. The hub disconnects a worker that sends more,
- * and messages in transit are lost.
+ * The hub must accept every message that a worker may write, whatever limits its clients have. An answer to
+ * sio_fetch() holds all sockets, and numbers take more bytes in MessagePack than in JSON. The hub disconnects a
+ * worker that sends more, and messages in transit are lost.
  */
 #define MESSAGE_MAX (WIRE_PAYLOAD_MAX + 1024 * 1024) /* payload, and the names in the command */
 #define QUEUE_MAX (2 * MESSAGE_MAX)		     /* bytes that may wait for a busy worker */
@@ -46,7 +46,7 @@ struct hub_process {
 	struct admin *admin;
 };
 
-/* After an upgrade, requests at the admin port that have been accepted are answered first. */
+/* After an upgrade, the hub ends when it has answered the requests that it has accepted at the admin port. */
 static void
 hub_process_on_check_answers(struct ev_loop *ev, struct ev_timer *timer, int events)
 {
@@ -79,8 +79,8 @@ hub_process_on_log(void *arg)
 }
 
 /*
- * Another program has taken the admin port over. This hub still serves the workers that drain, unless the other
- * program's hub serves them, too: they connect to that hub once they have lost this one.
+ * Another program has taken the admin port over. This hub still serves the draining workers, unless the other
+ * program's hub serves them too: then this hub disconnects them, and they connect to the other one.
  */
 static void
 hub_process_on_loss(void *arg)
@@ -144,7 +144,7 @@ hub_process_send(void *arg, struct text id, struct text message)
 		hub_send(process->hub, buffer_text(&process->channel), message);
 }
 
-/* By the end of the next turn, what was in the sockets of the workers has been read. */
+/* By the end of the next turn, the hub has read the bytes that wait in the workers' sockets. */
 static void
 hub_process_settle_later(void *arg)
 {
@@ -269,7 +269,7 @@ hub_process_on_shrunk_check(struct ev_loop *ev, struct ev_timer *timer, int even
 		loop_give_back(&process->loop);
 }
 
-/* The turn itself is the beat: the loop counts it. */
+/* An idle loop turns because of this timer. The loop counts the turn, which is the beat that the master watches. */
 static void
 hub_process_on_beat(struct ev_loop *ev, struct ev_timer *timer, int events)
 {

@@ -1,6 +1,7 @@
 /*
- * The hub process of a machine: the bus between its workers or their ear at Redis, and the admin listener. It has no
- * clients. The master starts it first, restarts it when its loop does not turn, and stops it last.
+ * The hub process of a machine. It is the bus between the workers or subscribes at Redis for them, and it has the
+ * admin listener. It has no clients. The master starts it first, restarts it when its loop does not turn, and stops
+ * it last.
  */
 #ifndef NODE_PROCESS_HUB_PROCESS_H
 #define NODE_PROCESS_HUB_PROCESS_H

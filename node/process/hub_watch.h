@@ -1,6 +1,6 @@
 /*
- * The master's watch over the hub. A hub that does not turn makes the whole machine deaf to other nodes, so the hub
- * has shorter limits than a worker, and it is restarted even when a signal has stopped it.
+ * The master's watch over the hub. While the event loop of the hub stands still, no worker of the machine hears other
+ * workers or nodes. So the hub has shorter limits than a worker, and it is restarted even if a signal has stopped it.
  *
  *   hub                              master
  *   does not turn for hangWarning    asks the hub where it is, and logs the answer: hub_hangs
@@ -9,8 +9,8 @@
  *   turns again                      logs hub_goes_on
  *   is held by a debugger            logs hub_hangs once, and leaves the hub to the debugger
  *
- * With a limit of 0 the master does not take that step. A limit that is not 0 is at least HUB_WATCH_LEAST_MS, so that
- * a short limit for handlers does not make an idle hub beat all the time.
+ * With a limit of 0 the master does not take that step. Other limits are raised to HUB_WATCH_LEAST_MS, so that a
+ * short limit for handlers does not wake an idle hub all the time.
  */
 #ifndef NODE_PROCESS_HUB_WATCH_H
 #define NODE_PROCESS_HUB_WATCH_H
@@ -24,10 +24,13 @@
 #define HUB_WATCH_LEAST_MS 1000
 #define HUB_WATCH_MOST_MS 10000
 
-/* What the other program of an upgrade has taken over from the hub. */
+/* The duties that the other program of an upgrade has taken over from the hub. */
 enum hub_loss { HUB_LOST_NOTHING, HUB_LOST_ADMIN_PORT, HUB_LOST_WORKERS_TOO };
 
-/* What master and hub share. The counters outlive the hub; the master writes them, and the hub serves them. */
+/*
+ * The memory that master and hub share. The counters outlive the hub; the master writes them, and the hub serves
+ * them.
+ */
 struct hub_life {
 	struct vitals vitals;	   /* the hub writes `turn` and `hang` */
 	_Atomic uint64_t restarts; /* starts after an unexpected end */
@@ -45,12 +48,12 @@ void hub_watch_free(struct hub_watch *watch); /* accepts NULL */
 /* Returns the shared memory, which children inherit and which lives as long as the watch. */
 struct hub_life *hub_watch_life(const struct hub_watch *watch);
 
-/* In an upgrade, before HUB_LOSS_SIGNAL: says what the other program takes over. */
+/* In an upgrade, before HUB_LOSS_SIGNAL is sent: sets what the other program takes over. */
 void hub_watch_set_loss(struct hub_watch *watch, enum hub_loss loss);
 
-/* The hub has been forked. */
+/* Call it when the hub has been forked. */
 void hub_watch_started(struct hub_watch *watch, pid_t pid);
-/* The hub has ended. `restart`: it will be started again. */
+/* Call it when the hub has ended. `restart` is true if the hub will be started again. */
 void hub_watch_ended(struct hub_watch *watch, bool restart);
 
 /* Looks at the hub. Call it when hub_watch_due() has passed. Times are milliseconds of the monotonic clock. */

@@ -18,14 +18,16 @@ struct log_control {
 	char filter[LOG_FILTER_MAX];
 };
 
-/* Maps memory to share with children. Returns NULL with errno. Free it by log_control_free(). */
+/* Maps memory to share with children. Returns NULL with errno. Free it with log_control_free(). */
 struct log_control *log_control_new(enum log_level level, const char *filter);
 void log_control_free(struct log_control *control); /* accepts NULL */
 
 /* Switches to the next level and logs the change. */
 void log_control_cycle(struct log_control *control);
-/* Sets the level and the filter, each unless it is NULL, and logs the change. ERROR_ARGUMENT: the level is unknown or
- * the filter is malformed; nothing changes. */
+/*
+ * Sets the level and the filter, each unless it is NULL, and logs the change. If the level is unknown or the filter
+ * is malformed, returns ERROR_ARGUMENT and changes nothing.
+ */
 int log_control_set(struct log_control *control, const char *level, const char *filter);
 
 /* Applies the settings to this process, if they have changed since the last call. */

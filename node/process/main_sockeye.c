@@ -73,7 +73,7 @@ print_help(const struct option_table *tables, size_t n, bool markdown)
 	buffer_fini(&out);
 }
 
-/* Whether the first argument asks for the help in this format. */
+/* Returns true if the first argument asks for the help in this format. */
 static bool
 wants_help_as(const char *format, int argc, char **argv)
 {
@@ -151,7 +151,7 @@ run(const struct worker_setup *setup, struct server_options *server, int read)
 		streams_complain(setup->program, error);
 		return EXIT_NO_START;
 	}
-	/* only a master can answer the one that it replaces */
+	/* a program that replaces another one needs a master, because the other master waits for its report */
 	if (workers == 1 && !exec_is_wanted(&config->program.exec) && !config->program.master &&
 		!master_has_predecessor(setup->inherited))
 		return (int)worker_run(setup);

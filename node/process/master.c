@@ -16,7 +16,7 @@
  *   any        SIGTTIN                            same       all processes switch to the next log level
  *   SERVING    SIGUSR2                            SERVING    the program is started again: see master_upgrade.c
  *   SERVING    the new program is ready           STOPPING   workers get SIGTERM (WORKER_STOP_SIGNAL with --exec) and
- *                                                            accept no more; programs end after them
+ *                                                            stop accepting; programs end after the workers
  *   STOPPING   no program is left                 STOPPING   workers get SIGTERM (WORKER_STOP_SIGNAL with --exec) and
  *                                                            keep the port open until all have drained
  *   STOPPING   the hub ends                       STOPPING   it is forked again, at once or after a pause
@@ -94,7 +94,7 @@ master_kill_all(struct master *master)
 		kill(master->hub.pid, SIGKILL);
 }
 
-/* A dead worker has no successor now. Siblings that still drain must refuse requests for it, and not wait for it. */
+/* A dead worker is not replaced now, so siblings that still drain must refuse requests for it instead of waiting. */
 static void
 master_write_off_dead(struct master *master)
 {
@@ -107,8 +107,8 @@ master_write_off_dead(struct master *master)
 }
 
 /*
- * Makes the workers keep the port open until all of them have drained, or leave it to the successor. Must precede
- * their signal.
+ * Tells the workers to keep the port open until all of them have drained or, after an upgrade, to leave the port to
+ * the successor. Call it before the workers get their signal.
  */
 static void
 master_announce_drain(struct master *master)
@@ -147,8 +147,9 @@ master_drain_workers(struct master *master)
 }
 
 /*
- * In phase STOPPING: takes the next step if the previous one is complete. After an upgrade, the workers drain first:
- * they must give way at once, and their clients find the programs of the successor.
+ * In phase STOPPING: takes the next step if the previous one is complete. After an upgrade, the workers drain before
+ * the programs of --exec end: the workers must stop accepting at once, and their clients find the successor's
+ * programs.
  */
 static void
 master_continue_stopping(struct master *master)
@@ -269,7 +270,7 @@ master_child_ended(struct master *master, pid_t pid, int status)
 		break;
 	case STOPPING:
 		master_write_off_dead(master);
-		if (child == &master->hub && !master->hub_taken) { /* the workers that drain still need it */
+		if (child == &master->hub && !master->hub_taken) { /* the draining workers still need the hub */
 			master_child_failed(master, child);
 			master_log_ended(master, child, pid, status);
 		} else if (child != &master->hub && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
@@ -282,7 +283,10 @@ master_child_ended(struct master *master, pid_t pid, int status)
 	}
 }
 
-/* Workers read the file by themselves. Ones that start later get the options of the master's reading. */
+/*
+ * Running workers read the file by themselves. Workers that start later inherit the options that the master reads
+ * here.
+ */
 static void
 master_reload(struct master *master)
 {
@@ -305,9 +309,9 @@ master_notify_ready(const struct master *master)
 }
 
 /*
- * Deploys a new application: as on SIGUSR2, all workers that have the new one start before the others drain. So no
- * client meets a server that is not there, and each is moved once. Returns false if there is none, or it cannot be
- * loaded.
+ * Deploys a new application. As on SIGUSR2, all workers with the new application start before the old workers drain,
+ * so that clients always find a server and each client is moved once. Returns false if the file has not been replaced
+ * or cannot be loaded.
  */
 static bool
 master_deploy_app(struct master *master)
@@ -441,7 +445,8 @@ master_start_due(struct master *master)
 	}
 }
 
-/* Workers need the hub until they have drained. Before that, their own start reports a hub that does not answer. */
+/* The hub is watched while workers serve or drain. Workers that start report by themselves that it does not answer.
+ */
 static bool
 master_watches_hub(const struct master *master)
 {
@@ -490,7 +495,9 @@ master_look_after_programs(struct master *master)
 	}
 }
 
-/* Polls, in this order: signals, the other program of an upgrade, starting workers, ports of stuck workers, programs.
+/*
+ * Waits in poll(). The order in master->polls is: signals, the other program of an upgrade, starting workers, ports
+ * of stuck workers, programs.
  */
 static void
 master_wait_for_events(struct master *master)
@@ -517,7 +524,7 @@ master_wait_for_events(struct master *master)
 		master_upgrade_polled(master);
 }
 
-/* The supervisor ends a master that does not reach this in time. */
+/* The supervisor aborts a master that does not call this in time. */
 static void
 master_notify_alive(struct master *master)
 {

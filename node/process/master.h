@@ -15,7 +15,7 @@
  */
 int master_run(const struct worker_setup *setup, struct server_options *server, unsigned workers);
 
-/* Whether this program replaces a running one, whose master waits for the answer of another master. */
+/* Returns true if this program replaces a running one. The old master then waits for the report of the new master. */
 bool master_has_predecessor(const struct inherited *inherited);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * The state of the master, shared by its files: master.c has its life, with a table; master_child.c forks;
- * master_open.c opens what must exist before the first fork; master_upgrade.c starts the program that replaces it.
+ * The state of the master, shared by its files: master.c has the state table of its life; master_child.c forks;
+ * master_open.c opens the sockets and memory that must exist before the first fork; master_upgrade.c starts the
+ * program that replaces this one.
  */
 #ifndef NODE_PROCESS_MASTER_INTERNAL_H
 #define NODE_PROCESS_MASTER_INTERNAL_H
@@ -30,11 +31,11 @@ struct child {
 	struct listener_set listeners;
 };
 
-/* See master_upgrade.c. */
+/* The state of an upgrade, see master_upgrade.c. */
 struct upgrade {
-	int channel;	     /* to the new program or to the old one; -1: neither runs */
-	pid_t pid;	     /* of the new program, while it runs; 0: none */
-	uint64_t give_up_at; /* when a new program that is not ready is killed; 0: never */
+	int channel;	     /* to the other program, new or old; -1: no other program runs */
+	pid_t pid;	     /* of the new program; 0: no new program runs */
+	uint64_t give_up_at; /* when the new program is killed if it is not ready; 0: never */
 };
 
 struct master {
@@ -49,7 +50,7 @@ struct master {
 	int code;
 	bool draining;	  /* STOPPING: the workers have got the signal */
 	bool succeeded;	  /* STOPPING, ENDING: another program has taken the port over */
-	bool hub_taken;	  /* likewise, and its hub serves the workers of this program */
+	bool hub_taken;	  /* as `succeeded`, and the other program's hub serves this program's workers */
 	bool has_old_hub; /* this program's hub has taken over the address of the old one */
 	struct upgrade upgrade;
 	uint64_t kill_at;  /* 0: never */
@@ -85,29 +86,37 @@ void master_close(struct master *master);
 /* Closes the master's copies of the listeners for clients; the workers have their own. */
 void master_close_listeners(struct master *master);
 
-/* Whether the hub subscribes at Redis. One worker subscribes by itself, which saves a hop. */
+/* Returns true if the hub subscribes at Redis. A single worker subscribes by itself, which saves a hop. */
 bool master_has_ear(const struct master *master);
 
 /* Tells the supervisor that the master serves. */
 void master_notify_ready(const struct master *master);
-/* SERVING becomes STOPPING. */
+/* Changes the phase from SERVING to STOPPING. */
 void master_begin_stopping(struct master *master);
 
-/* The old program: on SIGUSR2, and on SIGHUP with a new application. Returns false, after an error line, if it
- * cannot. */
+/*
+ * For the old program, on SIGUSR2, and on SIGHUP with a new application: starts the new program. Returns false, after
+ * an error line, if it cannot be started.
+ */
 bool master_upgrade_start(struct master *master);
 /* Returns true if the process that has ended was the new program. */
 bool master_upgrade_ended(struct master *master, pid_t pid, int status);
-/* The master stops: so does a new program that is not ready. */
+/* For a master that stops: ends a new program that is not ready. */
 void master_upgrade_cancel(struct master *master);
-/* Gives up a new program that takes too long. */
+/* Kills a new program that is not ready in time. */
 void master_upgrade_look(struct master *master);
-/* The new program: takes over what it needs of the old one, before and after it opens its own doors. */
+/*
+ * For the new program: take over what the old program hands on. The first function takes the channel, the name of the
+ * node and the hub's address, and must run before doors_open(). The second takes the doors and must run after it.
+ */
 void master_upgrade_inherit(struct master *master);
 void master_upgrade_inherit_doors(struct master *master);
-/* All workers are ready. Returns true if the old program has been told, which answers when it has given way. */
+/*
+ * For the new program, when all workers are ready: reports this to the old program, which answers when it has stopped
+ * accepting. Returns true if the report was sent.
+ */
 bool master_upgrade_report(struct master *master);
-/* Either program: the channel is readable. */
+/* For both programs: call it when the channel is readable. */
 void master_upgrade_polled(struct master *master);
 
 /* Forks a worker or the hub. If the fork fails, master_start_due() tries again later. */

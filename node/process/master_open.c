@@ -34,7 +34,7 @@ master_open_signals(struct master *master)
 	return master->signal_fd < 0 ? ERROR_SYSTEM : 0;
 }
 
-/* Returns a positive number if sockets were inherited. */
+/* Returns a positive number if sockets were inherited, 0 if not, or a negative error. */
 static int
 master_inherit_listeners(struct master *master, char error[OPTION_ERROR_MAX])
 {

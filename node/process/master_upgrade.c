@@ -4,23 +4,23 @@
  *
  *   the old program                                  the new program
  *   SIGUSR2, or SIGHUP with a new application:
- *   forks, executes its own file again, which
- *   may be a new version by now
+ *   forks and executes its own file again,
+ *   which may be a new version by now
  *                                                    starts on the inherited sockets; both programs accept
- *                                                    all workers are ready: sends a byte, which says whether its
- *                                                    hub serves the old workers too
+ *                                                    when all workers are ready, sends a byte, which says
+ *                                                    whether its hub serves the old workers too
  *   names its successor to the supervisor, sends
- *   GO, and drains; workers accept no more           tells the supervisor that it is ready
+ *   GO, and drains; workers stop accepting           tells the supervisor that it is ready
  *   ends; the channel closes                         the next upgrade is possible
  *
- * If the new program ends before its byte, or does not send it within UPGRADE_MS, the old one logs an error and goes
- * on. If the old one ends early, the new one goes on by itself.
+ * If the new program ends before it sends its byte, or does not send it within UPGRADE_MS, the old program logs an
+ * error and goes on. If the old program ends early, the new one goes on by itself.
  *
  * Clients of long-polling send the requests of one session on several connections. Each program therefore passes the
  * requests of the other's sessions on, see struct doors. The numbers of workers in session ids tell them apart.
  *
- * Without Redis, the new program's hub takes over the address of the old one, so that the workers of both hear one
- * another. With Redis they meet there.
+ * Without Redis, the new program's hub takes over the address of the old hub, so that the workers of both programs
+ * hear one another. With Redis, they hear one another through Redis.
  */
 #include "node/process/master_internal.h"
 
@@ -45,14 +45,14 @@
 #define UPGRADE_MS 60000
 #define TEXT_MAX (1 << 17) /* the kernel accepts no longer variable */
 
-/* Names of groups, beside those of inherited.h. */
-#define PREDECESSOR "predecessor" /* key: its process id; the channel */
+/* The names of groups of descriptors, in addition to those in inherited.h. */
+#define PREDECESSOR "predecessor" /* the channel; key: the old master's process id */
 #define INSTANCE "instance"	  /* key: of the node; without descriptors */
 #define DOORS "doors"		  /* key: DOORS_FORMAT, a dash and the number of the first worker */
 #define STRAYS "strays"		  /* key: DOORS_FORMAT */
 #define HUB "hub"		  /* key: the hub's address */
 
-/* Bytes on the channel. */
+/* The bytes that are sent on the channel. */
 #define READY 'R'
 #define READY_WITH_HUB 'H'
 #define GO 'G'
@@ -94,7 +94,7 @@ upgrade_write(const struct master *master, int channel, struct buffer *out)
 	buffer_add_byte(out, '\0');
 }
 
-/* Runs in the child, which becomes the new program. */
+/* Runs in the child of fork(), which becomes the new program. */
 static _Noreturn void
 upgrade_exec(const struct master *master, const char *text)
 {
@@ -281,7 +281,7 @@ master_upgrade_polled(struct master *master)
 		upgrade_succeeded(master, byte == READY_WITH_HUB);
 		return;
 	}
-	/* the other program has ended: the new one, which SIGCHLD reports, or the old one */
+	/* the other program has ended; if it is the new one, SIGCHLD reports it too */
 	upgrade_close_channel(upgrade);
 	if (upgrade->pid == 0 && master->phase == SERVING)
 		master_notify_ready(master);

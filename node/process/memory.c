@@ -32,7 +32,7 @@ lesser_limit(uint64_t first, uint64_t second)
 	return first == 0 || (second != 0 && second < first) ? second : first;
 }
 
-/* A group's limit also holds for the groups below it. Returns the least limit on the way up to the mount; 0: none. */
+/* A group's limit also holds for the groups below it. Returns the least limit on the way up to the mount, or 0. */
 static uint64_t
 cgroup_group_limit(const char *root, const char *mount, struct text group, const char *file)
 {

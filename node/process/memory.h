@@ -5,14 +5,16 @@
 #include <stdint.h>
 
 /*
- * The most memory that this process may use: the machine's memory, or the limit of its cgroup (version 2 or 1), or of
- * a group above, whichever is least. `root` precedes the paths that are read; it is "" except in tests. Returns 0 if
- * nothing can be read.
+ * Returns the most memory that this process may use: the least of the machine's memory and the limits of its cgroup
+ * (version 2 or 1) and of the groups above. `root` precedes the paths that are read; it is "" except in tests.
+ * Returns 0 if nothing can be read.
  */
 uint64_t memory_of_machine(const char *root);
 
-/* The budget of one of `workers` workers: `wanted` bytes, or for 0 half of the machine's memory divided by the
- * workers. */
+/*
+ * Returns the budget of one of `workers` workers: `wanted` bytes or, if `wanted` is 0, half of the machine's memory
+ * divided by the workers.
+ */
 uint64_t memory_budget(uint64_t wanted, unsigned workers);
 
 #endif

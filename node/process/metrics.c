@@ -290,7 +290,7 @@ write_times(struct buffer *out, const struct metric *metric, struct subject subj
 	buffer_printf(out, "%s_count{worker=\"%u\"} %llu\n", metric->name, subject.worker, (unsigned long long)n);
 }
 
-/* `label`: of the series beside `worker`; NULL: none. */
+/* `label` is the label of the series in addition to `worker`; NULL if it has none. */
 static void
 sample_histogram(struct buffer *out, const struct metric *metric, struct subject subject, const char *label,
 	const char *value, const struct durations *durations)
@@ -669,7 +669,7 @@ static const struct hub_metric {
 	{"sockeye_hub_cut_off_total", "counter", "workers disconnected from the hub because they did not read", HUB(cut_off)},
 };
 
-/* Of connection state recovery with several workers. */
+/* The metrics of a hub that keeps sessions and events for connection state recovery. */
 #define KEEPER(member) offsetof(struct sio_recovery_stats, member), sizeof(((struct sio_recovery_stats *)0)->member)
 static const struct hub_metric keeper_metrics[] = {
 	{"sockeye_hub_recovery_sessions", "gauge", "lost clients of all workers that may come back and continue", KEEPER(sessions)},

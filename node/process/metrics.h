@@ -25,7 +25,7 @@ void metrics_write(
 /* Appends the text for the programs of --exec. */
 void metrics_write_exec(struct buffer *out, const struct exec_stats *exec);
 
-/* Appends how often the master has restarted the hub. */
+/* Appends the number of times that the master has restarted the hub. */
 void metrics_write_hub_life(struct buffer *out, const struct hub_life *life);
 
 /* Appends the text for a hub that subscribes at Redis. */

@@ -57,7 +57,9 @@ notify_init(struct notify *notify)
 	unsetenv("WATCHDOG_PID");
 }
 
-/* Sends the message, and waits for up to `wait_ms` while the supervisor's queue is full. Returns false if it is lost.
+/*
+ * Sends the message. Waits up to `wait_ms` while the supervisor's queue is full. Returns false if the message is
+ * lost.
  */
 static bool
 notify_send_to(int fd, const struct notify *notify, const char *message, int wait_ms)
@@ -76,8 +78,9 @@ notify_send_to(int fd, const struct notify *notify, const char *message, int wai
 }
 
 /*
- * Messages are rare, so a socket is opened for each of them, and no child has to close one. The supervisor acts upon
- * a state, so its message waits for room in the queue, but not for long: the event loop stands still meanwhile.
+ * Messages are rare, so each gets a new socket, and children have no socket to close. The supervisor acts upon a
+ * state, so a message about a state waits for room in the queue, but only briefly, because the event loop stands
+ * still meanwhile.
  */
 static void
 notify_send(const struct notify *notify, const char *message, int wait_ms)

@@ -37,10 +37,10 @@ void notify_reloading(const struct notify *notify);
 /* The server stops, and may take `within_ms` for that, even if this is longer than the supervisor's own limit. */
 void notify_stopping(const struct notify *notify, uint64_t within_ms, const char *status);
 
-/* The process `pid` serves from now on, and speaks to the supervisor in place of this one. */
+/* Tells the supervisor that the process `pid` serves from now on and sends the messages in place of this one. */
 void notify_main_pid(const struct notify *notify, pid_t pid);
 
-/* Sets the variables again that notify_init() has removed, for a program that serves in place of this one. */
+/* Restores the variables that notify_init() has removed, for a program that serves in place of this one. */
 void notify_export(const struct notify *notify);
 
 /* The event loop turns. The supervisor ends a process that does not say so in time. */

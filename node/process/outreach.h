@@ -6,7 +6,7 @@
  *   one process with Redis   its server, which passes messages on; its visitor for a namespace that the server lacks
  *   the hub process          its visitor: the workers are nodes like others
  *
- * A namespace is never made on a server that has clients, as that would let clients join it.
+ * The API never creates a namespace on a server that has clients, because clients could then join that namespace.
  */
 #ifndef NODE_PROCESS_OUTREACH_H
 #define NODE_PROCESS_OUTREACH_H

@@ -15,11 +15,11 @@ struct pause {
 	unsigned failures;
 };
 
-/* The process is started now. */
+/* Call it when the process is started. */
 void pause_start(struct pause *pause, uint64_t now);
 /*
- * The process has ended or could not be started: sets `due`. `served`: the process has served clients, so its start
- * was good.
+ * Sets `due`. Call it when the process has ended or could not be started. `served` is true if the process has served
+ * clients, so its start was good.
  */
 void pause_fail(struct pause *pause, uint64_t now, bool served);
 /* Returns the time until `due`, for the log. */

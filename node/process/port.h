@@ -1,6 +1,6 @@
 /*
- * The listening sockets for clients that this program got from another one: from a service manager, or from the
- * program that it replaces.
+ * The inherited listening sockets for clients. They come from a service manager, or from the program that this
+ * program replaces.
  */
 #ifndef NODE_PROCESS_PORT_H
 #define NODE_PROCESS_PORT_H
@@ -9,8 +9,8 @@
 #include "node/process/process_options.h"
 
 /*
- * Moves the sockets to the sets of `count` workers, which are empty. Returns the number of sockets; 0 if nothing fits
- * the options; or ERROR_TOO_MANY with one line in `error`. The caller closes the sets in every case.
+ * Moves the inherited sockets to the empty sets of `count` workers. Returns the number of sockets; 0 if no socket
+ * fits the options; or ERROR_TOO_MANY with one line in `error`. The caller closes the sets in every case.
  */
 int port_inherit(const struct inherited *inherited, const struct front_options *options,
 	struct listener_set *const sets[], unsigned count, char error[OPTION_ERROR_MAX]);

@@ -49,7 +49,7 @@ struct node_options {
 struct program_options {
 	char *config;	  /* NULL: no configuration file */
 	uint64_t workers; /* 0: one per core */
-	bool master;	  /* one worker gets a master, too */
+	bool master;	  /* a single worker has a master too */
 	char *app;	  /* NULL: no application inside */
 	struct exec_options exec;
 	uint64_t hang_warning, hang_timeout; /* ms; 0: never */

@@ -6,8 +6,8 @@
  *   one side is gone       the other is finished, or closed with the same reason after a failure
  *   both sides are gone    freed
  *
- * The usual deadlines of connections apply: if a side takes no byte within the send timeout, both are ended. Idle
- * timeouts are the sibling's.
+ * The usual deadlines of connections apply: if a side takes no byte within the send timeout, both sides are ended.
+ * The sibling applies the idle timeouts.
  */
 #include "node/process/relay.h"
 

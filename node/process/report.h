@@ -22,8 +22,9 @@ void report_unwatch(void);
 void report_ask(struct incident *to, pid_t pid);
 
 /*
- * Has the thread answered? Also true if it has hung for so long since it was asked that no answer will come, because
- * it waits inside the kernel. Both times are milliseconds of hanging, so that waiting for a processor does not count.
+ * Returns true if the thread has answered, or if it has hung for so long since it was asked that no answer will come,
+ * because it waits inside the kernel. Both times are milliseconds of hanging, so that waiting for a processor does
+ * not count.
  */
 bool report_is_over(const struct incident *to, uint64_t asked_at, uint64_t now);
 

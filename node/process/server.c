@@ -44,8 +44,8 @@
 #define FLUSH_MS 2000	/* for sending queued messages to the other nodes */
 #define DRAINED_MS 5000 /* after a drain: for sending the last bytes to slow clients */
 /*
- * Least time of a drain after an upgrade, unless all connections have ended. A client may have connected to this
- * worker just before its successor took the port over, and not have sent its request yet.
+ * Minimum duration of a drain after an upgrade, unless all connections have ended. A client may have connected to
+ * this worker just before the successor took the port over, and may not have sent its request yet.
  */
 #define SUCCEEDED_MS 2000
 
@@ -115,7 +115,7 @@ server_serve_bundle(struct sio_host *host, struct http_request *request, struct 
 	must(http_bundle_handle(request, name));
 }
 
-/* Another program has taken the port over; this one serves only the sessions that it has. */
+/* Returns true if another program has taken the port over. This server then serves only the sessions that it has. */
 static bool
 server_is_succeeded(const struct sio_host *host)
 {
@@ -123,8 +123,8 @@ server_is_succeeded(const struct sio_host *host)
 }
 
 /*
- * Returns the index of the worker that should answer, for handover_request(), or -1 if this one should. It is the
- * owner of the session that the request names, or else the successor's workers if there is a successor.
+ * Returns the index for handover_request() of the worker that should answer, or -1 if this worker should. The owner
+ * of the session that the request names answers. If no worker owns it, the successor's workers answer, if any.
  */
 static int
 server_find_worker(const struct sio_host *host, const struct http_request *request)
@@ -155,7 +155,7 @@ server_on_guest(void *arg, const struct handover_guest *guest)
 		front_take(host->front, guest);
 }
 
-/* A program of --exec is expected, and no backend is attached yet. */
+/* Returns true if a program of --exec is expected and no backend is attached yet. */
 static bool
 server_is_awaiting(const struct sio_host *host)
 {
@@ -375,7 +375,7 @@ server_log_listening(const char *host, uint16_t port, const struct server_face *
 		LOG_STR(face->public_dir ? face->public_dir : "none"), NULL);
 }
 
-/* Programs of --exec are backends. */
+/* Checks that each option has the options that it needs. Programs of --exec are backends, so --exec counts as set. */
 static int
 server_check_needs(struct sio_host *host, char error[SIO_ERROR_LINE])
 {
@@ -386,7 +386,7 @@ server_check_needs(struct sio_host *host, char error[SIO_ERROR_LINE])
 		tables, SERVER_TABLES, tables, SERVER_TABLES, host->awaits_program ? "exec" : NULL, error);
 }
 
-/* With several workers the hub keeps what clients missed. It has started before the application. */
+/* With several workers, the hub keeps missed events. It has started before the application could set the option. */
 static int
 server_check_recovery(const struct sio_host *host, char *error)
 {
@@ -444,7 +444,7 @@ server_join_siblings(struct sio_host *host)
 	backends_set_handover(host->backends, host->handover);
 }
 
-/* As in session ids. The workers of a program and of the one that it replaces have different numbers. */
+/* Returns the worker's number in session ids. A program and the program that it replaces use different numbers. */
 static unsigned
 server_worker_number(const struct sio_host *host)
 {

@@ -16,13 +16,13 @@
 void server_tables(struct sio_server *io, struct option_table out[SERVER_TABLES]);
 
 /*
- * The options of the application, and in *own whether the server owns them. server_set_app_options() makes it use
- * those of the program, which are borrowed.
+ * Returns the options of the application, and in *own whether the server owns them. server_set_app_options() makes
+ * the server borrow the options of the program instead.
  */
 struct app_options *server_app_options(const struct sio_server *io, bool *own);
 void server_set_app_options(struct sio_server *io, struct app_options *options);
 
-/* The application's metrics. A worker sets the memory of their numbers before the application starts. */
+/* Returns the application's metrics. A worker sets their `metrics` before the application starts. */
 struct app_registry *server_app_metrics(const struct sio_server *io);
 
 /*
@@ -31,10 +31,11 @@ struct app_registry *server_app_metrics(const struct sio_server *io);
  */
 void server_set_place(struct sio_server *io, const struct place *place);
 
-/* A single process: sio_listen() accepts from these sockets, which it takes over, and opens none. */
+/* For a single process: sio_listen() takes these sockets over and accepts from them. It opens no others. */
 void server_set_listeners(struct sio_server *io, struct listener_set *listeners);
 
-/* A single process: sockets for backends may be among these, which are borrowed until sio_listen() returns. */
+/* For a single process: sio_listen() takes the sockets for backends from `inherited`, which is borrowed until then.
+ */
 void server_set_inherited(struct sio_server *io, const struct inherited *inherited);
 
 /*
@@ -46,7 +47,9 @@ void server_await_program(struct sio_server *io);
 /* Sends a tenth of the clients away over the drain time. Ends an earlier shedding; clients not yet sent away stay. */
 void server_shed(struct sio_server *io);
 
-/* Has the memory held for clients shrunk so much that server_give_back() is worth its cost? See budget_shrunk(). */
+/*
+ * Returns true if so much less memory is held for clients that server_give_back() is worth its cost: budget_shrunk().
+ */
 bool server_has_shrunk(struct sio_server *io);
 /* Gives free memory back to the system. Takes milliseconds. */
 void server_give_back(struct sio_server *io);

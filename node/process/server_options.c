@@ -5,7 +5,7 @@
 #include "node/process/server.h"
 #include "node/socketio/sio_check.h"
 
-#define TABLES (SERVER_TABLES + 1) /* and the application's */
+#define TABLES (SERVER_TABLES + 1) /* the server's tables and the application's */
 
 #define TYPE_BIT(type) (1u << (type))
 
@@ -18,7 +18,7 @@ server_all_tables(sio_server *io, struct option_table out[TABLES])
 	out[SERVER_TABLES] = app_options_table(server_app_options(io, &own));
 }
 
-/* Writes the error line for a call that the state forbids. */
+/* Writes the error line for a call that is not allowed in the server's present state. */
 static int
 server_option_late(char *error, const char *name, const char *why)
 {

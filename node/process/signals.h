@@ -3,8 +3,8 @@
  * one within SIGNALS_SAME_MS counts as the first: timeout(1) and npm signal the process and then its group. A child
  * of a master ignores SIGINT and a second SIGTERM, as a supervisor may signal all processes of a group. SIGHUP
  * reloads files, SIGUSR1 sends some clients away, SIGUSR2 starts the program that replaces this one, SIGTTIN changes
- * the log level. SIGPIPE is ignored, as writing to a
- * closed connection is normal. Signals may be blocked before signals_init(), so that no signal is lost.
+ * the log level. SIGPIPE is ignored, as writing to a closed connection is normal. Signals may be blocked before
+ * signals_init(), so that no signal is lost.
  */
 #ifndef NODE_PROCESS_SIGNALS_H
 #define NODE_PROCESS_SIGNALS_H

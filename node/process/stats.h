@@ -85,7 +85,10 @@ void stats_clear(struct stats_page *page);
 /* Copies the page. Returns false if the worker wrote, or died while writing, at every try; `out` is then ABSENT. */
 bool stats_read(const struct stats_page *page, struct stats *out);
 
-/* Does the worker accept connections, and not hang? `now` is by a loop's clock, which all processes share. */
+/*
+ * Returns true if the worker accepts connections and does not hang. `now` is by a loop's clock, which processes
+ * share.
+ */
 bool stats_accepts(const struct stats *stats, uint64_t now);
 
 /*

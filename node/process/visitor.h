@@ -1,7 +1,7 @@
 /*
  * A Socket.IO server without clients whose broker visits the other nodes (struct broker_options). The HTTP API sends
- * through it where there is no server, or where the server of this process lacks the namespace. Other nodes do not
- * count it as a node, and it receives only the answers to its own questions.
+ * through a visitor if this process has no server, or if its server lacks the namespace. Other nodes do not count the
+ * visitor as a node, and it receives only the answers to its own questions.
  */
 #ifndef NODE_PROCESS_VISITOR_H
 #define NODE_PROCESS_VISITOR_H

@@ -24,7 +24,7 @@ struct vitals {
 struct vitals *vitals_new(unsigned count);
 void vitals_free(struct vitals *vitals, unsigned count); /* accepts NULL */
 
-/* Whether all of the `count` workers have drained. */
+/* Returns true if all `count` workers have drained. */
 bool vitals_all_drained(const struct vitals *vitals, unsigned count);
 
 static inline bool

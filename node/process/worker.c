@@ -53,7 +53,7 @@ struct worker {
 	struct log_control *own_log; /* single worker only; other workers use their place's */
 	struct watchdog *watchdog;   /* single worker only */
 	struct listener_set clients_sockets,
-		admin_sockets;	  /* inherited or, for admin, opened; until they are taken */
+		admin_sockets;	  /* sockets that are inherited or, for admin, opened; until they are taken over */
 	struct outreach outreach; /* single worker only */
 	struct admin *admin;	  /* single worker only */
 	uint64_t left;		  /* number of clients that had left when memory was last given back */
@@ -154,7 +154,7 @@ worker_start_alive_timer(struct worker *worker)
 		ev_timer_start(worker->ev, &worker->alive_timer);
 }
 
-/* A new application needs a master, which starts new workers with it. */
+/* Only a master can deploy a new application, because it starts new workers. A single process logs an error. */
 static void
 worker_look_at_app(const struct config *config)
 {
@@ -182,7 +182,7 @@ worker_on_reload(void *arg)
 		worker_check_redis_files(settings);
 	admin_users = server_reload_admin_ui(worker->io);
 	server_face(worker->io, &face);
-	/* without TLS, the signal may be meant for those files, or for the master, which deploys programs and
+	/* without TLS, the signal may be meant for these files, or for the master, which deploys programs and the
 	 * application */
 	if (face.tls || !(redis_files || admin_users || exec_is_wanted(&worker->setup->options->exec) ||
 				(worker->setup->place && worker->setup->options->app)))
