@@ -59,10 +59,10 @@ void exec_deploy(struct exec *exec, uint64_t now);
 void exec_stop(struct exec *exec, uint64_t now);
 /* Sends SIGKILL to all programs. */
 void exec_kill(struct exec *exec, uint64_t now);
-/* True when all programs have ended after exec_stop() or exec_kill(), or if `exec` is NULL. */
+/* Returns true when all programs have ended after exec_stop() or exec_kill(), or if `exec` is NULL. */
 bool exec_is_over(const struct exec *exec);
 
-/* True if the first start has shown that the command cannot be run; `error` then has one line. */
+/* Returns true if the first start has shown that the command cannot be run; `error` then has one line. */
 bool exec_is_unrunnable(const struct exec *exec, char error[EXEC_ERROR_MAX]);
 
 /* Fills in the descriptors to poll, at most exec_polls_max(). Pass the same to exec_polled(). */

@@ -75,7 +75,7 @@ void exec_plan_ended(struct exec_plan *plan, unsigned program, bool by_signal, i
 void exec_plan_look(struct exec_plan *plan, uint64_t now);
 uint64_t exec_plan_due(const struct exec_plan *plan, uint64_t now);
 
-/* True when no program is left and none will start. */
+/* Returns true when all programs have ended and no further program will start. */
 bool exec_plan_is_over(const struct exec_plan *plan);
 
 /* The shell's exit code (126, 127) if it could not run the command at the very first start; else 0. */

@@ -39,8 +39,8 @@ struct exec_pipes {
 };
 
 /*
- * Is the command one program with its arguments, so that the shell can run it with "exec"? False if that is
- * uncertain: lists, pipes, subshells, assignments, builtins and keywords of the shell.
+ * Returns true if the command is one program with its arguments, so that the shell can run it with "exec". Returns
+ * false if that is uncertain: lists, pipes, subshells, assignments, builtins and keywords of the shell.
  */
 bool exec_is_simple(const char *command);
 

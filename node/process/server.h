@@ -71,10 +71,10 @@ void server_backend_clients(const struct sio_server *io, struct backend_clients_
 /* The present options. */
 const struct server_options *server_options_of(const struct sio_server *io);
 
-/* True before the server listens. */
+/* Returns true before the server listens. */
 bool server_is_new(const struct sio_server *io);
 
-/* False before the server listens, and while it drains or closes. */
+/* Returns false before the server listens, and while it drains or closes. */
 bool server_is_accepting(const struct sio_server *io);
 
 /* What the log says when a server listens; workers report it so that the master logs one line for all. */
@@ -91,13 +91,13 @@ int server_reload_tls(struct sio_server *io, char *error);
 /* See adminui_reload(). Returns false if the admin UI has no file of users. */
 bool server_reload_admin_ui(struct sio_server *io);
 
-/* Number of sessions that have closed since the start. */
+/* Returns the number of sessions that have closed since the start. */
 uint64_t server_sessions_closed(const sio_server *io);
 
-/* May applications in other processes connect? */
+/* Returns true if applications in other processes may connect. */
 bool server_has_backends(const struct sio_server *io);
 
-/* The option maxConnections; 0: as many as there are descriptors. */
+/* Returns the option maxConnections; 0 means that only the number of descriptors limits them. */
 uint64_t server_max_connections(const struct sio_server *io);
 
 #endif
