@@ -14,14 +14,14 @@
 #define FOLDER_MAX (PATH_MAX + 64)
 #define MISSING "the page of the admin UI is not installed (get it with: make admin-ui)"
 
-/* Scripts and fonts come from the admin port alone, connections go wherever the admin says. The page makes styles. */
+/* Scripts and fonts come from the admin port only. The page makes styles, and connects wherever the admin says. */
 #define POLICY                                                                                                       \
 	"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; "                 \
 	"img-src 'self'; connect-src http: https: ws: wss:; base-uri 'none'; form-action 'none'; "                   \
 	"frame-ancestors 'none'"
 
 struct admin_page {
-	struct http_files *files; /* NULL: there is no page */
+	struct http_files *files; /* NULL: no page was found */
 };
 
 static bool
@@ -33,7 +33,7 @@ page_is_in(const char *folder)
 	return access(index, R_OK) == 0;
 }
 
-/* Writes the name of the folder that has the page. Returns false if there is none. */
+/* Writes the name of the folder that has the page. Returns false if no folder has one. */
 static bool
 page_find(const char *given, char folder[FOLDER_MAX])
 {

@@ -6,7 +6,7 @@
  *   1, 2   pipes to the master, which logs the lines
  *   3      EXEC_READY_FD: a pipe to the master, for the word "ready" and a newline
  *
- * No signal is blocked and all have their default action. When the master dies, the program gets SIGKILL. The
+ * No signals are blocked, and all have their default action. When the master dies, the program gets SIGKILL. The
  * environment is the master's with these additions:
  *
  *   SOCKEYE_BACKEND       where the edge accepts backends, unix:///…

@@ -30,7 +30,7 @@ struct front_setup {
 	unsigned workers;		/* number of workers that share the machine's memory; 0: a single process */
 	struct listener_set *listeners; /* open listeners to take over; NULL: host and port are opened */
 	const uint8_t *ticket_keys;	/* for struct tls_options; borrowed for the life of the front */
-	struct vitals *vitals;		/* notes that a client has arrived; borrowed likewise; may be NULL */
+	struct vitals *vitals; /* notes that a client has arrived; borrowed for the life of the front; may be NULL */
 	/* Called for every request. It passes those that it does not handle to front_rest(). */
 	void (*on_request)(void *arg, struct http_request *request);
 	void *arg;
@@ -46,8 +46,8 @@ int front_open(struct front **out, struct loop *l, const struct front_setup *set
 void front_rest(struct front *front, struct http_request *request, struct upstream *upstream);
 
 /*
- * Reads the certificate and the key again, for new connections. ERROR_TLS, with one line in `error`: the old ones
- * stay in use. ERROR_STATE: TLS is off.
+ * Reads the certificate and the key again, for new connections. Returns 0; ERROR_TLS with one line in `error` if the
+ * old ones stay in use; or ERROR_STATE if TLS is off.
  */
 int front_reload_tls(struct front *front, char error[FRONT_ERROR_MAX]);
 
@@ -57,13 +57,13 @@ void front_take(struct front *front, const struct handover_guest *guest);
 /* Returns the limits of the front's connections, for connections that are made elsewhere. */
 const struct conn_limits *front_limits(const struct front *front);
 
-/* The port; 0 after front_stop(). */
+/* Returns the port, or 0 after front_stop(). */
 uint16_t front_port(const struct front *front);
 bool front_is_tls(const struct front *front);
 
 /*
- * The server drains. It accepts connections only if `accepting`; connections that siblings pass are served in either
- * case. May be called again, also after front_stop().
+ * Begins to drain. The front then accepts connections only if `accepting` is true; connections that siblings pass are
+ * served in either case. May be called again, also after front_stop().
  */
 void front_drain(struct front *front, bool accepting);
 

@@ -1,6 +1,6 @@
 /*
- * Opens what the master needs before it forks, and closes it at the end: listening sockets, the addresses for
- * backends, the hub's socket, shared memory, doors, signals.
+ * Opens the resources that the master needs before it forks, and closes them at the end: listening sockets, the
+ * addresses for backends, the hub's socket, shared memory, doors, signals.
  */
 #include "node/process/master_internal.h"
 
