@@ -43,7 +43,8 @@ void app_options_fini(struct app_options *options);
 /* Returns the table of the options, which is valid until app_options_fini(). */
 struct option_table app_options_table(const struct app_options *options);
 
-/* Returns a table of the same rows with separate values, set to the defaults. Free it with app_options_copy_fini().
+/*
+ * Returns a table of the same rows with separate values, set to the defaults. Free it with app_options_copy_fini().
  */
 struct option_table app_options_copy(const struct app_options *options);
 void app_options_copy_fini(struct option_table *copy);

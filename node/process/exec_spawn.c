@@ -31,7 +31,8 @@ skip_quoted(const char *at)
 	return at + 1;
 }
 
-/* Returns true if the word is a builtin or keyword of the shell, or an assignment: "exec" cannot run such a command.
+/*
+ * Returns true if the word is a builtin or keyword of the shell, or an assignment: "exec" cannot run such a command.
  */
 static bool
 is_shell_word(const char *word, size_t n)

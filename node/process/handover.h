@@ -42,7 +42,8 @@ int doors_open(struct doors *doors, unsigned count);
  * `first`, and the receiving end `strays`. Then chooses different numbers for this program's workers.
  */
 void doors_take_old(struct doors *doors, unsigned first, const int *fds, unsigned count, int strays);
-/* Returns the index of the worker with that number in session ids, or -1. Old workers follow those of this program.
+/*
+ * Returns the index of the worker with that number in session ids, or -1. Old workers follow those of this program.
  */
 int doors_find(const struct doors *doors, unsigned number);
 /* For a worker: closes the ends that belong to siblings. */

@@ -445,7 +445,8 @@ master_start_due(struct master *master)
 	}
 }
 
-/* The hub is watched while workers serve or drain. Workers that start report by themselves that it does not answer.
+/*
+ * The hub is watched while workers serve or drain. Workers that start report by themselves that it does not answer.
  */
 static bool
 master_watches_hub(const struct master *master)

@@ -1,5 +1,4 @@
-/* Forks the master's children. Decides what a child closes, what it runs, and when it is forked again after its end.
- */
+/* Forks the master's children. Decides what a child closes and runs, and when it is forked again after its end. */
 #include "node/process/master_internal.h"
 
 #include <errno.h>

@@ -308,7 +308,7 @@ program_workers(const struct program_options *options)
 	return n > DOORS_MAX ? DOORS_MAX : (unsigned)n;
 }
 
-/* Events of other nodes would be missing. */
+/* Recovery refuses --redis, because the hub does not record the events of other nodes. */
 static int
 recovery_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX])
 {

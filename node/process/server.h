@@ -34,7 +34,8 @@ void server_set_place(struct sio_server *io, const struct place *place);
 /* For a single process: sio_listen() takes these sockets over and accepts from them. It opens no others. */
 void server_set_listeners(struct sio_server *io, struct listener_set *listeners);
 
-/* For a single process: sio_listen() takes the sockets for backends from `inherited`, which is borrowed until then.
+/*
+ * For a single process: sio_listen() takes the sockets for backends from `inherited`, which is borrowed until then.
  */
 void server_set_inherited(struct sio_server *io, const struct inherited *inherited);
 
