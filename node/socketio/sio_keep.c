@@ -16,21 +16,21 @@
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_stored.h"
 
-#define ASK_MS 5000 /* the keeper answers within a turn; a claim also waits until a socket elsewhere has left */
+#define ASK_MS 5000 /* longest wait for an answer; a claim may wait for WELCOME, or for a socket to leave */
 #define TICK_MS 1000
-#define QUIET_MS 30000 /* interval at which the keeper learns how far idle clients have got */
+#define QUIET_MS 30000 /* interval at which the keeper is told the positions of connected clients */
 #define OUT_KEPT (64 * 1024)
 #define DATA_DEPTH 64
 
-/* A question to the keeper. */
+/* A question to the keeper: a claim or a replay. */
 struct keep_ask {
 	struct list link;
 	uint64_t nonce, until;
-	struct sio_step *step; /* a claim: holds the client, its auth and the namespace */
+	struct sio_step *step; /* claim: holds the client, its auth and the namespace; NULL: a replay */
 	sio_recovery_then *then_connect;
-	struct sio_recovery_session *session; /* a replay; NULL: its socket has gone */
+	struct sio_recovery_session *session; /* replay: its session when it was asked */
 	void (*then_enter)(struct sio_socket *s);
-	uint64_t head; /* of the log when it was asked */
+	uint64_t head; /* replay: head of the log when it was asked */
 	char pid[SIO_PID_LENGTH];
 	char offset[SIO_OFFSET_MAX];
 	uint8_t offset_n;
@@ -50,7 +50,7 @@ keep_begin(struct sio_keep *keep, enum sio_keep_message type)
 	return &keep->out;
 }
 
-/* A message that is lost makes the keeper refuse what depends on it, so an error is only counted. */
+/* Sends keep->out. An error is only counted: the keeper refuses claims that depend on a message it has not got. */
 static void
 keep_send(struct sio_keep *keep)
 {
@@ -71,6 +71,7 @@ keep_send_pid(struct sio_keep *keep, enum sio_keep_message type, const char pid[
 
 /* --------------------------------------------------------------- sessions */
 
+/* Moves the log on to the keeper's `number`. */
 static void
 log_hear(struct sio_recovery_log *log, uint64_t number)
 {
@@ -115,7 +116,7 @@ keep_put_data(struct buffer *out, const struct sio_stored *data)
 	memcpy(out->data + at - sizeof n, &n, sizeof n);
 }
 
-/* Returns NULL without data or memory. */
+/* Returns the decoded data of a session; NULL if `packed` is empty or memory runs out. */
 static struct sio_stored *
 keep_get_data(struct sio_keep *keep, struct text packed)
 {
@@ -137,6 +138,7 @@ keep_get_data(struct sio_keep *keep, struct text packed)
 	return stored;
 }
 
+/* Sends a live session to the keeper. */
 static void
 keep_tell(struct sio_keep *keep, struct sio_recovery_session *session, bool needs_offset)
 {
@@ -173,8 +175,8 @@ keep_before_flush(struct loop_call *call)
 }
 
 /*
- * The session is new, or its rooms or data have changed. The keeper learns of it before the client can: a client that
- * knows it may come back to another worker at once.
+ * The session is new, or its rooms or data have changed. The keeper is told before the next flush, so before the
+ * client can learn of the change: after that the client may come back to another worker at any moment.
  */
 static void
 keep_touched(struct sio_recovery_session *session)
@@ -185,7 +187,7 @@ keep_touched(struct sio_recovery_session *session)
 	if (!recovery->keep->welcome || session->claimed)
 		return;
 	if (session->start == 0) {
-		/* all up to this number was delivered before, whatever its namespace */
+		/* every event up to keep->heard was delivered before this session began, whatever its namespace */
 		log_hear(session->log, recovery->keep->heard);
 		session->start_heard = session->log->heard;
 		session->start = session->log->head;
@@ -241,6 +243,7 @@ keep_leave(struct sio_recovery_session *session, struct sio_socket *s, bool may_
 
 /* ------------------------------------------------------------------- logs */
 
+/* Sets the log's origin, epoch and position to those that the keeper has given this worker. */
 static void
 keep_name_log(const struct sio_keep *keep, struct sio_nsp *nsp)
 {
@@ -276,7 +279,7 @@ keep_trim(struct sio_keep *keep)
 {
 	struct sio_recovery_store *store = &keep->recovery->store;
 
-	/* a client that waits for an event that is dropped here is not recovered: see replay_send_own() */
+	/* if this drops an event that a client waits for, replay_send_own() fails and the client is not recovered */
 	while (store->count > 1 && (keep->replays == 0 || store->bytes > store->max_bytes))
 		(void)sio_recovery_store_drop(store);
 }
@@ -325,7 +328,7 @@ ask_take(struct sio_keep *keep, uint64_t nonce)
 	return NULL;
 }
 
-/* Does nothing: the step is never answered by the application. */
+/* Does nothing, because the application never answers this step. */
 static void
 claim_resume(struct sio_step *step)
 {
@@ -352,7 +355,7 @@ claim_send(struct sio_keep *keep, const struct keep_ask *ask)
 	keep_send(keep);
 }
 
-/* A claim that the hub cannot get yet waits for WELCOME. */
+/* See struct sio_keep_ops. Before WELCOME the claim waits; keep_on_welcome() sends it. */
 static bool
 keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset, struct text auth,
 	sio_recovery_then *then)
@@ -385,7 +388,7 @@ keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const str
 	ask->step = step;
 	ask->then_connect = then;
 	ask->has_offset = offset != NULL;
-	if (offset != NULL && offset->n <= SIO_OFFSET_MAX) { /* a longer one is as wrong as an empty one */
+	if (offset != NULL && offset->n <= SIO_OFFSET_MAX) { /* a longer one goes as an empty one, also invalid */
 		ask->offset_n = (uint8_t)offset->n;
 		memcpy(ask->offset, offset->at, offset->n);
 	}
@@ -394,7 +397,7 @@ keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const str
 	return true;
 }
 
-/* The CONNECT goes on, with the session or as a new one. Frees the ask. */
+/* Continues the CONNECT, with the session, or without one if it is NULL. Frees the ask. */
 static void
 claim_end(struct keep_ask *ask, enum sio_recovery_result result, struct sio_recovery_session *session)
 {
@@ -417,7 +420,7 @@ claim_end(struct keep_ask *ask, enum sio_recovery_result result, struct sio_reco
 	mem_free(ask);
 }
 
-/* Makes the session that the keeper has handed over. Returns NULL without memory. */
+/* Makes the session that the keeper has handed over. Returns NULL if it is malformed or known, or without memory. */
 static struct sio_recovery_session *
 claim_read(struct sio_keep *keep, const struct keep_ask *ask, struct keep_reader *in)
 {
@@ -453,7 +456,7 @@ keep_on_claimed(struct sio_keep *keep, struct keep_reader *in)
 	struct sio_recovery_session *session = NULL;
 
 	if (ask == NULL || result >= SIO_RECOVERY_RESULTS) {
-		/* too late: the socket is new */
+		/* the claim has timed out, and its client goes on with a new socket */
 		if (result == SIO_RECOVERY_RECOVERED)
 			keep_send_pid(keep, SIO_KEEP_RELEASE, keep_get_bytes(in, SIO_PID_LENGTH).at);
 		return;
@@ -500,7 +503,7 @@ sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 	return true;
 }
 
-/* Returns the session of a replay, if its socket still waits. */
+/* Returns the session of a replay if its socket still waits for the answer, else NULL. */
 static struct sio_recovery_session *
 replay_session(struct sio_keep *keep, const struct keep_ask *ask)
 {
@@ -511,7 +514,7 @@ replay_session(struct sio_keep *keep, const struct keep_ask *ask)
 	return session != NULL && session->asked == ask->nonce && session->claimed ? session : NULL;
 }
 
-/* The socket goes on as a new one. Frees the ask. */
+/* Ends a replay without its events: the socket goes on as a new one. Frees the ask. */
 static void
 replay_fail(struct sio_keep *keep, struct keep_ask *ask, enum sio_recovery_result result)
 {
@@ -526,7 +529,7 @@ replay_fail(struct sio_keep *keep, struct keep_ask *ask, enum sio_recovery_resul
 	mem_free(ask);
 }
 
-/* Sends one event, which ends with that offset in place of its bracket. */
+/* Sends one event. `plain` is its array without the closing bracket; the offset is appended. */
 static bool
 replay_send(struct sio_socket *s, struct text plain, struct text offset, const struct attachments *attachments,
 	bool compress)
@@ -543,6 +546,7 @@ replay_send(struct sio_socket *s, struct text plain, struct text offset, const s
 	return sio_recovery_send(s, text_of(room, (size_t)(at - room)), attachments, compress);
 }
 
+/* Sends an event of the keeper, which has the format of wire.h. Returns false if that fails. */
 static bool
 replay_send_payload(struct sio_socket *s, struct wire_message *message, struct text offset, struct text payload)
 {
@@ -582,7 +586,7 @@ replay_send_all(struct sio_socket *s, struct keep_reader *in, uint64_t count)
 	return whole;
 }
 
-/* The event without its offset and its bracket. */
+/* Returns the array of a recorded event without its offset and its closing bracket. */
 static struct text
 entry_plain(const struct sio_recovery_entry *entry)
 {
@@ -594,7 +598,10 @@ entry_plain(const struct sio_recovery_entry *entry)
 	return text_of(json.at, n - 2);
 }
 
-/* Sends what this worker emitted since it asked. These events follow those of the keeper, so their offsets say so. */
+/*
+ * Sends the events that this worker has emitted since it asked. They reach the client after the keeper's events, so
+ * their offsets are written anew, with the number that the keeper's answer has reached.
+ */
 static bool
 replay_send_own(struct sio_socket *s, const struct keep_ask *ask)
 {
@@ -621,7 +628,7 @@ replay_send_own(struct sio_socket *s, const struct keep_ask *ask)
 	return whole;
 }
 
-/* Number of the keeper's last event: what comes after it is delivered live. */
+/* Sends the missed events. `number`: of the keeper's last event; later events are delivered live. */
 static void
 replay_answered(struct sio_socket *s, const struct keep_ask *ask, struct keep_reader *in, uint64_t number)
 {
@@ -632,7 +639,7 @@ replay_answered(struct sio_socket *s, const struct keep_ask *ask, struct keep_re
 	s->session->answered = true;
 	s->last_event = 0;
 	if (!replay_send_all(s, in, count) || !replay_send_own(s, ask)) {
-		/* the client may have got some of the events; it comes back as a new one */
+		/* the client may have got some of the events, so it must come back as a new one */
 		keep_send_pid(s->nsp->io->recovery->keep, SIO_KEEP_END, ask->pid);
 		sio_recovery_give_up(s, SIO_RECOVERY_FAILED);
 		sio_client_close(s->client);
@@ -656,6 +663,7 @@ keep_on_replayed(struct sio_keep *keep, struct keep_reader *in)
 		return;
 	}
 	if (s == NULL) {
+		/* the socket has gone, so the session that the keeper now takes for live ends */
 		if (result == SIO_RECOVERY_RECOVERED && pid.n == SIO_PID_LENGTH)
 			keep_send_pid(keep, SIO_KEEP_END, pid.at);
 	} else {
@@ -669,8 +677,8 @@ keep_on_replayed(struct sio_keep *keep, struct keep_reader *in)
 /* ---------------------------------------------------------------- up calls */
 
 /*
- * Every socket here is known to the keeper from now on. If the keeper does not know all that they have got, their
- * clients must show an offset of this keeper first.
+ * Registers the sessions of all sockets of this worker at the keeper. If the keeper does not know all events that the
+ * clients have got, a client can be recovered only once it has an offset from after this registration.
  */
 static void
 keep_register_all(struct sio_keep *keep)
@@ -705,7 +713,7 @@ keep_name_logs(struct sio_keep *keep)
 	}
 }
 
-/* Ends what waits for the hub: everything, or only the replays, whose positions mean nothing to another hub. */
+/* Fails the asks: all of them, or only the replays, whose positions mean nothing to another hub. */
 static void
 keep_fail_asks(struct sio_keep *keep, bool all)
 {
@@ -742,6 +750,7 @@ keep_send_claims(struct sio_keep *keep)
 	}
 }
 
+/* Begins anew under a new name: forgets the events and positions of the former one, and waits for WELCOME. */
 static void
 keep_say_hello(struct sio_keep *keep)
 {
@@ -808,7 +817,7 @@ keep_on_message(struct bus_keep *bus, struct text message)
 	struct sio_keep *keep = container_of(bus, struct sio_keep, bus);
 	struct keep_reader in = {.rest = message};
 
-	/* each answer names the origin that it is for: one from before the last HELLO is late */
+	/* a message for another origin is from before the last HELLO, and is ignored */
 	uint8_t type = keep_get_u8(&in);
 
 	if (keep_get_u64(&in) != keep->origin)
@@ -829,7 +838,10 @@ keep_on_message(struct bus_keep *bus, struct text message)
 
 /* ------------------------------------------------------------------ timer */
 
-/* The log drops old events; the keeper must know that idle clients have missed none of them. */
+/*
+ * Sends the positions of all connected clients. Without them, the keeper would take an idle client for one that has
+ * missed the events which the log has dropped meanwhile.
+ */
 static void
 keep_tell_quiet(struct sio_keep *keep)
 {
@@ -852,7 +864,7 @@ static void
 keep_time_out(struct sio_keep *keep, struct keep_ask *ask)
 {
 	if (ask->step != NULL) {
-		claim_end(ask, SIO_RECOVERY_NO_HUB, NULL); /* a late answer is released */
+		claim_end(ask, SIO_RECOVERY_NO_HUB, NULL); /* keep_on_claimed() releases a late session */
 		return;
 	}
 	keep_send_pid(keep, SIO_KEEP_END, ask->pid);
@@ -921,7 +933,7 @@ sio_keep_free(struct sio_keep *keep)
 	loop_call_cancel(&keep->call);
 	loop_disarm(keep->recovery->io->loop, &keep->timer);
 	broker_keep_close(keep->broker, &keep->bus);
-	keep_name_logs(keep); /* events get no offsets any more */
+	keep_name_logs(keep); /* from now on events get no offsets */
 	buffer_fini(&keep->out);
 	keep->recovery->keep = NULL;
 	keep->recovery->adopt = NULL;

@@ -1,4 +1,7 @@
-/* What a worker knows of the keeper (sio_keep.h), for the files of recovery that sio_keep.c itself calls. */
+/*
+ * The state of a worker towards the keeper (sio_keep.h). sio_keep.c calls the other files of recovery; they call it
+ * back through struct sio_keep_ops.
+ */
 #ifndef NODE_SOCKETIO_SIO_KEEP_STATE_H
 #define NODE_SOCKETIO_SIO_KEEP_STATE_H
 
@@ -7,21 +10,21 @@
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_socket.h"
 
-/* What the other files of recovery call. */
+/* The functions of sio_keep.c that the other files of recovery call. */
 struct sio_keep_ops {
-	/* Drops the events that no client waits for, except the newest. */
+	/* Drops all events but the newest. While a client waits for a replay, only as many as the limit demands. */
 	void (*trim)(struct sio_keep *keep);
 	/*
-	 * As sio_recovery_claim(), but the answer comes later, by `then`, unless the client has gone. Returns false
-	 * if there is nothing to ask; then the socket is new.
+	 * As sio_recovery_claim(): asks the keeper and calls `then` with the answer, unless the client has gone by
+	 * then. Returns false if the claim has already failed; the caller makes a new socket.
 	 */
 	bool (*claim)(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
 		struct text auth, sio_recovery_then *then);
-	/* The claimed session goes back to the keeper. */
+	/* Returns a claimed session to the keeper and frees it. */
 	void (*unclaim)(struct sio_recovery_session *session);
-	/* The session ends at the keeper, because its new socket cannot continue it. */
+	/* Ends the session at the keeper, because its new socket cannot continue it. */
 	void (*forget)(struct sio_keep *keep, const struct sio_recovery_session *session);
-	/* The socket leaves, before it leaves its rooms. */
+	/* Called when the socket leaves, before it leaves its rooms. Stores or ends its session at the keeper. */
 	void (*leave)(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);
 };
 
@@ -33,17 +36,17 @@ struct sio_keep {
 	bool welcome;
 	bool unheard;		 /* this worker has delivered events that the keeper does not know */
 	bool numbered;		 /* the event that is being delivered came with a number */
-	uint64_t origin, former; /* names of this worker, anew after each loss of the hub */
-	uint64_t local;		 /* events that this worker has recorded */
-	uint64_t heard;		 /* the last number that has come, of any namespace */
-	uint64_t nonce;
+	uint64_t origin, former; /* this worker's name and the one before; each HELLO brings a new name */
+	uint64_t local;		 /* number of events that this worker has recorded under `origin` */
+	uint64_t heard;		 /* the last number that came from the keeper, of any namespace */
+	uint64_t nonce;		 /* of the last ask */
 	char key[SIO_KEEP_KEY];
-	struct list changed;   /* struct sio_recovery_session by `kept`: to be told to the keeper */
-	struct loop_call call; /* tells it, before the next flush */
+	struct list changed;   /* struct sio_recovery_session by `kept`, to be sent to the keeper */
+	struct loop_call call; /* sends them, before the next flush */
 	struct list asked;     /* struct keep_ask, oldest first */
-	unsigned replays;      /* of them that wait for missed events */
+	unsigned replays;      /* number of asks that wait for missed events */
 	struct wheel_entry timer;
-	uint64_t quiet_at;
+	uint64_t quiet_at; /* loop time of the next QUIET messages */
 	struct buffer out;
 };
 

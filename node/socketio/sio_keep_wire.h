@@ -1,21 +1,22 @@
 /*
- * The messages between the workers of a machine and the keeper in its hub (sio_keeper.h). Both are the same program
- * on the same machine, so numbers are written as they are in memory; a text has its length in 4 bytes before it. A
- * reader that meets the end of a message marks itself as bad and reads zeros and empty texts.
+ * The messages between the workers of a machine and the keeper in its hub (sio_keeper.h). Both ends are the same
+ * program on the same machine, so numbers are written as they are in memory. A text follows its length in 4 bytes. A
+ * reader that runs past the end of a message sets `bad` and returns zeros and empty texts from then on.
  *
- *   worker to keeper                                 keeper to worker, by its origin
+ *   worker to keeper                                 keeper to worker
  *   HELLO    former origin                           WELCOME   key of the epochs, number
- *   SESSION  a live session: see below               UNKNOWN   the keeper does not know the origin: say HELLO
- *   STORE    pid, quiet (last, heard, local)         TAKE      pid: the client is back elsewhere
- *   QUIET    as STORE, of a live session             CLAIMED   nonce, result, pid, the session
+ *   SESSION  a live session: see below               UNKNOWN   the keeper does not know the origin: send HELLO
+ *   STORE    pid, quiet (last, heard, local)         TAKE      pid: the client is back at another worker
+ *   QUIET    as STORE, but the session stays live    CLAIMED   nonce, result, pid, the session
  *   END      pid                                     REPLAYED  nonce, result, pid, number, events
  *   CLAIM    nonce, max bytes, pid, offset, nsp      ENDED     why, sid, nsp, data
  *   REPLAY   nonce, max bytes, pid
- *   RELEASE  pid: it is not continued
+ *   RELEASE  pid: the claimed session is not
+ *            continued
  *
- * After its type, each message has the origin of the worker; that of a worker then has the name of its channel, and
- * the count of its events. SESSION: pid, sid, nsp, needs an offset, own room, first position, has changed, position
- * of the change (last, heard, local), count of rooms, rooms, data.
+ * The type and the origin of the worker begin every message. In a message of a worker, the name of its channel and
+ * the count of its recorded events follow. SESSION: pid, sid, nsp, needs an offset, own room, first position, has
+ * changed, position of the change (last, heard, local), count of rooms, rooms, data.
  */
 #ifndef NODE_SOCKETIO_SIO_KEEP_WIRE_H
 #define NODE_SOCKETIO_SIO_KEEP_WIRE_H
@@ -42,10 +43,9 @@ enum sio_keep_message {
 	SIO_KEEP_ENDED
 };
 
-/* What stands for the origin of an event that clients elsewhere get and cannot recover; of one that needs no
- * recovery. */
-#define SIO_KEEP_LOST UINT64_MAX
-#define SIO_KEEP_NOT_RECORDED (UINT64_MAX - 1)
+/* These two stand for the origin of an event that its worker has not recorded. */
+#define SIO_KEEP_LOST UINT64_MAX /* the worker failed to record it: clients that miss it cannot be recovered */
+#define SIO_KEEP_NOT_RECORDED (UINT64_MAX - 1) /* the event is not meant to be recovered */
 
 #define SIO_KEEP_KEY 16 /* bytes of the key of the epochs */
 

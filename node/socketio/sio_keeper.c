@@ -10,7 +10,7 @@
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_selector.h"
 
-#define CLAIM_MS 5000 /* a claim that waits longer for the socket to leave gives way to another */
+#define CLAIM_MS 5000 /* a claim that has waited longer for the socket to leave is replaced by the next claim */
 
 /* The log of a namespace. It lives as long as it has entries or sessions. */
 struct keeper_log {
@@ -26,24 +26,25 @@ struct keeper_origin {
 	struct table_node node;
 	struct list link; /* in keeper->workers */
 	uint64_t id;
-	uint64_t local; /* of the last event that it recorded */
+	uint64_t local; /* number of the last event that it recorded, by its own count */
 	const void *connection;
-	struct list sessions; /* live, or claimed by it */
+	struct list sessions; /* live sessions of this worker, and sessions that it has claimed */
 	char channel[BUS_KEEP_ID];
 };
 
-/* An event that the client must have got. sum: heard + local of its offset. origin 0: none. */
+/* An event that the client must have got. sum: heard + local of the event's offset. origin 0: no such event. */
 struct keeper_bound {
 	uint64_t origin, sum;
 };
 
-/* A claim: of whom, and what the client shows. */
+/* A worker's claim of a session, with the offset that the client has sent. */
 struct claim {
-	uint64_t origin, nonce, max_bytes;
+	uint64_t origin, nonce, max_bytes; /* max_bytes: limit of the missed events */
 	struct text offset;
-	bool has_offset, ghost;
+	bool has_offset, ghost; /* ghost: the session was live at another socket, which had to leave first */
 };
 
+/* A claim that waits until the live socket of the session has left. */
 struct keeper_waiting {
 	struct claim claim;
 	uint64_t since;
@@ -54,34 +55,34 @@ enum keeper_state { KEEPER_LIVE, KEEPER_STORED, KEEPER_CLAIMED };
 
 struct keeper_session {
 	struct table_node node;
-	struct list link; /* live, claimed: in the sessions of its worker; stored: in keeper->stored */
+	struct list link; /* live, claimed: in origin->sessions; stored: in keeper->stored */
 	struct keeper_log *log;
 	struct keeper_origin *origin;	    /* NULL: stored */
 	struct sio_recovery_position first; /* at the first CONNECT */
-	uint64_t start;			    /* heard + local when it came to its worker, at least */
-	uint64_t last_origin;		    /* the worker that it is at, or was at last */
-	struct keeper_bound entry;	    /* the last event before it came to its worker */
-	/* the rooms changed, when the client had got `before`: it needs what came after the change */
+	uint64_t start;			    /* lower bound of heard + local when the session came to its worker */
+	uint64_t last_origin;		    /* the worker that has the session, or had it last */
+	struct keeper_bound entry;	    /* the last event before the session came to its worker */
+	/* when the rooms last changed: the last event for the socket, and the position of the worker */
 	struct keeper_bound before;
 	struct sio_recovery_position changed;
-	/* the last event that was for the socket, when all up to this position had been delivered */
+	/* when the worker last sent STORE or QUIET: the same two */
 	struct keeper_bound last;
 	struct sio_recovery_position quiet;
-	struct sio_recovery_position from; /* claimed: what the client has got; origin 0: nothing but `first` */
-	uint64_t lost_at;
-	char *kept; /* rooms, then data (one allocation) */
+	struct sio_recovery_position from; /* claimed: the offset of the client; origin 0: it sent none */
+	uint64_t lost_at;		   /* ms, by the clock of the caller */
+	char *kept;			   /* one allocation: the rooms, then the data */
 	uint32_t rooms_n, room_count, data_n, bytes;
-	struct keeper_waiting *waiting; /* a claim that waits until the live socket leaves; NULL: none */
+	struct keeper_waiting *waiting; /* live: the claim that waits; NULL: none */
 	uint8_t state;
-	bool own;
-	bool needs_offset; /* the client must show an offset that is not older than `first` */
+	bool own;	   /* the socket is in its own room */
+	bool needs_offset; /* the client must send an offset that is not older than `first` */
 	char pid[SIO_PID_LENGTH];
 	char sid[SIO_ID_LENGTH];
 };
 
 /*
- * A claim of an unknown session. The worker that has made the session may have sent it before, by another connection,
- * and it may not have been read yet.
+ * A claim of an unknown session. The worker that has made the session may already have sent it by another connection,
+ * which the hub has not read yet. So the claim waits for sio_keeper_settle().
  */
 struct keeper_parked {
 	struct list link;
@@ -100,7 +101,7 @@ struct sio_keeper {
 	struct list parked; /* struct keeper_parked, until sio_keeper_settle() */
 	uint64_t stored_count;
 	uint64_t number; /* of the last event */
-	uint64_t hole;	 /* an event before this number is missing, so no older offset can be continued */
+	uint64_t hole;	 /* an event before this number is missing, so older offsets cannot be continued */
 	uint64_t ended, displaced;
 	struct wire_message message;
 	struct buffer out;
@@ -144,7 +145,7 @@ keeper_free_unused_logs(struct sio_keeper *keeper, bool all)
 
 		if (!all && (log->sessions != 0 || !list_empty(&log->log->entries)))
 			continue;
-		/* a log that is made again for the namespace has lost what this one had */
+		/* a later log of the same namespace will not have the events of this one */
 		if (keeper->hole < log->log->head)
 			keeper->hole = log->log->head;
 		table_remove(&keeper->logs, node);
@@ -177,7 +178,7 @@ keeper_send(struct sio_keeper *keeper, const char channel[BUS_KEEP_ID])
 		keeper->options.send(keeper->options.arg, text_of(channel, BUS_KEEP_ID), buffer_text(&keeper->out));
 }
 
-/* Returns the worker of that name, or NULL. */
+/* Returns the worker with this origin, or NULL. */
 static struct keeper_origin *
 keeper_origin_find(const struct sio_keeper *keeper, uint64_t id)
 {
@@ -188,6 +189,7 @@ keeper_origin_find(const struct sio_keeper *keeper, uint64_t id)
 
 /* --------------------------------------------------------------- sessions */
 
+/* Finds a session by its pid. Compares the secret part in constant time: see sio_recovery_session_find(). */
 static struct keeper_session *
 keeper_find(const struct sio_keeper *keeper, struct text pid)
 {
@@ -206,6 +208,7 @@ keeper_find(const struct sio_keeper *keeper, struct text pid)
 	return differs == 0 ? container_of(node, struct keeper_session, node) : NULL;
 }
 
+/* Charges the session's memory to the store. Only stored sessions are charged. */
 static void
 session_charge(struct sio_keeper *keeper, struct keeper_session *session)
 {
@@ -217,7 +220,7 @@ session_charge(struct sio_keeper *keeper, struct keeper_session *session)
 	session->bytes = bytes;
 }
 
-/* Takes the session off its list, for another state. */
+/* Takes the session off the list of its present state. */
 static void
 session_unlink(struct sio_keeper *keeper, struct keeper_session *session)
 {
@@ -238,7 +241,7 @@ session_free(struct sio_keeper *keeper, struct keeper_session *session)
 	mem_free(session);
 }
 
-/* Ends a lost client's session, and tells one worker. */
+/* Ends a lost client's session. One worker, the first, is told and calls its listeners. */
 static void
 session_end(struct sio_keeper *keeper, struct keeper_session *session, sio_session_end why)
 {
@@ -264,7 +267,7 @@ keeper_oldest(const struct sio_keeper *keeper)
 	return container_of(keeper->stored.next, struct keeper_session, link);
 }
 
-/* Keeps the limits: events go first. */
+/* Enforces the limits. Events are dropped before sessions. */
 static void
 keeper_trim(struct sio_keeper *keeper)
 {
@@ -275,7 +278,7 @@ keeper_trim(struct sio_keeper *keeper)
 		session_end(keeper, keeper_oldest(keeper), SIO_SESSION_DISPLACED);
 }
 
-/* Puts the session into the list of stored ones, which is in the order of the losses. */
+/* Stores the session. The list is in order of lost_at; a released session returns to its former place. */
 static void
 session_store(struct sio_keeper *keeper, struct keeper_session *session)
 {
@@ -292,13 +295,14 @@ session_store(struct sio_keeper *keeper, struct keeper_session *session)
 	session_charge(keeper, session);
 }
 
+/* Returns true if the worker has the session in this state. Accepts NULL. */
 static bool
 session_at(const struct keeper_session *session, uint64_t origin, enum keeper_state state)
 {
 	return session != NULL && session->state == state && session->origin != NULL && session->origin->id == origin;
 }
 
-/* Takes rooms and data as they stand in the message. */
+/* Copies rooms and data, in the form that they have in the message. */
 static void
 session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data)
 {
@@ -334,7 +338,7 @@ session_new(struct sio_keeper *keeper, struct text pid, struct text sid, struct 
 	return session;
 }
 
-/* The last event in its stay at this worker, or before it. */
+/* Returns the last event for the socket: `last`, or if that is 0, the last event before it came to its worker. */
 static struct keeper_bound
 session_bound(const struct keeper_session *session, uint64_t last)
 {
@@ -369,7 +373,7 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 	if (in->bad)
 		return;
 	if (session != NULL && session->state == KEEPER_STORED) {
-		session_free(keeper, session); /* its worker was out of reach, and has the socket still */
+		session_free(keeper, session); /* the worker was out of reach only, and still has the socket */
 		session = NULL;
 	}
 	if (session == NULL) {
@@ -393,7 +397,7 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 
 /* --------------------------------------------------------------- position */
 
-/* Has a client that shows `from` got the event of the bound? `from` NULL: it shows no offset. */
+/* Returns true if a client with the offset `from` has got the event of the bound. `from` NULL: it sent no offset. */
 static bool
 session_has_got(const struct keeper_session *session, const struct sio_recovery_position *from,
 	const struct keeper_bound *bound)
@@ -407,7 +411,7 @@ session_has_got(const struct keeper_session *session, const struct sio_recovery_
 	return from->origin == session->last_origin && from->heard + from->local >= session->start;
 }
 
-/* What a client has got: an event is covered if one of the positions covers it. */
+/* The positions that a client has reached. An event that one of them covers has been received by the client. */
 struct covers {
 	const struct sio_recovery_position *at[4];
 	unsigned count;
@@ -435,7 +439,7 @@ covers_entry(const struct covers *covers, const struct sio_recovery_entry *entry
 	return false;
 }
 
-/* Returns SIO_RECOVERY_RECOVERED and what the client has got, or what is wrong. */
+/* Returns SIO_RECOVERY_RECOVERED and the positions that the client has reached, or SIO_RECOVERY_OFFSET_GONE. */
 static enum sio_recovery_result
 session_covers(const struct sio_keeper *keeper, const struct keeper_session *session, struct covers *covers)
 {
@@ -443,7 +447,7 @@ session_covers(const struct sio_keeper *keeper, const struct keeper_session *ses
 	const struct keeper_bound first = {session->first.origin, session->first.heard + session->first.local};
 
 	*covers = (struct covers){.count = 0};
-	/* an offset from before `first` tells nothing of what the worker has delivered out of reach */
+	/* an offset from before `first` does not show which events the worker delivered while it was out of reach */
 	if ((session->needs_offset && !session_has_got(session, from, &first)) ||
 		!session_has_got(session, from, &session->before))
 		return SIO_RECOVERY_OFFSET_GONE;
@@ -459,7 +463,7 @@ session_covers(const struct sio_keeper *keeper, const struct keeper_session *ses
 	return SIO_RECOVERY_RECOVERED;
 }
 
-/* Drops what is covered from what a search has found, because it is known by more than its number. */
+/* Drops covered events from the result of a search. The search knows only their numbers, not their origins. */
 static void
 found_cut(struct sio_recovery_found *found, const struct covers *covers)
 {
@@ -472,7 +476,7 @@ found_cut(struct sio_recovery_found *found, const struct covers *covers)
 	found->count = kept;
 }
 
-/* Finds what the client of a session misses. sio_recovery_found_fini() must be called in any case. */
+/* Finds the events that the client of a session has missed. sio_recovery_found_fini() must be called in any case. */
 static enum sio_recovery_result
 session_find_missed(const struct sio_keeper *keeper, const struct keeper_session *session, uint64_t max_bytes,
 	struct sio_recovery_found *missed)
@@ -522,6 +526,7 @@ keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, enum s
 	keeper_send(keeper, origin->channel);
 }
 
+/* Sets session->from to the offset of the claim. Returns SIO_RECOVERY_RECOVERED, or why the claim fails. */
 static enum sio_recovery_result
 session_check_claim(
 	struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
@@ -541,7 +546,7 @@ session_check_claim(
 	return result;
 }
 
-/* Gives a stored session to the worker that claims it, or tells it why not. */
+/* Answers a claim: gives the stored session to the claiming worker, or sends the reason for a refusal. */
 static void
 keeper_decide_claim(
 	struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
@@ -562,7 +567,7 @@ keeper_decide_claim(
 	session_charge(keeper, session);
 }
 
-/* The session is stored now; decides about the claim that has waited for it. */
+/* The session has been stored. Decides the claim that has waited for this, if there is one. */
 static void
 session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now)
 {
@@ -574,7 +579,10 @@ session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64
 	mem_free(waiting);
 }
 
-/* The client is back before its loss was noticed: its worker is told to let the socket leave first. */
+/*
+ * The client is back before its loss was noticed. Tells the worker that has the session to let the socket leave; the
+ * claim waits until then. Returns SIO_RECOVERY_RECOVERED, or why the claim fails at once.
+ */
 static enum sio_recovery_result
 session_wait(struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
 {
@@ -616,6 +624,7 @@ keeper_claim(struct sio_keeper *keeper, const struct claim *claim, struct text p
 		keeper_answer_claim(keeper, claim, result, session);
 }
 
+/* Keeps a claim of an unknown session until sio_keeper_settle(). */
 static void
 keeper_park(struct sio_keeper *keeper, const struct claim *claim, struct text pid, struct text nsp)
 {
@@ -663,7 +672,7 @@ keeper_on_claim(struct sio_keeper *keeper, struct keeper_origin *origin, struct 
 
 /* ----------------------------------------------------------------- replay */
 
-/* Writes the missed events, each with the offset that the client has after it. Returns the last such offset. */
+/* Writes the missed events, each with the position of a client that has got it. Returns the last position. */
 static struct sio_recovery_position
 replay_write(struct buffer *out, const struct keeper_session *session, const struct sio_recovery_found *missed)
 {
@@ -682,19 +691,22 @@ replay_write(struct buffer *out, const struct keeper_session *session, const str
 	return at;
 }
 
-/* The session is live at the worker that has claimed it, once the answer has come there. */
+/*
+ * Makes a claimed session live at its worker. `at`: the position after the replay; `replayed`: events were missed;
+ * `number`: of the keeper's last event.
+ */
 static void
 session_continue(
 	struct keeper_session *session, const struct sio_recovery_position *at, bool replayed, uint64_t number)
 {
 	bool shown = session->from.origin != 0;
 
-	/* the client has shown this offset, so it has got all that was before the change of rooms */
+	/* `from` replaces `before`: session_covers() has checked that it includes the events before that change */
 	session->before =
 		shown ? (struct keeper_bound){session->from.origin, session->from.heard + session->from.local}
 		      : (struct keeper_bound){0, 0};
 	if (shown)
-		session->needs_offset = false; /* from now on `before` demands it */
+		session->needs_offset = false; /* from now on `before` requires the offset */
 	session->entry = replayed ? (struct keeper_bound){at->origin, at->heard + at->local} : session->before;
 	session->quiet.origin = 0;
 	session->last_origin = session->origin->id;
@@ -727,7 +739,7 @@ keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origin, struct
 		at = replay_write(out, session, &missed);
 		session_continue(session, &at, missed.count != 0, keeper->number);
 	} else if (session_at(session, origin->id, KEEPER_CLAIMED)) {
-		session_free(keeper, session); /* the client goes on as a new one */
+		session_free(keeper, session); /* the socket goes on as a new one */
 	}
 	keeper_send(keeper, origin->channel);
 	sio_recovery_found_fini(&missed);
@@ -735,6 +747,7 @@ keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origin, struct
 
 /* ---------------------------------------------------------------- workers */
 
+/* Removes a worker. Its sessions are stored if it is `lost`, else freed. */
 static void
 keeper_drop_origin(struct sio_keeper *keeper, struct keeper_origin *origin, bool lost, uint64_t now)
 {
@@ -766,13 +779,13 @@ keeper_on_hello(struct sio_keeper *keeper, const void *connection, uint64_t id, 
 
 	if (in->bad || id == 0 || keeper_origin_find(keeper, id) != NULL)
 		return;
-	/* the worker is alive, but was out of reach: its sessions come again */
+	/* the worker was out of reach only; it sends its sessions again */
 	if (former != NULL)
 		keeper_drop_origin(keeper, former, false, now);
-	/* it may have delivered events that the keeper does not know */
+	/* the worker may have delivered events that the keeper does not know */
 	if (former_id != 0 && keeper->hole < keeper->number)
 		keeper->hole = keeper->number;
-	/* its sessions begin behind what is missing, so that the next event that their clients get will do */
+	/* the worker's sessions begin behind the hole, so that any later event gives their clients a valid offset */
 	if (keeper->number < keeper->hole)
 		keeper->number = keeper->hole;
 	origin = mem_zalloc(sizeof *origin);
@@ -846,9 +859,9 @@ keeper_on_release(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 }
 
 /*
- * The worker has recorded so many events. Those that did not come here leave a gap in the count: then no older offset
- * can be continued. Returns false if the worker is unknown; then clients elsewhere get its events, but nobody can
- * recover them.
+ * The worker has recorded `local` events so far. If that differs from the keeper's count, events were lost on the way
+ * here, and older offsets cannot be continued. Returns false if the worker is unknown (NULL): its event reaches
+ * clients of other workers, but cannot be recovered, which is a hole as well.
  */
 static bool
 keeper_count_to(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_t local)

@@ -19,7 +19,7 @@ struct announced {
 	struct sio_stored *data;
 };
 
-/* The up-calls may change the table, so the changes are copied first. Returns their number. */
+/* Copies the changes, because the up-calls that follow may change the table. Returns their number. */
 static unsigned
 presence_take_changes(struct sio_presence *presence, struct announced *out)
 {
@@ -47,7 +47,7 @@ presence_take_changes(struct sio_presence *presence, struct announced *out)
 	return n;
 }
 
-/* Sends the changes of one room to the sockets here that are in it. */
+/* Sends the changes of one room to its sockets on this server. */
 static void
 presence_emit(struct sio_presence *presence, const struct announced *changes, unsigned count)
 {
@@ -117,7 +117,7 @@ presence_on_due(struct wheel_entry *entry)
 
 /* ----------------------------------------------------------------- sockets */
 
-/* Lets `present` enter or leave all rooms of the socket but its own. */
+/* Lets the user enter or leave all rooms of the socket, except the room of its own id. */
 static void
 presence_move_all(struct sio_socket *s, const struct sio_present *present, bool joined)
 {
@@ -133,14 +133,14 @@ presence_move_all(struct sio_socket *s, const struct sio_present *present, bool 
 	}
 }
 
-/* Takes ownership of `present`; NULL: the socket is nobody any more. */
+/* Sets the user of the socket. Takes ownership of `present`; NULL: the socket has no user from now on. */
 static void
 presence_replace(struct sio_socket *s, struct sio_present *present)
 {
 	struct sio_extra *extra = sio_socket_extra(s);
 	struct sio_present *before = extra->present;
 
-	/* the new one first, so that a user who stays is not seen leaving */
+	/* the new user enters first, so that a user who stays does not leave in between */
 	presence_move_all(s, present, true);
 	presence_move_all(s, before, false);
 	extra->present = present;

@@ -13,12 +13,12 @@
 #define HERE_MIN_MS 5000 /* first "here" after a change; each pause doubles, up to HERE_MAX_MS */
 #define HERE_MAX_MS 30000
 #define ASK_AGAIN_MS 1000  /* shortest time between two "want" */
-#define LIST_AGAIN_MS 1000 /* shortest time between two lists, which answer all who have asked meanwhile */
-#define PART_LOST_MS 5000  /* after a part of a list, time for the next one to come */
+#define LIST_AGAIN_MS 1000 /* shortest time between two lists; one list answers every "want" sent until then */
+#define PART_LOST_MS 5000  /* a list whose next part has not come by then is asked for again */
 #define UNHEARD_MS                                                                                                   \
-	(3 * HERE_MAX_MS)      /* a server that says nothing for so long has nobody in this namespace any more */
-#define SILENT_MS 5000	       /* the same, for a server whose heartbeats have stopped */
-#define OWNERS_MAX 2048	       /* other servers that are listened to */
+	(3 * HERE_MAX_MS)      /* a server that has sent nothing for so long counts as gone from this namespace */
+#define SILENT_MS 5000	       /* the same for a server whose heartbeats have stopped */
+#define OWNERS_MAX 2048	       /* other servers whose messages are accepted */
 #define PART_BYTES (64 * 1024) /* items of one message; the last one may exceed it */
 #define PART_PAUSE_MS 1	       /* between two parts of a list, so that other clients are served */
 #define WANTED_MAX 64	       /* servers that one message asks for their lists */
@@ -46,7 +46,7 @@ peers_begin(struct sio_presence *presence, const char *kind, uint64_t number)
 	return scratch;
 }
 
-/* A message that cannot be sent is missed like a lost one: the receivers ask for the list later. */
+/* Sends the message. If that fails, the receivers notice the gap as after a lost message, and ask for the list. */
 static void
 peers_end(struct sio_presence *presence, struct sio_scratch *scratch)
 {
@@ -104,7 +104,7 @@ sio_presence_publish(struct sio_presence *presence)
 	struct presence_user *user;
 
 	if (peers_own_id(presence).n == 0) {
-		/* nobody to tell; a server that comes later asks for the list */
+		/* there are no other servers; one that comes later asks for the list */
 		while ((user = presence_take_unpublished(&presence->table)) != NULL)
 			presence_release(&presence->table, user);
 		return;
@@ -132,8 +132,7 @@ peers_list_soon(struct sio_presence *presence)
 		loop_arm(io->loop, &peers->list, (due > earliest ? due : earliest) - now);
 }
 
-/* Sends one part of the list. Changes that are sent between two parts do not disturb: receivers apply them as well.
- */
+/* Sends one part of the list. Changes may be sent between two parts: receivers apply both. */
 void
 sio_presence_on_list(struct wheel_entry *entry)
 {
@@ -149,7 +148,7 @@ sio_presence_on_list(struct wheel_entry *entry)
 		return;
 	}
 	if (peers->part == 0) {
-		sio_presence_publish(presence); /* so that the number belongs to what the list says */
+		sio_presence_publish(presence); /* the list must include every change up to its number */
 		peers->list_due = false;
 		peers->list_number = peers->number;
 		presence_walk(&presence->table);
@@ -220,7 +219,7 @@ peers_has_gone(const struct sio_presence *presence, const struct presence_owner 
 	       (member->state > MEMBER_SILENT || (member->state == MEMBER_SILENT && unheard >= SILENT_MS));
 }
 
-/* While the bus is away, or this process did not run, no server counts as unheard. */
+/* Returns true if silence proves nothing: the bus is down, or this process has not run since the last tick. */
 static bool
 peers_were_out_of_reach(struct sio_presence *presence)
 {
@@ -232,6 +231,7 @@ peers_were_out_of_reach(struct sio_presence *presence)
 	return since > 2 * TICK_MS || !broker_up(io->broker);
 }
 
+/* Starts the silence of every server anew. */
 static void
 peers_forgive(struct sio_presence *presence)
 {
@@ -264,10 +264,10 @@ peers_greet(struct sio_presence *presence)
 	presence->peers.greeted = true;
 	peers_end(presence, peers_begin(presence, "hello", presence->peers.number));
 	if (!list_empty(&presence->table.own->entries))
-		peers_list_soon(presence); /* the others may have missed what was sent before they listened */
+		peers_list_soon(presence); /* the others may not have been subscribed when the changes were sent */
 }
 
-/* Says the number of the last change, less and less often while nothing changes. */
+/* Sends the number of the last change. The pause doubles, up to HERE_MAX_MS, while nothing changes. */
 static void
 peers_say_here(struct sio_presence *presence)
 {
@@ -367,7 +367,7 @@ peers_take_items(struct sio_presence *presence, struct presence_owner *owner, st
 		sio_presence_touch(presence);
 }
 
-/* What is known of the server is not complete: its list is needed. */
+/* The entries of the server are incomplete, so asks for its list. */
 static void
 peers_want(struct sio_presence *presence, struct presence_owner *owner)
 {
@@ -407,13 +407,13 @@ peers_hear_list(struct sio_presence *presence, struct presence_owner *owner, uin
 		return false;
 	if (part == 1) {
 		if (owner->seq == number && !owner->wanted)
-			return true; /* somebody else has asked */
+			return true; /* another server has asked for this list */
 		owner->seq = number;
 		owner->part = 1;
 		owner->round++;
 	}
 	if (owner->part == 0 || owner->part != part)
-		return true; /* parts are missing: the next "here" shows it, or the list is not needed */
+		return true; /* a part was lost, which the next tick notices, or the list is not needed */
 	owner->part++;
 	owner->part_heard = presence->nsp->io->loop->now;
 	owner->wanted = json_type(args[2]) != JSON_TRUE;
@@ -463,7 +463,7 @@ peers_hear_kind(struct sio_presence *presence, struct presence_owner *owner, uin
 	return count == 4 && json_string_is(kind, TEXT("list")) && peers_hear_list(presence, owner, number, args + 1);
 }
 
-/* `args` are those after the name. Returns false if the message breaks the rules. */
+/* Handles a message. `args` are the arguments after the name. Returns false if it breaks the rules. */
 static bool
 peers_hear(struct sio_presence *presence, const struct text *args, int count)
 {
@@ -475,7 +475,7 @@ peers_hear(struct sio_presence *presence, const struct text *args, int count)
 	if (count < 4 || json_type(args[0]) != JSON_NUMBER || !json_number_int(args[0], &version))
 		return false;
 	if (version != VERSION)
-		return true; /* a later version says what its messages mean */
+		return true; /* messages of another version are ignored */
 	from = peers_read_text(presence, args[1], PRESENCE_OWNER_MAX);
 	if (from.n == 0 || json_type(args[2]) != JSON_NUMBER || !json_number_int(args[2], &number) || number < 1 ||
 		json_type(args[3]) != JSON_STRING)

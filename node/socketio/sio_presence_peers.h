@@ -6,12 +6,14 @@
  *   ["sockeye:presence", 1, FROM, NUMBER, "here"]                       NUMBER is the number of my last change
  *   ["sockeye:presence", 1, FROM, NUMBER, "want", [ID, ...]]            these servers, send me your lists
  *   ["sockeye:presence", 1, FROM, NUMBER, "change", [ITEM, ...]]        what has changed since NUMBER - 1
- *   ["sockeye:presence", 1, FROM, NUMBER, "list", PART, [ITEM, ...], LAST]   who is here; PART counts from 1
+ *   ["sockeye:presence", 1, FROM, NUMBER, "list", PART, [ITEM, ...], LAST]   part of my list
  *
- * FROM is the id of the server's heartbeats. An ITEM is [room, user, data] for a user who is present at FROM (data
- * null: none), or [room, user] for one who is not any more. A receiver that has missed a change asks for the list;
- * the "here" that follows the last change shows a loss at the end. The entries of a server go when its heartbeats
- * end.
+ * 1 is the version of the messages. FROM is the id in the sender's heartbeats. An ITEM is [room, user, data] for a
+ * user who is present at FROM (data null: no data), or [room, user] for a user who has left. PART counts from 1; LAST
+ * is true in the last part.
+ *
+ * A receiver that finds a gap in the numbers asks for the list with "want". The "here" after the last change shows
+ * whether that change was lost. When a server's heartbeats end, its entries are removed.
  */
 #ifndef NODE_SOCKETIO_SIO_PRESENCE_PEERS_H
 #define NODE_SOCKETIO_SIO_PRESENCE_PEERS_H
@@ -24,13 +26,14 @@
 /* Sends the changes of this server's own entries, if there are other servers. */
 void sio_presence_publish(struct sio_presence *presence);
 
-/* Timers: one looks after the servers and says hello, one sends the next part of the list. */
+/* Timer: sends "hello", "here" and "want", and removes the entries of servers that have gone. */
 void sio_presence_on_tick(struct wheel_entry *entry);
+/* Timer: sends the next part of the list. */
 void sio_presence_on_list(struct wheel_entry *entry);
 
 /*
- * Takes an event of another server. Returns false if it is not one of presence. `data` is its checked array. A
- * message that breaks the rules above is counted and dropped.
+ * Handles an event of another server; `data` is its checked array. Returns false if the event is not about presence.
+ * A message that breaks the rules above is counted and dropped.
  */
 bool sio_presence_hear(struct sio_presence *presence, struct text data, const struct attachments *attachments);
 

@@ -75,7 +75,8 @@ sio_presence_start(struct sio_nsp *nsp, const char *prefix, const char *event, c
 	presence->event = event != NULL ? mem_text(event, strlen(event)) : NULL;
 	presence_table_init(&presence->table, (unsigned)nsp->io->options.presence_max_users);
 	presence->work = work;
-	/* greater than in an earlier life of the namespace in this process; fits into 53 bits */
+	/* the clock makes it greater than any number of an earlier presence of this namespace; it fits into 53 bits
+	 */
 	presence->peers.number = loop_wall_ms() << 10;
 	wheel_entry_init(&presence->due, work->announce);
 	wheel_entry_init(&presence->peers.tick, work->tick);

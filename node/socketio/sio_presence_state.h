@@ -1,13 +1,15 @@
 /*
- * Presence: which users are in which room, on all servers. Each server keeps what all of them say
- * (sio_presence_table.h) and tells the others what changes (sio_presence_peers.h). Asking therefore costs no message.
- * Changes are collected for presenceInterval; then each server announces them to its own sockets and listeners.
+ * Presence: which users are in which room, on all servers. Each server keeps the users of all servers
+ * (sio_presence_table.h) and sends the changes of its own users to the others (sio_presence_peers.h). So a question
+ * of the application needs no message. Changes are collected for presenceInterval; then each server announces them to
+ * its own sockets and listeners.
  *
  * A namespace without sio_presence() has no struct sio_presence, and costs one comparison when a socket changes
  * rooms.
  *
- * This file is what namespaces, rooms and sockets call; it reaches the two others by struct sio_presence_work. It and
- * sio_nsp.c depend on each other: a namespace owns its presence, which reads the namespace's parent and options.
+ * Namespaces, rooms and sockets call the functions of this file. It reaches sio_presence.c and sio_presence_peers.c
+ * through struct sio_presence_work. This file and sio_nsp.c depend on each other: a namespace owns its presence,
+ * which reads the namespace's parent and options.
  */
 #ifndef NODE_SOCKETIO_SIO_PRESENCE_STATE_H
 #define NODE_SOCKETIO_SIO_PRESENCE_STATE_H
@@ -25,22 +27,23 @@ struct sio_present {
 
 struct sio_presence;
 
+/* The state of this server towards the others. */
 struct sio_presence_peers {
 	uint64_t number;      /* of this server's last change; grows from run to run of a namespace */
 	uint64_t list_number; /* of the list that is being sent */
-	unsigned part;	      /* of it, sent last */
+	unsigned part;	      /* number of the part sent last; 0: no list is being sent */
 	uint64_t listed;      /* loop time of the last list */
 	uint64_t here_due,
-		here_ms;	 /* loop time of the next "here"; pause before the one after it, 0: nothing to say */
-	uint64_t ticked;	 /* loop time of the last tick */
-	uint64_t asked;		 /* loop time of the last "want" */
-	bool greeted;		 /* "hello" was sent */
-	bool list_due;		 /* somebody has asked for the list */
-	struct wheel_entry tick; /* looks after the servers */
+		here_ms; /* loop time of the next "here"; the pause before it in ms, 0: nothing was ever sent */
+	uint64_t ticked; /* loop time of the last tick */
+	uint64_t asked;	 /* loop time of the last "want" */
+	bool greeted;	 /* "hello" was sent */
+	bool list_due;	 /* another server has asked for the list */
+	struct wheel_entry tick; /* sio_presence_on_tick() */
 	struct wheel_entry list; /* sends the next part of the list */
 };
 
-/* What the files above do. The first, third and fourth are timers. */
+/* The functions of sio_presence.c and sio_presence_peers.c. announce, tick and list are callbacks of timers. */
 struct sio_presence_work {
 	void (*announce)(struct wheel_entry *entry);
 	void (*publish)(struct sio_presence *presence); /* sends the changes to the other servers */
@@ -48,12 +51,12 @@ struct sio_presence_work {
 	void (*list)(struct wheel_entry *entry);
 };
 
-/* Of a parent namespace: only its settings and listeners, which its children share. */
+/* Presence of a namespace. For a parent namespace, it has only the settings and listeners for the children. */
 struct sio_presence {
 	struct sio_nsp *nsp;
 	const struct sio_presence_work *work;
 	char *prefix; /* the rooms whose names begin with it are watched */
-	char *event;  /* sent to the sockets of a room when its users change; NULL: none */
+	char *event;  /* name of the event sent to a room when its users change; NULL: no event is sent */
 	struct sio_listeners listeners;
 	struct presence_table table;
 	struct sio_presence_peers peers;
@@ -63,19 +66,19 @@ struct sio_presence {
 /* Makes nsp->presence. `work` must outlive it. */
 void sio_presence_start(
 	struct sio_nsp *nsp, const char *prefix, const char *event, const struct sio_presence_work *work);
-/* A child of a parent with presence gets presence, too. */
+/* Makes nsp->presence of a child whose parent has presence. */
 void sio_presence_inherit(struct sio_nsp *nsp);
-/* Tells the other servers that nobody is here any more, and frees nsp->presence. Accepts a namespace without one. */
+/* Sends the last changes to the other servers and frees nsp->presence. Accepts a namespace without presence. */
 void sio_presence_free(struct sio_nsp *nsp);
 
-/* Changes have been noted: they are sent and announced within presenceInterval. */
+/* Schedules the sending and announcing of noted changes within presenceInterval. */
 void sio_presence_touch(struct sio_presence *presence);
 
 /* A socket with `present` has joined or left a room that is not its own. */
 void sio_presence_moved(
 	struct sio_presence *presence, const struct sio_present *present, bool joined, struct text room);
 
-/* Bytes of extra->present; accepts NULL. */
+/* Returns the bytes of extra->present; accepts NULL. */
 size_t sio_present_size(const struct sio_present *present);
 void sio_present_free(struct sio_present *present); /* accepts NULL */
 

@@ -100,7 +100,7 @@ presence_same_data(const struct sio_stored *a, const struct sio_stored *b)
 	return text_is(a->owner.json, b->owner.json);
 }
 
-/* Puts the user on the list of changes, or takes him off it if he is again as he was announced. */
+/* Puts the user on the list of changes, or removes him if his state is again the one that was announced. */
 static void
 presence_note_change(struct presence_table *table, struct presence_user *user)
 {

@@ -1,10 +1,10 @@
 /*
- * Who is in which room of a namespace, by what each server says. This file knows neither sockets nor messages nor a
- * clock; sio_presence.c feeds it.
+ * The users in the rooms of a namespace, as each server reports them. This file uses neither sockets nor messages nor
+ * a clock; its callers pass it what has changed.
  *
- * A server (the owner of entries) says that a user is in a room. The user is present while at least one server says
- * so. The table keeps what has changed since the last announcement, and which changes of this server's own entries
- * the others have not been sent.
+ * A server owns the entries that it has reported; an entry says that a user is in a room. A user is present while at
+ * least one server has an entry for him. The table also lists the changes that have not been announced here, and the
+ * changes of this server's own entries that have not been sent to the other servers.
  */
 #ifndef NODE_SOCKETIO_SIO_PRESENCE_TABLE_H
 #define NODE_SOCKETIO_SIO_PRESENCE_TABLE_H
@@ -19,7 +19,7 @@ struct presence_table {
 	struct table rooms;	    /* struct presence_room by name */
 	struct table owners;	    /* struct presence_owner by id, without `own` */
 	struct list unannounced;    /* struct presence_room with users that changed */
-	struct list unpublished;    /* struct presence_user whose entry of `own` changed */
+	struct list unpublished;    /* struct presence_user whose entry of `own` has changed */
 	struct presence_owner *own; /* this server */
 	unsigned entries, max_entries;
 };
@@ -29,12 +29,12 @@ struct presence_owner {
 	struct table_node node;
 	struct list entries;
 	const struct list *next; /* where presence_walk() continues; NULL: no walk is under way */
-	uint64_t seq;	     /* of the last message of this server that is applied; 0: its entries are not known */
-	uint64_t heard;	     /* loop time of its last message */
-	uint32_t round;	     /* of the list that is being received or was received last */
-	uint32_t part;	     /* number of the next part of that list; 0: none is being received */
-	uint64_t part_heard; /* loop time of the last part */
-	bool wanted;	     /* it has to be asked for its list */
+	uint64_t seq;		 /* NUMBER of the last applied message of this server; 0: its entries are not known */
+	uint64_t heard;		 /* loop time of its last message */
+	uint32_t round;		 /* counts the lists received, including the present one */
+	uint32_t part;		 /* number of the next part of the list; 0: no list is being received */
+	uint64_t part_heard;	 /* loop time of the last part */
+	bool wanted;		 /* the server must be asked for its list */
 	char id[PRESENCE_OWNER_MAX + 1];
 };
 
@@ -53,7 +53,7 @@ struct presence_user {
 	struct list entries; /* struct presence_entry by in_user; the last one was set last */
 	struct list changed, unpublished;
 	struct sio_stored *announced_data;
-	bool announced; /* as present, with that data */
+	bool announced; /* as present, with announced_data */
 	char name[];
 };
 
@@ -63,7 +63,7 @@ struct presence_entry {
 	struct presence_user *user;
 	struct sio_stored *data; /* NULL: none */
 	uint32_t sockets;	 /* of `own`: how many sockets of the user are in the room */
-	uint32_t round;		 /* of the list, or after it, that named the entry last */
+	uint32_t round;		 /* owner->round when the entry was last reported */
 };
 
 void presence_table_init(struct presence_table *table, unsigned max_entries);
@@ -73,7 +73,7 @@ void presence_table_fini(struct presence_table *table);
 struct presence_owner *presence_owner_get(struct presence_table *table, struct text id);
 /* Removes the server with all its entries. */
 void presence_owner_drop(struct presence_table *table, struct presence_owner *owner);
-/* Removes the entries of `owner` that its current round has not named. */
+/* Removes the entries of `owner` that were not reported in its current round. */
 void presence_owner_sweep(struct presence_table *table, struct presence_owner *owner);
 
 /*
@@ -88,7 +88,7 @@ void presence_clear(struct presence_table *table, struct presence_owner *owner, 
 /* Returns the user if he is present in the room, or NULL. */
 struct presence_user *presence_find(const struct presence_table *table, struct text room, struct text user);
 struct presence_room *presence_room_find(const struct presence_table *table, struct text room);
-/* Returns what the user's servers said last; NULL: no data. */
+/* Returns the data that a server reported last for the user; NULL: no data. */
 struct sio_stored *presence_data(const struct presence_user *user);
 static inline bool
 presence_is_present(const struct presence_user *user)
@@ -110,11 +110,11 @@ enum presence_kind { PRESENCE_JOINED, PRESENCE_CHANGED, PRESENCE_LEFT };
 struct presence_change {
 	enum presence_kind kind;
 	struct presence_user *user;
-	struct sio_stored *data; /* of PRESENCE_LEFT: the last one; NULL: none. One reference, owned by the caller */
+	struct sio_stored *data; /* one reference, for the caller; PRESENCE_LEFT: the last data; NULL: no data */
 };
 /* Takes the next change, room by room, and notes it as announced. Returns false if there is none. */
 bool presence_take_change(struct presence_table *table, struct presence_change *out);
-/* Frees a user that was taken, if nothing refers to it any more. */
+/* Frees a user that was taken, unless the table still refers to it. */
 void presence_release(struct presence_table *table, struct presence_user *user);
 
 /*

@@ -1,13 +1,14 @@
 /*
- * The packet that is being handled, io->packet. A packet of the MessagePack parser has values instead of texts.
- * Code that reads the texts has them made first. Both are valid until the packet has been handled.
+ * The packet that is being handled, io->packet. A packet of the MessagePack parser may have values instead of texts;
+ * its texts are made by sio_received_write(). Values and texts are valid until the packet has been handled.
  */
 #ifndef NODE_SOCKETIO_SIO_RECEIVED_H
 #define NODE_SOCKETIO_SIO_RECEIVED_H
 
 #include "node/socketio/sio_server.h"
 
-/* Makes the texts. Returns 0 or ERROR_MEMORY. */
+/* Call sio_received_write() before reading the texts: it makes them if they are missing. Returns 0 or ERROR_MEMORY.
+ */
 int sio_received_write_texts(struct sio_server *io);
 static inline int
 sio_received_write(struct sio_server *io)
@@ -17,7 +18,7 @@ sio_received_write(struct sio_server *io)
 	return __builtin_expect(late, 0) ? sio_received_write_texts(io) : 0;
 }
 
-/* The packet has been handled. */
+/* Call sio_received_end() when the packet has been handled: it frees the texts that were made. */
 void sio_received_end_values(struct sio_server *io);
 static inline void
 sio_received_end(struct sio_server *io)

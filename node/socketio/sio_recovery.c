@@ -104,10 +104,10 @@ sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stat
 
 /*
  * Finds the number after which the client has missed events. A client without an offset has got no event since its
- * CONNECT. Neither has a client with an offset from before that: stock clients keep the offset of an earlier session
- * until the next event. A client that has got the last event that was for it, however long ago, needs only what came
- * after its loss. What an event was for is told by the rooms of the snapshot, so the rooms must not have changed
- * since the first event that the client misses. Returns SIO_RECOVERY_RECOVERED, or what is wrong.
+ * CONNECT. Neither has a client with an older offset: stock clients keep the offset of an earlier session until the
+ * next event. A client that has got the last event for its socket, however long ago, needs only the events after its
+ * loss. The rooms of the snapshot tell which events were for the socket, so the rooms must not have changed since the
+ * first event that the client misses. Returns SIO_RECOVERY_RECOVERED or SIO_RECOVERY_OFFSET_GONE.
  */
 static enum sio_recovery_result
 session_position(const struct sio_recovery_session *session, struct text offset, uint64_t *from)
@@ -132,7 +132,10 @@ session_position(const struct sio_recovery_session *session, struct text offset,
 	return *from < log->floor ? SIO_RECOVERY_OFFSET_GONE : SIO_RECOVERY_RECOVERED;
 }
 
-/* Finds the missed events, for sio_recovery_found_fini() in any case. Returns what is wrong with them. */
+/*
+ * Finds the missed events. Returns SIO_RECOVERY_RECOVERED, or why they cannot be sent. sio_recovery_found_fini() must
+ * be called in any case.
+ */
 static enum sio_recovery_result
 session_find_missed(const struct sio_recovery_session *session, struct sio_recovery_found *missed)
 {
@@ -149,7 +152,6 @@ session_find_missed(const struct sio_recovery_session *session, struct sio_recov
 	return rc == ERROR_TOO_BIG ? SIO_RECOVERY_TOO_BIG : SIO_RECOVERY_FAILED;
 }
 
-/* The client is back before its loss was noticed. Its old socket leaves now, as it would have left later. */
 void
 sio_recovery_end_ghost(const struct sio_client *c, struct sio_socket *old)
 {
@@ -160,7 +162,7 @@ sio_recovery_end_ghost(const struct sio_client *c, struct sio_socket *old)
 		sio_client_end(ghost, SIO_REASON_ENGINE + EIO_TRANSPORT_CLOSE);
 }
 
-/* Returns SIO_RECOVERY_RECOVERED and the session, or what is wrong. */
+/* Claims the session for `c`. Returns SIO_RECOVERY_RECOVERED and the session, or why the claim fails. */
 static enum sio_recovery_result
 recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct text offset,
 	struct sio_recovery_session **out)
@@ -183,7 +185,7 @@ recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct
 		return result;
 	if (ghost) {
 		sio_recovery_end_ghost(c, session->socket);
-		session = sio_recovery_session_find(recovery, pid); /* listeners ran, and the reason may forbid it */
+		session = sio_recovery_session_find(recovery, pid); /* listeners or the reason may have ended it */
 		if (session == NULL || session->socket != NULL)
 			return SIO_RECOVERY_NO_SESSION;
 		result = session_position(session, offset, &from);
@@ -232,7 +234,7 @@ auth_without_secret(struct sio_server *io, struct text auth)
 
 #define SECRET_MAX (SIO_OFFSET_MAX > SIO_PID_LENGTH ? SIO_OFFSET_MAX : SIO_PID_LENGTH)
 
-/* Decodes a string of a client. Returns an empty text if it is longer than all that this server has given out. */
+/* Decodes a string of a client. Returns an empty text if it is longer than any pid or offset of this server. */
 static struct text
 secret_of(struct text value, char room[SECRET_MAX + 1])
 {
@@ -280,7 +282,6 @@ sio_recovery_unclaim(struct sio_recovery_session *session)
 		sio_recovery_session_return(session);
 }
 
-/* The socket goes on as a new one. */
 void
 sio_recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
 {
@@ -293,7 +294,7 @@ sio_recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
 	s->last_event = 0;
 }
 
-/* The socket cannot continue the session that it has claimed. */
+/* Ends a claimed session, here and at the keeper, because its socket cannot continue it. */
 static void
 recovery_reject(struct sio_socket *s)
 {
@@ -363,8 +364,8 @@ recovery_replay(struct sio_socket *s, const struct sio_recovery_found *missed)
 }
 
 /*
- * Sends what the claimed session missed. What was complete at the claim may have been dropped, or have grown, while
- * middlewares ran.
+ * Sends the events that the claimed session missed. They are searched again, because events may have been dropped or
+ * added since the claim, while middlewares ran.
  */
 static enum sio_recovery_result
 recovery_continue(struct sio_socket *s)
@@ -376,7 +377,7 @@ recovery_continue(struct sio_socket *s)
 		return SIO_RECOVERY_OFFSET_GONE;
 	result = session_find_missed(s->session, &missed);
 	if (result == SIO_RECOVERY_RECOVERED && !recovery_replay(s, &missed)) {
-		/* the client may have got some of the events; it comes back as a new one */
+		/* the client may have got some of the events, so it must come back as a new one */
 		sio_client_close(s->client);
 		result = SIO_RECOVERY_FAILED;
 	}

@@ -8,9 +8,10 @@
  *   claimed                   claimed    CONNECT is sent: live; the new socket leaves before that: stored
  *
  * A session belongs to one namespace and is found by its pid, a secret of the client. The events of a namespace are
- * in its log (sio_recovery_log.h). All of this is in the memory of one process. A namespace with an owner
- * (sio_owner.h) has no recovery, and neither has a client of protocol revision 4, which keeps no pid. If io->recovery
- * is NULL, the option is off, and no function here is called.
+ * in its log (sio_recovery_log.h). With one worker, all of this is in its memory. With several workers, the hub keeps
+ * the log and the sessions of lost clients (sio_keep.h). A namespace with an owner (sio_owner.h) has no recovery, and
+ * neither has a client of protocol revision 4, which keeps no pid. If io->recovery is NULL, the option is off, and no
+ * function of this file is called.
  */
 #ifndef NODE_SOCKETIO_SIO_RECOVERY_H
 #define NODE_SOCKETIO_SIO_RECOVERY_H
@@ -19,21 +20,23 @@
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_socket.h"
 
-/* Begins to record, as the options of the server say. The first session comes later. */
+/* Turns recording on, with the options of the server. Call it before the first session. */
 struct sio_recovery *sio_recovery_new(struct sio_server *io);
 /* Requires that all sockets are gone. Accepts NULL. */
 void sio_recovery_free(struct sio_recovery *recovery);
 
+/* Fills in this process's figures. With several workers, those of the log and the sessions are the keeper's. */
 void sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stats *out);
 
 /*
  * Handles the members `pid` and `offset` of the auth of a CONNECT. Returns false if there are none. Otherwise calls
  * `then`, now or, with several workers, when the hub has answered, unless the client has gone by then. `then` gets
- * the auth without the two members, and the session that the new socket continues, or NULL. The outcome is counted.
- * May close another socket, with its listeners, if that socket has the session.
+ * the auth without the two members, and the session that the new socket continues, or NULL. Counts a failed claim; a
+ * claim that succeeds is counted when the socket connects. If another socket still has the session, closes that
+ * socket and runs its listeners.
  */
 bool sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text auth, sio_recovery_then *then);
-/* The claimed session is not continued, because there is no socket for it. */
+/* Gives a claimed session back, because no socket could be made for it. */
 void sio_recovery_unclaim(struct sio_recovery_session *session);
 /*
  * Gives the new, waiting socket the id, the rooms and the data of the session. Returns false if the socket cannot
@@ -41,15 +44,18 @@ void sio_recovery_unclaim(struct sio_recovery_session *session);
  */
 bool sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session);
 /*
- * The waiting socket is about to connect. Sends what a claimed session missed, or makes a session. If the log no
- * longer has all that was missed, the socket goes on as a new one, with a new id. Closes the client if the events
- * cannot be sent to it. Makes no up-call except to listeners of rooms.
+ * A waiting socket is about to connect. Sends the events that its claimed session missed, or makes a session. If the
+ * log no longer has all missed events, the socket goes on as a new one, with a new id. Closes the client if the
+ * events cannot be sent to it. Makes no up-call except to listeners of rooms.
  */
 void sio_recovery_enter(struct sio_socket *s);
 
-/* The client of `old` is back as `c`, or elsewhere (NULL), before its loss was noticed. */
+/*
+ * The client of `old` is back before its loss was noticed. Closes `old` now, as its loss would have done later. `c`:
+ * the new client; NULL: it is at another worker.
+ */
 void sio_recovery_end_ghost(const struct sio_client *c, struct sio_socket *old);
-/* The socket goes on as a new one, and its session ends. */
+/* Ends the session of a waiting socket, which goes on as a new one. Counts `result`. */
 void sio_recovery_give_up(struct sio_socket *s, enum sio_recovery_result result);
 /*
  * Sends a missed event, with its offset. Returns false without memory, if the client's parser cannot carry the event,

@@ -1,13 +1,16 @@
 /*
- * The log of a namespace: the recent broadcasts, in order, from which a client that was away gets what it missed. All
- * logs of a server share one store, which limits their bytes. An offset names an entry; it is the text that clients
- * keep: the epoch of the log, which is random, and the number of the entry. The log knows no sockets and no clock.
+ * The log of a namespace: its recent broadcasts, in order. A client that was away gets the events that it missed from
+ * the log. All logs of a server share one store, which limits their bytes. The log uses neither sockets nor a clock.
+ *
+ * Clients keep an offset: a text of the epoch of the log and the number of an entry. With several workers, a position
+ * (struct sio_recovery_position) takes the place of the number. The epoch is random, or derived from the random key
+ * of the hub (sio_keeper_epoch()).
  *
  * A log lists its entries by room, so a search looks only at the entries of the rooms that it asks for.
  *
  *   floor <= offset <= head    the entries after the offset are complete
- *   offset < floor             entries after it are gone
- *   offset > head              never given out
+ *   offset < floor             some entries after the offset were dropped
+ *   offset > head              this log has not given the offset out
  */
 #ifndef NODE_SOCKETIO_SIO_RECOVERY_LOG_H
 #define NODE_SOCKETIO_SIO_RECOVERY_LOG_H
@@ -29,15 +32,15 @@ struct sio_selector;
 #define SIO_OFFSET_MAX (SIO_EPOCH_LENGTH + 20 + 1 + SIO_ORIGIN_LENGTH + 20) /* bytes of an offset */
 
 /*
- * What a client of one of several workers has got: the events of other workers up to the number `heard`, by the count
- * of the hub, and those of its own worker up to the number `local`, by the worker's count. `origin` names the worker.
+ * How far a client of one of several workers has got. It has the events of other workers up to the number `heard`, by
+ * the count of the hub, and the events of its own worker up to the number `local`, by the count of that worker.
  */
 struct sio_recovery_position {
 	uint64_t heard, local;
-	uint64_t origin; /* the characters of the name; 0: there is no position */
+	uint64_t origin; /* the characters of the worker's name; 0: no position */
 };
 
-/* The entries of all logs, oldest first, and the bytes that they and others have charged. */
+/* The entries of all logs, oldest first. `bytes` counts them and what other objects have charged. */
 struct sio_recovery_store {
 	struct list entries; /* struct sio_recovery_entry by `all` */
 	uint64_t count, bytes, max_bytes;
@@ -50,8 +53,8 @@ struct sio_recovery_log {
 	struct list to_all;	/* struct sio_recovery_mark of the entries that name no room */
 	struct list kept;	/* stored sessions of the namespace, for the user of the log */
 	uint64_t head, floor;	/* head: with several workers heard + local, which grows with each event */
-	uint64_t heard, origin; /* of this worker; origin 0: this process has the only log, or none of the hub */
-	/* several workers: a session is new or has changed; else NULL */
+	uint64_t heard, origin; /* of this worker in the hub's log; origin 0: not connected to a keeper */
+	/* several workers: called for a session that is new or has changed; one worker: NULL */
 	void (*touched)(struct sio_recovery_session *session);
 	uint64_t moves;	   /* counts the joins and leaves of sockets, for the user of the log */
 	uint64_t searches; /* the number of the last search, which marks the entries that it found */
@@ -76,7 +79,7 @@ struct sio_recovery_entry {
 	struct list link, all;
 	struct sio_recovery_log *log;
 	uint64_t number, at;	/* at: ms, by the clock of the caller */
-	uint64_t origin, local; /* in the log of several workers: who emitted the event; origin 0: another process */
+	uint64_t origin, local; /* several workers: which of them emitted the event; origin 0: another process */
 	uint64_t bytes;
 	uint64_t found; /* the last search that found the entry */
 	struct attachments attachments;
@@ -96,14 +99,14 @@ void sio_recovery_log_free(struct sio_recovery_log *log); /* accepts NULL */
 /*
  * Adds an event for the sockets that `who` selects. `json` is the checked array without white space at its end; the
  * entry has it with the offset as one more element. Returns the entry, which lives until the caller drops entries of
- * the store; or NULL without memory: then the floor is raised, so that no older offset can be recovered.
+ * the store. Returns NULL without memory; the floor then rises, so that older offsets cannot be recovered.
  */
 struct sio_recovery_entry *sio_recovery_log_add(struct sio_recovery_log *log, uint64_t at,
 	const struct sio_selector *who, struct text json, const struct attachments *attachments, bool compress);
 
 /*
- * As sio_recovery_log_add(), for a log of several workers: `body` is kept as it is, under a number above all numbers
- * so far.
+ * As sio_recovery_log_add(), for the keeper's log: `body` is kept unchanged, under `number`, which must be above all
+ * earlier numbers.
  */
 struct sio_recovery_entry *sio_recovery_log_keep(struct sio_recovery_log *log, uint64_t at, uint64_t number,
 	uint64_t origin, uint64_t local, const struct sio_selector *who, struct text body);
@@ -121,25 +124,25 @@ struct sio_recovery_found {
 };
 
 /*
- * Finds the entries after that number for a socket in these rooms. Returns 0; ERROR_MEMORY; or ERROR_TOO_BIG if the
- * entries have more than `max_bytes`, or if too many entries exclude the socket. `max_bytes` limits the work, however
- * long the log is. sio_recovery_found_fini() must be called in any case.
+ * Finds the entries after the number `after` for a socket in `rooms`. Returns 0; ERROR_MEMORY; or ERROR_TOO_BIG if
+ * the entries have more than `max_bytes`, or if too many entries exclude the socket. `max_bytes` limits the work,
+ * however long the log is. sio_recovery_found_fini() must be called in any case.
  */
 int sio_recovery_log_find(struct sio_recovery_log *log, uint64_t after, const struct sio_recovery_rooms *rooms,
 	uint64_t max_bytes, struct sio_recovery_found *out);
 void sio_recovery_found_fini(struct sio_recovery_found *found);
 
-/* Writes the offset of that number; returns its length. */
+/* Writes the offset for a number. Returns its length. */
 size_t sio_recovery_offset_write(const struct sio_recovery_log *log, uint64_t number, char out[SIO_OFFSET_MAX + 1]);
-/* The same for a position of several workers. Returns false for another epoch or another form. */
+/* The same for a position, with several workers. The reader returns false if the epoch or the form is wrong. */
 size_t sio_recovery_position_write(const char epoch[SIO_EPOCH_LENGTH], const struct sio_recovery_position *position,
 	char out[SIO_OFFSET_MAX + 1]);
 bool sio_recovery_position_read(
 	const char epoch[SIO_EPOCH_LENGTH], struct text offset, struct sio_recovery_position *position);
 
 /*
- * Reads an offset, which comes from a client. Returns false if this log has not written it: another epoch, another
- * form, or a number above the head.
+ * Reads an offset from a client. Returns false if this log has not given it out: the epoch or the form is wrong, or
+ * the number is above the head.
  */
 bool sio_recovery_offset_read(const struct sio_recovery_log *log, struct text offset, uint64_t *number);
 

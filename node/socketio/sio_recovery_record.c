@@ -4,7 +4,7 @@
 
 #include "node/socketio/sio_recovery_state.h"
 
-#define SWEEP_MS 1000 /* interval at which what is too old is dropped */
+#define SWEEP_MS 1000 /* interval at which old entries and sessions are dropped */
 
 static void
 recovery_arm(struct sio_recovery *recovery)
@@ -33,7 +33,7 @@ without_white_end(struct text json)
 	return json;
 }
 
-/* The event's own name counts as its last argument if there is no other, because clients take it so. */
+/* Without arguments, the event's name is the last element, and counts: a client would take it for an offset. */
 static bool
 ends_with_string(struct text json)
 {

@@ -4,6 +4,7 @@
 
 #include "node/socketio/sio_nsp.h"
 
+/* Returns true if the events of the namespace are recorded. */
 static inline bool
 sio_recovery_on(const struct sio_nsp *nsp)
 {
@@ -11,15 +12,15 @@ sio_recovery_on(const struct sio_nsp *nsp)
 }
 
 /*
- * Records the event and appends its offset. If the event is not recorded, a client would take a string at its end for
- * an offset; then the newest offset is appended, which is true for every socket that has got all events so far. Call
- * it when nothing comes between it and the delivery. The new text lives during the delivery.
+ * Records the event and appends its offset. A client takes a string at the end of an event for an offset, so an event
+ * that is not recorded but ends with a string gets the newest offset. That offset is true for every socket that has
+ * got all events so far. The caller must deliver the event next; the new text is valid during the delivery.
  */
 void sio_recovery_stamp(struct sio_outgoing *out);
 
 struct sio_recovery;
 /*
- * Keeps the limit on bytes and arms the timer that drops what is too old. The newest entry stays, because it is being
+ * Enforces the limit on bytes, and arms the timer that drops old entries. The newest entry stays, because it is being
  * delivered.
  */
 void sio_recovery_trim_log(struct sio_recovery *recovery);

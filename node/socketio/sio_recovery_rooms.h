@@ -1,6 +1,6 @@
 /*
- * The rooms of a lost client's socket, as one text: each room as its length in 4 bytes and its name. A set of them
- * tells whether a room is one of them.
+ * The rooms of a lost client's socket. They are kept as one text, in which each name follows its length in 4 bytes.
+ * struct sio_recovery_rooms is a set made from this text, for look-ups by name.
  */
 #ifndef NODE_SOCKETIO_SIO_RECOVERY_ROOMS_H
 #define NODE_SOCKETIO_SIO_RECOVERY_ROOMS_H
@@ -18,8 +18,8 @@ struct sio_recovery_rooms {
 };
 
 /*
- * Makes the set of the `count` rooms of that text and of the socket's own room, which TEXT_NONE leaves out. The set
- * points into both. Returns false without memory. sio_recovery_rooms_fini() may be called in any case.
+ * Makes the set of the `count` rooms in `written`, and of the socket's own room (TEXT_NONE: without it). The set
+ * points into both texts. Returns false without memory. sio_recovery_rooms_fini() may be called in any case.
  */
 bool sio_recovery_rooms_init(
 	struct sio_recovery_rooms *rooms, const char *written, uint32_t count, struct text own_room);
@@ -32,9 +32,9 @@ sio_recovery_rooms_at(const struct sio_recovery_rooms *rooms, uint32_t i)
 	return text_of(rooms->nodes[i].key, rooms->nodes[i].key_len);
 }
 
-/* Writes a room and returns the end of what was written, which takes 4 bytes more than the name. */
+/* Writes a room to `at`, which must have room for its name and 4 bytes. Returns the end of the written bytes. */
 char *sio_recovery_room_write(char *at, struct text room);
-/* Reads the room at `*at` and moves on to the next. */
+/* Returns the room at `*at` and moves `*at` to the next one. */
 struct text sio_recovery_room_read(const char **at);
 
 #endif

@@ -1,4 +1,4 @@
-/* A session of connection state recovery: see sio_recovery.h. */
+/* The functions of a session of connection state recovery; sio_recovery.h has its life. */
 #ifndef NODE_SOCKETIO_SIO_RECOVERY_SESSION_H
 #define NODE_SOCKETIO_SIO_RECOVERY_SESSION_H
 
@@ -6,37 +6,42 @@
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_socket.h"
 
+/* Makes the session of a socket that is about to connect. */
 struct sio_recovery_session *sio_recovery_session_new(struct sio_socket *s);
 void sio_recovery_session_free(struct sio_recovery_session *session);
-/* A session that the keeper has handed over, claimed; or NULL without memory. Both texts are of the right length. */
+/*
+ * Makes a claimed session that the keeper has handed over. Returns NULL without memory. The caller has checked the
+ * lengths of `pid` and `sid`.
+ */
 struct sio_recovery_session *sio_recovery_session_of(
 	struct sio_nsp *nsp, struct text pid, struct text sid, struct text rooms, uint32_t room_count);
 /* Returns NULL for an unknown pid. */
 struct sio_recovery_session *sio_recovery_session_find(const struct sio_recovery *recovery, struct text pid);
-/* A claimed session goes back; its window goes on as before. */
+/* Stores a claimed session again. Its window still begins at the loss. */
 void sio_recovery_session_return(struct sio_recovery_session *session);
-/* Takes a stored session for a new socket. */
+/* Claims a stored session for a new socket. */
 void sio_recovery_session_claim(struct sio_recovery_session *session);
-/* The socket leaves, before it leaves its rooms. Stores the session if the reason allows it, else frees it. */
+/* Called when the socket leaves, before it leaves its rooms. Stores the session if the reason allows it, else frees
+ * it. */
 void sio_recovery_session_leave(struct sio_recovery_session *session, struct sio_socket *s);
-/* Did the window of a stored session end? */
+/* Returns true if the window of a stored session has ended. */
 bool sio_recovery_session_expired(const struct sio_recovery_session *session);
-/* The stored session that was lost first, or NULL. */
+/* Returns the stored session that was lost first, or NULL. */
 struct sio_recovery_session *sio_recovery_session_oldest(const struct sio_recovery *recovery);
-/* Ends that session, counts it and tells the listeners. There must be one. May free its namespace. */
+/* Ends and counts the session that was lost first, and reports it. There must be one. May free its namespace. */
 void sio_recovery_session_drop(struct sio_recovery *recovery, sio_session_end why);
-/* The same for all stored sessions of a namespace that is about to be freed. */
+/* The same for all stored sessions of a namespace that is about to be freed, as SIO_SESSION_DISPLACED. */
 void sio_recovery_session_drop_all(struct sio_nsp *nsp);
-/* Ends a session of a client that is new after all, and tells the listeners. */
+/* Ends a claimed session whose client goes on as a new one, and reports it to the listeners. */
 void sio_recovery_session_fail(struct sio_recovery_session *session);
-/* Calls the listeners of sio_on_session_ended(). */
+/* Calls the listeners of sio_on_session_ended() now. */
 void sio_recovery_session_ended(
 	struct sio_nsp *nsp, struct text sid, const struct sio_stored *data, sio_session_end why);
-/* Job of recovery->ended_job: calls the listeners of sio_on_session_ended(). */
+/* Job of recovery->ended_job: calls the listeners for the sessions that this process has ended. */
 void sio_recovery_session_report(struct sio_job *job);
 /* Frees the sessions that have not been reported. */
 void sio_recovery_session_forget(struct sio_recovery *recovery);
-/* Keeps the limits on bytes and sessions; drops events first. May free namespaces whose last session it drops. */
+/* Enforces the limits on bytes and sessions. Drops events first. May free namespaces whose last session it drops. */
 void sio_recovery_session_trim(struct sio_recovery *recovery);
 /* Drops the snapshot, once the socket has connected. */
 void sio_recovery_session_live(struct sio_recovery_session *session);

@@ -25,14 +25,14 @@ struct sio_recovery {
 	struct table sessions;		 /* struct sio_recovery_session by the handle of the pid */
 	struct list stored;		 /* stored sessions, in the order of their loss */
 	uint64_t stored_count;
-	struct list ended_now;	  /* ended sessions whose listeners are still to run */
-	struct sio_job ended_job; /* runs them, at the end of the turn */
-	/* sio_recovery_session_drop_all(), for the namespaces, which know no sessions */
+	struct list ended_now;	  /* ended sessions that are still to be reported */
+	struct sio_job ended_job; /* reports them to the listeners, at the end of the turn */
+	/* sio_recovery_session_drop_all(), for sio_nsp.c, which does not include the sessions */
 	void (*displace)(struct sio_nsp *nsp);
-	void (*adopt)(struct sio_nsp *nsp); /* several workers: a namespace is new; else NULL */
-	struct sio_keep *keep;		    /* the log and the sessions of lost clients are in the hub; NULL: here */
+	void (*adopt)(struct sio_nsp *nsp); /* several workers: called for a new namespace; one worker: NULL */
+	struct sio_keep *keep;		    /* several workers: the keeper's side here; one worker: NULL */
 	uint64_t results[SIO_RECOVERY_RESULTS], replayed, ended, displaced; /* see struct sio_recovery_stats */
-	struct wheel_entry timer; /* drops what is too old; armed while anything is kept */
+	struct wheel_entry timer; /* drops old entries and sessions; armed while there are any */
 	bool armed;
 };
 
@@ -44,20 +44,20 @@ struct sio_recovery_session {
 	struct sio_recovery_log *log; /* of the namespace */
 	struct sio_socket *socket;    /* live: connected; claimed: waiting; stored: NULL */
 	uint64_t start;		      /* head of the log at the first CONNECT */
-	uint64_t heard;		      /* head of the log when the socket became deaf */
+	uint64_t heard;		      /* head of the log when the socket stopped getting events */
 	uint64_t changed_last;	      /* value of last_event when the socket last joined or left a room */
-	uint64_t changed_head;	      /* head of the log then */
+	uint64_t changed_head;	      /* head of the log at that moment */
 	union {
 		struct {		  /* one worker */
 			uint64_t last;	  /* number of the last event that was for the socket; 0: none */
 			uint64_t from;	  /* claimed: the client has got everything up to this number */
 			uint64_t lost_at; /* ms */
 		};
-		struct { /* several workers: log->heard, when the other field took log->head */
+		struct { /* several workers: log->heard at the moments of start, changed_head and heard */
 			uint64_t start_heard, changed_heard, deaf_heard;
 		};
 	};
-	uint64_t asked;		 /* several workers, claimed: the question for what was missed */
+	uint64_t asked;		 /* several workers, claimed: nonce of the question for the missed events */
 	struct sio_stored *data; /* the snapshot: data, rooms */
 	char *rooms;		 /* each as its length in 4 bytes and its name */
 	uint32_t rooms_n, room_count;
@@ -65,8 +65,8 @@ struct sio_recovery_session {
 	bool claimed, ghost;
 	bool moved;	   /* joined or left a room while claimed */
 	bool own;	   /* was in its own room */
-	bool answered;	   /* several workers: that question */
-	bool data_changed; /* several workers: while claimed */
+	bool answered;	   /* several workers: `asked` has been answered */
+	bool data_changed; /* several workers: data has changed while claimed */
 	unsigned char why; /* ended: enum sio_session_end */
 	char pid[SIO_PID_LENGTH];
 	char sid[SIO_ID_LENGTH];
@@ -75,8 +75,9 @@ struct sio_recovery_session {
 _Static_assert(sizeof(struct sio_recovery_session) <= 240, "an idle client got larger");
 
 /*
- * The socket has joined or left a room. `last_event` is the socket's. `deaf`: it gets no events any more, so all
- * events since then are judged by the rooms of the snapshot, which is still to come.
+ * The socket has joined or left a room. `last_event` is the socket's. `deaf`: the socket has stopped getting events
+ * (sio_recovery_session_deaf()), so the change counts from that moment: the rooms of the later snapshot decide about
+ * all events since then.
  */
 static inline void
 sio_recovery_session_moved(struct sio_recovery_session *session, uint64_t last_event, bool deaf)
@@ -93,7 +94,7 @@ sio_recovery_session_moved(struct sio_recovery_session *session, uint64_t last_e
 	session->log->touched(session);
 }
 
-/* The socket no longer gets events. */
+/* From now on the socket gets no events. */
 static inline void
 sio_recovery_session_deaf(struct sio_recovery_session *session)
 {

@@ -7,10 +7,10 @@
 /* How clients came back with a pid: SIO_RECOVERY_RECOVERED and SIO_RECOVERY_TAKEN_OVER succeeded. */
 enum sio_recovery_result {
 	SIO_RECOVERY_RECOVERED,	  /* the loss had been noticed */
-	SIO_RECOVERY_TAKEN_OVER,  /* the client came before that */
+	SIO_RECOVERY_TAKEN_OVER,  /* the client came back before its loss was noticed */
 	SIO_RECOVERY_NO_SESSION,  /* unknown pid */
 	SIO_RECOVERY_EXPIRED,	  /* after maxDisconnectionDuration */
-	SIO_RECOVERY_OFFSET_GONE, /* the events after the offset are not known */
+	SIO_RECOVERY_OFFSET_GONE, /* some events after the offset are gone, or the offset is unknown */
 	SIO_RECOVERY_FOREIGN,	  /* the session belongs to another namespace */
 	SIO_RECOVERY_TOO_BIG,	  /* more was missed than may be queued for a client */
 	SIO_RECOVERY_NO_HUB,	  /* the hub, which has the sessions, is out of reach */
@@ -24,8 +24,8 @@ struct sio_recovery_stats {
 	uint64_t replayed;	   /* events */
 	uint64_t ended, displaced; /* sessions that were dropped after their window, and early because of a limit */
 	uint64_t sessions;	   /* of clients that are away */
-	uint64_t events, bytes;
-	uint64_t age_ms; /* of the oldest event */
+	uint64_t events, bytes;	   /* kept; `bytes` includes the sessions */
+	uint64_t age_ms;	   /* of the oldest event */
 };
 
 #endif
