@@ -43,7 +43,7 @@ sio_is_pointer(const void *p)
 	return (uintptr_t)p >= 4096;
 }
 
-/* Is `name` usable as the name of an event, room or namespace: a pointer to valid UTF-8? */
+/* Returns true if `name` can be the name of an event, room or namespace: a pointer to valid UTF-8. */
 bool sio_is_name(const char *name);
 
 /*
@@ -56,8 +56,10 @@ __attribute__((cold)) int sio_misused(
 
 #ifdef SIO_CHECKED
 
+/* Registers a handle that is valid from now on, and ends its validity. */
 void sio_born(enum sio_kind kind, const void *handle);
 void sio_died(const void *handle);
+/* Aborts unless the handle is valid and of this kind. Call it through SIO_NEEDS(). */
 void sio_check(const char *function, enum sio_kind kind, const void *handle);
 _Noreturn void sio_check_failed(const char *function, enum sio_kind kind);
 void sio_check_value(const char *function, sio_value value);

@@ -37,6 +37,7 @@ struct sio_client {
 	bool closed;		     /* closed by this server, which reads nothing more from it */
 };
 
+/* Makes the client of a new session. */
 struct sio_client *sio_client_new(struct sio_server *io, struct eio_session *session);
 /*
  * Decides on the parser by the kind of the client's first message, before which the server sends no packet: JSON
@@ -54,13 +55,16 @@ void sio_client_no_memory(struct sio_client *c);
 void sio_client_end(struct sio_client *c, unsigned reason);
 /* For a packet that cannot be decoded: calls the error listeners, then closes the session. Makes up-calls. */
 void sio_client_failed(struct sio_client *c, const char *message);
+/* Returns true until the client is closed or has gone. */
 bool sio_client_open(const struct sio_client *c);
 /* The client has joined a namespace. Ends connectTimeout the first time. */
 void sio_client_joined(struct sio_client *c);
 /* Charges bytes kept for the client to its session's budget (eio_hold()). Does nothing without a session. */
 void sio_client_hold(struct sio_client *c, int64_t bytes);
-/* Sends the packet whole or not at all. A closed client gets nothing. If `droppable` is true, a client whose
- * transport is not writable gets nothing either. */
+/*
+ * Sends the packet whole or not at all. A closed client gets nothing. If `droppable` is true, a client whose
+ * transport is not writable gets nothing either.
+ */
 void sio_client_put(struct sio_client *c, struct sio_outgoing *out, bool droppable);
 /* Sends a packet without attachments. `json` may be TEXT_NONE. */
 void sio_client_send(struct sio_client *c, enum sio_packet_type type, struct text nsp, struct text json);

@@ -1,7 +1,7 @@
 /*
- * A namespace and its sockets on other nodes. A call serves this node's sockets first, whatever happens to the
- * others; then sio_cluster.c passes it to the broker. sio_cluster_in.c does what other nodes ask for. A standalone
- * server has no broker_nsp, so nothing is encoded without a receiver.
+ * A namespace and its sockets on other nodes. A call always serves this node's sockets first; then sio_cluster.c
+ * passes it to the broker. sio_cluster_in.c carries out the requests of other nodes. A standalone server has no
+ * broker_nsp, so nothing is encoded without a receiver.
  */
 #ifndef NODE_SOCKETIO_SIO_CLUSTER_H
 #define NODE_SOCKETIO_SIO_CLUSTER_H
@@ -10,19 +10,21 @@
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_target.h"
 
-/* Does a target with these flags reach other nodes? */
+/* Returns true if an emit with these flags reaches other nodes. */
 bool sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags);
 
 /* Translates an error of the broker or the wire format into an error of sockeye.h. */
 int sio_cluster_error(int error);
 
 /* The functions below require that sio_cluster_reached() returned true. */
-/* `recording` NULL: connection state recovery is off. */
+
+/* Publishes an event. `recording`: of connection state recovery; NULL if the event takes no part in it. */
 int sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
 	const struct sio_content *what, const struct sio_recording *recording);
 /* Answers go to `gather`, which must not have been started. */
 void sio_cluster_ask_ack(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
 	const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms);
+/* serverSideEmit(), with and without answers. */
 void sio_cluster_ask_servers(
 	struct sio_nsp *nsp, const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms);
 

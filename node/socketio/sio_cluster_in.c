@@ -74,7 +74,7 @@ reply_release(void *arg)
 
 static const struct sio_sink sink_to_asker = {.count = reply_count, .answer = reply_add, .end = reply_release};
 
-/* Does this process record what comes from others? With several workers the hub does. */
+/* Returns true if this process records the events of other nodes. With several workers the hub records them. */
 static bool
 cluster_in_records(const struct sio_nsp *nsp)
 {
@@ -90,10 +90,10 @@ cluster_in_on_number(void *owner, uint64_t number)
 struct cluster_in_emission {
 	struct sio_emission emission;
 	struct sio_selector who;
-	int rc; /* of the emission, or of the selection if the event is for none */
+	int rc; /* result of the emission, or of the selection if the event is not emitted */
 };
 
-/* Selects the receivers. Returns false if the event is for none. cluster_in_end() follows in any case. */
+/* Selects the receivers. Returns false if the event need not be emitted. cluster_in_end() follows in any case. */
 static bool
 cluster_in_begin(struct cluster_in_emission *in, struct sio_nsp *nsp, const struct wire_target *to)
 {
@@ -142,7 +142,7 @@ cluster_in_on_broadcast(
 	cluster_in_broadcast(owner, to, data, attachments, NULL);
 }
 
-/* An event that is still MessagePack. Its text goes to `payload`. */
+/* An event whose array is still MessagePack. cluster_in_write_event() writes its text to `payload`. */
 struct cluster_in_event {
 	struct sio_late late;
 	struct text array;
@@ -167,7 +167,7 @@ cluster_in_write_event(struct sio_late *late, struct sio_content *out)
 	return 0;
 }
 
-/* The first element is the name. */
+/* Splits the array into the name, its first element, and the values. */
 static void
 cluster_in_take_event(struct cluster_in_event *out, const struct wire_event *event, struct sio_payload *payload)
 {
@@ -211,7 +211,7 @@ cluster_in_on_broadcast_ack(void *owner, const struct wire_target *to, struct te
 static bool
 cluster_in_has_room(void *owner, struct text room)
 {
-	/* what is recorded may be for a socket that is away */
+	/* a recorded event may be for a socket that is away */
 	return sio_rooms_exists(owner, room) || cluster_in_records(owner);
 }
 
@@ -290,7 +290,7 @@ cluster_in_on_select(void *owner, const struct wire_target *who, struct buffer *
 	sio_scratch_give(&nsp->io->turn, scratch);
 }
 
-/* Writes the socket with the observer's mark. */
+/* Writes one socket of an answer, with the observer's mark. */
 static void
 cluster_in_on_socket(void *owner, struct text id, struct buffer *json, struct attachments *attachments)
 {

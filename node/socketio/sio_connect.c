@@ -95,7 +95,7 @@ connect_enter(struct sio_socket *s)
 static void
 connect_accept_now(struct sio_socket *s)
 {
-	/* with several workers, what the client missed comes from the hub */
+	/* with several workers, the missed events come from the hub */
 	if (sio_recovery_on(s->nsp) && s->nsp->io->recovery->keep != NULL && sio_client_open(s->client) &&
 		sio_keep_replay(s, connect_accept_now))
 		return;
@@ -267,7 +267,7 @@ connect_on_passed(struct sio_socket *s, const struct sio_step *refusal)
 		connect_admit(s);
 }
 
-/* Makes the socket, which continues the session unless that is NULL. */
+/* Makes the socket. It continues the session; NULL: it is a new one. */
 static void
 connect_socket(struct sio_client *c, struct sio_nsp *nsp, struct text auth, struct sio_recovery_session *session)
 {

@@ -160,7 +160,7 @@ sio_core_ops(void)
 	return &ops;
 }
 
-/* With several workers the hub keeps what clients missed. */
+/* With several workers, the keeper in the hub has the log and the sessions of lost clients. */
 static void
 core_join_keeper(struct sio_server *io)
 {

@@ -22,6 +22,7 @@ struct sio_host;
 struct sio_server *sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host *host);
 void sio_core_free(struct sio_server *io); /* requires that all sessions are gone */
 
+/* Returns what sio_core_new() was given. */
 struct sio_host *sio_core_host(const struct sio_server *io);
 
 /* The callbacks for eio_server_new(..., sio_core_ops(), io). */
@@ -29,7 +30,7 @@ const struct eio_ops *sio_core_ops(void);
 /* Attaches the new engine, with the options as they are now. */
 void sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct sio_options *options,
 	uint64_t max_http_buffer_size, uint64_t max_emit);
-/* The word for a result in metrics. */
+/* Returns the word for an enum sio_recovery_result in metrics. */
 const char *sio_core_recovery_word(unsigned result);
 /* Figures for the operator. `each` is called for every namespace. */
 struct sio_stats {
@@ -39,8 +40,9 @@ struct sio_stats {
 };
 void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);
-/* Valid as long as the server. */
+/* Returns how long listeners run (sio_handler_times.h). Valid as long as the server. */
 const struct sio_handler_times *sio_core_handler_times(const struct sio_server *io);
+/* Returns sio_reason_text() for metrics. */
 const char *sio_core_reason_text(unsigned reason);
 
 /* Says which function of the application runs now. Valid as long as the server. */
@@ -68,8 +70,9 @@ void sio_core_close(struct sio_server *io);
 void sio_core_part(struct sio_server *io, struct text sid);
 
 /*
- * node/process/server.c implements these functions of sockeye.h: sio_server_new, sio_set_option, sio_listen,
- * sio_port, sio_close, sio_drain, sio_server_free, sio_loop, sio_log. This layer implements all others.
+ * The process layer implements these functions of sockeye.h: in node/process/server.c sio_server_new, sio_listen,
+ * sio_port, sio_close, sio_drain, sio_on_stop, sio_off_stop, sio_server_free, sio_worker, sio_loop and sio_log; in
+ * server_options.c those for options; in server_metrics.c those for metrics. This layer implements all others.
  */
 
 #endif

@@ -23,7 +23,7 @@ deliver_make_event(
 	const struct sio_packet_out *packet = &out->packet;
 	struct text rest, quoted;
 
-	/* without memory for its text the event has no arguments; only the listeners miss them */
+	/* without memory for the text, the listeners get an event without arguments; delivery goes on */
 	(void)sio_outgoing_write(out);
 	rest = packet->json;
 
@@ -52,7 +52,7 @@ sio_deliver_record_one(struct sio_socket *s, struct sio_outgoing *out)
 		return;
 	if (s->state == SIO_CONNECTED || !s->in_own_room)
 		s->last_event = number;
-	/* by its rooms the event would not be for the socket, so a client that misses it cannot be recovered */
+	/* the rooms do not tell that the event was for this socket, so a client that misses it cannot be recovered */
 	if (!s->in_own_room && s->session != NULL)
 		sio_recovery_session_moved(s->session, number, false);
 }
@@ -118,10 +118,10 @@ deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct t
 }
 
 /*
- * Events get their numbers in the order in which clients get them. So a listener, which may emit, must not run
- * between the number and the last receiver. `head` and `moves` are the log's before the listeners. If a listener has
- * moved a receiver to other rooms, these rooms do not tell that the event was for it. So a client that misses the
- * event cannot be recovered then.
+ * Numbers and sends an event after its listeners have run. Numbers follow the order in which clients get the events,
+ * so a listener, which may emit, must not run between the number and the last receiver. `head` and `moves` are values
+ * of the log from before the listeners. If a listener has moved a receiver to other rooms, its new rooms do not tell
+ * that the event was for it, so a client that misses the event cannot be recovered.
  */
 static void
 deliver_record(const struct sio_selection *to, struct sio_outgoing *out, uint64_t head, uint64_t moves)

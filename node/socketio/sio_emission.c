@@ -35,7 +35,9 @@ emission_droppable(const struct sio_emission *emission)
 
 /*
  * Prepares to record the event, if the namespace is recorded. As in Node.js, volatile events and events that want
- * acknowledgements are not recorded. The latter end with no string for the client.
+ * acknowledgements are not recorded. A volatile event still gets an offset if it ends with a string
+ * (sio_recovery_stamp()). An event that wants an acknowledgement needs none: for the client, its last argument is the
+ * acknowledgement function.
  */
 static void
 emission_record(struct sio_outgoing *out, struct sio_recording *recording, const struct sio_emission *emission,
@@ -46,7 +48,7 @@ emission_record(struct sio_outgoing *out, struct sio_recording *recording, const
 	*recording = (struct sio_recording){
 		.nsp = emission->nsp, .who = emission_droppable(emission) ? NULL : who, .plain = out->packet.json};
 	if (emission->nsp->io->recovery->keep != NULL) {
-		/* an event for one of several workers is not recorded */
+		/* events for this worker only are not recorded */
 		recording->numbered = emission->remote && emission->nsp->io->recovery->keep->numbered;
 		if (emission->remote ? !recording->numbered : (emission->flags & SIO_FLAG_LOCAL) != 0)
 			recording->who = NULL;
@@ -60,7 +62,7 @@ struct emission_of_one {
 	struct text own;
 };
 
-/* The same for an event to one socket. A waiting socket has no session yet, or gets what it missed later. */
+/* The same for an event to one socket. A waiting socket has no session yet, or gets its missed events later. */
 static void
 emission_record_one(struct sio_outgoing *out, struct emission_of_one *one, const struct sio_emission *emission,
 	const struct sio_socket *s)

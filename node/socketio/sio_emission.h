@@ -20,7 +20,7 @@ struct sio_emission {
 	struct sio_content what; /* a checked array that begins with the name; every attachment has its placeholder */
 	struct text name;	 /* decoded, NUL-terminated; TEXT_NONE: decoded from `what` when needed */
 	unsigned flags;		 /* SIO_FLAG_: volatile, no compression, local, timeout */
-	bool remote;		 /* it has come from another node */
+	bool remote;		 /* the event comes from another node */
 	uint32_t timeout_ms;
 	struct sio_asker ask; /* fn NULL: no acknowledgements */
 	struct sio_scratch *scratch;

@@ -121,7 +121,7 @@ event_release_copy(struct sio_event *event)
 	event->kept = NULL;
 }
 
-/* The values from `at` to `end` are those from *first to *last. */
+/* Finds the indices of the first and the last value between `at` and `end`. */
 static void
 event_find_values(
 	const struct sio_event *event, const uint8_t *at, const uint8_t *end, unsigned *first, unsigned *last)
@@ -354,7 +354,7 @@ sio_argc(const sio_event *event)
 	return event->list.count;
 }
 
-/* The argument of an event that came as MessagePack, whose text nothing has read yet. */
+/* Returns an argument of an event that came as MessagePack and whose text has not been made. */
 static sio_value
 event_late_arg(const struct sio_event *event, unsigned index)
 {

@@ -323,9 +323,9 @@ fetched_add_object(struct sio_fetched_list *list, struct text object, const stru
 }
 
 /*
- * Keeps the answer as one text into which the values of all sockets point. Only `data` may contain binary. In a
- * handshake, what looks like a placeholder is text from a client; so handshakes are read from a copy without
- * attachments.
+ * Keeps the answer as one text into which the values of all sockets point. Only `data` may contain binary. A
+ * handshake has none: an object in it that looks like a placeholder came from a client. So handshakes are read from a
+ * second copy, without attachments.
  */
 void
 sio_fetched_add_answer(struct sio_fetched_list *list, struct text json, const struct attachments *attachments)

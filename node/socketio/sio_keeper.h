@@ -29,8 +29,7 @@ struct sio_keeper_options {
 	uint64_t max_sessions; /* recoveryMaxSessions */
 	/* Sends to the worker whose channel has this name (BUS_KEEP_ID), after all events numbered so far. */
 	void (*send)(void *arg, struct text origin, struct text message);
-	/* Requests a call of sio_keeper_settle() once everything that workers have sent until now has been received.
-	 */
+	/* Requests a call of sio_keeper_settle() when all that workers have sent until now has been received. */
 	void (*settle_later)(void *arg);
 	void *arg;
 };

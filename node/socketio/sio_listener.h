@@ -1,7 +1,7 @@
 /*
- * Lists of listeners: functions with an argument, run in the order of registration, those that were prepended first.
- * A list may be changed while it runs: that run does not call listeners added meanwhile, nor listeners removed
- * meanwhile.
+ * Lists of listeners: functions with an argument. Prepended listeners run first, the others in the order of
+ * registration. A list may be changed while it runs: that run does not call listeners added meanwhile, nor listeners
+ * removed meanwhile.
  *
  * A zeroed list is empty and owns no memory. Functions are stored without their type; the code that runs a list knows
  * the type and casts back.
@@ -31,10 +31,12 @@ struct sio_listeners {
 };
 
 void sio_listeners_fini(struct sio_listeners *list);
+/* Adds a listener at the end of the list, or before all others. */
 void sio_listeners_add(struct sio_listeners *list, sio_any_fn *fn, void *arg);
 void sio_listeners_prepend(struct sio_listeners *list, sio_any_fn *fn, void *arg);
-/* Removes the first equal listener. Returns false if there is none. */
+/* Removes the first listener with this `fn` and `arg`. Returns false if there is no such listener. */
 bool sio_listeners_remove(struct sio_listeners *list, sio_any_fn *fn, void *arg);
+/* Returns true if the list has an equal listener. */
 bool sio_listeners_have(const struct sio_listeners *list, const struct sio_listener *listener);
 
 static inline bool

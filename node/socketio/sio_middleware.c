@@ -8,8 +8,8 @@
 #include "node/socketio/sio_check.h"
 
 /*
- * Takes the next middleware of a chain. Returns false if it was removed after the chain began: its argument may be
- * gone. `lists` are those that the chain was made from; NULL for those that do not exist.
+ * Takes the next middleware of a chain. Returns false if the middleware was removed after the chain began, because
+ * its argument may be gone. `lists` are the lists that the chain was copied from; an entry may be NULL.
  */
 static bool
 middleware_take(struct sio_step *step, const struct sio_listeners *const lists[3], struct sio_listener *out)

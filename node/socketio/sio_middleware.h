@@ -7,7 +7,7 @@
 
 /*
  * Runs the middlewares of the namespace, then calls `then`, now or later. `then` is not called if the socket has left
- * meanwhile. `refusal` is the step that was refused, or NULL if all middlewares passed the socket.
+ * meanwhile. `refusal` is the refused step, or NULL if all middlewares have passed the socket.
  */
 void sio_middleware_connect(struct sio_socket *s, void (*then)(struct sio_socket *s, const struct sio_step *refusal));
 /*

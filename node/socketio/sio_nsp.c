@@ -38,7 +38,7 @@ sio_nsp_leave(struct sio_nsp *nsp)
 	nsp->io->leaving = false;
 }
 
-/* Is this a child that only its sockets keep alive? */
+/* Returns true for a child that only its sockets keep alive. */
 static bool
 nsp_is_temporary(const struct sio_nsp *nsp)
 {
@@ -54,7 +54,7 @@ nsp_unmark_empty(struct sio_nsp *nsp)
 	nsp->io->empty_children--;
 }
 
-/* Are there clients that are away and may come back to the namespace? */
+/* Returns true if clients that are away may come back to the namespace. */
 static bool
 nsp_keeps_sessions(const struct sio_nsp *nsp)
 {
@@ -92,7 +92,7 @@ sio_nsp_trim(struct sio_job *job)
 			nsp_remove(nsp);
 			continue;
 		}
-		/* the namespace stays until its last session ends, and until the listeners of these have run */
+		/* the namespace stays until the listeners for its ended sessions have run */
 		sio_nsp_used(nsp);
 		io->recovery->displace(nsp);
 		sio_nsp_unused(nsp);

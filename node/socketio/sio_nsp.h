@@ -24,7 +24,7 @@ struct sio_nsp {
 	struct table events;		    /* listeners by event name */
 	struct table server_events;	    /* listeners for events of other servers, by name */
 	struct sio_listeners room;	    /* listeners for rooms that are created, joined, left or deleted */
-	struct sio_listeners session_ended; /* listeners for lost clients that cannot come back any more */
+	struct sio_listeners session_ended; /* listeners of sio_on_session_ended() */
 	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, upgrade, use,
 		use_events;
 	unsigned any_outgoing_sockets; /* number of listeners of sio_socket_on_any_outgoing() */

@@ -39,7 +39,7 @@ sio_outgoing_write(struct sio_outgoing *out)
 	packet->json = content.json;
 	packet->attachments = content.attachments;
 	if (packet->late == NULL)
-		return 0; /* its size is known */
+		return 0; /* sio_outgoing_init() has checked its size */
 	if (packet->attachments != NULL && packet->attachments->count > SIO_ATTACHMENTS_MAX)
 		return SIO_ERR_TOO_MANY;
 	return packet->json.n + attachments_bytes(packet->attachments) > packet->max_bytes ? SIO_ERR_TOO_BIG : 0;
@@ -67,7 +67,7 @@ sio_outgoing_fini(struct sio_outgoing *out)
 	out->made = 0;
 }
 
-/* Clients of revision 4 know no offsets. */
+/* Encodes the event without its offset, for clients of revision 4, which would take it for an argument. */
 static __attribute__((cold, noinline)) int
 outgoing_encode_plain(struct sio_outgoing *out, const struct sio_parser *parser, struct sio_encoding *encoding)
 {

@@ -25,7 +25,7 @@ struct sio_recording {
 	struct sio_nsp *nsp;
 	const struct sio_selector *who; /* the event is recorded for these sockets; NULL: it is not recorded */
 	struct text plain;		/* the event without its offset, for clients of revision 4 */
-	uint64_t number;		/* of the entry; 0: none */
+	uint64_t number;		/* of the entry in the log; 0: the event has no entry */
 	bool numbered;			/* the hub has given the event its number */
 };
 
@@ -72,8 +72,7 @@ sio_outgoing_result(const struct sio_outgoing *out)
 	}
 }
 
-/* The messages for clients with this parser; its count is negative after an error. Valid until sio_outgoing_fini().
- */
+/* Returns the messages for clients with this parser; count < 0: an error. Valid until sio_outgoing_fini(). */
 static inline const struct sio_encoding *
 sio_outgoing_for(struct sio_outgoing *out, const struct sio_parser *parser)
 {

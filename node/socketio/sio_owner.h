@@ -33,8 +33,8 @@ struct sio_raw_event {
 
 struct sio_owner {
 	/*
-	 * May this namespace be made? The owner answers once, now or later, even if the client has gone meanwhile
-	 * (which sio_step_on_gone() reports). sio_next() allows it: the namespace is made, and this owner owns it.
+	 * Asks whether this namespace may be made. The owner answers once, now or later, even if the client has gone
+	 * meanwhile (see sio_step_on_gone()). sio_next() allows it: the namespace is made, and this owner owns it.
 	 * sio_refuse() refuses it: the client gets the message, or the standard message for NULL. Both texts are
 	 * valid until the answer. A NULL function means that this owner has only the namespaces passed to
 	 * sio_raw_own().
@@ -79,7 +79,7 @@ struct sio_observer {
 
 /* Further events of clients, with or without sockets, for an owner. Each function may be NULL. */
 struct sio_watcher {
-	/* A handshake that the application inside does not refuse. The watcher calls eio_allow() or its like, once.
+	/* A handshake that the application inside has not refused. The watcher decides it once, e.g. by eio_allow().
 	 */
 	void (*on_allow)(void *arg, struct eio_pending *pending, const struct http_request *request);
 	/* A handshake was completed. `ticket` is the value given to eio_allow_as(), else 0. */

@@ -94,8 +94,8 @@ sio_pack_attachments(const struct sio_value_owner *owner)
 }
 
 /*
- * Adds values that are MessagePack to the late ones, if they follow them in the same message. Returns false if they
- * must be packed as text.
+ * Keeps MessagePack values late. They must be the first values, or follow the late values directly in the same
+ * message. Returns false if they must be packed as text.
  */
 static bool
 sio_pack_keep(struct sio_pack *pack, struct msgpack_values values, struct sio_value_owner *owner)
@@ -107,7 +107,7 @@ sio_pack_keep(struct sio_pack *pack, struct msgpack_values values, struct sio_va
 		return false;
 	if (late->at == NULL) {
 		if (pack->top != pack->late_top)
-			return false; /* something is text already */
+			return false; /* an earlier value is already text */
 		*late = values;
 		payload->late_owner = owner;
 	} else if (payload->late_owner == owner && late->at + late->n == values.at) {
@@ -136,7 +136,7 @@ sio_pack_late_text(struct sio_payload *payload)
 	return json_placeholders_copy(text, owner->attachments, &payload->attachments, &payload->json);
 }
 
-/* Something else follows: what was late becomes text. */
+/* Turns the late values into text, because a value that cannot be late follows. */
 static __attribute__((cold, noinline)) int
 sio_pack_end_late(struct sio_pack *pack)
 {
@@ -569,14 +569,14 @@ sio_pack_init(struct sio_pack *pack, struct sio_payload *payload, unsigned top_m
 	pack->levels[0] = (struct sio_pack_level){.first = true};
 }
 
-/* Makes the text of a payload that is late: its `json` ends behind the name. */
+/* Makes the text of a late payload, whose `json` ends after the name so far. */
 static int
 sio_pack_write_late(struct sio_late *late, struct sio_content *out)
 {
 	struct sio_payload *payload = container_of(late, struct sio_payload, late);
 	struct buffer *json = &payload->json;
 
-	/* what comes before the values ends with a quote or an opening bracket */
+	/* without the values, the text ends with a quote or an opening bracket */
 	if (json->len > 0 && json->data[json->len - 1] != ']') {
 		buffer_fail(json, sio_pack_late_text(payload));
 		buffer_add_byte(json, ']');

@@ -32,8 +32,8 @@
  */
 int sio_pack_args(struct sio_payload *payload, const char *name, const char *format, va_list args);
 /*
- * The same, but arguments that a client of the MessagePack parser sent may stay late if they are the only ones: see
- * struct sio_payload. `name` must outlive the payload.
+ * The same, but arguments from a client of the MessagePack parser may stay late if there are no others (struct
+ * sio_payload). `name` must outlive the payload.
  */
 int sio_pack_args_late(struct sio_payload *payload, const char *name, const char *format, va_list args);
 

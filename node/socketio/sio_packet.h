@@ -29,7 +29,7 @@ enum sio_packet_type {
 
 /*
  * A parsed packet. All texts point into the input. A parser that reads MessagePack may set `values` and `name`
- * instead of `data` and `args`, which sio_parser.write() then makes when something reads them.
+ * instead of `data` and `args`; sio_parser.write() then makes `data` and `args` when they are needed.
  */
 struct sio_packet {
 	enum sio_packet_type type;
@@ -68,11 +68,11 @@ void sio_packet_write_head(
 	struct buffer *out, enum sio_packet_type type, unsigned attachments, struct text nsp, const uint64_t *id);
 
 /*
- * Is the name one of connect, connect_error, disconnect, disconnecting, newListener, removeListener? `name` is
- * decoded.
+ * Returns true for the names connect, connect_error, disconnect, disconnecting, newListener and removeListener.
+ * `name` is decoded.
  */
 bool sio_event_name_reserved(struct text name);
-/* May an event begin with this checked JSON value: a number, or a string that is not reserved? */
+/* Returns true if this checked JSON value can be an event's name: a number, or a string that is not reserved. */
 bool sio_event_name_allowed(struct text name);
 
 #endif

@@ -5,7 +5,7 @@
 #include "node/socketio/sio_client.h"
 #include "node/socketio/sio_nsp.h"
 
-/* Does the pattern match? For parents with a pattern only. */
+/* Returns true if the parent's pattern matches the name. The parent must have a pattern. */
 bool sio_parent_matches(const struct sio_parent *parent, struct text name);
 void sio_parent_free(struct sio_parent *parent);
 
@@ -19,7 +19,7 @@ struct sio_nsp *sio_parent_name(struct sio_server *io, struct text name, bool cl
 
 /*
  * Asks the parents whether the namespace may be made. Calls `decided`, now or later, with the namespace, or with NULL
- * if no parent makes it. Does not call it if the client has gone meanwhile.
+ * if no parent allows it. If the client goes first, `decided` is not called.
  */
 void sio_parent_ask(struct sio_client *c, struct text nsp, struct text auth, sio_parent_decided_fn *decided);
 

@@ -354,7 +354,7 @@ msgpack_packet_check(const struct msgpack_packet *packet)
 	return out->attachments > 0 && out->data.n > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
 }
 
-/* The values were checked before, so only want of memory makes this fail. */
+/* See sio_parser.write(). The values have been checked, so this fails only without memory. */
 static int
 msgpack_write(struct sio_partial **partial, const struct sio_packet_limits *limits, struct sio_packet *out)
 {
@@ -443,7 +443,7 @@ msgpack_write_id(const struct sio_packet_out *packet, struct buffer *out)
 	msgpack_add_unsigned(out, packet->id);
 }
 
-/* Writes the map as far as its data. The order of the keys is that of the original: the id of an ACK comes first. */
+/* Writes the part of the map before the data. The keys are in the order of the original: the id of an ACK first. */
 static void
 msgpack_write_front(const struct sio_packet_out *packet, bool has_data, struct buffer *out)
 {
@@ -456,7 +456,7 @@ msgpack_write_front(const struct sio_packet_out *packet, bool has_data, struct b
 		buffer_add_text(out, TEXT(KEY_DATA));
 }
 
-/* Writes what follows the data. */
+/* Writes the part of the map after the data. */
 static void
 msgpack_write_back(const struct sio_packet_out *packet, struct buffer *out)
 {
@@ -467,7 +467,7 @@ msgpack_write_back(const struct sio_packet_out *packet, struct buffer *out)
 	buffer_add_text(out, packet->nsp);
 }
 
-/* Copies values that came as MessagePack. `head` gets what stands around them. */
+/* Makes a message from late values, which are copied. `head` holds the parts of the map around them. */
 static int
 msgpack_encode_late(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
 {
@@ -514,7 +514,7 @@ msgpack_encode_text(const struct sio_packet_out *packet, struct eio_message **me
 	return messages[0] != NULL ? 1 : ERROR_MEMORY;
 }
 
-/* Text is converted where the packet stays, as its size has nothing to do with the limit of `head`. */
+/* Text is converted in the message's own buffer, because it may exceed the limit of `head`. */
 static int
 msgpack_encode(const struct sio_packet_out *packet, struct buffer *head, struct eio_message **messages)
 {

@@ -1,4 +1,4 @@
-/* What the two JSON parsers keep: a packet that waits for its attachments, or a text that the parser has made. */
+/* Used by the two JSON parsers: a packet that waits for its attachments, or a text that the parser has made. */
 #ifndef NODE_SOCKETIO_SIO_PARTIAL_H
 #define NODE_SOCKETIO_SIO_PARTIAL_H
 
@@ -13,6 +13,7 @@ struct sio_partial {
 
 /* Copies the text. Returns NULL without memory. */
 struct sio_partial *sio_partial_new(struct text message, unsigned wanted);
+/* Returns the bytes of memory; accepts NULL. */
 size_t sio_partial_held(const struct sio_partial *partial);
 void sio_partial_free(struct sio_partial *partial);
 

@@ -1,7 +1,7 @@
 /*
- * Packed arguments: JSON text and the attachments that its placeholders refer to. Arguments that are passed on as
- * they came from a client of the MessagePack parser may be late: they are MessagePack, and their text is made when
- * something reads it, for example for a receiver with another parser.
+ * Packed arguments: JSON text and the attachments that its placeholders refer to. Arguments that are passed on
+ * unchanged from a client of the MessagePack parser may be late: they stay MessagePack, and their text is made when
+ * it is needed, for example for a receiver with another parser.
  */
 #ifndef NODE_SOCKETIO_SIO_PAYLOAD_H
 #define NODE_SOCKETIO_SIO_PAYLOAD_H
@@ -24,7 +24,7 @@ struct sio_late {
 struct sio_payload {
 	struct buffer json; /* "[\"event\",arg,...]" for events, "[arg,...]" for acks, one value for data */
 	struct attachments attachments;
-	unsigned values; /* that the format described, outside of all brackets */
+	unsigned values; /* number of values in the format, outside all brackets */
 	const char *why; /* after a failure: the reason; NULL: the error code says it all */
 	size_t at;	 /* after a failure: the offset in the format */
 	/* sio_pack_args_late(): the arguments; `json` then ends before them until the text is made */
@@ -39,7 +39,7 @@ struct sio_content {
 	struct sio_late *late;		       /* the same as MessagePack; NULL: only as text */
 };
 
-/* The text of a payload that is not late. */
+/* Returns a view of a payload that is not late. */
 static inline struct sio_content
 sio_payload_text(const struct sio_payload *payload)
 {
@@ -47,6 +47,7 @@ sio_payload_text(const struct sio_payload *payload)
 		.attachments = payload->attachments.count != 0 ? &payload->attachments : NULL};
 }
 
+/* Returns a view of a payload, late or not. */
 static inline struct sio_content
 sio_payload_content(struct sio_payload *payload)
 {
@@ -62,6 +63,7 @@ sio_content_write(struct sio_content *content)
 	return content->late != NULL && content->json.n == 0 ? content->late->write(content->late, content) : 0;
 }
 
+/* `max` limits the bytes of the text. */
 void sio_payload_init(struct sio_payload *payload, size_t max);
 void sio_payload_fini(struct sio_payload *payload);
 

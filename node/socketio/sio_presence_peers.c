@@ -303,7 +303,9 @@ sio_presence_on_tick(struct wheel_entry *entry)
 
 /* ----------------------------------------------------------------- hearing */
 
-/* Returns the decoded text of a JSON string of 1 to `max` bytes without NUL, or TEXT_NONE. Valid until the turn ends.
+/*
+ * Decodes a JSON string. Returns its text of 1 to `max` bytes, valid until the turn ends. Returns TEXT_NONE if it is
+ * longer or empty, contains NUL, or is not a string.
  */
 static struct text
 peers_read_text(struct sio_presence *presence, struct text json, size_t max)

@@ -75,8 +75,7 @@ sio_presence_start(struct sio_nsp *nsp, const char *prefix, const char *event, c
 	presence->event = event != NULL ? mem_text(event, strlen(event)) : NULL;
 	presence_table_init(&presence->table, (unsigned)nsp->io->options.presence_max_users);
 	presence->work = work;
-	/* the clock makes it greater than any number of an earlier presence of this namespace; it fits into 53 bits
-	 */
+	/* greater than the numbers of an earlier presence of the namespace in this process; fits into 53 bits */
 	presence->peers.number = loop_wall_ms() << 10;
 	wheel_entry_init(&presence->due, work->announce);
 	wheel_entry_init(&presence->peers.tick, work->tick);

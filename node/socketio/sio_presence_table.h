@@ -66,6 +66,7 @@ struct presence_entry {
 	uint32_t round;		 /* owner->round when the entry was last reported */
 };
 
+/* `max_entries` limits the entries of all servers together. */
 void presence_table_init(struct presence_table *table, unsigned max_entries);
 void presence_table_fini(struct presence_table *table);
 
@@ -87,6 +88,7 @@ void presence_clear(struct presence_table *table, struct presence_owner *owner, 
 
 /* Returns the user if he is present in the room, or NULL. */
 struct presence_user *presence_find(const struct presence_table *table, struct text room, struct text user);
+/* Returns the room, or NULL if it has no users. */
 struct presence_room *presence_room_find(const struct presence_table *table, struct text room);
 /* Returns the data that a server reported last for the user; NULL: no data. */
 struct sio_stored *presence_data(const struct presence_user *user);

@@ -34,7 +34,7 @@ void sio_question_init(struct sio_question *question, struct sio_server *io,
 	void (*on_answer)(struct sio_question *question, struct text json, const struct attachments *attachments));
 /* Returns the parameter of broker_ask_*(). */
 struct broker_question sio_question_to_broker(struct sio_question *question, unsigned flags, uint32_t timeout_ms);
-/* Takes the result of broker_ask_*(). 0: there was no node to ask. */
+/* Call it with the result of broker_ask_*(). 0: there are no other nodes, so the question ends. */
 void sio_question_asked(struct sio_question *question, int64_t handle);
 /* Ends the question: finish() is called at the end of the turn. */
 void sio_question_end(struct sio_question *question, int error);

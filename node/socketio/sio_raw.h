@@ -84,8 +84,7 @@ int sio_raw_emit(sio_socket *s, unsigned flags, const struct sio_content *event)
  */
 int sio_raw_emit_ack(sio_socket *s, unsigned flags, uint32_t timeout_ms, const struct sio_content *event,
 	const struct sio_asker *ask);
-/* Drops the callbacks of questions to this socket that have this `arg`, because its owner is gone. Late answers are
- * ignored. */
+/* Drops the callbacks with this `arg` of questions to this socket. Late answers are ignored. */
 void sio_raw_forget(sio_socket *s, const void *arg);
 /*
  * Acknowledges the event that the socket sent with this id. The caller must do so once for each event that wants an
@@ -94,6 +93,7 @@ void sio_raw_forget(sio_socket *s, const void *arg);
 int sio_raw_ack(sio_socket *s, uint64_t id, const struct sio_content *args);
 /* Sets socket.data to one JSON value; TEXT_NONE removes it. */
 int sio_raw_set_data(sio_socket *s, const struct sio_content *data);
+/* Join and leave rooms of one socket. Errors are those of sio_join(). */
 int sio_raw_join(sio_socket *s, const struct text *rooms, unsigned rooms_count);
 void sio_raw_leave(sio_socket *s, const struct text *rooms, unsigned rooms_count);
 
@@ -112,6 +112,7 @@ struct sio_raw_to {
 	uint32_t timeout_ms; /* of questions, with SIO_FLAG_TIMEOUT; else the default of sockeye.h */
 };
 
+/* Sends to the target. */
 int sio_raw_cast(const struct sio_raw_to *to, const struct sio_content *event);
 /* Collects the answers of all nodes. Calls ask->fn once, like sio_emit_ack(); sio_raw_answer() reads the answers. */
 int sio_raw_cast_ack(const struct sio_raw_to *to, const struct sio_content *event, const struct sio_asker *ask);
@@ -121,6 +122,7 @@ int sio_raw_cast_ack(const struct sio_raw_to *to, const struct sio_content *even
  */
 int sio_raw_cast_stream(
 	const struct sio_raw_to *to, const struct sio_content *event, const struct sio_sink *sink, void *arg);
+/* As sio_sockets_join(), sio_sockets_leave() and sio_disconnect_sockets(). */
 int sio_raw_cast_join(const struct sio_raw_to *to, const struct text *rooms, unsigned rooms_count);
 int sio_raw_cast_leave(const struct sio_raw_to *to, const struct text *rooms, unsigned rooms_count);
 int sio_raw_cast_disconnect(const struct sio_raw_to *to, bool close);

@@ -14,6 +14,7 @@ enum sio_reason {
 	SIO_REASONS = SIO_REASON_ENGINE + EIO_CLOSE_REASONS,
 };
 
+/* Returns the text that disconnect listeners get for an enum sio_reason. */
 const char *sio_reason_text(unsigned reason);
 
 #endif

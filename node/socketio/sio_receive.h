@@ -1,4 +1,4 @@
-/* The engine's callbacks for sessions. */
+/* The engine's callbacks for sessions (struct eio_ops). `owner` is the struct sio_client that open returned. */
 #ifndef NODE_SOCKETIO_SIO_RECEIVE_H
 #define NODE_SOCKETIO_SIO_RECEIVE_H
 

@@ -7,8 +7,7 @@
 
 #include "node/socketio/sio_server.h"
 
-/* Call sio_received_write() before reading the texts: it makes them if they are missing. Returns 0 or ERROR_MEMORY.
- */
+/* Makes the texts if they are missing. Call sio_received_write() before reading them. Returns 0 or ERROR_MEMORY. */
 int sio_received_write_texts(struct sio_server *io);
 static inline int
 sio_received_write(struct sio_server *io)

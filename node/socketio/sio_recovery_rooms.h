@@ -24,6 +24,7 @@ struct sio_recovery_rooms {
 bool sio_recovery_rooms_init(
 	struct sio_recovery_rooms *rooms, const char *written, uint32_t count, struct text own_room);
 void sio_recovery_rooms_fini(struct sio_recovery_rooms *rooms);
+/* Returns true if the room is in the set. */
 bool sio_recovery_rooms_has(const struct sio_recovery_rooms *rooms, struct text room);
 
 static inline struct text

@@ -21,8 +21,7 @@ struct sio_recovery_session *sio_recovery_session_find(const struct sio_recovery
 void sio_recovery_session_return(struct sio_recovery_session *session);
 /* Claims a stored session for a new socket. */
 void sio_recovery_session_claim(struct sio_recovery_session *session);
-/* Called when the socket leaves, before it leaves its rooms. Stores the session if the reason allows it, else frees
- * it. */
+/* The socket leaves, and is still in its rooms. Stores the session if the reason allows it, else frees it. */
 void sio_recovery_session_leave(struct sio_recovery_session *session, struct sio_socket *s);
 /* Returns true if the window of a stored session has ended. */
 bool sio_recovery_session_expired(const struct sio_recovery_session *session);

@@ -1,10 +1,9 @@
-/* The functions of sockeye.h that register and remove listeners for events. Those for connections are in sio_nsp.c.
- */
+/* The functions of sockeye.h that register and remove listeners for events. sio_nsp.c has those for connections. */
 #include "common/base/mem.h"
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_event.h"
 
-/* Returns 0 if listeners may be registered for the event. */
+/* Returns 0 if listeners may be registered for the event, or an error of sockeye.h. */
 static int
 event_check_name(const char *function, const char *event)
 {

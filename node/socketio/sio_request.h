@@ -1,4 +1,4 @@
-/* The engine's callbacks for HTTP requests, which call the application's hooks. */
+/* The engine's callbacks for HTTP requests (struct eio_ops). They call the application's hooks. */
 #ifndef NODE_SOCKETIO_SIO_REQUEST_H
 #define NODE_SOCKETIO_SIO_REQUEST_H
 

@@ -26,8 +26,7 @@ rooms_run_list(struct sio_listeners *listeners, struct sio_nsp *nsp, sio_room_ch
 	SIO_RUN(listeners, &nsp->io->underway, nsp->name, "room", sio_room_fn, nsp, change, room, id);
 }
 
-/* Calls the listeners of rooms. Rooms are in the middle of a change, so they must not change until the listeners
- * return. */
+/* Calls the listeners of rooms, during a change of rooms. So rooms must not change until the listeners return. */
 static void
 rooms_run_listeners(struct sio_nsp *nsp, sio_room_change change, const char *room, const char *id)
 {

@@ -40,20 +40,23 @@ struct sio_membership {
  */
 int sio_rooms_join(struct sio_socket *s, struct text name);
 void sio_rooms_leave(struct sio_socket *s, struct text name);
+/* Leaves all rooms, the socket's own included. */
 void sio_rooms_leave_all(struct sio_socket *s);
+/* Leaves only the socket's own room. */
 void sio_rooms_leave_own(struct sio_socket *s);
 /* Joins the socket's own room, when it connects. */
 void sio_rooms_enter(struct sio_socket *s);
 /* Returns the number of sockets in the room. */
 unsigned sio_rooms_size(const struct sio_nsp *nsp, struct text name);
-/* Is any socket in the room? */
+/* Returns true if any socket is in the room. */
 bool sio_rooms_exists(const struct sio_nsp *nsp, struct text name);
-/* Is `name` the id of a connected socket that is in its own room? */
+/* Returns true if `name` is the id of a connected socket that is in its own room. */
 bool sio_rooms_own(const struct sio_nsp *nsp, struct text name);
 /* Calls `each` once for every room, own rooms included. */
 void sio_rooms_each(const struct sio_nsp *nsp, void (*each)(void *arg, struct text name), void *arg);
 /* Reports the existing rooms to the bus, after the namespace has joined the other nodes. */
 void sio_rooms_announce(struct sio_nsp *nsp);
+/* Returns true if the socket is in the room. */
 bool sio_rooms_has(const struct sio_socket *s, struct text name);
 
 /*

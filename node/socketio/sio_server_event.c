@@ -7,7 +7,7 @@
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_presence_peers.h"
 
-/* The names are RESERVED_EVENTS of namespace.ts in the original, and the one that presence uses. */
+/* Returns true for RESERVED_EVENTS of namespace.ts in the original, and for the event that presence uses. */
 static bool
 server_event_reserved(struct text name)
 {

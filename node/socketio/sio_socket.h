@@ -68,10 +68,12 @@ _Static_assert(sizeof(struct sio_client) + sizeof(struct sio_socket) + SIO_ID_LE
 	"an idle client got larger");
 
 /*
- * Returns NULL if there is no memory for a copy of `auth`. The id is random, except for a client of revision 4: such
- * a client gets no id in CONNECT and derives it from the Engine.IO sid: "<sid>" in "/", else "<namespace>#<sid>".
+ * Makes a waiting socket. Returns NULL if there is no memory for a copy of `auth`. The id is random, except for a
+ * client of revision 4, which gets no id in CONNECT and derives it from the Engine.IO sid: "<sid>" in "/", else
+ * "<namespace>#<sid>".
  */
 struct sio_socket *sio_socket_new(struct sio_client *c, struct sio_nsp *nsp, struct text auth);
+/* Returns s->extra, which is made if missing. */
 struct sio_extra *sio_socket_extra(struct sio_socket *s);
 static inline struct text
 sio_socket_id_text(const struct sio_socket *s)
@@ -85,21 +87,23 @@ void sio_socket_set_data(struct sio_socket *s, struct sio_stored *data);
 
 /* Queues a connected socket for its disconnect listeners. The first reason stays. Makes no up-call. */
 void sio_socket_close(struct sio_socket *s, unsigned reason);
+/* Calls the listeners of sio_on_error(). */
 void sio_socket_error(struct sio_socket *s, const char *message);
 /* Runs the listeners of "connection", once, before any other listener of the socket. */
 void sio_socket_announce(struct sio_socket *s);
-/* Does the socket wait for the answer of its namespace's owner? */
+/* Returns true while the socket waits for the answer of its namespace's owner. */
 static inline bool
 sio_socket_asking(const struct sio_socket *s)
 {
 	return s->owner_asked;
 }
 
-/* May packets be sent to the socket? True also while its middlewares run. */
+/* Returns true if packets may be sent to the socket, also while its middlewares run. */
 bool sio_socket_open(const struct sio_socket *s);
 
 /* Counts a kept event. Too many events, or too many bytes, close the client. */
 void sio_socket_waits(struct sio_socket *s, size_t bytes);
+/* Undoes sio_socket_waits(): the event has been freed. */
 void sio_socket_waits_no_more(struct sio_socket *s, size_t bytes);
 
 #endif

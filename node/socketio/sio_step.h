@@ -43,11 +43,12 @@ struct sio_step {
 	struct sio_listener fns[]; /* copied when the chain began */
 };
 
+/* Makes a step with room for `count` listeners. See struct sio_step for `resume`. */
 struct sio_step *sio_step_new(struct sio_server *io, unsigned count, void (*resume)(struct sio_step *step));
 void sio_step_free(struct sio_step *step);
 /* Appends the listeners that have not been removed. The caller has allocated room for them. */
 void sio_step_add(struct sio_step *step, const struct sio_listeners *listeners);
-/* The message of a refusal; never NULL. */
+/* Returns the message of a refusal; never NULL. */
 const char *sio_step_message(const struct sio_step *step);
 
 #endif

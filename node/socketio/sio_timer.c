@@ -1,5 +1,7 @@
-/* Timers of the application, on the loop's wheel. They are found by number, so a number that has become stale is
- * harmless. */
+/*
+ * Timers of the application, on the loop's wheel. They are found by number, so that sio_timer_stop() is harmless for
+ * a timer that has ended.
+ */
 #include "node/socketio/sio_timer.h"
 
 #include "common/base/mem.h"

@@ -10,6 +10,7 @@
 #include "node/socketio/sio_outgoing.h"
 #include "node/socketio/sio_packet.h"
 
+/* Log a packet received, and a packet sent. `encoded`: what is sent to this client. */
 void sio_trace_in(const struct eio_session *session, const struct sio_packet *packet);
 void sio_trace_out(
 	const struct eio_session *session, const struct sio_packet_out *packet, const struct sio_encoding *encoded);

@@ -58,11 +58,14 @@ struct sio_turn {
 	struct log_limit log_limit;
 };
 
+/* `max_payload` limits the payload of each scratch, in bytes; sio_turn_limit() changes it. */
 void sio_turn_init(struct sio_turn *turn, struct loop *l, size_t max_payload);
 void sio_turn_fini(struct sio_turn *turn); /* requires that no job is queued */
 void sio_turn_limit(struct sio_turn *turn, size_t max_payload);
-/* Runs the jobs of the end of the turn and frees its texts. Jobs queued meanwhile wait for the next round; returns
- * true if there are any. */
+/*
+ * Runs the jobs of the end of the turn and frees its texts. Jobs queued meanwhile wait for the next round. Returns
+ * true if there are such jobs.
+ */
 bool sio_turn_run(struct sio_turn *turn);
 
 void sio_job_init(struct sio_job *job, void (*run)(struct sio_job *job));

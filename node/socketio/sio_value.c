@@ -222,7 +222,8 @@ sio_length(sio_value value)
 
 /*
  * Decodes a quoted string of the owner's text to its place in the block, NUL-terminated. Returns NULL if there is no
- * memory for the block. A caller that does not ask for the length (`n` NULL) gets the string cut at the first NUL.
+ * memory for the block. Without the length (`n` NULL), each U+0000 is decoded as U+FFFD, because it would end the
+ * string.
  */
 static const char *
 sio_value_decode(struct sio_value_owner *owner, struct text quoted, size_t *n)

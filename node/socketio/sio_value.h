@@ -42,9 +42,10 @@ sio_value sio_value_make(struct text json, const struct sio_value_owner *owner);
 
 /* Makes a late value: owner->write() writes the text on demand. `at`: the value in MessagePack, or NULL. */
 sio_value sio_value_late(const struct sio_value_owner *owner, const uint8_t *at);
+/* Returns the late value with its text. Called by sio_value_read(). */
 sio_value sio_value_write(sio_value late);
 /*
- * Returns the value as MessagePack if it is a late one of known place: at NULL: it is not. `owner` owns the value.
+ * Returns the MessagePack of a late value whose place is known, and its owner in *owner. at NULL: the value has none.
  */
 struct msgpack_values sio_value_values(sio_value value, struct sio_value_owner **owner);
 /* Returns the value with its text. Every function that reads the text calls this first. */
