@@ -100,8 +100,9 @@ SIO_API sio_server *sio_server_new(struct ev_loop *loop);
 SIO_API int sio_set_option(sio_server *io, const char *name, const char *value, char *error);
 
 /*
- * Options of the application. They appear in --help, and are set like the server's: by flags, SOCKEYE_* variables and the
- * file of --config ("scoreLimit" is --score-limit and SOCKEYE_SCORE_LIMIT). --check and --print-config know them, too.
+ * Options of the application. They appear in --help and are set like the options of the server: by flags, SOCKEYE_*
+ * variables and the file of --config ("scoreLimit" is --score-limit and SOCKEYE_SCORE_LIMIT). --check and
+ * --print-config include them.
  *
  * A shared object defines the array sio_app_options. It ends with an entry whose name is NULL, so a last {0} is enough. The
  * program reads it before sio_app() runs, so sio_app() finds the values set. An embedding program declares an array by
@@ -132,11 +133,11 @@ SIO_API extern const sio_option sio_app_options[]; /* defined by a shared object
 /* `error` is as for sio_set_option(). SIO_ERR_ARGUMENT: a declaration is wrong; SIO_ERR_STATE: called too late or again. */
 SIO_API int sio_declare_options(sio_server *io, const sio_option *options, char *error);
 /*
- * Return the present value of an option of the application or of the server. The name is that of the declaration. After
- * SIGHUP, options with `reload` have the new value, so read them when they are needed. sio_option_number() also reads
- * durations (in milliseconds), sizes, and choices (as an index, from 0). sio_option_text() returns "" if the option is
- * unset; the text is valid until the option changes. An unknown name or another kind reads as false, 0 or "", with a
- * warning in the log.
+ * Return the present value of an option of the application or of the server. `name` is the declared name. After
+ * SIGHUP, options with `reload` have the new value, so read them each time they are needed. sio_option_number() also
+ * reads durations (in milliseconds), sizes, and choices (as an index, from 0). sio_option_text() returns "" if the
+ * option is unset; the text is valid until the option changes. An unknown name or another kind reads as false, 0 or
+ * "", with a warning in the log.
  */
 SIO_API bool sio_option_flag(const sio_server *io, const char *name);
 SIO_API uint64_t sio_option_number(const sio_server *io, const char *name);
@@ -203,8 +204,9 @@ SIO_API sio_timer sio_timer_every(sio_server *io, uint32_t ms, sio_timer_fn *fn,
 SIO_API void sio_timer_stop(sio_server *io, sio_timer timer); /* does nothing for 0 and for a timer that has ended */
 
 /*
- * Returns the number of this worker on its machine, counted from 0, and in *workers (may be NULL) how many there are.
- * A server of its own program is worker 0 of 1. For work that one worker does for all: if (sio_worker(io, NULL) == 0).
+ * Returns the number of this worker on its machine, counted from 0, and the number of workers in *workers (may be
+ * NULL). A server inside another program is worker 0 of 1. The call selects one worker for work that must be done only
+ * once: if (sio_worker(io, NULL) == 0).
  */
 SIO_API unsigned sio_worker(const sio_server *io, unsigned *workers);
 
@@ -220,18 +222,20 @@ SIO_API unsigned sio_clients_count(const sio_server *io); /* io.engine.clientsCo
 SIO_API int sio_log(sio_server *io, const char *event, ...) __attribute__((sentinel));
 
 /*
- * Metrics of the application, served with the server's at /metrics of the admin port, and there labelled with the worker.
- * Each call finds or adds a series, which stays until the server is freed. Keep the pointer: to count is one addition.
+ * Metrics of the application. The admin port serves them at /metrics, beside the server's metrics and with a label for
+ * the worker. Each call finds or adds a series, which exists until the server is freed. Keep the pointer: counting is
+ * then one addition.
  *   uint64_t *scores = sio_counter(io, "scores_total", "scores received", NULL, NULL);      ... ++*scores;
  *   double *queue = sio_gauge(io, "score_queue", "scores that wait for the database", NULL, NULL);      ... *queue = n;
  * `name` has small letters, digits and _, does not begin with sockeye_, and ends with _total for counters only. `label` and
- * `value` are both NULL, or name the one label of the metric. Of 32 label values, the last one is "other": it counts for
- * further values, and for those that are longer than 63 bytes or have quotes. An application can have 64 metrics and 256
- * series. The warning "metric-refused" names a metric beyond these limits, or with a fault; its numbers are not served.
+ * `value` are both NULL, or name the one label of the metric. A metric has up to 32 label values. The last of them is
+ * "other", which counts all further values, and values that are longer than 63 bytes or contain quotes. An application
+ * can have 64 metrics and 256 series. A metric that exceeds these limits or is malformed is not served; the warning
+ * "metric-refused" names it.
  */
 SIO_API uint64_t *sio_counter(sio_server *io, const char *name, const char *help, const char *label, const char *value);
 SIO_API double *sio_gauge(sio_server *io, const char *name, const char *help, const char *label, const char *value);
-/* `bounds` are the upper limits of up to 16 buckets, ascending. sio_observe() counts a value, for example in seconds. */
+/* `bounds`: upper limits of `n` buckets, at most 16, ascending. sio_observe() adds a value, for example in seconds. */
 SIO_API sio_histogram *sio_histogram_of(sio_server *io, const char *name, const char *help, const char *label,
 	const char *value, const double *bounds, unsigned n);
 SIO_API void sio_observe(sio_histogram *histogram, double value);
@@ -611,9 +615,9 @@ SIO_API unsigned sio_answers_missing(const sio_answers *answers);
 SIO_API sio_value sio_answer(const sio_answers *answers, unsigned index);
 
 /*
- * A matching socket: if it is on this node, its state at the time of the call; otherwise its state when its node
- * answered. All of it is valid until `fn` returns. The handshake of a socket of this node is written when it is first
- * read; without memory for that it is SIO_NONE.
+ * A matching socket. A socket of this node is described as it was at the time of the call, another socket as it was
+ * when its node answered. The struct and everything in it is valid until `fn` returns. The handshake of a socket of
+ * this node is written when it is first read; if memory for it runs out, it reads as SIO_NONE.
  */
 typedef struct {
 	const char *id;
@@ -659,26 +663,26 @@ SIO_API int sio_disconnect_sockets(sio_target target, bool close);
 
 /*
  * The workers of the cluster, as this one knows them from their heartbeats (--heartbeat-interval). Node.js servers send
- * none; sio_foreign_servers() returns their number.
+ * no heartbeats; sio_foreign_servers() returns their number.
  */
 typedef enum {
 	SIO_NODE_SERVING,
 	SIO_NODE_DRAINING, /* accepts no more clients, and leaves when its clients have gone */
 	SIO_NODE_SILENT,   /* connected, but without a heartbeat for --heartbeat-timeout; its answers are not awaited */
-	SIO_NODE_LOST,     /* no longer connected, and it did not say that it leaves; listed for a minute */
-	SIO_NODE_LEFT      /* has said that it leaves; listed for a minute */
+	SIO_NODE_LOST,     /* no longer connected, without having announced that it leaves; listed for a minute */
+	SIO_NODE_LEFT      /* has announced that it leaves; listed for a minute */
 } sio_node_state;
 
 typedef struct {
-	char id[17];             /* of this run of the worker */
+	char id[17];             /* identifies this run of the worker */
 	char host[65];           /* name of its machine */
-	char version[25];        /* of Sockeye */
-	unsigned node, worker;   /* --node-id, and the number of the worker there */
-	unsigned port;           /* where it listens */
+	char version[25];        /* version of Sockeye */
+	unsigned node, worker;   /* --node-id, and the number of the worker in that node */
+	unsigned port;           /* the port that it listens on */
 	sio_node_state state;
 	bool self;               /* this worker */
 	unsigned clients;        /* at its last heartbeat */
-	uint64_t started;        /* ms since 1970, by its clock */
+	uint64_t started;        /* ms since 1970, by the clock of its machine */
 	uint64_t heard;          /* ms since its last heartbeat */
 } sio_node;
 
@@ -714,7 +718,7 @@ SIO_API int sio_server_side_emit_ack(sio_nsp *nsp, uint32_t timeout_ms, sio_answ
 	const char *format, ...);
 
 /*
- * Registers and removes a listener for events that other servers emit. The event has no socket. sio_ack(event, ...)
+ * Register and remove a listener for events that other servers emit. The event has no socket. sio_ack(event, ...)
  * answers it once, in the callback or later (sio_event_keep()); the first value is the answer.
  *   SIO_ERR_RESERVED   sio_on_server_event(): as for sio_server_side_emit()
  *   SIO_ERR_NOT_FOUND  sio_off_server_event(): there is no such registration
@@ -734,18 +738,23 @@ SIO_API const char *sio_id(const sio_socket *socket);
 SIO_API sio_socket *sio_find(const sio_nsp *nsp, const char *id);
 SIO_API sio_nsp *sio_socket_nsp(const sio_socket *socket);
 SIO_API sio_server *sio_socket_server(const sio_socket *socket);
-/* socket.recovered: the client continues an earlier session (option connectionStateRecovery). Its id, rooms and
- * sio_data() are those of that session; sio_user() is NULL. Also true in middlewares, unless skipMiddlewares. */
+/*
+ * socket.recovered: the client continues an earlier session (option connectionStateRecovery). Its id, rooms and
+ * sio_data() are those of that session; sio_user() is NULL. Middlewares see true as well; with skipMiddlewares they do
+ * not run for such a socket.
+ */
 SIO_API bool sio_recovered(const sio_socket *socket);
 /*
- * A client that was lost cannot come back as the same socket any more. `fn` is called once for each such client, at the
- * end of a turn and after the "disconnect" listeners of its socket. It is not called for clients whose sockets left for
- * a reason that allows no return, and not when the server ends. The session and its texts are valid until `fn` returns.
+ * `fn` is called when a lost client can no longer come back as the same socket: once for each such client, after the
+ * "disconnect" listeners of its socket, and never from within another function of this file. With several workers,
+ * `fn` is called in one of them, which may not be the one that had the socket. It is not called if the socket left for
+ * a reason that allows no return, and not when the server ends. The session and its texts are valid until `fn`
+ * returns.
  */
 typedef enum {
 	SIO_SESSION_EXPIRED,   /* the client did not come back within maxDisconnectionDuration */
 	SIO_SESSION_DISPLACED, /* dropped early: recoveryMaxSessions, recoveryMaxBytes, maxChildren, or no memory */
-	SIO_SESSION_FAILED     /* the client came back, but not all that it missed could be sent, so it is new */
+	SIO_SESSION_FAILED     /* the client came back as a new one, because its missed events could not all be sent */
 } sio_session_end;
 
 typedef struct {
@@ -756,7 +765,7 @@ typedef struct {
 
 typedef void sio_session_ended_fn(sio_nsp *nsp, const sio_ended_session *session, void *arg);
 SIO_API void sio_on_session_ended(sio_nsp *nsp, sio_session_ended_fn *fn, void *arg);
-/* SIO_ERR_NOT_FOUND: there is no such listener */
+/* Removes one registration with the same `fn` and `arg`, or returns SIO_ERR_NOT_FOUND. */
 SIO_API int sio_off_session_ended(sio_nsp *nsp, sio_session_ended_fn *fn, void *arg);
 SIO_API bool sio_connected(const sio_socket *socket);        /* false in middlewares, true until after "disconnecting" */
 SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "websocket"; "" once the client is gone */
@@ -798,12 +807,15 @@ SIO_API void sio_on_room(sio_nsp *nsp, sio_room_fn *fn, void *arg);
 SIO_API int sio_off_room(sio_nsp *nsp, sio_room_fn *fn, void *arg); /* SIO_ERR_NOT_FOUND: there is no such listener */
 
 /*
- * Lists what is on this node, without asking the others. sio_local_sockets() calls `fn` for each connected socket of
- * the target, before it returns, and returns their number or an error of sio_emit(); a parent namespace as the target is
- * SIO_ERR_ARGUMENT. `fn` may call any function; a socket that it disconnects is skipped from then on.
+ * List the sockets and rooms of this node, without asking the other nodes. Both call `fn` before they return.
  *
- * sio_local_rooms() calls `fn` for each room, the sockets' own rooms included, with the number of its sockets, and
- * returns the number of rooms. `fn` cannot change rooms: sio_join() returns SIO_ERR_STATE, and sio_leave() does nothing.
+ * sio_local_sockets() calls `fn` for each connected socket of the target. It returns the number of sockets or an error
+ * of sio_emit(), and SIO_ERR_ARGUMENT if the target is a parent namespace. `fn` may call any function; a socket that
+ * it disconnects is skipped from then on.
+ *
+ * sio_local_rooms() calls `fn` for each room, including the sockets' own rooms, with the number of its sockets. It
+ * returns the number of rooms. `fn` cannot change rooms: sio_join() returns SIO_ERR_STATE, and sio_leave() does
+ * nothing.
  */
 typedef void sio_local_socket_fn(sio_socket *socket, void *arg);
 typedef void sio_local_room_fn(const char *room, unsigned sockets, void *arg);
@@ -867,13 +879,15 @@ SIO_API bool sio_xdomain(const sio_socket *socket);    /* true if the request ha
 /* -------------------------------------------------------------- presence */
 
 /*
- * Presence: which users are in a room, on all servers of the cluster. Every server knows all of them, so asking sends no
- * message. The application names the user of a socket by sio_set_present(). A user is present in a room while at least
- * one of his sockets is in it, on any server. When a server dies, its users leave within --heartbeat-timeout.
+ * Presence: which users are in a room, on all servers of the cluster. Every server knows the users of all servers, so
+ * sio_present() and sio_is_present() send no messages. The application names the user of a socket by
+ * sio_set_present(). A user is present in a room while at least one of his sockets is in it, on any server. When a
+ * server dies, its users leave within --heartbeat-timeout.
  *
- * sio_presence() turns presence on for the rooms of a namespace whose names begin with `prefix` ("": all but the sockets'
- * own rooms). Call it in sio_app(), on every server. The children of a parent namespace inherit it. If `event` is not
- * NULL, the sockets in a room get this event, with one argument, after its users have changed:
+ * sio_presence() turns presence on for the rooms of a namespace whose names begin with `prefix`; "" stands for all
+ * rooms except the sockets' own rooms. Call it in sio_app(), on every server. The children of a parent namespace
+ * inherit it. If `event` is not NULL, the sockets in a room get this event, with one argument, after its users have
+ * changed:
  *
  *   {"room":"news","joined":[{"user":"ada","data":...}],"changed":[{"user":"bob","data":...}],"left":["eve"]}
  *
@@ -886,23 +900,24 @@ SIO_API bool sio_xdomain(const sio_socket *socket);    /* true if the request ha
 #define SIO_PRESENCE_DATA_MAX 4096 /* bytes of his data as JSON */
 SIO_API int sio_presence(sio_nsp *nsp, const char *prefix, const char *event);
 /*
- * Sets the user of a socket, and the data that others see, described by `format` as for sio_set_data(), without binary.
- * NULL or "" as `user`: the socket counts for nobody. If several sockets of a user give data, the last call counts.
+ * Sets the user of a socket and the data that others see. `format` describes the data as for sio_set_data(), without
+ * binary. With NULL or "" as `user`, the socket has no user. If several sockets of a user set data, the last call
+ * counts.
  *   SIO_ERR_TOO_BIG  the name or the data is too long
  *   SIO_ERR_STATE    the socket is disconnected, or the namespace has no presence
  *   SIO_ERR_SYSTEM   out of memory
  */
 SIO_API int sio_set_present(sio_socket *socket, const char *user, const char *format, ...);
 /*
- * Calls `fn` (NULL: not at all) for each user who is present in the room, and returns their number. `fn` may call any
- * function.
+ * Calls `fn`, unless it is NULL, for each user who is present in the room. Returns the number of these users. `fn` may
+ * call any function.
  */
 typedef void sio_present_fn(const char *user, sio_value data, void *arg);
 SIO_API unsigned sio_present(const sio_nsp *nsp, const char *room, sio_present_fn *fn, void *arg);
 /* Returns true if the user is present. *data (may be NULL) gets his data, valid until the callback returns. */
 SIO_API bool sio_is_present(const sio_nsp *nsp, const char *room, const char *user, sio_value *data);
 /*
- * Registers and removes a listener for the changes, on this server. `data` of a user who left is his last.
+ * Register and remove a listener for the changes, on this server. For a user who left, `data` is his last data.
  *   SIO_ERR_STATE      sio_on_presence(): the namespace has no presence
  *   SIO_ERR_NOT_FOUND  sio_off_presence(): there is no such registration
  */

@@ -379,8 +379,7 @@ sio_ack_abandon(struct sio_socket *s)
 			list_add_tail(&io->ending, &ack->in_gather);
 			continue;
 		}
-		/* a sink ends when no socket is left that could answer; the application's gather waits for its
-		 * timeout */
+		/* a sink ends when no socket is left that could answer; other gathers wait for their timeout */
 		if (ack->gather->sink != NULL && gather_is_complete(ack->gather))
 			sio_gather_end(ack->gather, 0);
 		mem_free(ack);

@@ -79,8 +79,7 @@ struct sio_observer {
 
 /* Further events of clients, with or without sockets, for an owner. Each function may be NULL. */
 struct sio_watcher {
-	/* A handshake that the application inside has not refused. The watcher decides it once, e.g. by eio_allow().
-	 */
+	/* A handshake that the application inside has not refused. The watcher must call eio_allow() or its like. */
 	void (*on_allow)(void *arg, struct eio_pending *pending, const struct http_request *request);
 	/* A handshake was completed. `ticket` is the value given to eio_allow_as(), else 0. */
 	void (*on_open)(void *arg, struct eio_session *session, uint32_t ticket);

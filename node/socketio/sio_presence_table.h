@@ -34,7 +34,7 @@ struct presence_owner {
 	uint32_t round;		 /* counts the lists received, including the present one */
 	uint32_t part;		 /* number of the next part of the list; 0: no list is being received */
 	uint64_t part_heard;	 /* loop time of the last part */
-	bool wanted;		 /* the server must be asked for its list */
+	bool wanted;		 /* the list of this server is needed and not complete */
 	char id[PRESENCE_OWNER_MAX + 1];
 };
 
@@ -88,7 +88,7 @@ void presence_clear(struct presence_table *table, struct presence_owner *owner, 
 
 /* Returns the user if he is present in the room, or NULL. */
 struct presence_user *presence_find(const struct presence_table *table, struct text room, struct text user);
-/* Returns the room, or NULL if it has no users. */
+/* Returns the room, or NULL if it is not known. */
 struct presence_room *presence_room_find(const struct presence_table *table, struct text room);
 /* Returns the data that a server reported last for the user; NULL: no data. */
 struct sio_stored *presence_data(const struct presence_user *user);
