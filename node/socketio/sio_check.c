@@ -11,7 +11,7 @@
 #include "common/io/log.h"
 #include "node/socketio/sio_value.h"
 
-/* Destroyed handles stay registered, up to this number, so that the error line can say what the pointer was. */
+/* Destroyed handles stay registered, up to this number, so that the error line can say that they were valid. */
 #define DEAD_MAX 100000
 /* Number of destroyed handles whose memory is kept. */
 #define RETIRED_MAX 4096

@@ -45,7 +45,7 @@ client_timed_out(struct wheel_entry *entry)
 		sio_client_close(c);
 }
 
-/* Sets the parser, which the first message may change unless it is known. Old clients have only one parser. */
+/* Sets the parser. If it is not known yet, the first message may change it. Revision 4 has only one parser. */
 static void
 client_set_parser(struct sio_client *c)
 {

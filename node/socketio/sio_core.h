@@ -22,7 +22,7 @@ struct sio_host;
 struct sio_server *sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host *host);
 void sio_core_free(struct sio_server *io); /* requires that all sessions are gone */
 
-/* Returns what sio_core_new() was given. */
+/* Returns the `host` of sio_core_new(). */
 struct sio_host *sio_core_host(const struct sio_server *io);
 
 /* The callbacks for eio_server_new(..., sio_core_ops(), io). */
@@ -45,7 +45,7 @@ const struct sio_handler_times *sio_core_handler_times(const struct sio_server *
 /* Returns sio_reason_text() for metrics. */
 const char *sio_core_reason_text(unsigned reason);
 
-/* Says which function of the application runs now. Valid as long as the server. */
+/* Returns the record of the application's function that runs now. Valid as long as the server. */
 struct sio_underway *sio_core_underway(struct sio_server *io);
 
 /* The callbacks for broker_new(). */

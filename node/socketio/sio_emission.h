@@ -38,10 +38,10 @@ int sio_emission_one(const struct sio_emission *emission, struct sio_socket *s);
  */
 int sio_emission_many(const struct sio_emission *emission, const struct sio_selector *who);
 /*
- * Sends to scratch->selection, sockets of this node. A sink first gets sink->count(), then each answer. sink->end()
- * follows when no socket is left that could answer, or after timeout_ms. Returns the number of receivers, or an
- * error; after an error sink->count() has not been called. The event is recorded for the sockets that `who` selects;
- * NULL: it is not recorded.
+ * Sends to scratch->selection, sockets of this node. Calls sink->count() first, then sink->answer() for each answer,
+ * and sink->end() when no socket is left that could answer, or after timeout_ms. Returns the number of receivers, or
+ * an error; after an error sink->count() has not been called. The event is recorded for the sockets that `who`
+ * selects; with NULL it is not recorded.
  */
 int sio_emission_here(
 	const struct sio_emission *emission, const struct sio_selector *who, const struct sio_sink *sink, void *arg);

@@ -53,7 +53,7 @@ emit_args(const char *function, const sio_target *target, sio_answers_fn *fn, vo
 		rc = (target->flags & SIO_FLAG_ONLY) != 0 ? sio_emission_one(&emission, target->socket)
 							  : emit_many(&emission, target);
 	if (__builtin_expect(rc != 0, 0)) {
-		/* what is packed can be sent, unless MessagePack limits it */
+		/* packed arguments can be sent, unless they exceed the limits of MessagePack */
 		if (rc == SIO_ERR_ARGUMENT && emission.scratch->payload.why == NULL)
 			emission.scratch->payload.why = "nested too deeply for MessagePack";
 		(void)sio_misused(function, name, format, &emission.scratch->payload, rc);

@@ -150,7 +150,7 @@ event_set_texts(struct sio_event *event, const struct sio_packet *packet)
 	event->list.values = values;
 }
 
-/* Makes the texts of an event that came as MessagePack, and returns a part of them (struct sio_value_owner). */
+/* Implements sio_value_owner.write: makes the texts of an event that came as MessagePack. */
 static struct text
 event_write(struct sio_value_owner *owner, const uint8_t *at, const uint8_t *end)
 {
@@ -183,7 +183,7 @@ sio_event_received_late(struct sio_event *event, const struct sio_packet *packet
 		.owner = &event->owner};
 	event->owner.write = event_write;
 	event->owner.values_end = end;
-	/* an owner of the namespace may have read the texts */
+	/* the owner of the namespace may have read the texts, so they have been made */
 	if (packet->data.n != 0)
 		event_set_texts(event, packet);
 }

@@ -15,7 +15,7 @@ struct sio_event {
 	struct sio_held held;	   /* copy: its entry in the socket's list */
 	unsigned refs;		   /* copy: reference count; 0: this is a live event */
 	struct text name;	   /* NUL-terminated */
-	const struct text *args;   /* array of list.count; not yet written while owner.json is empty */
+	const struct text *args;   /* array of list.count texts; not written while owner.json is empty */
 	struct sio_args list;
 	struct sio_value_owner owner;
 	struct attachments attachments; /* copy: its attachments */
@@ -47,7 +47,7 @@ sio_event_received(struct sio_event *event, const struct sio_packet *packet)
 /* Makes an event for listeners of outgoing packets. `name` is NUL-terminated; `args` has room for SIO_ARGS_MAX. */
 void sio_event_outgoing(struct sio_event *event, struct text name, struct text json,
 	const struct attachments *attachments, struct text *args);
-/* Calls those listeners for one receiver. */
+/* Calls the listeners of outgoing packets for one receiver. */
 void sio_event_outgoing_run(struct sio_event *event, struct sio_socket *s);
 /*
  * Decodes a quoted name, or a number, to NUL-terminated text in `out`, whose content is replaced. Returns TEXT_NONE
@@ -58,7 +58,7 @@ struct text sio_event_name_of(struct buffer *out, struct text quoted);
 void sio_event_fini(struct sio_event *event);
 
 /*
- * Returns where a live event is to be: normally `stack`, on the caller's stack. Checked handles need an address that
+ * Returns the place of a live event: normally `stack`, on the caller's stack. Checked handles need an address that
  * the next event does not reuse, so SIO_CHECKED returns a heap copy of `stack`. sio_event_done() ends it.
  */
 static inline struct sio_event *
@@ -74,6 +74,7 @@ sio_event_place(struct sio_event *stack)
 #endif
 }
 
+/* Ends a live event that sio_event_place() has returned. */
 static inline void
 sio_event_done(struct sio_event *event)
 {

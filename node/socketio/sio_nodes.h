@@ -10,7 +10,7 @@
 
 /* The nodes that did not answer a question. The list is kept from the end of the question until its callback. */
 struct sio_silent {
-	sio_node *nodes; /* NULL if there are none, or no memory for them */
+	sio_node *nodes; /* NULL: the list is empty, or memory ran out */
 	unsigned count;
 };
 

@@ -23,7 +23,7 @@ struct sio_nsp {
 	struct list sibling;		    /* child: entry in family->children */
 	struct table events;		    /* listeners by event name */
 	struct table server_events;	    /* listeners for events of other servers, by name */
-	struct sio_listeners room;	    /* listeners for rooms that are created, joined, left or deleted */
+	struct sio_listeners room;	    /* listeners of sio_on_room() */
 	struct sio_listeners session_ended; /* listeners of sio_on_session_ended() */
 	struct sio_listeners connection, any, any_outgoing, disconnecting, disconnect, error, upgrade, use,
 		use_events;
@@ -44,7 +44,7 @@ struct sio_nsp {
 	unsigned users;	       /* number of socket structs, including waiting sockets */
 	bool in_room_listener; /* a room listener runs: rooms must not change */
 	struct list empty;     /* in io->empty: a child without sockets, which may be freed with its lost sessions */
-	bool named;	       /* returned by sio_of(): the application may hold it, so it is kept when empty */
+	bool named;	       /* sio_of() has returned it: the application may hold it, so it is kept when empty */
 	bool unclaimed;	       /* closed to clients until a parent's function allows the name and adopts it */
 	char name[];
 };
@@ -57,7 +57,7 @@ sio_nsp_text(const struct sio_nsp *nsp)
 
 /* `name` is the whole name with its leading "/". Returns NULL if there is no such namespace. */
 struct sio_nsp *sio_nsp_find(const struct sio_server *io, struct text name);
-/* Initializes what namespaces and parents share. The memory must be zeroed and the name in place. */
+/* Initializes the part that namespaces and parents share. The memory must be zeroed and the name in place. */
 void sio_nsp_init(struct sio_nsp *nsp, struct sio_server *io);
 /*
  * Makes a child of `parent`, or, if `parent` is NULL, a namespace for sio_of(); `unclaimed`: a parent may claim it.

@@ -31,7 +31,7 @@ sio_order_one(struct sio_socket *s, enum sio_cluster_order order, const struct t
 	}
 }
 
-/* No order frees a socket, so the selection stays valid. */
+/* Applies the order to the sockets of this node. No order frees a socket, so the selection stays valid. */
 static int
 order_on_this_node(struct sio_nsp *nsp, const struct sio_selector *who, enum sio_cluster_order order,
 	const struct text *rooms, unsigned rooms_count)

@@ -37,7 +37,7 @@ int sio_pack_args(struct sio_payload *payload, const char *name, const char *for
  */
 int sio_pack_args_late(struct sio_payload *payload, const char *name, const char *format, va_list args);
 
-/* Packs the one value that `format` describes, without an array around it. "" or NULL: writes nothing. */
+/* Packs the one value that `format` describes, without an array around it. With "" or NULL it writes nothing. */
 int sio_pack_data(struct sio_payload *payload, const char *format, va_list args);
 
 #endif

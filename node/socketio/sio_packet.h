@@ -40,7 +40,7 @@ struct sio_packet {
 	bool has_id;
 	uint64_t id;			/* at most SIO_ID_MAX */
 	struct msgpack_values values;	/* EVENT, ACK: the elements of data in MessagePack; at NULL: only as JSON */
-	struct text name;		/* with the values of an EVENT: its name, the first of them, without NUL */
+	struct text name;		/* EVENT with values: its name, the first value, without NUL */
 	struct text data;		/* checked JSON, or TEXT_NONE */
 	unsigned argc;			/* EVENT, ACK: number of elements of data */
 	struct text args[SIO_ARGS_MAX]; /* their bounds; EVENT: args[0] is the name */

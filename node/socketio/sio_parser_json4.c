@@ -71,7 +71,7 @@ json4_write_query(struct text query, struct buffer *json)
 		buffer_add_byte(json, '}');
 }
 
-/* The payload of CONNECT is what the query says. It is kept in *partial. */
+/* Makes the payload of CONNECT from the query. *partial keeps it. */
 static int
 json4_auth(struct sio_partial **partial, struct text query, struct sio_packet *out)
 {

@@ -27,7 +27,7 @@ struct sio_payload {
 	unsigned values; /* number of values in the format, outside all brackets */
 	const char *why; /* after a failure: the reason; NULL: the error code says it all */
 	size_t at;	 /* after a failure: the offset in the format */
-	/* sio_pack_args_late(): the arguments; `json` then ends before them until the text is made */
+	/* sio_pack_args_late(): the late arguments; until their text is made, `json` ends before them */
 	struct sio_late late;
 	struct sio_value_owner *late_owner; /* of the values */
 };

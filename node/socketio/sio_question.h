@@ -26,7 +26,7 @@ struct sio_question {
 	size_t bytes;
 	int error;
 	unsigned silent;	 /* nodes that did not answer */
-	struct sio_silent named; /* those of them that have a name */
+	struct sio_silent named; /* the silent nodes that have a name */
 };
 
 void sio_question_init(struct sio_question *question, struct sio_server *io,

@@ -37,7 +37,7 @@ raw_check_attachments(const struct sio_content *content)
 	return json_placeholders_check(content->json, content->attachments->count) != 0 ? SIO_ERR_ARGUMENT : 0;
 }
 
-/* Checks for an array of at most SIO_ARGS_MAX elements. `out` is the array without surrounding whitespace. */
+/* Checks that the text is an array of at most SIO_ARGS_MAX elements. `out` gets it without surrounding whitespace. */
 static int
 raw_check_array(struct sio_content *out, const struct sio_content *given, struct text *elements)
 {

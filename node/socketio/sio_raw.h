@@ -129,7 +129,7 @@ int sio_raw_cast_disconnect(const struct sio_raw_to *to, bool close);
 /*
  * Finds only the ids, without duplicates and in no particular order. An id takes some twenty bytes, where
  * sio_raw_fetch() sends the whole handshake of each socket. `fn` is called as by sio_all_rooms(). SIO_ERR_ARGUMENT:
- * `to` excepts rooms, which the question between nodes cannot express.
+ * `to` has exceptions, which the question between nodes cannot express.
  */
 int sio_raw_ids(const struct sio_raw_to *to, sio_rooms_fn *fn, void *arg);
 /*

@@ -77,7 +77,7 @@ entry_unmark(struct sio_recovery_entry *entry)
 		mark_remove(entry->log, &entry->marks[i]);
 }
 
-/* Puts the entry into the lists of the rooms that it names. Returns false without memory; it is in no list then. */
+/* Puts the entry into the lists of its rooms. Without memory, leaves it out of all of them and returns false. */
 static bool
 entry_mark(struct sio_recovery_entry *entry, const struct text *rooms, unsigned count)
 {
@@ -222,7 +222,7 @@ rooms_size(const struct text *rooms, unsigned count)
 	return bytes;
 }
 
-/* An application may send many small attachments, so what a block needs in addition to its bytes counts too. */
+/* Counts the overhead of each block as well, because an application may send many small attachments. */
 static size_t
 attachments_cost(const struct attachments *attachments)
 {
@@ -347,14 +347,14 @@ found_add(struct sio_recovery_found *found, const struct sio_recovery_entry *ent
 	return true;
 }
 
-/* A search under way, and what is left of its limit. */
+/* A search under way, and the rest of its limit. */
 struct search {
 	const struct sio_recovery_rooms *rooms;
 	struct sio_recovery_found *out;
 	uint64_t after, number, bytes_left;
 };
 
-/* Adds what one list has, newest entry first. Passes over entries that another list had. */
+/* Adds the entries of one list, newest first. Skips entries that another list has already given. */
 static int
 search_list(struct search *search, const struct list *marks)
 {

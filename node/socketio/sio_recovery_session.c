@@ -79,7 +79,7 @@ session_unstore(struct sio_recovery_session *session)
 	session->nsp->io->recovery->stored_count--;
 }
 
-/* Removes the session from all lists and from its socket, so that it is not found any longer. */
+/* Removes the session from all lists and from its socket, so that it can no longer be found. */
 static void
 session_unlink(struct sio_recovery_session *session)
 {

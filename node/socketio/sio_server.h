@@ -75,7 +75,7 @@ struct sio_server {
 	struct sio_job gone_job;    /* frees the sockets in `gone` */
 	struct sio_job empty_job;   /* sio_nsp_trim() */
 	struct list steps;	    /* every struct sio_step */
-	unsigned removals;	    /* of middlewares: chains under way skip those */
+	unsigned removals;	    /* number of removed middlewares, so that chains under way skip them */
 	struct list gathers;	    /* struct sio_gather that still wait */
 	struct list ending;	    /* struct sio_ack whose socket has left and whose callback is still to run */
 	struct list refused;	    /* struct sio_gather of sio_ack_refused(), until the end of the turn */
@@ -83,7 +83,7 @@ struct sio_server {
 
 	struct sio_packet packet;		/* the packet being handled, see sio_received.h */
 	const struct sio_parser *packet_parser; /* of its client; set if the packet came as MessagePack values */
-	struct sio_partial *packet_texts;	/* its texts, once something has read them */
+	struct sio_partial *packet_texts;	/* its texts, once they have been made */
 	struct sio_client *serving;		/* the client that sent it; NULL: none is being handled */
 	struct buffer name;			/* its event name */
 	uint64_t epoch;				/* of the last selection, see sio_rooms.c */

@@ -37,7 +37,7 @@ sio_server_event_receive(
 		return ERROR_SYNTAX;
 	if (reply != NULL && nsp->io->kept_server_events >= SIO_SERVER_EVENTS_KEPT)
 		return ERROR_TOO_MANY;
-	/* a message may carry attachments only if the event refers to every one of them */
+	/* the event must refer to every attachment of the message */
 	if (attachments != NULL && attachments->count != 0 && json_placeholders_check(data, attachments->count) != 0)
 		return ERROR_SYNTAX;
 	stack.name = sio_event_name_of(&nsp->io->name, args[0]);

@@ -34,7 +34,7 @@ trace_sid(const struct eio_session *session)
 	return log_sid(eio_sid(session));
 }
 
-/* Writes one line. It has the event's name and the acknowledgement's id if the packet has them. */
+/* Writes one line, with the event's name and the acknowledgement's id if the packet has them. */
 static void
 trace_log_packet(const char *line, const struct eio_session *session, enum sio_packet_type type, struct text nsp,
 	struct text name, const uint64_t *id, size_t bytes, unsigned attachments)
@@ -57,7 +57,7 @@ trace_log_packet(const char *line, const struct eio_session *session, enum sio_p
 		key[2], &value[2], NULL);
 }
 
-/* Removes the quotes from the name of an event; a name that is a number has no quotes. */
+/* Removes the quotes from the name of an event. A name that is a number has no quotes. */
 static struct text
 without_quotes(struct text name)
 {
@@ -83,7 +83,7 @@ sio_trace_in(const struct eio_session *session, const struct sio_packet *packet)
 			packet->attachments);
 }
 
-/* The first element of an event's array. */
+/* Returns the first element of an event's array. */
 static struct text
 event_name_of(const struct sio_packet_out *packet)
 {
@@ -113,7 +113,7 @@ sio_trace_out(
 					      : 0);
 }
 
-/* Length of <type>[<attachments>-][<namespace>,][<ack id>], after which the JSON of a packet begins. */
+/* Returns the length of <type>[<attachments>-][<namespace>,][<ack id>], after which the JSON of a packet begins. */
 static size_t
 trace_head_length(struct text packet)
 {

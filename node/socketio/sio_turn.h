@@ -2,9 +2,9 @@
  * What this layer keeps per turn of the loop: jobs for the end of the turn, texts that live until then, and buffers
  * that all packets share so that sockets own almost no memory.
  *
- * The application is called from three places only: from callbacks of the engine, from timers, and from jobs at the
- * end of a turn. Public functions never call the application, except listeners of outgoing packets and of rooms; what
- * they cause becomes a job.
+ * The application is called from callbacks of the engine and the broker, from timers, and from jobs at the end of a
+ * turn. Public functions never call the application, except listeners of outgoing packets and of rooms; other calls
+ * that they cause become jobs.
  */
 #ifndef NODE_SOCKETIO_SIO_TURN_H
 #define NODE_SOCKETIO_SIO_TURN_H
@@ -52,7 +52,7 @@ struct sio_turn {
 	struct list jobs;	      /* in the order in which they were queued */
 	struct list last;	      /* run after `jobs`: they free the objects that jobs belong to */
 	struct sio_turn_text *texts;  /* valid until the turn ends */
-	struct sio_turn_object *held; /* what sio_turn_hold() got */
+	struct sio_turn_object *held; /* the objects of sio_turn_hold() */
 	struct sio_scratch *scratch;  /* scratches that are not in use */
 	size_t max_payload;	      /* limit of a scratch's payload in bytes */
 	struct log_limit log_limit;

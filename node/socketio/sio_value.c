@@ -260,7 +260,7 @@ sio_each(sio_value value, size_t *cursor, const char **key, sio_value *member)
 	struct text rest = sio_value_text(value), name = TEXT_NONE, element;
 	bool more, object = value.n > 0 && *value.json == '{';
 
-	/* to find out whether an object is a placeholder takes a scan of it, so this is done only at the start */
+	/* the check for a placeholder scans the object, so it is made only at the start */
 	if (*cursor > value.n || (*cursor == 0 && !sio_value_is(value, object ? '{' : '[')))
 		return false;
 	rest = text_of(rest.at + *cursor, rest.n - *cursor);
@@ -353,7 +353,7 @@ struct sio_builder {
 	msgpack_object *stack;
 	size_t count, size;
 	bool no_memory;	      /* nothing more is built */
-	msgpack_object spare; /* written to when the stack cannot grow */
+	msgpack_object spare; /* takes the writes when the stack cannot grow */
 };
 
 static msgpack_object *
@@ -470,8 +470,9 @@ sio_builder_close(struct sio_builder *builder, const struct json_level *closed)
 }
 
 /*
- * Values from clients are not deeper than JSON_DEPTH_MAX, but a format may have wrapped one in more levels. Then it
- * is too deep. That result is kept too, so that asking again allocates nothing. Returns NULL without memory.
+ * Builds the object of a value. Values from clients are not deeper than JSON_DEPTH_MAX, but a format may have wrapped
+ * one in more levels; it is then too deep. That result is kept too, so that asking again allocates nothing. Returns
+ * NULL without memory.
  */
 static const struct sio_object *
 sio_builder_run(struct sio_builder *builder, struct text json)
