@@ -34,7 +34,7 @@ struct sio_keep {
 	struct sio_recovery *recovery;
 	struct broker *broker;
 	bool welcome;
-	bool unheard;		 /* this worker has delivered events that the keeper does not know */
+	bool unheard;		 /* events were delivered before WELCOME, so the keeper does not know them */
 	bool numbered;		 /* the event that is being delivered came with a number */
 	uint64_t origin, former; /* this worker's name and the one before; each HELLO brings a new name */
 	uint64_t local;		 /* number of events that this worker has recorded under `origin` */

@@ -415,7 +415,7 @@ peers_hear_list(struct sio_presence *presence, struct presence_owner *owner, uin
 		owner->round++;
 	}
 	if (owner->part == 0 || owner->part != part)
-		return true; /* a part was lost, which the next tick notices, or the list is not needed */
+		return true; /* a part was lost, which a later tick notices, or the list is not needed */
 	owner->part++;
 	owner->part_heard = presence->nsp->io->loop->now;
 	owner->wanted = json_type(args[2]) != JSON_TRUE;

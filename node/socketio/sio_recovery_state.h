@@ -30,7 +30,7 @@ struct sio_recovery {
 	/* sio_recovery_session_drop_all(), for sio_nsp.c, which does not include the sessions */
 	void (*displace)(struct sio_nsp *nsp);
 	void (*adopt)(struct sio_nsp *nsp); /* several workers: called for a new namespace; one worker: NULL */
-	struct sio_keep *keep;		    /* several workers: the keeper's side here; one worker: NULL */
+	struct sio_keep *keep;		    /* several workers: this worker's link to the keeper; one worker: NULL */
 	uint64_t results[SIO_RECOVERY_RESULTS], replayed, ended, displaced; /* see struct sio_recovery_stats */
 	struct wheel_entry timer; /* drops old entries and sessions; armed while there are any */
 	bool armed;
