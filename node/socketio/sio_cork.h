@@ -24,7 +24,7 @@
 
 /* A socket of the client has joined a room. */
 void sio_cork_joined(struct sio_client *c);
-/* The client is gone. Stops holding back its output; does nothing if it is not held back. */
+/* The client is gone. Frees its cork, if it has one. */
 void sio_cork_end(struct sio_client *c);
 
 #endif

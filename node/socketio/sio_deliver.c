@@ -118,7 +118,7 @@ deliver_heard(const struct sio_selection *to, struct sio_outgoing *out, struct t
 }
 
 /*
- * Numbers and sends an event after its listeners have run. Numbers follow the order in which clients get the events,
+ * Records an event, after its listeners and before it is sent. Numbers follow the order in which clients get events,
  * so a listener, which may emit, must not run between the number and the last receiver. `head` and `moves` are values
  * of the log from before the listeners. If a listener has moved a receiver to other rooms, its new rooms do not tell
  * that the event was for it, so a client that misses the event cannot be recovered.

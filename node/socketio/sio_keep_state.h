@@ -16,7 +16,7 @@ struct sio_keep_ops {
 	void (*trim)(struct sio_keep *keep);
 	/*
 	 * As sio_recovery_claim(): asks the keeper and calls `then` with the answer, unless the client has gone by
-	 * then. Returns false if the claim has already failed; the caller makes a new socket.
+	 * then. Returns false if the claim fails at once, which is counted; the caller goes on without a session.
 	 */
 	bool (*claim)(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
 		struct text auth, sio_recovery_then *then);

@@ -29,11 +29,11 @@ void sio_recovery_free(struct sio_recovery *recovery);
 void sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stats *out);
 
 /*
- * Handles the members `pid` and `offset` of the auth of a CONNECT. Returns false if there are none. Otherwise calls
- * `then`, now or, with several workers, when the hub has answered, unless the client has gone by then. `then` gets
- * the auth without the two members, and the session that the new socket continues, or NULL. Counts a failed claim; a
- * claim that succeeds is counted when the socket connects. If another socket still has the session, closes that
- * socket and runs its listeners.
+ * Handles the members `pid` and `offset` of the auth of a CONNECT. Returns false if there is no `pid`, or if the
+ * client is of protocol revision 4. Otherwise calls `then`: now, or, with several workers, when the hub has answered,
+ * unless the client has gone by then. `then` gets the auth without the two members, and the session that the new
+ * socket continues, or NULL. Counts a failed claim; a claim that succeeds is counted when the socket connects. If
+ * another socket still has the session, closes that socket and runs its listeners.
  */
 bool sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text auth, sio_recovery_then *then);
 /* Gives a claimed session back, because no socket could be made for it. */
