@@ -39,6 +39,7 @@ struct keep_ask {
 
 /* --------------------------------------------------------------- messages */
 
+/* Begins a message in keep->out. The caller appends the fields of its type and calls keep_send(). */
 static struct buffer *
 keep_begin(struct sio_keep *keep, enum sio_keep_message type)
 {
@@ -310,6 +311,7 @@ ask_new(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
 	return ask;
 }
 
+/* Returns the ask with this nonce, taken off the list, or NULL. */
 static struct keep_ask *
 ask_take(struct sio_keep *keep, uint64_t nonce)
 {
@@ -789,6 +791,7 @@ keep_on_welcome(struct sio_keep *keep, struct keep_reader *in)
 	keep_send_claims(keep);
 }
 
+/* TAKE: the client is back at another worker, so its socket here leaves. */
 static void
 keep_on_take(struct sio_keep *keep, struct keep_reader *in)
 {

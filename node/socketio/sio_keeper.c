@@ -118,6 +118,7 @@ sio_keeper_epoch(const char key[SIO_KEEP_KEY], struct text nsp, char out[SIO_EPO
 		out[i] = base64url_alphabet[hash >> (6 * i) & 63];
 }
 
+/* Returns the log of the namespace, which is made if missing. */
 static struct keeper_log *
 keeper_log_of(struct sio_keeper *keeper, struct text nsp)
 {
@@ -162,6 +163,7 @@ origin_text(const uint64_t *id)
 	return text_of((const char *)id, SIO_ORIGIN_LENGTH);
 }
 
+/* Begins a message in keeper->out. The caller appends the fields of its type and calls keeper_send(). */
 static struct buffer *
 keeper_begin(struct sio_keeper *keeper, enum sio_keep_message type, uint64_t origin)
 {
@@ -316,6 +318,7 @@ session_take(struct keeper_session *session, struct text rooms, uint32_t count, 
 	session->data_n = (uint32_t)data.n;
 }
 
+/* Makes a live session. Returns NULL if an id has the wrong length or another session has the same handle. */
 static struct keeper_session *
 session_new(struct sio_keeper *keeper, struct text pid, struct text sid, struct text nsp,
 	const struct sio_recovery_position *first)
@@ -355,6 +358,7 @@ position_read(struct keep_reader *in, uint64_t origin)
 	return position;
 }
 
+/* SESSION: a live session is new, or its rooms or data have changed. */
 static void
 keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in)
 {

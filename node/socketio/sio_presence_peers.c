@@ -119,6 +119,7 @@ sio_presence_publish(struct sio_presence *presence)
 
 /* ------------------------------------------------------------------- lists */
 
+/* Schedules a list, after a random pause, so that servers do not all send theirs at once. */
 static void
 peers_list_soon(struct sio_presence *presence)
 {
@@ -205,6 +206,7 @@ peers_ask(struct sio_presence *presence)
 	peers->asked = now > 0 ? now : 1;
 }
 
+/* Returns true if the entries of the server are to be removed. */
 static bool
 peers_has_gone(const struct sio_presence *presence, const struct presence_owner *owner)
 {
