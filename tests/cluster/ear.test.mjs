@@ -282,7 +282,8 @@ test("what Redis refuses reaches each worker: without patterns the rooms are sub
 
 test("a hub that hangs and is not restarted: its workers notice, say so, and go on when it does", async () => {
   const redis = await Redis.start();
-  const nodes = [await start("a", redis, 2, ["--hang-timeout", "0"]), await start("b", redis, 1)];
+  const patient = ["--heartbeat-timeout", "1m"]; // the workers hear no heartbeats for some 10 s, the default
+  const nodes = [await start("a", redis, 2, ["--hang-timeout", "0", ...patient]), await start("b", redis, 1, patient)];
   await members(redis, 3);
   await members(redis, 3, "/team");
   const sockets = await witnesses(nodes, 2);

@@ -390,8 +390,8 @@ serve_presence(sio_nsp *nsp)
 int
 sio_app(sio_server *io)
 {
-	serve_presence(sio_of(io, "/presence"));
-	serve_presence(sio_of_pattern(io, "/presence-.*", NULL));
+	serve_presence(
+		sio_of_pattern(io, "/presence.*", NULL)); /* costs no subscription until a client asks for it */
 	serve(sio_of(io, "/"));
 	serve(sio_of(io, "/team"));
 	serve(sio_of_pattern(io, "/new-.*", NULL));
