@@ -135,7 +135,7 @@ test("joins, leaves and messages that a node missed take effect in their order",
 });
 
 test("sealed messages are recorded; the ACL of the manual allows it, and without it the nodes work without the log", async () => {
-  const redis = await Redis.start(["--appendonly", "yes"]);
+  const redis = await Redis.start(["--appendonly", "yes", "--appendfsync", "no"]);
   const manual = readFileSync(path.join(root, "docs/cluster.md"), "utf8");
   const rules = /ACL SETUSER sockeye on (>PASSWORD resetchannels &socket\.io\* &socket\.io#\/#\*.*)/.exec(manual)[1];
   const more = /^(~socket\.io-log .*)$/m.exec(manual)[1];

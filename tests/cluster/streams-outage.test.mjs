@@ -233,7 +233,7 @@ test("a server with the classic adapter beside the streams is noticed", async ()
 });
 
 test("the Redis user of docs/cluster.md may do all that streams need", async () => {
-  const redis = await Redis.start(["--appendonly", "yes"]);
+  const redis = await Redis.start(["--appendonly", "yes", "--appendfsync", "no"]);
   const [rules] = readFileSync(path.join(root, "docs/cluster.md"), "utf8").match(/^ACL SETUSER sockeye .*xadd.*$/m);
   const login = async () => redis.command(...rules.replace(">PASSWORD", ">secret").split(" "));
   await login();
