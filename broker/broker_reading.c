@@ -58,7 +58,7 @@ reading_free(struct list_reading *reading)
 	mem_free(reading);
 }
 
-/* Begins to check the seal with the own or the accepted secret. Returns false if there is no such secret. */
+/* Begins to check the seal with the own or the accepted secret. Returns false if that secret is not set. */
 static bool
 reading_begin_seal(struct list_reading *reading, enum seal_secret secret)
 {
@@ -207,7 +207,7 @@ reading_new(struct broker_nsp *nsp, struct text channel, struct block *kept)
 	return reading;
 }
 
-/* Keeps the bytes of a message. Returns NULL, after the message was dropped, if there is no room for them. */
+/* Keeps the bytes of a message. If they do not fit, drops the message and returns NULL. */
 static struct block *
 reading_keep(struct broker *broker, const struct bus_message *message)
 {

@@ -163,7 +163,7 @@ struct bus_count {
 	bool optional; /* private: a server that cannot answer it, such as an older one, is worth no warning */
 };
 void bus_count_init(struct bus_count *query, void (*answer)(struct bus_count *query, int64_t count));
-/* Cancels the query, so that `answer` is not called. Has no effect on a query that is not pending. */
+/* Cancels the query, so that `answer` is not called. Does nothing if the query is not pending. */
 void bus_count_cancel(struct bus_count *query);
 
 /*
@@ -184,7 +184,7 @@ bus_wait_init(struct bus_wait *wait, void (*over)(struct bus_wait *wait))
 	wait->over = over;
 }
 
-/* Cancels the wait, so that `over` is not called. Has no effect on a wait that is not pending. */
+/* Cancels the wait, so that `over` is not called. Does nothing if the wait is not pending. */
 static inline void
 bus_wait_cancel(struct bus_wait *wait)
 {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -349,15 +350,14 @@ static bool
 line_add_pair_key(struct line *line, const char *key)
 {
 	static const char *const taken[] = {"time", "level", "event", "suppressed", "lost"};
-	char other[32] = "";
+	char other[32]; /* longer than all of these */
 	bool same = log_origin_key != NULL && strcmp(key, log_origin_key) == 0;
 
 	for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
 		same |= strcmp(key, taken[i]) == 0;
 	if (!same)
 		return line_add_key(line, key);
-	strncpy(other, key, sizeof other - 2); /* all of these are shorter */
-	strcat(other, "_");
+	snprintf(other, sizeof other, "%s_", key);
 	return line_add_key(line, other);
 }
 

@@ -1,6 +1,7 @@
 #include "node/process/app_metrics.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/json.h"
@@ -96,9 +97,9 @@ app_registry_metric(struct app_metrics *metrics, const struct app_series_setup *
 	*why = "an application can have at most 64 metrics";
 	if (metrics->metric_count == APP_METRICS_MAX)
 		return NULL;
-	strcpy(metric->name, setup->name);
-	strcpy(metric->help, setup->help);
-	strcpy(metric->label, setup->label ? setup->label : "");
+	snprintf(metric->name, sizeof metric->name, "%s", setup->name);
+	snprintf(metric->help, sizeof metric->help, "%s", setup->help);
+	snprintf(metric->label, sizeof metric->label, "%s", setup->label ? setup->label : "");
 	metric->kind = setup->kind;
 	metric->bounds = setup->kind == APP_HISTOGRAM ? setup->n_bounds : 0;
 	for (unsigned i = 0; i < metric->bounds; i++)
@@ -143,7 +144,7 @@ app_series_add(struct app_metrics *metrics, uint32_t metric, const char *value)
 		return NULL;
 	series->metric = metric;
 	series->number = metrics->number_count;
-	strcpy(series->value, value);
+	snprintf(series->value, sizeof series->value, "%s", value);
 	metrics->number_count += numbers;
 	atomic_store_explicit(&metrics->series_count, count + 1, memory_order_release);
 	return &metrics->numbers[series->number];

@@ -28,7 +28,6 @@ struct keep_ask {
 	uint64_t nonce, until;
 	struct sio_step *step; /* claim: holds the client, its auth and the namespace; NULL: a replay */
 	sio_recovery_then *then_connect;
-	struct sio_recovery_session *session; /* replay: its session when it was asked */
 	void (*then_enter)(struct sio_socket *s);
 	uint64_t head; /* replay: head of the log when it was asked */
 	char pid[SIO_PID_LENGTH];
@@ -492,7 +491,6 @@ sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 		return false;
 	}
 	ask = ask_new(keep, session->pid);
-	ask->session = session;
 	ask->then_enter = then;
 	ask->head = session->log->head;
 	keep->replays++;
