@@ -23,8 +23,11 @@
 
 #include <string.h>
 
+#include "common/base/base64.h"
 #include "common/base/buffer.h"
+#include "common/base/table.h"
 #include "common/base/text.h"
+#include "node/socketio/sio_recovery_log.h"
 
 enum sio_keep_message {
 	SIO_KEEP_HELLO = 1,
@@ -110,6 +113,16 @@ keep_get_text(struct keep_reader *in)
 	if (bytes.n == sizeof n)
 		memcpy(&n, bytes.at, sizeof n);
 	return keep_get_bytes(in, n);
+}
+
+/* Writes the epoch of a namespace's offsets, which is derived from the key and the name. */
+static inline void
+sio_keeper_epoch(const char key[SIO_KEEP_KEY], struct text nsp, char out[SIO_EPOCH_LENGTH])
+{
+	uint64_t hash = table_hash_keyed((const uint8_t *)key, nsp.at, nsp.n);
+
+	for (unsigned i = 0; i < SIO_EPOCH_LENGTH; i++)
+		out[i] = base64url_alphabet[hash >> (6 * i) & 63];
 }
 
 #endif

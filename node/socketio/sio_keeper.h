@@ -17,22 +17,10 @@
 
 #include "broker/wire.h"
 #include "node/socketio/sio_keep_wire.h"
-#include "node/socketio/sio_recovery_log.h"
+#include "node/socketio/sio_keeper_options.h"
 #include "node/socketio/sio_recovery_stats.h"
 
 struct sio_keeper;
-
-struct sio_keeper_options {
-	uint64_t window_ms;    /* maxDisconnectionDuration */
-	uint64_t notice_ms;    /* how long a loss may go unnoticed */
-	uint64_t max_bytes;    /* recoveryMaxBytes */
-	uint64_t max_sessions; /* recoveryMaxSessions */
-	/* Sends to the worker whose channel has this name (BUS_KEEP_ID), after all events numbered so far. */
-	void (*send)(void *arg, struct text origin, struct text message);
-	/* Requests a call of sio_keeper_settle() when all that workers have sent until now has been received. */
-	void (*settle_later)(void *arg);
-	void *arg;
-};
 
 struct sio_keeper *sio_keeper_new(const struct sio_keeper_options *options);
 void sio_keeper_free(struct sio_keeper *keeper); /* accepts NULL */
@@ -56,8 +44,5 @@ void sio_keeper_sweep(struct sio_keeper *keeper, uint64_t now);
 
 /* Fills in the keeper's figures. The workers count the results of claims and the replayed events. */
 void sio_keeper_stats(const struct sio_keeper *keeper, uint64_t now, struct sio_recovery_stats *out);
-
-/* Writes the epoch of a namespace's offsets, which is derived from the key and the name. */
-void sio_keeper_epoch(const char key[SIO_KEEP_KEY], struct text nsp, char out[SIO_EPOCH_LENGTH]);
 
 #endif

@@ -1,0 +1,249 @@
+#include "node/socketio/sio_keeper_claim.h"
+
+#include "common/base/mem.h"
+#include "node/socketio/sio_keeper_missed.h"
+#include "node/socketio/sio_keeper_session.h"
+
+#define CLAIM_MS 5000 /* a claim that has waited longer for the socket to leave is replaced by the next claim */
+
+/* ------------------------------------------------------------------ claim */
+
+void
+sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, enum sio_recovery_result result,
+	const struct keeper_session *session)
+{
+	const struct keeper_origin *origin = sio_keeper_origin(keeper, claim->origin);
+	static const char no_pid[SIO_PID_LENGTH];
+	struct buffer *out;
+
+	if (origin == NULL)
+		return; /* the claiming worker is gone */
+	out = sio_keeper_begin(keeper, SIO_KEEP_CLAIMED, origin->id);
+	keep_put_u64(out, claim->nonce);
+	buffer_add_byte(out, (uint8_t)result);
+	buffer_add(out, session != NULL ? session->pid : no_pid, SIO_PID_LENGTH);
+	if (result == SIO_RECOVERY_RECOVERED) {
+		buffer_add_byte(out, claim->ghost);
+		buffer_add_byte(out, session->own);
+		keep_put_text(out, text_of(session->sid, SIO_ID_LENGTH));
+		keep_put_u64(out, session->room_count);
+		keep_put_text(out, text_of(session->kept, session->rooms_n));
+		keep_put_text(out, text_of(session->kept + session->rooms_n, session->data_n));
+	}
+	sio_keeper_send(keeper, origin->channel);
+}
+
+/* Sets session->from to the offset of the claim. Returns SIO_RECOVERY_RECOVERED, or why the claim fails. */
+static enum sio_recovery_result
+session_check_claim(
+	struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
+{
+	struct sio_recovery_found missed;
+	enum sio_recovery_result result;
+
+	if (now - session->lost_at > keeper->options.window_ms)
+		return SIO_RECOVERY_EXPIRED;
+	session->from = (struct sio_recovery_position){.origin = 0};
+	if (claim->has_offset && !sio_recovery_position_read(session->log->epoch, claim->offset, &session->from))
+		return SIO_RECOVERY_OFFSET_GONE;
+	if (session->from.heard > keeper->number)
+		return SIO_RECOVERY_OFFSET_GONE;
+	result = sio_keeper_find_missed(keeper, session, claim->max_bytes, &missed);
+	sio_recovery_found_fini(&missed);
+	return result;
+}
+
+/* Answers a claim: gives the stored session to the claiming worker, or sends the reason for a refusal. */
+static void
+keeper_decide_claim(
+	struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
+{
+	struct keeper_origin *origin = sio_keeper_origin(keeper, claim->origin);
+	enum sio_recovery_result result;
+
+	if (origin == NULL)
+		return; /* the claiming worker is gone */
+	result = session_check_claim(keeper, session, claim, now);
+	sio_keeper_answer_claim(keeper, claim, result, session);
+	if (result != SIO_RECOVERY_RECOVERED)
+		return;
+	sio_keeper_session_give(keeper, session, origin);
+}
+
+void
+sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now)
+{
+	struct keeper_waiting *waiting = session->waiting;
+
+	session->waiting = NULL;
+	if (waiting != NULL && now - waiting->since <= CLAIM_MS)
+		keeper_decide_claim(keeper, session, &waiting->claim, now);
+	mem_free(waiting);
+}
+
+/*
+ * The client is back before its loss was noticed. Tells the worker that has the session to let the socket leave; the
+ * claim waits until then. Returns SIO_RECOVERY_RECOVERED, or why the claim fails at once.
+ */
+static enum sio_recovery_result
+session_wait(struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
+{
+	struct keeper_waiting *waiting = session->waiting;
+	struct buffer *out;
+
+	if (waiting != NULL && now - waiting->since <= CLAIM_MS)
+		return SIO_RECOVERY_NO_SESSION;
+	if (claim->offset.n > SIO_OFFSET_MAX)
+		return SIO_RECOVERY_OFFSET_GONE;
+	if (waiting == NULL)
+		session->waiting = waiting = mem_alloc(sizeof *waiting);
+	waiting->claim = *claim;
+	waiting->claim.ghost = true;
+	waiting->claim.offset.at = waiting->offset;
+	waiting->since = now;
+	memcpy(waiting->offset, claim->offset.at, claim->offset.n);
+	out = sio_keeper_begin(keeper, SIO_KEEP_TAKE, session->origin->id);
+	keep_put_text(out, text_of(session->pid, SIO_PID_LENGTH));
+	sio_keeper_send(keeper, session->origin->channel);
+	return SIO_RECOVERY_RECOVERED;
+}
+
+static void
+keeper_claim(struct sio_keeper *keeper, const struct claim *claim, struct text pid, struct text nsp, uint64_t now)
+{
+	struct keeper_session *session = sio_keeper_session_find(keeper, pid);
+	enum sio_recovery_result result = SIO_RECOVERY_RECOVERED;
+
+	if (session == NULL || session->state == KEEPER_CLAIMED)
+		result = SIO_RECOVERY_NO_SESSION;
+	else if (!text_is(nsp, text_of(session->log->name, session->log->node.key_len)))
+		result = SIO_RECOVERY_FOREIGN;
+	else if (session->state == KEEPER_LIVE)
+		result = session_wait(keeper, session, claim, now);
+	else
+		keeper_decide_claim(keeper, session, claim, now);
+	if (result != SIO_RECOVERY_RECOVERED)
+		sio_keeper_answer_claim(keeper, claim, result, session);
+}
+
+/* Keeps a claim of an unknown session until sio_keeper_unpark(). */
+static void
+keeper_park(struct sio_keeper *keeper, const struct claim *claim, struct text pid, struct text nsp)
+{
+	struct keeper_parked *parked = mem_alloc(sizeof *parked + nsp.n); /* names of namespaces are short */
+
+	parked->claim = *claim;
+	memcpy(parked->pid, pid.at, SIO_PID_LENGTH);
+	memcpy(parked->offset, claim->offset.at, claim->offset.n);
+	parked->claim.offset.at = parked->offset;
+	parked->nsp_n = (uint32_t)nsp.n;
+	memcpy(parked->nsp, nsp.at, nsp.n);
+	list_add_tail(&keeper->parked, &parked->link);
+	keeper->options.settle_later(keeper->options.arg);
+}
+
+void
+sio_keeper_unpark(struct sio_keeper *keeper, uint64_t now)
+{
+	while (!list_empty(&keeper->parked)) {
+		struct keeper_parked *parked = container_of(keeper->parked.next, struct keeper_parked, link);
+
+		list_remove(&parked->link);
+		keeper_claim(keeper, &parked->claim, text_of(parked->pid, SIO_PID_LENGTH),
+			text_of(parked->nsp, parked->nsp_n), now);
+		mem_free(parked);
+	}
+}
+
+void
+sio_keeper_on_claim(struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in, uint64_t now)
+{
+	struct claim claim = {.origin = origin->id, .nonce = keep_get_u64(in), .max_bytes = keep_get_u64(in)};
+	struct text pid = keep_get_text(in), nsp;
+
+	claim.has_offset = keep_get_u8(in) != 0;
+	claim.offset = keep_get_text(in);
+	nsp = keep_get_text(in);
+	if (in->bad)
+		return;
+	if (pid.n == SIO_PID_LENGTH && claim.offset.n <= SIO_OFFSET_MAX &&
+		sio_keeper_session_find(keeper, pid) == NULL)
+		keeper_park(keeper, &claim, pid, nsp);
+	else
+		keeper_claim(keeper, &claim, pid, nsp, now);
+}
+
+/* ----------------------------------------------------------------- replay */
+
+/* Writes the missed events, each with the position of a client that has got it. Returns the last position. */
+static struct sio_recovery_position
+replay_write(struct buffer *out, const struct keeper_session *session, const struct sio_recovery_found *missed)
+{
+	struct sio_recovery_position at = session->from.origin != 0 ? session->from : session->first;
+	char offset[SIO_OFFSET_MAX + 1];
+
+	for (unsigned i = 0; i < missed->count; i++) {
+		const struct sio_recovery_entry *entry = missed->at[i];
+
+		at.heard = entry->number;
+		if (entry->origin == at.origin)
+			at.local = entry->local;
+		keep_put_text(out, text_of(offset, sio_recovery_position_write(session->log->epoch, &at, offset)));
+		keep_put_text(out, sio_recovery_entry_json(entry));
+	}
+	return at;
+}
+
+/*
+ * Makes a claimed session live at its worker. `at`: the position after the replay; `replayed`: events were missed;
+ * `number`: of the keeper's last event.
+ */
+static void
+session_continue(
+	struct keeper_session *session, const struct sio_recovery_position *at, bool replayed, uint64_t number)
+{
+	bool shown = session->from.origin != 0;
+
+	/* `from` replaces `before`: session_covers() has checked that it includes the events before that change */
+	session->before =
+		shown ? (struct keeper_bound){session->from.origin, session->from.heard + session->from.local}
+		      : (struct keeper_bound){0, 0};
+	if (shown)
+		session->needs_offset = false; /* from now on `before` requires the offset */
+	session->entry = replayed ? (struct keeper_bound){at->origin, at->heard + at->local} : session->before;
+	session->quiet.origin = 0;
+	session->last_origin = session->origin->id;
+	session->start = number + session->origin->local;
+	session->state = KEEPER_LIVE;
+}
+
+void
+sio_keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in)
+{
+	uint64_t nonce = keep_get_u64(in), max_bytes = keep_get_u64(in);
+	struct text pid = keep_get_text(in);
+	struct keeper_session *session = sio_keeper_session_find(keeper, pid);
+	enum sio_recovery_result result = SIO_RECOVERY_NO_SESSION;
+	struct sio_recovery_found missed = {0};
+	struct sio_recovery_position at;
+	struct buffer *out;
+
+	if (in->bad || pid.n != SIO_PID_LENGTH)
+		return;
+	if (sio_keeper_session_at(session, origin->id, KEEPER_CLAIMED))
+		result = sio_keeper_find_missed(keeper, session, max_bytes, &missed);
+	out = sio_keeper_begin(keeper, SIO_KEEP_REPLAYED, origin->id);
+	keep_put_u64(out, nonce);
+	buffer_add_byte(out, (uint8_t)result);
+	buffer_add(out, pid.at, SIO_PID_LENGTH);
+	keep_put_u64(out, keeper->number);
+	keep_put_u64(out, missed.count);
+	if (result == SIO_RECOVERY_RECOVERED) {
+		at = replay_write(out, session, &missed);
+		session_continue(session, &at, missed.count != 0, keeper->number);
+	} else if (sio_keeper_session_at(session, origin->id, KEEPER_CLAIMED)) {
+		sio_keeper_session_free(keeper, session); /* the socket goes on as a new one */
+	}
+	sio_keeper_send(keeper, origin->channel);
+	sio_recovery_found_fini(&missed);
+}

@@ -1,0 +1,22 @@
+/*
+ * Claims and replays: how a worker gets the session of a client that is back, and the events that the client has
+ * missed. A claim waits while the session's former socket leaves, or while other workers' messages arrive.
+ */
+#ifndef NODE_SOCKETIO_SIO_KEEPER_CLAIM_H
+#define NODE_SOCKETIO_SIO_KEEPER_CLAIM_H
+
+#include "node/socketio/sio_keeper_state.h"
+
+/* Handle the messages CLAIM and REPLAY of a worker. */
+void sio_keeper_on_claim(
+	struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in, uint64_t now);
+void sio_keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in);
+/* Answers a claim. `session` may be NULL unless `result` is SIO_RECOVERY_RECOVERED. */
+void sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, enum sio_recovery_result result,
+	const struct keeper_session *session);
+/* The session has been stored. Decides the claim that has waited for this, if there is one. */
+void sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now);
+/* Decides the claims of unknown sessions, which have waited for the messages of other workers. */
+void sio_keeper_unpark(struct sio_keeper *keeper, uint64_t now);
+
+#endif

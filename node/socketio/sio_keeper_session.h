@@ -1,0 +1,35 @@
+/*
+ * The keeper's sessions: live, stored and claimed (see the table in sio_keeper.h), their limits, and the messages to
+ * workers.
+ */
+#ifndef NODE_SOCKETIO_SIO_KEEPER_SESSION_H
+#define NODE_SOCKETIO_SIO_KEEPER_SESSION_H
+
+#include "node/socketio/sio_keeper_state.h"
+
+/* Begins a message in keeper->out. The caller appends the fields of its type and calls sio_keeper_send(). */
+struct buffer *sio_keeper_begin(struct sio_keeper *keeper, enum sio_keep_message type, uint64_t origin);
+void sio_keeper_send(struct sio_keeper *keeper, const char channel[BUS_KEEP_ID]);
+
+/* Makes a live session. Returns NULL if an id has the wrong length or another session has the same handle. */
+struct keeper_session *sio_keeper_session_new(struct sio_keeper *keeper, struct text pid, struct text sid,
+	struct text nsp, const struct sio_recovery_position *first);
+void sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session);
+/* Finds a session by its pid. Compares the secret part in constant time: see sio_recovery_session_find(). */
+struct keeper_session *sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid);
+/* Returns true if the worker has the session in this state. Accepts NULL. */
+bool sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enum keeper_state state);
+/* Copies rooms and data, in the form that they have in the message. */
+void sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data);
+/* Stores the session. The list is in order of lost_at; a released session returns to its former place. */
+void sio_keeper_session_store(struct sio_keeper *keeper, struct keeper_session *session);
+/* Gives a stored session to the worker that claims it. */
+void sio_keeper_session_give(struct sio_keeper *keeper, struct keeper_session *session, struct keeper_origin *origin);
+/* Ends a lost client's session. One worker, the first, is told and calls its listeners. */
+void sio_keeper_session_end(struct sio_keeper *keeper, struct keeper_session *session, sio_session_end why);
+/* Returns the stored session that was lost first. The caller knows that there is one. */
+struct keeper_session *sio_keeper_oldest(const struct sio_keeper *keeper);
+/* Enforces the limits. Events are dropped before sessions. */
+void sio_keeper_trim(struct sio_keeper *keeper);
+
+#endif

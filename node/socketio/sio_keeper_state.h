@@ -1,0 +1,132 @@
+/*
+ * The state of the keeper (sio_keeper.h), which its files share:
+ *
+ *   sio_keeper.c           workers, their messages, recorded events, life
+ *   sio_keeper_claim.c     claims of sessions and replays of missed events
+ *   sio_keeper_missed.c    which events a client has missed
+ *   sio_keeper_session.c   the sessions and their limits
+ *   sio_keeper_log.c       the logs of the namespaces
+ *
+ * Each file calls only the files below it.
+ */
+#ifndef NODE_SOCKETIO_SIO_KEEPER_STATE_H
+#define NODE_SOCKETIO_SIO_KEEPER_STATE_H
+
+#include "broker/bus_keep.h"
+#include "broker/wire.h"
+#include "common/base/table.h"
+#include "node/socketio/sio_keep_wire.h"
+#include "node/socketio/sio_keeper_options.h"
+#include "node/socketio/sio_recovery_state.h"
+
+/* The log of a namespace. It lives as long as it has entries or sessions. */
+struct keeper_log {
+	struct table_node node;
+	struct sio_recovery_log *log;
+	unsigned sessions;
+	char epoch[SIO_EPOCH_LENGTH];
+	char name[];
+};
+
+/* A worker. */
+struct keeper_origin {
+	struct table_node node;
+	struct list link; /* in keeper->workers */
+	uint64_t id;
+	uint64_t local; /* number of the last event that it recorded, by its own count */
+	const void *connection;
+	struct list sessions; /* live sessions of this worker, and sessions that it has claimed */
+	char channel[BUS_KEEP_ID];
+};
+
+/* An event that the client must have got. sum: heard + local of the event's offset. origin 0: no such event. */
+struct keeper_bound {
+	uint64_t origin, sum;
+};
+
+/* A worker's claim of a session, with the offset that the client has sent. */
+struct claim {
+	uint64_t origin, nonce, max_bytes; /* max_bytes: limit of the missed events */
+	struct text offset;
+	bool has_offset, ghost; /* ghost: the session was live at another socket, which had to leave first */
+};
+
+/* A claim that waits until the live socket of the session has left. */
+struct keeper_waiting {
+	struct claim claim;
+	uint64_t since;
+	char offset[SIO_OFFSET_MAX];
+};
+
+enum keeper_state { KEEPER_LIVE, KEEPER_STORED, KEEPER_CLAIMED };
+
+struct keeper_session {
+	struct table_node node;
+	struct list link; /* live, claimed: in origin->sessions; stored: in keeper->stored */
+	struct keeper_log *log;
+	struct keeper_origin *origin;	    /* NULL: stored */
+	struct sio_recovery_position first; /* at the first CONNECT */
+	uint64_t start;			    /* lower bound of heard + local when the session came to its worker */
+	uint64_t last_origin;		    /* the worker that has the session, or had it last */
+	struct keeper_bound entry;	    /* the last event before the session came to its worker */
+	/* when the rooms last changed: the last event for the socket, and the position of the worker */
+	struct keeper_bound before;
+	struct sio_recovery_position changed;
+	/* when the worker last sent STORE or QUIET: the same two */
+	struct keeper_bound last;
+	struct sio_recovery_position quiet;
+	struct sio_recovery_position from; /* claimed: the offset of the client; origin 0: it sent none */
+	uint64_t lost_at;		   /* ms, by the clock of the caller */
+	char *kept;			   /* one allocation: the rooms, then the data */
+	uint32_t rooms_n, room_count, data_n, bytes;
+	struct keeper_waiting *waiting; /* live: the claim that waits; NULL: none */
+	uint8_t state;
+	bool own;	   /* the socket is in its own room */
+	bool needs_offset; /* the client must send an offset that is not older than `first` */
+	char pid[SIO_PID_LENGTH];
+	char sid[SIO_ID_LENGTH];
+};
+
+/*
+ * A claim of an unknown session. The worker that has made the session may already have sent it by another connection,
+ * which the hub has not read yet. So the claim waits for sio_keeper_settle().
+ */
+struct keeper_parked {
+	struct list link;
+	struct claim claim;
+	char pid[SIO_PID_LENGTH], offset[SIO_OFFSET_MAX];
+	uint32_t nsp_n;
+	char nsp[];
+};
+
+struct sio_keeper {
+	struct sio_keeper_options options;
+	char key[SIO_KEEP_KEY];
+	struct sio_recovery_store store;
+	struct table logs, origins, sessions;
+	struct list workers, stored;
+	struct list parked; /* struct keeper_parked, until sio_keeper_settle() */
+	uint64_t stored_count;
+	uint64_t number; /* of the last event */
+	uint64_t hole;	 /* an event before this number is missing, so older offsets cannot be continued */
+	uint64_t ended, displaced;
+	struct wire_message message;
+	struct buffer out;
+};
+
+static inline struct text
+sio_keeper_origin_text(const uint64_t *id)
+{
+	return text_of((const char *)id, SIO_ORIGIN_LENGTH);
+}
+
+/* Returns the worker with this origin, or NULL. */
+static inline struct keeper_origin *
+sio_keeper_origin(const struct sio_keeper *keeper, uint64_t id)
+{
+	struct table_node *node = table_find(&keeper->origins, sio_keeper_origin_text(&id));
+
+	return node != NULL ? container_of(node, struct keeper_origin, node) : NULL;
+}
+
+#endif
