@@ -17,6 +17,9 @@
 #include "node/socketio/sio_stored.h"
 
 #define ASK_MS 5000 /* longest wait for an answer; a claim may wait for WELCOME, or for a socket to leave */
+#define HELLO_MS                                                                                                     \
+	5000 /* longest wait for WELCOME: then HELLO, or the answer, was dropped, and HELLO is sent again            \
+	      */
 #define TICK_MS 1000
 #define QUIET_MS 30000 /* interval at which the keeper is told the positions of connected clients */
 #define OUT_KEPT (64 * 1024)
@@ -38,19 +41,24 @@ struct keep_ask {
 
 /* --------------------------------------------------------------- messages */
 
-/* Begins a message in keep->out. The caller appends the fields of its type and calls keep_send(). */
+/*
+ * Begins a message in keep->out. The caller appends the fields of its type and calls keep_send(). The message counts
+ * from now on, so the keeper finds out if it gets lost, and asks for HELLO.
+ */
 static struct buffer *
 keep_begin(struct sio_keep *keep, enum sio_keep_message type)
 {
 	buffer_reset(&keep->out);
+	buffer_add_byte(&keep->out, SIO_KEEP_VERSION);
 	buffer_add_byte(&keep->out, (uint8_t)type);
 	keep_put_u64(&keep->out, keep->origin);
 	buffer_add(&keep->out, keep->bus.id, BUS_KEEP_ID);
 	keep_put_u64(&keep->out, keep->local);
+	keep_put_u64(&keep->out, ++keep->sent);
 	return &keep->out;
 }
 
-/* Sends keep->out. An error is only counted: the keeper refuses claims that depend on a message it has not got. */
+/* Sends keep->out. An error is only counted: see keep_begin(). */
 static void
 keep_send(struct sio_keep *keep)
 {
@@ -366,8 +374,8 @@ keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const str
 	struct keep_ask *ask;
 	char *copy;
 
-	if (pid.n != SIO_PID_LENGTH) {
-		nsp->io->recovery->results[SIO_RECOVERY_NO_SESSION]++;
+	if (pid.n != SIO_PID_LENGTH || keep->refused) {
+		nsp->io->recovery->results[keep->refused ? SIO_RECOVERY_NO_HUB : SIO_RECOVERY_NO_SESSION]++;
 		return false;
 	}
 	copy = mem_try_alloc(nsp->node.key_len + 1 + auth.n);
@@ -754,16 +762,27 @@ keep_send_claims(struct sio_keep *keep)
 static void
 keep_say_hello(struct sio_keep *keep)
 {
+	struct buffer *out;
+
 	while (sio_recovery_store_drop(&keep->recovery->store))
 		;
-	keep->welcome = false;
-	keep->local = 0;
+	if (keep->welcome) {
+		keep->former = keep->origin;
+		keep->former_local = keep->local;
+		keep->former_sent = keep->sent;
+	}
+	keep->welcome = keep->refused = false;
+	keep->local = keep->sent = 0;
 	keep_name_logs(keep);
 	keep_fail_asks(keep, false);
-	keep->former = keep->origin;
 	random_id((char *)&keep->origin, sizeof keep->origin);
-	keep_put_u64(keep_begin(keep, SIO_KEEP_HELLO), keep->former);
+	out = keep_begin(keep, SIO_KEEP_HELLO);
+	keep_put_u64(out, keep->former);
+	keep_put_u64(out, keep->former_local);
+	keep_put_u64(out, keep->former_sent);
 	keep_send(keep);
+	keep->hello_at = keep->recovery->io->loop->now;
+	loop_arm(keep->recovery->io->loop, &keep->timer, TICK_MS);
 }
 
 static void
@@ -812,18 +831,29 @@ keep_on_ended(struct sio_keep *keep, struct keep_reader *in)
 	sio_stored_unref(data);
 }
 
+/* The hub is of another version of this program: clients cannot be recovered until there is another hub. */
+static void
+keep_on_other_version(struct sio_keep *keep)
+{
+	keep->welcome = false;
+	keep->refused = true;
+	keep_name_logs(keep);
+	keep_fail_asks(keep, true);
+}
+
 static void
 keep_on_message(struct bus_keep *bus, struct text message)
 {
 	struct sio_keep *keep = container_of(bus, struct sio_keep, bus);
 	struct keep_reader in = {.rest = message};
+	uint8_t version = keep_get_u8(&in), type = keep_get_u8(&in);
 
 	/* a message for another origin is from before the last HELLO, and is ignored */
-	uint8_t type = keep_get_u8(&in);
-
-	if (keep_get_u64(&in) != keep->origin)
+	if (keep_get_u64(&in) != keep->origin || keep->refused)
 		return;
-	if (type == SIO_KEEP_WELCOME)
+	if (version != SIO_KEEP_VERSION)
+		keep_on_other_version(keep);
+	else if (type == SIO_KEEP_WELCOME && !keep->welcome)
 		keep_on_welcome(keep, &in);
 	else if (type == SIO_KEEP_UNKNOWN && keep->welcome)
 		keep_say_hello(keep);
@@ -877,6 +907,7 @@ keep_on_timer(struct wheel_entry *entry)
 {
 	struct sio_keep *keep = container_of(entry, struct sio_keep, timer);
 	uint64_t now = keep->recovery->io->loop->now;
+	bool unanswered;
 
 	while (!list_empty(&keep->asked)) {
 		struct keep_ask *ask = container_of(keep->asked.next, struct keep_ask, link);
@@ -890,7 +921,11 @@ keep_on_timer(struct wheel_entry *entry)
 		keep_tell_quiet(keep);
 		keep->quiet_at = now + QUIET_MS;
 	}
-	loop_arm(keep->recovery->io->loop, &keep->timer, list_empty(&keep->asked) ? QUIET_MS : TICK_MS);
+	unanswered = keep->origin != 0 && !keep->welcome && !keep->refused;
+	if (unanswered && now - keep->hello_at >= HELLO_MS)
+		keep_say_hello(keep);
+	loop_arm(
+		keep->recovery->io->loop, &keep->timer, list_empty(&keep->asked) && !unanswered ? QUIET_MS : TICK_MS);
 }
 
 /* -------------------------------------------------------------------- life */

@@ -4,9 +4,11 @@
  * to the keeper before the next flush. The keeper's answers come through the broker.
  *
  *   state     what the worker does
- *   unknown   gives events no offsets; lets claims wait for up to 5 seconds. Ends with WELCOME from the keeper
+ *   unknown   gives events no offsets; lets claims wait for up to 5 seconds. Ends with WELCOME from the keeper,
+ *             or with OTHER_VERSION: refused
  *   welcome   gives events offsets, reports sessions, sends claims. Ends with UNKNOWN from the keeper, or when the
  *             channel to the hub is ready again after a loss
+ *   refused   gives events no offsets; claims fail. Ends when the channel to the hub is ready again after a loss
  *
  * The keeper's answer to REPLAY has the events that the keeper knew when it was asked. So nsp->log keeps the events
  * that this worker emits while one of its clients waits for the answer.

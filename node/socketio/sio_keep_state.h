@@ -34,12 +34,17 @@ struct sio_keep {
 	struct sio_recovery *recovery;
 	struct broker *broker;
 	bool welcome;
-	bool unheard;		 /* events were delivered before WELCOME, so the keeper does not know them */
-	bool numbered;		 /* the event that is being delivered came with a number */
-	uint64_t origin, former; /* this worker's name and the one before; each HELLO brings a new name */
-	uint64_t local;		 /* number of events that this worker has recorded under `origin` */
-	uint64_t heard;		 /* the last number that came from the keeper, of any namespace */
-	uint64_t nonce;		 /* of the last ask */
+	bool refused;  /* the hub is of another version of this program */
+	bool unheard;  /* events were delivered before WELCOME, so the keeper does not know them */
+	bool numbered; /* the event that is being delivered came with a number */
+	/* this worker's name, and the last one before with which it was welcome; each HELLO brings a new name */
+	uint64_t origin, former;
+	uint64_t local;			    /* number of events that this worker has recorded under `origin` */
+	uint64_t sent;			    /* number of messages that it has sent to the keeper under `origin` */
+	uint64_t former_local, former_sent; /* the same of `former` */
+	uint64_t hello_at;		    /* loop time of the last HELLO */
+	uint64_t heard;			    /* the last number that came from the keeper, of any namespace */
+	uint64_t nonce;			    /* of the last ask */
 	char key[SIO_KEEP_KEY];
 	struct list changed;   /* struct sio_recovery_session by `kept`, to be sent to the keeper */
 	struct loop_call call; /* sends them, before the next flush */

@@ -1,10 +1,11 @@
 /*
- * The messages between the workers of a machine and the keeper in its hub (sio_keeper.h). Both ends are the same
- * program on the same machine, so numbers are written as they are in memory. A text follows its length in 4 bytes. A
- * reader that runs past the end of a message sets `bad` and returns zeros and empty texts from then on.
+ * The messages between the workers of a machine and the keeper in its hub (sio_keeper.h). Both ends are on the same
+ * machine, so numbers are written as they are in memory. A text follows its length in 4 bytes. A reader that runs
+ * past the end of a message sets `bad` and returns zeros and empty texts from then on.
  *
  *   worker to keeper                                 keeper to worker
- *   HELLO    former origin                           WELCOME   key of the epochs, number
+ *   HELLO    former origin, its counts: events,      WELCOME   key of the epochs, number
+ *            messages
  *   SESSION  a live session: see below               UNKNOWN   the keeper does not know the origin: send HELLO
  *   STORE    pid, quiet (last, heard, local)         TAKE      pid: the client is back at another worker
  *   QUIET    as STORE, but the session stays live    CLAIMED   nonce, result, pid, the session
@@ -12,11 +13,17 @@
  *   CLAIM    nonce, max bytes, pid, offset, nsp      ENDED     why, sid, nsp, data
  *   REPLAY   nonce, max bytes, pid
  *   RELEASE  pid: the claimed session is not
- *            continued
+ *            continued                               OTHER_VERSION
  *
- * The type and the origin of the worker begin every message. In a message of a worker, the name of its channel and
- * the count of its recorded events follow. SESSION: pid, sid, nsp, needs an offset, own room, first position, has
- * changed, position of the change (last, heard, local), count of rooms, rooms, data.
+ * The version, the type and the origin of the worker begin every message. In a message of a worker, the name of its
+ * channel follows, the count of its recorded events, and the count of its messages under this origin. A message that
+ * is missing in this count was dropped on the way: the keeper then answers UNKNOWN. SESSION: pid, sid, nsp, needs an
+ * offset, own room, first position, has changed, position of the change (last, heard, local), count of rooms, rooms,
+ * data.
+ *
+ * During an upgrade of a running server, workers of the former program meet the hub of the new one. The keeper
+ * answers a message of another version with OTHER_VERSION and reads no more of it than its head, up to the name of
+ * the channel. This head, and HELLO and OTHER_VERSION as types, are the same in all versions.
  */
 #ifndef NODE_SOCKETIO_SIO_KEEP_WIRE_H
 #define NODE_SOCKETIO_SIO_KEEP_WIRE_H
@@ -29,8 +36,11 @@
 #include "common/base/text.h"
 #include "node/socketio/sio_recovery_log.h"
 
+#define SIO_KEEP_VERSION 32 /* to be raised with every change of the messages; above all types of messages */
+
 enum sio_keep_message {
-	SIO_KEEP_HELLO = 1,
+	SIO_KEEP_OTHER_VERSION,
+	SIO_KEEP_HELLO,
 	SIO_KEEP_SESSION,
 	SIO_KEEP_STORE,
 	SIO_KEEP_QUIET,

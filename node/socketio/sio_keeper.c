@@ -7,51 +7,125 @@
 #include "node/socketio/sio_keeper_session.h"
 #include "node/socketio/sio_selector.h"
 
+#define KEEPER_GONE_MAX 64 /* workers that are gone and remembered */
+
 /* ---------------------------------------------------------------- workers */
 
-/* Removes a worker. Its sessions are stored if it is `lost`, else freed. */
 static void
-keeper_drop_origin(struct sio_keeper *keeper, struct keeper_origin *origin, bool lost, uint64_t now)
+origin_free(struct sio_keeper *keeper, struct keeper_origin *origin)
 {
 	table_remove(&keeper->origins, &origin->node);
 	list_remove(&origin->link);
+	keeper->gone_count -= origin->gone;
+	mem_free(origin);
+}
+
+/* The worker's connection has ended: its sessions are stored. It may be out of reach only, so its counts are kept. */
+static void
+origin_lose(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_t now)
+{
 	while (!list_empty(&origin->sessions)) {
 		struct keeper_session *session = container_of(origin->sessions.next, struct keeper_session, link);
 
-		if (!lost) {
-			sio_keeper_session_free(keeper, session);
-			continue;
-		}
-		if (session->state == KEEPER_LIVE)
+		if (session->state == KEEPER_LIVE) {
 			session->lost_at = now;
+			session->orphan = true;
+		}
 		sio_keeper_session_store(keeper, session);
 		sio_keeper_session_stored(keeper, session, now);
 	}
-	mem_free(origin);
+	origin->gone = true;
+	list_remove(&origin->link);
+	list_add_tail(&keeper->gone, &origin->link);
+	if (++keeper->gone_count > KEEPER_GONE_MAX)
+		origin_free(keeper, container_of(keeper->gone.next, struct keeper_origin, link));
 	sio_keeper_trim(keeper);
 }
 
+/* Ends the session without a successor: the client whose claim waits for it becomes a new one. */
 static void
-keeper_on_hello(struct sio_keeper *keeper, const void *connection, uint64_t id, struct text channel,
-	struct keep_reader *in, uint64_t now)
+session_drop(struct sio_keeper *keeper, struct keeper_session *session)
 {
-	uint64_t former_id = keep_get_u64(in);
-	struct keeper_origin *former = sio_keeper_origin(keeper, former_id), *origin;
+	if (session->waiting != NULL)
+		sio_keeper_answer_claim(keeper, &session->waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);
+	sio_keeper_session_free(keeper, session);
+}
+
+/* The worker has begun anew under another origin: its sessions here end, and it sends those that it has. */
+static void
+origin_replace(struct sio_keeper *keeper, struct keeper_origin *origin)
+{
+	while (!list_empty(&origin->sessions))
+		session_drop(keeper, container_of(origin->sessions.next, struct keeper_session, link));
+	origin_free(keeper, origin);
+}
+
+/* Ends the sessions that were stored because the worker seemed to be gone: messages about them have not arrived. */
+static void
+keeper_drop_orphans(struct sio_keeper *keeper, uint64_t origin)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &keeper->stored)
+	{
+		struct keeper_session *session = container_of(it, struct keeper_session, link);
+
+		if (session->orphan && session->last_origin == origin)
+			sio_keeper_session_free(keeper, session);
+	}
+}
+
+/*
+ * A worker was out of reach only. If the keeper has not got all events that the worker has delivered under its former
+ * origin, older offsets cannot be continued.
+ */
+static void
+keeper_on_former(struct sio_keeper *keeper, uint64_t id, uint64_t local, uint64_t sent)
+{
+	struct keeper_origin *former = sio_keeper_origin_known(keeper, id);
+
+	if ((former == NULL || former->local != local) && keeper->hole < keeper->number)
+		keeper->hole = keeper->number;
+	if (former == NULL || former->sent != sent)
+		keeper_drop_orphans(keeper, id);
+	if (former != NULL)
+		origin_replace(keeper, former);
+}
+
+/* Drops what another HELLO of the worker has left: the answer to that one was lost. */
+static void
+keeper_drop_earlier(struct sio_keeper *keeper, struct text channel)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &keeper->workers)
+	{
+		struct keeper_origin *origin = container_of(it, struct keeper_origin, link);
+
+		if (text_is(channel, text_of(origin->channel, BUS_KEEP_ID)))
+			origin_replace(keeper, origin);
+	}
+}
+
+static void
+keeper_on_hello(
+	struct sio_keeper *keeper, const void *connection, uint64_t id, struct text channel, struct keep_reader *in)
+{
+	uint64_t former = keep_get_u64(in), local = keep_get_u64(in), sent = keep_get_u64(in);
+	struct keeper_origin *origin;
 	struct buffer *out;
 
-	if (in->bad || id == 0 || sio_keeper_origin(keeper, id) != NULL)
+	if (in->bad || id == 0 || sio_keeper_origin_known(keeper, id) != NULL)
 		return;
-	/* the worker was out of reach only; it sends its sessions again */
-	if (former != NULL)
-		keeper_drop_origin(keeper, former, false, now);
-	/* the worker may have delivered events that the keeper does not know */
-	if (former_id != 0 && keeper->hole < keeper->number)
-		keeper->hole = keeper->number;
+	if (former != 0)
+		keeper_on_former(keeper, former, local, sent);
+	keeper_drop_earlier(keeper, channel);
 	/* the worker's sessions begin behind the hole, so that any later event gives their clients a valid offset */
 	if (keeper->number < keeper->hole)
 		keeper->number = keeper->hole;
 	origin = mem_zalloc(sizeof *origin);
 	origin->id = id;
+	origin->sent = 1;
 	origin->connection = connection;
 	memcpy(origin->channel, channel.at, BUS_KEEP_ID);
 	list_init(&origin->sessions);
@@ -73,9 +147,10 @@ sio_keeper_gone(struct sio_keeper *keeper, const void *connection, uint64_t now)
 		struct keeper_origin *origin = container_of(it, struct keeper_origin, link);
 
 		if (origin->connection == connection)
-			keeper_drop_origin(keeper, origin, true, now);
+			origin_lose(keeper, origin, now);
 	}
 }
+
 /* --------------------------------------------------------------- messages */
 
 /* Returns the last event for the socket: `last`, or if that is 0, the last event before it came to its worker. */
@@ -114,8 +189,8 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 	if (in->bad)
 		return;
 	if (session != NULL && session->state == KEEPER_STORED) {
-		sio_keeper_session_free(
-			keeper, session); /* the worker was out of reach only, and still has the socket */
+		/* the worker was out of reach only, and still has the socket */
+		sio_keeper_session_free(keeper, session);
 		session = NULL;
 	}
 	if (session == NULL) {
@@ -134,7 +209,8 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 		session->before = session_bound(session, last);
 		session->changed = at;
 	}
-	sio_keeper_session_take(session, rooms, (uint32_t)count, data);
+	if (!sio_keeper_session_take(session, rooms, (uint32_t)count, data))
+		session_drop(keeper, session); /* no memory: what is kept is out of date */
 }
 static void
 keeper_on_store(
@@ -163,9 +239,7 @@ keeper_on_end(struct sio_keeper *keeper, struct keeper_origin *origin, struct ke
 
 	if (in->bad || session == NULL || session->origin != origin)
 		return;
-	if (session->waiting != NULL)
-		sio_keeper_answer_claim(keeper, &session->waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);
-	sio_keeper_session_free(keeper, session);
+	session_drop(keeper, session);
 }
 
 static void
@@ -192,37 +266,30 @@ keeper_count_to(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_
 	return origin != NULL;
 }
 
-void
-sio_keeper_receive(struct sio_keeper *keeper, const void *connection, struct text message, uint64_t now)
+static void
+keeper_refuse(struct sio_keeper *keeper, enum sio_keep_message why, uint64_t id, struct text channel)
 {
-	struct keep_reader in = {.rest = message};
-	uint8_t type = keep_get_u8(&in);
-	uint64_t id = keep_get_u64(&in);
-	struct text channel = keep_get_bytes(&in, BUS_KEEP_ID);
-	uint64_t local = keep_get_u64(&in);
-	struct keeper_origin *origin = sio_keeper_origin(keeper, id);
+	(void)sio_keeper_begin(keeper, why, id);
+	sio_keeper_send(keeper, channel.at);
+}
 
-	if (in.bad)
-		return;
-	if (origin != NULL)
-		(void)keeper_count_to(keeper, origin, local);
-	if (type == SIO_KEEP_HELLO) {
-		keeper_on_hello(keeper, connection, id, channel, &in, now);
-	} else if (origin == NULL) {
-		(void)sio_keeper_begin(keeper, SIO_KEEP_UNKNOWN, id);
-		sio_keeper_send(keeper, channel.at);
-	} else if (type == SIO_KEEP_SESSION) {
-		keeper_on_session(keeper, origin, &in);
+/* Handles a message of a worker that is known. */
+static void
+keeper_read(
+	struct sio_keeper *keeper, struct keeper_origin *origin, uint8_t type, struct keep_reader *in, uint64_t now)
+{
+	if (type == SIO_KEEP_SESSION) {
+		keeper_on_session(keeper, origin, in);
 	} else if (type == SIO_KEEP_STORE || type == SIO_KEEP_QUIET) {
-		keeper_on_store(keeper, origin, &in, type == SIO_KEEP_STORE, now);
+		keeper_on_store(keeper, origin, in, type == SIO_KEEP_STORE, now);
 	} else if (type == SIO_KEEP_END) {
-		keeper_on_end(keeper, origin, &in);
+		keeper_on_end(keeper, origin, in);
 	} else if (type == SIO_KEEP_CLAIM) {
-		sio_keeper_on_claim(keeper, origin, &in, now);
+		sio_keeper_on_claim(keeper, origin, in, now);
 	} else if (type == SIO_KEEP_REPLAY) {
-		sio_keeper_on_replay(keeper, origin, &in);
+		sio_keeper_on_replay(keeper, origin, in);
 	} else if (type == SIO_KEEP_RELEASE) {
-		keeper_on_release(keeper, origin, &in);
+		keeper_on_release(keeper, origin, in);
 	}
 }
 void
@@ -231,12 +298,41 @@ sio_keeper_settle(struct sio_keeper *keeper, uint64_t now)
 	sio_keeper_unpark(keeper, now);
 }
 
+void
+sio_keeper_receive(struct sio_keeper *keeper, const void *connection, struct text message, uint64_t now)
+{
+	struct keep_reader in = {.rest = message};
+	uint8_t version = keep_get_u8(&in), type = keep_get_u8(&in);
+	uint64_t id = keep_get_u64(&in), local, sent;
+	struct text channel = keep_get_bytes(&in, BUS_KEEP_ID);
+	struct keeper_origin *origin = sio_keeper_origin_known(keeper, id);
+
+	if (!in.bad && version != SIO_KEEP_VERSION) {
+		keeper_refuse(keeper, SIO_KEEP_OTHER_VERSION, id, channel);
+		return;
+	}
+	local = keep_get_u64(&in);
+	sent = keep_get_u64(&in);
+	if (in.bad)
+		return;
+	if (origin != NULL)
+		(void)keeper_count_to(keeper, origin, local);
+	if (type == SIO_KEEP_HELLO) {
+		keeper_on_hello(keeper, connection, id, channel, &in);
+	} else if (origin == NULL || origin->gone || sent != origin->sent + 1) {
+		keeper_refuse(keeper, SIO_KEEP_UNKNOWN, id, channel);
+	} else {
+		origin->sent = sent;
+		keeper_read(keeper, origin, type, &in, now);
+	}
+}
+
 /* ----------------------------------------------------------------- record */
 
 uint64_t
 sio_keeper_record(struct sio_keeper *keeper, uint64_t origin, uint64_t local, struct text payload, uint64_t now)
 {
-	struct keeper_origin *worker = sio_keeper_origin(keeper, origin);
+	struct keeper_origin *worker = sio_keeper_origin_known(keeper, origin);
 	struct wire_message *message = &keeper->message;
 	struct sio_selector who;
 	int rc;
@@ -292,6 +388,7 @@ sio_keeper_new(const struct sio_keeper_options *options)
 	table_init(&keeper->origins);
 	table_init(&keeper->sessions);
 	list_init(&keeper->workers);
+	list_init(&keeper->gone);
 	list_init(&keeper->stored);
 	list_init(&keeper->parked);
 	wire_message_init(&keeper->message);
@@ -313,10 +410,11 @@ sio_keeper_free(struct sio_keeper *keeper)
 		list_remove(&parked->link);
 		mem_free(parked);
 	}
-	while (!list_empty(&keeper->workers))
-		keeper_drop_origin(keeper, container_of(keeper->workers.next, struct keeper_origin, link), false, 0);
 	while ((node = table_next(&keeper->sessions, &cursor)) != NULL)
 		sio_keeper_session_free(keeper, container_of(node, struct keeper_session, node));
+	cursor = (struct table_cursor){0};
+	while ((node = table_next(&keeper->origins, &cursor)) != NULL)
+		origin_free(keeper, container_of(node, struct keeper_origin, node));
 	sio_keeper_log_free_unused(keeper, true);
 	table_fini(&keeper->logs);
 	table_fini(&keeper->origins);

@@ -38,6 +38,7 @@ static enum sio_recovery_result
 session_check_claim(
 	struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
 {
+	const struct keeper_origin *former;
 	struct sio_recovery_found missed;
 	enum sio_recovery_result result;
 
@@ -46,7 +47,10 @@ session_check_claim(
 	session->from = (struct sio_recovery_position){.origin = 0};
 	if (claim->has_offset && !sio_recovery_position_read(session->log->epoch, claim->offset, &session->from))
 		return SIO_RECOVERY_OFFSET_GONE;
-	if (session->from.heard > keeper->number)
+	former = sio_keeper_origin_known(keeper, session->from.origin);
+	/* an event that the client has got and the keeper has not may arrive later, and would reach the client again
+	 */
+	if (session->from.heard > keeper->number || (former != NULL && session->from.local > former->local))
 		return SIO_RECOVERY_OFFSET_GONE;
 	result = sio_keeper_find_missed(keeper, session, claim->max_bytes, &missed);
 	sio_recovery_found_fini(&missed);

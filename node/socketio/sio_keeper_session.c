@@ -9,6 +9,7 @@ struct buffer *
 sio_keeper_begin(struct sio_keeper *keeper, enum sio_keep_message type, uint64_t origin)
 {
 	buffer_reset(&keeper->out);
+	buffer_add_byte(&keeper->out, SIO_KEEP_VERSION);
 	buffer_add_byte(&keeper->out, (uint8_t)type);
 	keep_put_u64(&keeper->out, origin);
 	return &keeper->out;
@@ -131,17 +132,20 @@ sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enu
 	return session != NULL && session->state == state && session->origin != NULL && session->origin->id == origin;
 }
 
-void
+bool
 sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data)
 {
-	char *kept = mem_alloc(rooms.n + data.n + 1); /* the worker limits both */
+	char *kept = mem_try_alloc(rooms.n + data.n + 1); /* clients choose the size */
 
+	if (kept == NULL)
+		return false;
 	memcpy(mempcpy(kept, rooms.at, rooms.n), data.at, data.n);
 	mem_free(session->kept);
 	session->kept = kept;
 	session->rooms_n = (uint32_t)rooms.n;
 	session->room_count = count;
 	session->data_n = (uint32_t)data.n;
+	return true;
 }
 
 struct keeper_session *
@@ -171,6 +175,7 @@ sio_keeper_session_give(struct sio_keeper *keeper, struct keeper_session *sessio
 {
 	session_unlink(keeper, session);
 	session->state = KEEPER_CLAIMED;
+	session->orphan = false;
 	session->origin = origin;
 	list_add_tail(&origin->sessions, &session->link);
 	session_charge(keeper, session);

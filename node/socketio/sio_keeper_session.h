@@ -19,8 +19,9 @@ void sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *s
 struct keeper_session *sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid);
 /* Returns true if the worker has the session in this state. Accepts NULL. */
 bool sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enum keeper_state state);
-/* Copies rooms and data, in the form that they have in the message. */
-void sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data);
+/* Copies rooms and data, in the form that they have in the message. Returns false, and changes nothing, without
+ * memory. */
+bool sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data);
 /* Stores the session. The list is in order of lost_at; a released session returns to its former place. */
 void sio_keeper_session_store(struct sio_keeper *keeper, struct keeper_session *session);
 /* Gives a stored session to the worker that claims it. */

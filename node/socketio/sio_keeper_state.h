@@ -28,13 +28,18 @@ struct keeper_log {
 	char name[];
 };
 
-/* A worker. */
+/*
+ * A worker. After the end of its connection it is `gone`, and the keeper remembers only its counts: a worker that was
+ * out of reach names them in its next HELLO, and a late event of it may still arrive.
+ */
 struct keeper_origin {
 	struct table_node node;
-	struct list link; /* in keeper->workers */
+	struct list link; /* in keeper->workers, or in keeper->gone */
 	uint64_t id;
 	uint64_t local; /* number of the last event that it recorded, by its own count */
+	uint64_t sent;	/* number of its last message; if one is missing, this stays at the message before it */
 	const void *connection;
+	bool gone;
 	struct list sessions; /* live sessions of this worker, and sessions that it has claimed */
 	char channel[BUS_KEEP_ID];
 };
@@ -81,6 +86,7 @@ struct keeper_session {
 	uint32_t rooms_n, room_count, data_n, bytes;
 	struct keeper_waiting *waiting; /* live: the claim that waits; NULL: none */
 	uint8_t state;
+	bool orphan;	   /* stored because `last_origin` was gone, and not by STORE */
 	bool own;	   /* the socket is in its own room */
 	bool needs_offset; /* the client must send an offset that is not older than `first` */
 	char pid[SIO_PID_LENGTH];
@@ -105,6 +111,8 @@ struct sio_keeper {
 	struct sio_recovery_store store;
 	struct table logs, origins, sessions;
 	struct list workers, stored;
+	struct list gone; /* struct keeper_origin, at most KEEPER_GONE_MAX: the longest gone first */
+	unsigned gone_count;
 	struct list parked; /* struct keeper_parked, until sio_keeper_settle() */
 	uint64_t stored_count;
 	uint64_t number; /* of the last event */
@@ -120,13 +128,22 @@ sio_keeper_origin_text(const uint64_t *id)
 	return text_of((const char *)id, SIO_ORIGIN_LENGTH);
 }
 
-/* Returns the worker with this origin, or NULL. */
+/* Returns the worker with this origin, which may be gone, or NULL. */
 static inline struct keeper_origin *
-sio_keeper_origin(const struct sio_keeper *keeper, uint64_t id)
+sio_keeper_origin_known(const struct sio_keeper *keeper, uint64_t id)
 {
 	struct table_node *node = table_find(&keeper->origins, sio_keeper_origin_text(&id));
 
 	return node != NULL ? container_of(node, struct keeper_origin, node) : NULL;
+}
+
+/* Returns the worker with this origin, or NULL if it is unknown or gone. */
+static inline struct keeper_origin *
+sio_keeper_origin(const struct sio_keeper *keeper, uint64_t id)
+{
+	struct keeper_origin *origin = sio_keeper_origin_known(keeper, id);
+
+	return origin != NULL && !origin->gone ? origin : NULL;
 }
 
 #endif

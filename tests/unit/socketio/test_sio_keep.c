@@ -22,6 +22,7 @@ static void
 answer_begin(struct buffer *out, enum sio_keep_message type)
 {
 	buffer_init(out, 1 << 20);
+	buffer_add_byte(out, SIO_KEEP_VERSION);
 	buffer_add_byte(out, (uint8_t)type);
 	keep_put_u64(out, keep->origin);
 }
@@ -40,7 +41,7 @@ answer_question(struct buffer *out, enum sio_keep_message type, const char *pid)
 {
 	struct keep_reader in = {.rest = buffer_text(&fake_broker.kept)};
 
-	(void)keep_get_bytes(&in, 1 + sizeof(uint64_t) + BUS_KEEP_ID + sizeof(uint64_t));
+	(void)keep_get_bytes(&in, 2 + sizeof(uint64_t) + BUS_KEEP_ID + 2 * sizeof(uint64_t));
 	answer_begin(out, type);
 	keep_put_u64(out, keep_get_u64(&in));
 	buffer_add_byte(out, SIO_RECOVERY_RECOVERED);
@@ -50,8 +51,8 @@ answer_question(struct buffer *out, enum sio_keep_message type, const char *pid)
 static void
 assert_told(enum sio_keep_message type)
 {
-	assert_true(fake_broker.kept.len > 0);
-	assert_int_equal(fake_broker.kept.data[0], type);
+	assert_true(fake_broker.kept.len > 1);
+	assert_int_equal(fake_broker.kept.data[1], type);
 }
 
 static int
@@ -155,6 +156,47 @@ a_client_that_comes_back_unchanged_costs_no_message(void **state)
 	assert_told(SIO_KEEP_REPLAY);
 }
 
+/* As the hub of a newer program answers during an upgrade. */
+static void
+a_keeper_of_another_version_refuses_for_good(void **state)
+{
+	struct recovering c = {0};
+	struct buffer out;
+
+	(void)state;
+	recovering_return(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	keep->bus.on_ready(&keep->bus);
+	assert_told(SIO_KEEP_HELLO);
+	buffer_init(&out, 1 << 20);
+	buffer_add_byte(&out, SIO_KEEP_VERSION + 1);
+	buffer_add_byte(&out, SIO_KEEP_OTHER_VERSION);
+	keep_put_u64(&out, keep->origin);
+	answer(&out);
+	recovering_return(&c);
+	recovering_read(&c); /* at once, as a new client */
+	assert_false(c.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_HUB], 1);
+	fake_sleep(60000);
+	assert_told(SIO_KEEP_HELLO);
+	assert_int_equal(keep->sent, 1);
+}
+
+static void
+a_lost_hello_is_sent_again(void **state)
+{
+	uint64_t origin;
+
+	(void)state;
+	keep->bus.on_ready(&keep->bus);
+	origin = keep->origin;
+	fake_sleep(4000);
+	assert_int_equal(keep->origin, origin);
+	fake_sleep(3000);
+	assert_int_not_equal(keep->origin, origin);
+	assert_told(SIO_KEEP_HELLO);
+}
+
 int
 main(void)
 {
@@ -163,6 +205,8 @@ main(void)
 			the_keeper_learns_of_data_that_a_middleware_sets_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_client_that_comes_back_unchanged_costs_no_message, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_keeper_of_another_version_refuses_for_good, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_lost_hello_is_sent_again, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@
 /* A worker: its origin is also the name of its channel and of its connection. */
 struct worker {
 	const char *name;
-	uint64_t origin, local, heard;
+	uint64_t origin, local, heard, sent;
 	/* of its last answer */
 	uint8_t type;
 	unsigned result, count, takes, ended, unknown;
@@ -55,6 +55,7 @@ on_send(void *arg, struct text channel, struct text message)
 	struct keep_reader in = {.rest = message};
 
 	(void)arg;
+	assert_int_equal(keep_get_u8(&in), SIO_KEEP_VERSION);
 	w->type = keep_get_u8(&in);
 	w->unknown += w->type == SIO_KEEP_UNKNOWN;
 	if (keep_get_u64(&in) != w->origin)
@@ -83,17 +84,19 @@ settle_now(void *arg)
 }
 
 static void
-begin(const struct worker *w, enum sio_keep_message type)
+begin(struct worker *w, enum sio_keep_message type)
 {
 	buffer_reset(&out);
+	buffer_add_byte(&out, SIO_KEEP_VERSION);
 	buffer_add_byte(&out, (uint8_t)type);
 	keep_put_u64(&out, w->origin);
 	buffer_add(&out, w->name, BUS_KEEP_ID);
 	keep_put_u64(&out, w->local);
+	keep_put_u64(&out, ++w->sent);
 }
 
 static void
-send_it(const struct worker *w)
+send_it(struct worker *w)
 {
 	sio_keeper_receive(keeper, w, buffer_text(&out), now);
 }
@@ -101,18 +104,20 @@ send_it(const struct worker *w)
 static void
 hello(struct worker *w)
 {
-	uint64_t former = w->origin;
+	struct worker former = *w;
 
 	w->origin++;
-	w->local = 0;
+	w->local = w->sent = 0;
 	begin(w, SIO_KEEP_HELLO);
-	keep_put_u64(&out, former);
+	keep_put_u64(&out, former.origin);
+	keep_put_u64(&out, former.local);
+	keep_put_u64(&out, former.sent);
 	send_it(w);
 }
 
 /* A session that is at this position, and whose rooms have changed then, unless `last` is UINT64_MAX. */
 static void
-session_in(const struct worker *w, const char *pid, struct text room, bool needs_offset, uint64_t last)
+session_in(struct worker *w, const char *pid, struct text room, bool needs_offset, uint64_t last)
 {
 	char rooms[64];
 	size_t n = room.at != NULL ? (size_t)(sio_recovery_room_write(rooms, room) - rooms) : 0;
@@ -136,13 +141,13 @@ session_in(const struct worker *w, const char *pid, struct text room, bool needs
 }
 
 static void
-session(const struct worker *w)
+session(struct worker *w)
 {
 	session_in(w, PID, TEXT_NONE, false, UINT64_MAX);
 }
 
 static void
-pid_message(const struct worker *w, enum sio_keep_message type)
+pid_message(struct worker *w, enum sio_keep_message type)
 {
 	begin(w, type);
 	keep_put_text(&out, text_of(PID, SIO_PID_LENGTH));
@@ -151,7 +156,7 @@ pid_message(const struct worker *w, enum sio_keep_message type)
 
 /* The socket leaves; the last event that was for it, or 0. */
 static void
-store(const struct worker *w, uint64_t last)
+store(struct worker *w, uint64_t last)
 {
 	begin(w, SIO_KEEP_STORE);
 	keep_put_text(&out, text_of(PID, SIO_PID_LENGTH));
@@ -220,17 +225,6 @@ emit_to(struct worker *w, struct text room, char offset[64])
 	sio_keeper_epoch(w->key, TEXT("/"), epoch);
 	if (offset != NULL)
 		(void)snprintf(offset, 64, "%.*s", (int)sio_recovery_position_write(epoch, &at, text), text);
-}
-
-/* An event of a worker that the keeper does not know: it gets no number. */
-static void
-emit_unknown(struct worker *w)
-{
-	struct wire_target to = {.room_count = 0};
-
-	buffer_reset(&out);
-	assert_int_equal(wire_write_broadcast(&out, TEXT("uid"), TEXT("/"), &to, TEXT("[\"e\",1]"), NULL), 0);
-	assert_true(sio_keeper_record(keeper, w->origin, ++w->local, buffer_text(&out), now) == 0);
 }
 
 /* The worker hears an event of another that has got this number. */
@@ -487,7 +481,99 @@ a_worker_that_was_out_of_reach_starts_anew(void **state)
 	assert_back(&b, after, 0);
 }
 
-/* What the worker queued while it was out of reach comes before HELLO: others get it, but nobody can recover it. */
+/* A worker that was out of reach has sent everything, or sends it late: nobody else loses anything. */
+static void
+a_worker_that_comes_back_with_all_it_did_leaves_no_hole(void **state)
+{
+	char got[64], own[64];
+
+	(void)state;
+	session(&b);
+	emit_to(&b, TEXT_NONE, NULL);
+	hears(&b, got);
+	store(&b, b.heard + b.local);
+	sio_keeper_gone(keeper, &a, now);
+	emit_to(&a, TEXT_NONE, own); /* it was queued, and comes before HELLO */
+	hello(&a);
+	assert_back(&a, got, 1);
+	store(&a, 0);
+	/* the client has got the next one of b while that is still under way to the keeper */
+	b.local++;
+	hears(&b, own);
+	b.local--;
+	assert_claim(&a, own, SIO_RECOVERY_OFFSET_GONE);
+}
+
+/* The sessions of a worker that is out of reach are kept as it last sent them, unless it has changed them since. */
+static void
+sessions_of_a_worker_out_of_reach_may_have_changed(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		session(&a);
+		sio_keeper_gone(keeper, &a, now);
+		a.sent += i; /* a message that is lost */
+		hello(&a);
+		assert_claim(&b, NULL, i == 0 ? SIO_RECOVERY_RECOVERED : SIO_RECOVERY_NO_SESSION);
+		if (i == 0)
+			pid_message(&b, SIO_KEEP_END);
+	}
+}
+
+static void
+a_lost_message_brings_the_sessions_anew(void **state)
+{
+	(void)state;
+	session(&a);
+	claim_as(&b, PID, NULL, "/");
+	assert_int_equal(a.takes, 1);
+	a.sent++; /* the queue was full */
+	store(&a, 0);
+	assert_int_equal(a.unknown, 1);
+	assert_int_equal(b.type, 0);
+	hello(&a);
+	/* whoever waits for a session that may have changed does not wait longer */
+	assert_int_equal(b.type, SIO_KEEP_CLAIMED);
+	assert_int_equal(b.result, SIO_RECOVERY_NO_SESSION);
+	session_in(&a, PID, TEXT_NONE, true, UINT64_MAX);
+	assert_int_equal(a.unknown, 1);
+	emit_to(&a, TEXT_NONE, a.offset);
+	store(&a, a.heard + a.local);
+	assert_back(&b, a.offset, 0);
+}
+
+static void
+a_second_hello_replaces_the_first(void **state)
+{
+	struct worker first;
+
+	(void)state;
+	session(&a);
+	first = a;
+	a.origin = 0;
+	hello(&a);
+	a.origin = first.origin + 1; /* the answer is lost; the worker still names its last welcome */
+	hello(&a);
+	assert_claim(&b, NULL, SIO_RECOVERY_NO_SESSION);
+	assert_int_equal(a.type, SIO_KEEP_WELCOME);
+}
+
+static void
+another_version_is_answered_and_not_read(void **state)
+{
+	(void)state;
+	begin(&a, SIO_KEEP_HELLO);
+	out.data[0]++;
+	a.origin++; /* as it names itself in this message */
+	memcpy(out.data + 2, &a.origin, sizeof a.origin);
+	send_it(&a);
+	assert_int_equal(a.type, SIO_KEEP_OTHER_VERSION);
+	a.type = SIO_KEEP_HELLO;
+	sio_keeper_receive(keeper, &a, text_of((const char *)out.data, 2 + sizeof a.origin + BUS_KEEP_ID - 1), now);
+	assert_int_equal(a.type, SIO_KEEP_HELLO); /* not even a name to answer to */
+}
+
+/* The keeper does not know where in its order the worker's missing event was. */
 static void
 events_from_out_of_reach_stay_missing(void **state)
 {
@@ -499,8 +585,9 @@ events_from_out_of_reach_stay_missing(void **state)
 	emit_to(&b, TEXT_NONE, NULL);
 	hears(&b, got);
 	store(&b, b.heard + b.local);
+	emit_to(&b, TEXT_NONE, NULL);
 	sio_keeper_gone(keeper, &a, now);
-	emit_unknown(&a);
+	a.local++;
 	hello(&a);
 	assert_claim(&a, got, SIO_RECOVERY_OFFSET_GONE);
 	/* the clients of that worker need no second event */
@@ -546,6 +633,11 @@ main(void)
 		CASE(a_missing_event_makes_older_offsets_useless),
 		CASE(a_worker_that_was_out_of_reach_starts_anew),
 		CASE(events_from_out_of_reach_stay_missing),
+		CASE(a_worker_that_comes_back_with_all_it_did_leaves_no_hole),
+		CASE(sessions_of_a_worker_out_of_reach_may_have_changed),
+		CASE(a_lost_message_brings_the_sessions_anew),
+		CASE(a_second_hello_replaces_the_first),
+		CASE(another_version_is_answered_and_not_read),
 		CASE(limits_displace_the_oldest),
 	};
 
