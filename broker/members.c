@@ -147,15 +147,32 @@ members_ask_counts(struct members *members)
 
 /* -------------------------------------------------------------- heartbeats */
 
-/* Starts the time-outs of all members anew. */
+/* The state of a member that is heard, by its last heartbeat. */
+static enum member_state
+member_heard_state(const struct member_record *member)
+{
+	return member->beat.state == BEAT_LEFT	     ? MEMBER_LEFT
+	       : member->beat.state == BEAT_DRAINING ? MEMBER_DRAINING
+						     : MEMBER_SERVING;
+}
+
+/*
+ * Starts the time-outs of all members anew. This node has not heard anybody, and noticed it only after members had
+ * become silent: so these are believed too.
+ */
 static void
 members_forgive(struct members *members)
 {
 	struct table_cursor cursor = {0};
 	struct table_node *node;
 
-	while ((node = table_next(&members->table, &cursor)) != NULL)
-		member_of(node)->heard = members->loop->now;
+	while ((node = table_next(&members->table, &cursor)) != NULL) {
+		struct member_record *member = member_of(node);
+
+		member->heard = members->loop->now;
+		if (member->state == MEMBER_SILENT)
+			member_set_state(member, member_heard_state(member));
+	}
 }
 
 static uint64_t
@@ -364,9 +381,7 @@ members_hear(struct members *members, const struct beat *beat)
 	}
 	member->beat = *beat; /* its id, which is the key, stays the same */
 	member->heard = members->loop->now;
-	member_set_state(member, beat->state == BEAT_LEFT	? MEMBER_LEFT
-				 : beat->state == BEAT_DRAINING ? MEMBER_DRAINING
-								: MEMBER_SERVING);
+	member_set_state(member, member_heard_state(member));
 	if (beat->hello)
 		members_answer_hello(members);
 	if (changed || beat->state == BEAT_LEFT)

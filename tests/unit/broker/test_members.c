@@ -376,6 +376,28 @@ an_outage_silences_nobody(void **state)
 	assert_int_equal(nodes[0].changes, 0);
 }
 
+/* A link that delivers nothing is noticed late: members seem silent before this node knows that it is deaf. */
+static void
+an_outage_that_is_noticed_late_is_forgiven(void **state)
+{
+	(void)state;
+	join(0);
+	join(1);
+	run_for(1000);
+	nodes[0].frozen = true;
+	run_for(TIMEOUT + INTERVAL);
+	assert_int_equal(state_of(0, id_of(1)), MEMBER_SILENT);
+	nodes[0].away = true;
+	run_for(INTERVAL + 1000); /* its next heartbeat shows that the bus is away */
+	nodes[1].frozen = true;	  /* not even a heartbeat is heard before */
+	nodes[0].away = nodes[0].frozen = false;
+	run_for(200);
+	assert_int_equal(state_of(0, id_of(1)), MEMBER_SERVING);
+	assert_int_equal(members_silent(nodes[0].members), 0);
+	run_for(TIMEOUT + 2 * INTERVAL);
+	assert_int_equal(state_of(0, id_of(1)), MEMBER_SILENT);
+}
+
 /* Nor does anybody while this process did not run. */
 static void
 a_stopped_process_blames_nobody(void **state)
@@ -551,6 +573,7 @@ main(void)
 		CASE(silent_members_are_told_from_lost_ones),
 		CASE(a_probe_finds_the_lost),
 		CASE(an_outage_silences_nobody),
+		CASE(an_outage_that_is_noticed_late_is_forgiven),
 		CASE(a_stopped_process_blames_nobody),
 		CASE(a_restarted_worker_replaces_itself),
 		CASE(namespaces_are_told_soon),
