@@ -4,6 +4,7 @@
  */
 #include "broker/wire_reading.h"
 
+#include "broker/wire_sharded.h"
 #include "common/base/error.h"
 
 #define DEPTH_MAX JSON_DEPTH_MAX
@@ -27,9 +28,9 @@ late_value(struct wire_late *late, unsigned depth)
 	return true;
 }
 
-/* Takes the event array, which must be the only one. */
+/* Takes the event array, which must be the only one. Its `depth` is the number of containers around it. */
 static bool
-late_event(struct wire_late *late)
+late_event(struct wire_late *late, unsigned depth)
 {
 	struct wire_event *event = &late->message->event;
 	const uint8_t *from = late->in.at;
@@ -45,7 +46,7 @@ late_event(struct wire_late *late)
 		return false;
 	event->values = (struct msgpack_values){.at = late->in.at, .count = array.count};
 	for (uint32_t i = 0; i < array.count; i++) {
-		if (!msgpack_plain(&late->in, DEPTH_MAX - 3, &event->values.bins))
+		if (!msgpack_plain(&late->in, DEPTH_MAX - depth - 1, &event->values.bins))
 			return false;
 	}
 	event->values.n = (size_t)(late->in.at - event->values.at);
@@ -53,40 +54,66 @@ late_event(struct wire_late *late)
 	return event->values.bins <= MSGPACK_ATTACHMENTS_MAX;
 }
 
-/* Appends the packet without its event. */
+/* Reads the head of a map and appends the beginning of an object. */
 static bool
-late_packet(struct wire_late *late)
+late_begin_map(struct wire_late *late, struct msgpack_item *map)
 {
-	struct buffer *json = &late->message->json;
-	struct msgpack_item map, key;
-	bool first = true;
+	buffer_add_byte(&late->message->json, '{');
+	return msgpack_item_read(&late->in, map) > 0 && map->kind == MSGPACK_KIND_MAP;
+}
 
-	if (msgpack_item_read(&late->in, &map) <= 0 || map.kind != MSGPACK_KIND_MAP)
+/* Reads the key of a member. */
+static bool
+late_key(struct wire_late *late, struct text *key)
+{
+	struct msgpack_item item;
+
+	if (msgpack_item_read(&late->in, &item) <= 0 || item.kind != MSGPACK_KIND_STR)
 		return false;
-	buffer_add_byte(json, '{');
-	for (uint32_t i = 0; i < map.count; i++) {
-		if (msgpack_item_read(&late->in, &key) <= 0 || key.kind != MSGPACK_KIND_STR)
-			return false;
-		if (text_is(key.body, TEXT("data"))) {
-			if (!late_event(late))
-				return false;
-			continue;
-		}
-		if (!first)
-			buffer_add_byte(json, ',');
-		first = false;
-		json_write_string(json, key.body);
-		buffer_add_byte(json, ':');
-		if (!late_value(late, 2))
-			return false;
-	}
-	buffer_add_byte(json, '}');
+	*key = item.body;
 	return true;
 }
 
-/* Appends the message without its event. */
+/* Appends the key of a member. */
+static void
+late_add_key(struct wire_late *late, struct text key)
+{
+	struct buffer *json = &late->message->json;
+
+	if (json->len > 0 && json->data[json->len - 1] != '{')
+		buffer_add_byte(json, ',');
+	json_write_string(json, key);
+	buffer_add_byte(json, ':');
+}
+
+/* Appends the packet without its event. */
 static bool
-late_message(struct wire_late *late)
+late_packet(struct wire_late *late, unsigned depth)
+{
+	struct msgpack_item map;
+	struct text key;
+
+	if (!late_begin_map(late, &map))
+		return false;
+	for (uint32_t i = 0; i < map.count; i++) {
+		if (!late_key(late, &key))
+			return false;
+		if (text_is(key, TEXT("data"))) {
+			if (!late_event(late, depth + 1))
+				return false;
+			continue;
+		}
+		late_add_key(late, key);
+		if (!late_value(late, depth + 1))
+			return false;
+	}
+	buffer_add_byte(&late->message->json, '}');
+	return true;
+}
+
+/* Appends a classic message, [uid, packet, opts], without its event. */
+static bool
+late_classic(struct wire_late *late)
 {
 	struct buffer *json = &late->message->json;
 	struct msgpack_item array;
@@ -97,15 +124,72 @@ late_message(struct wire_late *late)
 	for (uint32_t i = 0; i < array.count; i++) {
 		if (i > 0)
 			buffer_add_byte(json, ',');
-		if (i == 1 ? !late_packet(late) : !late_value(late, 1))
+		if (i == 1 ? !late_packet(late, 1) : !late_value(late, 1))
 			return false;
 	}
 	buffer_add_byte(json, ']');
-	return late->in.at == late->in.end && buffer_error(json) == 0;
+	return true;
 }
 
-bool
-wire_reading_begin_late(struct wire_message *message, struct text payload, struct text *json)
+/* Appends {packet, opts}, where the packet must be the only one, without its event. */
+static bool
+late_data(struct wire_late *late)
+{
+	struct msgpack_item map;
+	bool packet = false;
+	struct text key;
+
+	if (!late_begin_map(late, &map))
+		return false;
+	for (uint32_t i = 0; i < map.count; i++) {
+		if (!late_key(late, &key) || text_is(key, TEXT("requestId")))
+			return false; /* the event of a question is read as text */
+		late_add_key(late, key);
+		if (!text_is(key, TEXT("packet"))) {
+			if (!late_value(late, 2))
+				return false;
+			continue;
+		}
+		if (packet || !late_packet(late, 2))
+			return false;
+		packet = true;
+	}
+	buffer_add_byte(&late->message->json, '}');
+	return true;
+}
+
+/* Appends a sharded message, {type, data, uid, nsp}, where the data must be the only one, without its event. */
+static bool
+late_sharded(struct wire_late *late)
+{
+	struct msgpack_item map;
+	bool data = false;
+	struct text key;
+
+	if (!late_begin_map(late, &map))
+		return false;
+	for (uint32_t i = 0; i < map.count; i++) {
+		if (!late_key(late, &key))
+			return false;
+		late_add_key(late, key);
+		if (text_is(key, TEXT("type")) &&
+			(late->in.at == late->in.end || *late->in.at != WIRE_SHARDED_BROADCAST))
+			return false;
+		if (!text_is(key, TEXT("data"))) {
+			if (!late_value(late, 1))
+				return false;
+			continue;
+		}
+		if (data || !late_data(late))
+			return false;
+		data = true;
+	}
+	buffer_add_byte(&late->message->json, '}');
+	return true;
+}
+
+static bool
+late_begin(struct wire_message *message, struct text payload, struct text *json, bool (*read)(struct wire_late *))
 {
 	const uint8_t *at = (const uint8_t *)payload.at;
 	struct wire_late late = {.in = {at, at + payload.n}, .message = message};
@@ -113,9 +197,22 @@ wire_reading_begin_late(struct wire_message *message, struct text payload, struc
 	if (payload.n == 0 || payload.n > WIRE_PAYLOAD_MAX)
 		return false;
 	wire_reading_reset(message);
-	if (!late_message(&late) || message->event.array.at == NULL)
+	if (!read(&late) || late.in.at != late.in.end || buffer_error(&message->json) != 0 ||
+		message->event.array.at == NULL)
 		return false;
 	message->data_count = message->event.values.count;
 	*json = buffer_text(&message->json);
 	return true;
+}
+
+bool
+wire_reading_begin_late(struct wire_message *message, struct text payload, struct text *json)
+{
+	return late_begin(message, payload, json, late_classic);
+}
+
+bool
+wire_reading_begin_late_sharded(struct wire_message *message, struct text payload, struct text *json)
+{
+	return payload.n > 0 && payload.at[0] != '{' && late_begin(message, payload, json, late_sharded);
 }

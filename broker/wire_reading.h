@@ -39,6 +39,8 @@ int wire_reading_begin(struct wire_message *message, struct text payload, struct
  * from the text. Returns false if the message is not such a broadcast; then wire_reading_begin() reads it.
  */
 bool wire_reading_begin_late(struct wire_message *message, struct text payload, struct text *json);
+/* The same for a sharded broadcast without acknowledgements, {type, data: {packet, opts}, uid, nsp}. */
+bool wire_reading_begin_late_sharded(struct wire_message *message, struct text payload, struct text *json);
 /* Empties the message. */
 void wire_reading_reset(struct wire_message *message);
 /* Called when all lists are read and message->rooms no longer moves: sets the pointers into it. */

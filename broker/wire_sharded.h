@@ -29,9 +29,16 @@
  */
 extern const struct wire_codec wire_sharded;
 
+#define WIRE_SHARDED_BROADCAST 3 /* type */
+
 /* wire_sharded_read.c */
 bool wire_sharded_is_from(struct text payload, const struct wire_from *from);
 int wire_sharded_read(struct wire_message *message, struct text payload);
+/*
+ * The same, but the event of a broadcast in MessagePack is set as message->event, as by wire_read_broadcast_late(). A
+ * broadcast in JSON has its event in message->data, as it came.
+ */
+int wire_sharded_read_late(struct wire_message *message, struct text payload);
 int wire_sharded_read_response(struct wire_message *message, struct text payload);
 
 /*

@@ -12,7 +12,7 @@ static const struct {
 	bool answer;
 	enum wire_type type;
 } types[] = {
-	{3, false, WIRE_BROADCAST},
+	{WIRE_SHARDED_BROADCAST, false, WIRE_BROADCAST},
 	{4, false, WIRE_REMOTE_JOIN},
 	{5, false, WIRE_REMOTE_LEAVE},
 	{6, false, WIRE_REMOTE_DISCONNECT},
@@ -123,13 +123,11 @@ struct frame {
 
 /* Reads {type, data, uid, nsp}. */
 static int
-read_frame(struct wire_message *message, struct text payload, struct frame *frame)
+read_frame(struct wire_message *message, struct text rest, struct frame *frame)
 {
-	struct text rest, key, value;
-	int rc = wire_reading_begin(message, payload, &rest);
+	struct text key, value;
+	int rc = 0;
 
-	if (rc < 0)
-		return rc;
 	if (json_type(rest) != JSON_OBJECT)
 		return ERROR_SYNTAX;
 	*frame = (struct frame){TEXT_NONE, TEXT_NONE, TEXT_NONE};
@@ -205,12 +203,12 @@ read_content(struct wire_reading *reading)
 	}
 }
 
-int
-wire_sharded_read(struct wire_message *message, struct text payload)
+static int
+read_statement(struct wire_message *message, struct text json)
 {
 	struct wire_reading reading = {.message = message};
 	struct frame frame;
-	int rc = read_frame(message, payload, &frame);
+	int rc = read_frame(message, json, &frame);
 
 	if (rc < 0)
 		return rc;
@@ -231,12 +229,34 @@ wire_sharded_read(struct wire_message *message, struct text payload)
 }
 
 int
+wire_sharded_read(struct wire_message *message, struct text payload)
+{
+	struct text json;
+	int rc = wire_reading_begin(message, payload, &json);
+
+	return rc < 0 ? rc : read_statement(message, json);
+}
+
+int
+wire_sharded_read_late(struct wire_message *message, struct text payload)
+{
+	struct text json;
+
+	if (!wire_reading_begin_late_sharded(message, payload, &json))
+		return wire_sharded_read(message, payload);
+	return read_statement(message, json);
+}
+
+int
 wire_sharded_read_response(struct wire_message *message, struct text payload)
 {
 	struct wire_reading reading = {.message = message};
+	struct text json;
 	struct frame frame;
-	int rc = read_frame(message, payload, &frame);
+	int rc = wire_reading_begin(message, payload, &json);
 
+	if (rc == 0)
+		rc = read_frame(message, json, &frame);
 	if (rc < 0)
 		return rc;
 	if (frame.type.at == NULL)

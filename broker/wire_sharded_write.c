@@ -112,7 +112,7 @@ sharded_write_broadcast(struct buffer *out, const struct wire_from *from, const 
 {
 	struct writing writing;
 
-	sharded_begin(&writing, out, 3, attachments);
+	sharded_begin(&writing, out, WIRE_SHARDED_BROADCAST, attachments);
 	sharded_add_packet(writing.json, data);
 	buffer_add_byte(writing.json, ',');
 	sharded_add_opts(writing.json, to, 0);
@@ -125,7 +125,7 @@ sharded_write_broadcast_ack(struct buffer *out, const struct wire_from *from, co
 {
 	struct writing writing;
 
-	sharded_begin(&writing, out, 3, attachments);
+	sharded_begin(&writing, out, WIRE_SHARDED_BROADCAST, attachments);
 	sharded_add_packet(writing.json, data);
 	buffer_add_byte(writing.json, ',');
 	sharded_add_request_id(writing.json, from);
@@ -256,6 +256,6 @@ const struct wire_codec wire_sharded = {
 	.write_count_reply = sharded_write_count_reply,
 	.write_ack_reply = sharded_write_ack_reply,
 	.is_from = wire_sharded_is_from,
-	.read_broadcast = wire_sharded_read,
+	.read_broadcast = wire_sharded_read_late,
 	.read_response = wire_sharded_read_response,
 };

@@ -131,6 +131,6 @@ const struct wire_codec wire_stream_codec = {
 	.write_count_reply = stream_write_count_reply,
 	.write_ack_reply = stream_write_ack_reply,
 	.is_from = wire_sharded_is_from,
-	.read_broadcast = wire_sharded_read,
+	.read_broadcast = wire_sharded_read_late,
 	.read_response = wire_sharded_read_response,
 };

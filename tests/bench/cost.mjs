@@ -38,7 +38,7 @@ async function count(work, n) {
   const redis = work.redis && (await freePort());
   try {
     if (redis) await start(["redis-server", "--port", String(redis), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], /eady to accept connections/);
-    const [, port] = await start(serverOf([...(redis ? ["--redis", `redis://127.0.0.1:${redis}`] : []), ...(work.args ?? [])]), /event=listening.* port=(\d+)/);
+    const [, port] = await start(serverOf([...(redis ? ["--redis", `redis://127.0.0.1:${redis}`] : []), ...(work.args ?? [])]), work.ready ?? /event=listening.* port=(\d+)/);
     await work.run(Number(port), n, { redis });
   } finally {
     for (const p of processes) await end(p);

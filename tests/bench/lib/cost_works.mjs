@@ -40,22 +40,41 @@ async function broadcast(port, n) {
 
 const join = (port, n) => withClient(SocketClient, port, (client) => times(n, (i) => client.ask(`42${i}["join","room-${i + 10_000}"]`)));
 
-/** Publishes as a Node.js server of the cluster does. */
-const receive = (Client) => async (port, n, { redis }) => {
+const command = (...args) => Buffer.concat([
+  Buffer.from(`*${args.length}\r\n`),
+  ...args.map(Buffer.from).flatMap((arg) => [Buffer.from(`$${arg.length}\r\n`), arg, Buffer.from("\r\n")]),
+]);
+
+/** Sends a command to Redis many times; each makes the client of this class hear an event. */
+const receive = (Client, sent) => async (port, n, { redis }) => {
   const publisher = net.connect(redis, "127.0.0.1");
   await once(publisher, "connect");
   publisher.resume();
-  const message = encode(["other1", { type: 2, data: ["news", TEXT], nsp: "/" }, { rooms: [], except: [], flags: {} }]);
-  const head = `*3\r\n$7\r\nPUBLISH\r\n$12\r\nsocket.io#/#\r\n$${message.length}\r\n`;
-  const command = Buffer.concat([Buffer.from(head), message, Buffer.from("\r\n")]);
   await withClient(Client, port, (client) =>
     times(n, async () => {
       const heard = client.next();
-      publisher.write(command);
+      publisher.write(sent);
       await heard;
     }));
   publisher.destroy();
 };
+
+// What Node.js servers publish. A message with a binary value is MessagePack in all forms, one without is JSON in the sharded
+// form and in streams.
+const opts = { rooms: [], except: [], flags: {} };
+const ofOther = (packet) => ({ type: 3, data: { packet, opts }, uid: "00000000000other", nsp: "/" });
+const inStream = (data) => command("XADD", "socket.io", "*", "uid", "00000000000other", "nsp", "/", "type", "3", "data", data);
+const news = { type: 2, data: ["news", TEXT] };
+const binaryNews = { type: 2, data: ["news", TEXT, Buffer.alloc(8)] };
+const redisText = command("PUBLISH", "socket.io#/#", encode(["other1", { ...news, nsp: "/" }, opts]));
+const shardedText = command("SPUBLISH", "socket.io#/#", JSON.stringify(ofOther(news)));
+const shardedBinary = command("SPUBLISH", "socket.io#/#", encode(ofOther(binaryNews)));
+const streamText = inStream(JSON.stringify(ofOther(news).data));
+const streamBinary = inStream(encode(ofOther(binaryNews).data).toString("base64"));
+const SHARDED = ["--redis-mode", "sharded"];
+const STREAMS = ["--redis-mode", "streams"];
+/** A node reads what is added to a stream from now on. */
+const READING = /event=listening.* port=(\d+)[^]*event=stream reader=up/;
 
 export const works = [
   { id: "echo", title: "echo of 64 bytes", few: 100, many: 1600, allocations: 0, run: echo(SocketClient) },
@@ -67,6 +86,10 @@ export const works = [
   { id: "polling-connect", title: "connect by polling, join / and leave", few: 10, many: 210, allocations: 3, run: connect(PollingClient) },
   { id: "polling-echo", title: "echo by polling: a POST and a GET", few: 20, many: 320, allocations: 0, run: echo(PollingClient) },
   { id: "join", title: "join of a new room, acknowledged", few: 50, many: 1550, run: join },
-  { id: "redis", title: "broadcast received from Redis by one client", few: 50, many: 1550, redis: true, allocations: 0, run: receive(SocketClient) },
-  { id: "redis-msgpack", title: "the same by a client of the MessagePack parser", few: 50, many: 1550, redis: true, allocations: 0, run: receive(MsgpackClient) },
+  { id: "redis", title: "broadcast received from Redis by one client", few: 50, many: 1550, redis: true, allocations: 0, run: receive(SocketClient, redisText) },
+  { id: "redis-msgpack", title: "the same by a client of the MessagePack parser", few: 50, many: 1550, redis: true, allocations: 0, run: receive(MsgpackClient, redisText) },
+  { id: "sharded", title: "the same in sharded mode, by a JSON client", few: 50, many: 1550, redis: true, args: SHARDED, allocations: 0, run: receive(SocketClient, shardedText) },
+  { id: "sharded-msgpack", title: "the same, binary, by the MessagePack parser", few: 50, many: 1550, redis: true, args: SHARDED, allocations: 0, run: receive(MsgpackClient, shardedBinary) },
+  { id: "streams", title: "the same from a stream, by a JSON client", few: 50, many: 1550, redis: true, args: STREAMS, ready: READING, allocations: 0, run: receive(SocketClient, streamText) },
+  { id: "streams-msgpack", title: "the same, binary, by the MessagePack parser", few: 50, many: 1550, redis: true, args: STREAMS, ready: READING, allocations: 0, run: receive(MsgpackClient, streamBinary) },
 ];

@@ -1,6 +1,6 @@
 /*
- * Broadcasts of the classic protocol whose event stays MessagePack. They are read as those whose event becomes text:
- * the messages of the real adapter and emitter, whole, cut, and changed at each byte.
+ * Broadcasts whose event stays MessagePack. They are read as those whose event becomes text: the messages of the real
+ * adapters and emitter, whole, cut, and changed at each byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "broker/wire.h"
+#include "broker/wire_sharded.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "tests/unit/broker/vectors.h"
 
-#define VECTORS "tests/data/wire/vectors.txt"
+#define CLASSIC "tests/data/wire/vectors.txt"
+#define SHARDED "tests/data/wire/sharded.txt"
+static bool sharded; /* the form of the messages */
 static struct wire_message eager, late;
 static struct attachments attachments;
 static struct buffer json;
@@ -24,6 +26,7 @@ static int
 start(void **state)
 {
 	(void)state;
+	sharded = false;
 	wire_message_init(&eager);
 	wire_message_init(&late);
 	attachments_init(&attachments);
@@ -80,10 +83,13 @@ read_both(const char *bytes, size_t n)
 
 	assert_non_null(exact);
 	memcpy(exact, bytes, n);
-	rc = wire_read_broadcast(&eager, payload);
-	assert_int_equal(wire_read_broadcast_late(&late, payload), rc);
+	rc = sharded ? wire_sharded_read(&eager, payload) : wire_read_broadcast(&eager, payload);
+	assert_int_equal(
+		sharded ? wire_sharded_read_late(&late, payload) : wire_read_broadcast_late(&late, payload), rc);
 	assert_null(eager.event.array.at);
 	if (rc == 0) {
+		assert_int_equal(late.type, eager.type);
+		assert_int_equal(late.has_request_id, eager.has_request_id);
 		same_text(late.uid, eager.uid);
 		same_text(late.nsp, eager.nsp);
 		assert_int_equal(late.data_count, eager.data_count);
@@ -108,7 +114,7 @@ read_both(const char *bytes, size_t n)
 static bool
 read_hex(const char *hex)
 {
-	char bytes[512];
+	char bytes[2048];
 	size_t n = 0;
 
 	for (; *hex != '\0'; hex += 2) {
@@ -120,31 +126,16 @@ read_hex(const char *hex)
 	return read_both(bytes, n);
 }
 
-static void
-messages_of_the_adapter(void **state)
-{
-	static const struct {
-		const char *name;
-		bool is_late;
-	} messages[] = {
-		{"broadcast", true},
-		{"broadcast-room", true},
-		{"broadcast-rooms", true},
-		{"broadcast-flags", true},
-		{"broadcast-nsp", true},
-		{"broadcast-number", false},
-		{"broadcast-binary", true},
-		{"broadcast-values", true},
-		{"broadcast-undefined", false},
-		{"broadcast-numeric", true},
-		{"emitter", true},
-		{"emitter-rooms", true},
-		{"emitter-nsp", false},
-	};
+struct message {
+	const char *name;
+	bool is_late;
+};
 
-	(void)state;
-	for (size_t m = 0; m < sizeof messages / sizeof *messages; m++) {
-		struct text payload = vector_of(VECTORS, messages[m].name);
+static void
+read_messages(const char *file, const struct message *messages, size_t count)
+{
+	for (size_t m = 0; m < count; m++) {
+		struct text payload = vector_of(file, messages[m].name);
 		char *bytes = malloc(payload.n);
 
 		assert_non_null(bytes);
@@ -162,6 +153,47 @@ messages_of_the_adapter(void **state)
 		}
 		free(bytes);
 	}
+}
+
+static void
+messages_of_the_adapter(void **state)
+{
+	static const struct message messages[] = {
+		{"broadcast", true},
+		{"broadcast-room", true},
+		{"broadcast-rooms", true},
+		{"broadcast-flags", true},
+		{"broadcast-nsp", true},
+		{"broadcast-number", false},
+		{"broadcast-binary", true},
+		{"broadcast-values", true},
+		{"broadcast-undefined", false},
+		{"broadcast-numeric", true},
+		{"emitter", true},
+		{"emitter-rooms", true},
+		{"emitter-nsp", false},
+	};
+
+	(void)state;
+	read_messages(CLASSIC, messages, sizeof messages / sizeof *messages);
+}
+
+static void
+messages_of_the_sharded_adapter(void **state)
+{
+	static const struct message messages[] = {
+		{"broadcast", false},
+		{"broadcast-binary", true},
+		{"broadcast-room-binary", true},
+		{"broadcast-undefined", false},
+		{"broadcast-ack-binary", false},
+		{"join", false},
+		{"server-emit-binary", false},
+	};
+
+	(void)state;
+	sharded = true;
+	read_messages(SHARDED, messages, sizeof messages / sizeof *messages);
 }
 
 #define UID "a161"
@@ -194,12 +226,75 @@ forms(void **state)
 	assert_false(read_hex("90"));
 }
 
+#define TYPE3 "a47479706503"
+#define PACKET "a67061636b657482" TYPE DATA
+#define OPTS "a46f70747380"
+#define BEGIN "84" TYPE3 "a464617461"
+#define END "a3756964a175" NSP
+
+static void
+sharded_forms(void **state)
+{
+	(void)state;
+	sharded = true;
+	assert_true(read_hex(BEGIN "82" PACKET "92a165cc05" OPTS END));
+	assert_true(read_hex(BEGIN "82" OPTS PACKET "91a165" END));
+	assert_true(read_hex("84" END "a46461746182" OPTS PACKET "91a165" TYPE3));
+	assert_true(read_hex("85" TYPE3 "a464617461de0002" PACKET "91a165" OPTS END "a17891c0"));
+	/* what must become text */
+	assert_false(read_hex("84a474797065cc03a46461746182" PACKET "91a165" OPTS END));
+	assert_false(read_hex(BEGIN "82" PACKET "9105" OPTS END));
+	assert_false(read_hex(BEGIN "83" PACKET "91a165" OPTS "a9726571756573744964a172" END));
+	assert_false(read_hex(BEGIN "83" PACKET "91a165" OPTS "a9726571756573744964c0" END));
+	/* the last of several members of the same name counts */
+	assert_false(read_hex(BEGIN "83" PACKET "91a165" PACKET "91a166" OPTS END));
+	assert_false(read_hex(BEGIN "83" PACKET "91a165"
+				    "a67061636b657481" TYPE OPTS END));
+	assert_false(read_hex("85" TYPE3 "a46461746182" PACKET "91a165" OPTS "a464617461"
+			      "81" OPTS END));
+	/* what is refused */
+	assert_false(read_hex(BEGIN "81" PACKET "91a165" END));
+	assert_false(read_hex(BEGIN "82" PACKET "90" OPTS END));
+	assert_false(read_hex(BEGIN "82"
+				    "a67061636b657481" TYPE OPTS END));
+	assert_false(read_hex("83" TYPE3 "a46461746182" PACKET "91a165" OPTS NSP));
+	assert_false(read_hex("80"));
+}
+
+/* Reads a message whose event is an array nested as deeply. Returns whether it stays MessagePack. */
+static bool
+read_nested(unsigned depth)
+{
+	static char hex[4096];
+	size_t n = (size_t)snprintf(hex, sizeof hex, "%s", sharded ? BEGIN "82" PACKET : "92" UID "83" TYPE DATA);
+
+	n += (size_t)snprintf(hex + n, sizeof hex - n, "92a165");
+	for (unsigned i = 1; i < depth; i++)
+		n += (size_t)snprintf(hex + n, sizeof hex - n, "91");
+	(void)snprintf(hex + n, sizeof hex - n, "c0%s", sharded ? OPTS END : NSP);
+	return read_hex(hex);
+}
+
+static void
+depths(void **state)
+{
+	(void)state;
+	assert_true(read_nested(JSON_DEPTH_MAX - 2)); /* the message and the packet are around it */
+	assert_false(read_nested(JSON_DEPTH_MAX - 1));
+	sharded = true;
+	assert_true(read_nested(JSON_DEPTH_MAX - 3));
+	assert_false(read_nested(JSON_DEPTH_MAX - 2));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(messages_of_the_adapter, start, stop),
+		cmocka_unit_test_setup_teardown(messages_of_the_sharded_adapter, start, stop),
 		cmocka_unit_test_setup_teardown(forms, start, stop),
+		cmocka_unit_test_setup_teardown(sharded_forms, start, stop),
+		cmocka_unit_test_setup_teardown(depths, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,33 @@ entries_are_those_of_the_adapter(void **state)
 	}
 }
 
+/* An entry with binary values is MessagePack, whose event is not converted. */
+static void
+events_keep_their_form(void **state)
+{
+	static const char event[] = "\x93\xa3"
+				    "bin\xc4\x03\0\1\xff\x81\xa4"
+				    "deep\x92\xc4\0\xa1s";
+	struct text in = entry_of_command(vector_of(VECTORS, "broadcast-binary"), "1-1");
+	struct wire_stream_entry entry;
+	struct wire_message decoded;
+
+	(void)state;
+	wire_message_init(&decoded);
+	assert_int_equal(wire_stream_entry_parse(in, &entry), in.n);
+	assert_int_equal(wire_stream_message(&message, &entry), 0);
+	assert_int_equal(wire_stream_codec.read_broadcast(&decoded, buffer_text(&message)), 0);
+	assert_true(text_is(decoded.event.array, text_of(event, sizeof event - 1)));
+	assert_int_equal(decoded.event.values.bins, 2);
+	in = entry_of_command(vector_of(VECTORS, "broadcast"), "1-1");
+	assert_int_equal(wire_stream_entry_parse(in, &entry), in.n);
+	buffer_reset(&message);
+	assert_int_equal(wire_stream_message(&message, &entry), 0);
+	assert_int_equal(wire_stream_codec.read_broadcast(&decoded, buffer_text(&message)), 0);
+	assert_true(same(decoded.data, "[\"news\",1,\"two\",{\"three\":[3]}]"));
+	wire_message_fini(&decoded);
+}
+
 static void
 a_seal_travels_in_a_field_of_its_own(void **state)
 {
@@ -387,6 +414,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(entries_are_those_of_the_adapter),
+		CASE(events_keep_their_form),
 		CASE(a_seal_travels_in_a_field_of_its_own),
 		CASE(a_message_of_another_form_is_not_added),
 		CASE(entries_have_limits),

@@ -39,6 +39,8 @@ test_broadcasts_arrive(void **state)
 	arrive(sockets[2]->id, NULL, 0, "[\"d\",{\"_placeholder\":true,\"num\":1}]", 3);
 	/* without attachments it is an ordinary object */
 	arrive(sockets[2]->id, NULL, 0, "[\"e\",{\"_placeholder\":true,\"num\":9}]", 0);
+	/* the text is copied: an encoder would write it another way */
+	arrive(sockets[2]->id, NULL, 0, "[ \"\\u0065\" ,5.0e0]", 0);
 	arrive("nobody", NULL, 0, "[\"f\"]", 0);
 	fake_engine.sessions[1].busy = true;
 	arrive(sockets[1]->id, NULL, WIRE_VOLATILE, "[\"g\"]", 0);
@@ -46,7 +48,8 @@ test_broadcasts_arrive(void **state)
 	EXPECT_SENT(1, "2[\"a\",{\"b\":[1]}]\n2[5]\n");
 	EXPECT_SENT(2,
 		"2[\"a\",{\"b\":[1]}]\n2[5]\n51-[\"c\",{\"_placeholder\":true,\"num\":0}]\n(0002\n"
-		"51-[\"d\",{\"_placeholder\":true,\"num\":0}]\n(0102\n2[\"e\",{\"_placeholder\":true,\"num\":9}]\n");
+		"51-[\"d\",{\"_placeholder\":true,\"num\":0}]\n(0102\n2[\"e\",{\"_placeholder\":true,\"num\":9}]\n"
+		"2[ \"\\u0065\" ,5.0e0]\n");
 	EXPECT_OUT("");
 	assert_int_equal(fake_loop.counters.value[COUNT_CLUSTER_REFUSED], 0);
 	stop();
