@@ -54,6 +54,21 @@ broker_check_mode(struct broker_nsp *nsp, const struct bus_message *message, con
 }
 
 /*
+ * A cluster of streams publishes only questions, and what wants acknowledgements. What else is published comes from
+ * the sharded adapter, which has the same channels and does not read streams.
+ */
+static void
+broker_check_adapter(
+	const struct broker *broker, const struct bus_message *message, const struct wire_message *decoded)
+{
+	if (!broker->form->kept || message->id.n > 0 || broker->members == NULL)
+		return;
+	if ((decoded->type == WIRE_BROADCAST && !decoded->has_request_id) || decoded->type == WIRE_REMOTE_JOIN ||
+		decoded->type == WIRE_REMOTE_LEAVE || decoded->type == WIRE_REMOTE_DISCONNECT)
+		members_meet(broker->members, CONFLICT_SHARDED);
+}
+
+/*
  * Returns false if the message is a broadcast without a receiver on this node. The name of the channel is enough to
  * decide, so the payload need not be decoded.
  */
@@ -91,7 +106,7 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	rc = broker->codec->read_broadcast(decoded, payload);
 	/* only classic nodes drop what the streams adapter publishes; others may meet types of other versions */
 	if (rc == ERROR_UNSUPPORTED && broker->codec->requests_apart && broker->members != NULL)
-		members_meet_streams(broker->members);
+		members_meet(broker->members, CONFLICT_STREAMS);
 	if (rc < 0) {
 		broker_drop_message(broker, message->channel, rc);
 		return;
@@ -100,6 +115,7 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 		broker->stats.ignored++;
 		return;
 	}
+	broker_check_adapter(broker, message, decoded);
 	if (decoded->type != WIRE_BROADCAST || decoded->has_request_id) {
 		broker_respond(nsp, decoded);
 		return;

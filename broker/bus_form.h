@@ -199,6 +199,7 @@ struct bus_form {
 	bool alone;	  /* a single node: only open, close, stats and codec are set */
 	/* every node publishes a broadcast for one room to the channel that channel() returns */
 	bool strict_channels;
+	bool kept;			/* broadcasts stand in streams, and are not published */
 	const struct wire_codec *codec; /* how the nodes of this form write their messages (wire_codec.h) */
 
 	/*

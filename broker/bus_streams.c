@@ -533,6 +533,7 @@ streams_flows(const struct bus_end *end)
 const struct bus_form bus_streams = {
 	.id = BUS_FORM_STREAMS,
 	.name = "streams",
+	.kept = true,
 	.codec = &wire_stream_codec,
 	.open = streams_open,
 	.close = streams_close,

@@ -43,6 +43,7 @@ enum member_conflict {
 	CONFLICT_MODE,	    /* a member uses another form of the bus */
 	CONFLICT_STRANGERS, /* servers with other channels use the same key (sharded beside classic) */
 	CONFLICT_STREAMS,   /* servers with the streams adapter publish on the channels of this cluster */
+	CONFLICT_SHARDED,   /* servers with the sharded adapter publish on the channels of this cluster of streams */
 	CONFLICT_PUB_SUB, /* servers subscribe to the same channel names by the other kind of publish and subscribe */
 	CONFLICT_SECRET,  /* a node has another secret, or only one of the two has one */
 	CONFLICT_COUNT
@@ -115,8 +116,8 @@ void members_hear(struct members *members, const struct beat *beat);
 /* A heartbeat has come whose seal this node does not accept, although its bytes may be right. */
 void members_mismatch(struct members *members, const struct beat *beat);
 
-/* A server with the streams adapter has published on a channel of this cluster. */
-void members_meet_streams(struct members *members);
+/* A server of another kind has published on a channel of this cluster: CONFLICT_STREAMS or CONFLICT_SHARDED. */
+void members_meet(struct members *members, enum member_conflict conflict);
 
 /* This node's namespaces have changed: the next heartbeat comes soon. */
 void members_touch(struct members *members);

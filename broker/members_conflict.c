@@ -5,7 +5,8 @@
 
 #define WARN_AGAIN_MS (10 * 60 * 1000) /* shortest time between two warnings of the same conflict */
 
-static const char *const conflict_names[] = {"node-id", "db", "mode", "strangers", "streams", "pub-sub", "secret"};
+static const char *const conflict_names[] = {
+	"node-id", "db", "mode", "strangers", "streams", "sharded", "pub-sub", "secret"};
 
 static const struct conflict_text {
 	const char *what, *advice;
@@ -20,6 +21,9 @@ static const struct conflict_text {
 		"they do not hear one another: use the same mode on all servers, or another --redis-key"},
 	[CONFLICT_STREAMS] = {"a server with the streams adapter uses the same key, and its messages are dropped",
 		"use the same kind of adapter on all servers, or another --redis-key"},
+	[CONFLICT_SHARDED] =
+		{"a server with the sharded adapter uses the same key: it hears no broadcasts of this cluster",
+			"use the same kind of adapter on all servers, or another --redis-key"},
 	[CONFLICT_PUB_SUB] =
 		{"servers use the same channels by the other kind of publish and subscribe, sharded or not",
 			"use the same --redis-mode and --redis-stream-sharded-pub-sub (useShardedPubSub of the "
@@ -93,10 +97,8 @@ members_find_conflicts(struct members *members)
 	/* strangers may subscribe to these channels too */
 	if (members->stranger_count == 0 && members->other_count > 0)
 		conflicts |= 1u << CONFLICT_PUB_SUB;
-	if (members->loop->now < members->streams_until)
-		conflicts |= 1u << CONFLICT_STREAMS;
-	if (members->loop->now < members->mismatch_until)
-		conflicts |= 1u << CONFLICT_SECRET;
+	for (unsigned i = 0; i < CONFLICT_COUNT; i++)
+		conflicts |= members->loop->now < members->met_until[i] ? 1u << i : 0;
 	while ((node = table_next(&members->table, &cursor)) != NULL) {
 		struct member_record *member = member_of(node);
 		uint32_t bits = member_conflicts(member);
@@ -108,8 +110,8 @@ members_find_conflicts(struct members *members)
 		conflicts |= bits;
 	}
 	for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
-		/* these two are logged when they are met */
-		if (i != CONFLICT_SECRET && i != CONFLICT_STREAMS && (conflicts & 1u << i) != 0)
+		/* what is met is logged at that moment */
+		if (members->met_until[i] == 0 && (conflicts & 1u << i) != 0)
 			conflict_warn(
 				members, (enum member_conflict)i, culprits[i] != NULL ? &culprits[i]->beat : NULL);
 	}
@@ -119,13 +121,13 @@ members_find_conflicts(struct members *members)
 void
 members_mismatch(struct members *members, const struct beat *beat)
 {
-	members->mismatch_until = members->loop->now + 2 * beat->every_ms;
+	members->met_until[CONFLICT_SECRET] = members->loop->now + 2 * beat->every_ms;
 	conflict_warn(members, CONFLICT_SECRET, beat);
 }
 
 void
-members_meet_streams(struct members *members)
+members_meet(struct members *members, enum member_conflict conflict)
 {
-	members->streams_until = members->loop->now + MEMBERS_KEPT_MS;
-	conflict_warn(members, CONFLICT_STREAMS, NULL);
+	members->met_until[conflict] = members->loop->now + MEMBERS_KEPT_MS;
+	conflict_warn(members, conflict, NULL);
 }

@@ -26,8 +26,8 @@ struct members {
 	int64_t stranger_count, other_count;
 	uint32_t conflicts;
 	uint64_t warned[CONFLICT_COUNT]; /* loop time; 0: never */
-	uint64_t streams_until;		 /* loop time until which servers with the streams adapter count as present */
-	uint64_t mismatch_until;	 /* loop time until which a node with another secret counts as present */
+	/* loop time until which servers that were heard and send no heartbeat which counts are taken for present */
+	uint64_t met_until[CONFLICT_COUNT];
 	uint64_t ignored;
 	struct log_limit log_limit;
 };

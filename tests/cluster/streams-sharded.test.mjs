@@ -98,4 +98,26 @@ describe("mixes", () => {
       await node.stop();
       await redis.stop();
     });
+
+  test("a warning names the mix: a Node.js server with the sharded adapter, which has the same channels", async () => {
+    const redis = await Redis.start();
+    const node = await startNode("a", redis, [...MODE, SHARDED]);
+    const other = await startPeer("js", redis, ["--sharded=dynamic"]);
+    await subscribers(redis, 2, "socket.io#/#", "SHARDNUMSUB");
+    const sockets = [await connect(node), await connect(other)];
+    await ask(sockets[0], "emit", {}, "news", [1]); // into the stream, which the other does not read
+    assert.deepEqual((await ask(sockets[0], "serverAsk", "question", 1)).answers.length, 1);
+    assert.ok(!node.logged("cluster").some(({ warning }) => warning), node.output);
+    const heard = node.line(({ event, warning }) => event === "cluster" && /sharded adapter/.test(warning));
+    await ask(sockets[1], "emit", {}, "news", [2]);
+    assert.deepEqual([(await heard).level, (await heard).advice], ["warn", "use the same kind of adapter on all servers, or another --redis-key"]);
+    for (const binary of [false, true]) await ask(sockets[1], "emit", {}, "news", [binary ? Buffer.from("x") : "x"]);
+    await ask(sockets[1], "emit", { to: ["room"] }, "news", [3]);
+    assert.equal((await ask(sockets[0], "serverAsk", "question", 2)).answers.length, 1);
+    assert.equal(node.logged("cluster").filter(({ warning }) => warning).length, 1, node.output);
+    for (const socket of sockets) socket.disconnect();
+    await other.stop();
+    await node.stop();
+    await redis.stop();
+  });
 });
