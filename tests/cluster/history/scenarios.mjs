@@ -5,13 +5,14 @@ import { allReached, certify, logLines, restart } from "./world.mjs";
 
 /**
  * `args` of the C nodes; `peer`: arguments of a Node.js server beside them; `counted`: what every server subscribes to;
- * `scatters`: the rooms are distributed over the masters of a Redis Cluster. Redis keeps its data in a restart.
+ * `scatters`: the rooms are distributed over the masters of a Redis Cluster; `stream`: the key that has the broadcasts.
+ * Redis keeps its data in a restart.
  */
 export const MODES = {
   classic: { title: "classic", args: [], peer: [], counted: ["socket.io-request#/#"] },
   log: { title: "classic with `--redis-log`", args: ["--redis-log"], peer: [], counted: ["socket.io-request#/#"] },
   sharded: { title: "sharded", args: ["--redis-mode", "sharded"], peer: ["--sharded=dynamic"], counted: ["socket.io#/#", "SHARDNUMSUB"], scatters: true },
-  streams: { title: "streams", args: ["--redis-mode", "streams"], peer: ["--streams=1"] },
+  streams: { title: "streams", args: ["--redis-mode", "streams"], peer: ["--streams=1"], stream: "socket.io" },
 };
 
 /** Losses that a row allows, in the words of the table. */
@@ -19,9 +20,13 @@ export const NOTHING = { text: "nothing", counted: false, gaps: false };
 export const IN_FLIGHT = { text: "in flight; counted", counted: true, gaps: false };
 export const DEAF = { text: "unheard until subscribed again; gap counted", counted: true, gaps: true };
 export const KILLED = { text: "in flight from that node", counted: false, gaps: false };
+/** `unplayed`: in place of a loss, why a mode is not played in this world. */
+const AT_A_CLUSTER = { log: "as classic: a node has the log only while it is connected to the member that owns the stream" };
 
 const clientIds = async (redis, pattern = /./) =>
   String(await redis.command("CLIENT", "LIST")).split("\n").filter((line) => line && !/cmd=client/.test(line) && pattern.test(line)).map((line) => /^id=(\d+)/.exec(line)[1]);
+
+const slotOf = async (cluster, key) => Number(await cluster.ask(cluster.servers.at(-1), "CLUSTER", "KEYSLOT", key));
 
 const node = (world, random) => world.nodes[random.below(world.nodes.length)];
 
@@ -112,10 +117,11 @@ export const SCENARIOS = [
   },
   {
     key: "member", kind: "cluster", title: "a master of a Redis Cluster dies, and its replica takes its place",
-    loses: { classic: DEAF, sharded: DEAF },
-    async act({ cluster, nodes }) {
+    loses: { classic: DEAF, sharded: DEAF, streams: IN_FLIGHT }, unplayed: AT_A_CLUSTER,
+    async act({ cluster, nodes, mode }) {
       const used = nodes[0].logged("bus").filter(({ state }) => state === "up").at(-1)?.server;
-      const server = cluster.servers.find(({ port }) => used === `127.0.0.1:${port}`) ?? cluster.servers[0];
+      const owner = mode.stream && (await cluster.owner(await slotOf(cluster, mode.stream)));
+      const server = owner ?? cluster.servers.find(({ port }) => used === `127.0.0.1:${port}`) ?? cluster.servers[0];
       await cluster.kill(server);
       await server.run();
       await cluster.ready();
@@ -123,10 +129,10 @@ export const SCENARIOS = [
   },
   {
     key: "slots", kind: "cluster", title: "slots of a Redis Cluster move to another master",
-    loses: { classic: NOTHING, sharded: DEAF },
-    async act({ cluster }, random) {
-      for (const channel of ["socket.io#/#", "socket.io#/#left#", "socket.io#/#right#"]) {
-        const slot = Number(await cluster.ask(cluster.servers.at(-1), "CLUSTER", "KEYSLOT", channel));
+    loses: { classic: NOTHING, sharded: DEAF, streams: NOTHING }, unplayed: AT_A_CLUSTER,
+    async act({ cluster, mode }, random) {
+      for (const key of mode.stream ? [mode.stream, mode.stream] : ["socket.io#/#", "socket.io#/#left#", "socket.io#/#right#"]) {
+        const slot = await slotOf(cluster, key);
         const owner = await cluster.owner(slot);
         const others = [];
         for (const at of [0, 8_000, 16_000]) others.push(await cluster.owner(at));
