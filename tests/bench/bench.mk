@@ -36,6 +36,11 @@ bench-cluster: $(BENCH_PROGRAMS) $(TESTS_NPM)
 bench-adminui: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) node tests/bench/adminui.mjs
 
+# `make bench-recovery`: what connection state recovery costs with two workers, and how fast clients come back.
+.PHONY: bench-recovery
+bench-recovery: $(BENCH_PROGRAMS) $(TESTS_NPM)
+	BENCH_BUILD=$(abspath $(BUILD)) node tests/bench/recovery.mjs
+
 # `make bench-cost`: the instructions of the server for each piece of work, by callgrind; rewrites COSTS.md. `make bench-cost-check`
 # fails if one has grown by more than 3 %. BENCH_WORKS=echo,join counts some only.
 .PHONY: bench-cost bench-cost-check
