@@ -204,6 +204,25 @@ SIO_API sio_timer sio_timer_every(sio_server *io, uint32_t ms, sio_timer_fn *fn,
 SIO_API void sio_timer_stop(sio_server *io, sio_timer timer); /* does nothing for 0 and for a timer that has ended */
 
 /*
+ * Work that blocks, such as a query of a database. `work(arg)` runs in another thread and calls no function of this file.
+ * Afterwards `done(io, arg)` runs on the loop, once for each call that returns 0, and never from within the call. Keep a
+ * step, a kept event or the id of a socket in `arg`, not the socket.
+ *
+ * The server has up to workThreads threads, which start when they are needed. Work begins in the order of the calls.
+ * With several threads it may end in another order.
+ *
+ * When the server closes, it waits for all its work before the functions of sio_on_stop() run, but not longer than 10
+ * seconds. Then it abandons what is left, with the warning "work-abandoned": `done` is not called, and work that still
+ * runs keeps using `arg`. Give queries a time-out.
+ *   SIO_ERR_TOO_MANY  maxWork calls are not done yet
+ *   SIO_ERR_STATE     the server is closed
+ *   SIO_ERR_SYSTEM    no thread can be started
+ */
+typedef void sio_work_fn(void *arg);
+typedef void sio_work_done_fn(sio_server *io, void *arg);
+SIO_API int sio_work(sio_server *io, sio_work_fn *work, sio_work_done_fn *done, void *arg);
+
+/*
  * Returns the number of this worker on its machine, counted from 0, and the number of workers in *workers (may be
  * NULL). A server inside another program is worker 0 of 1. The call selects one worker for work that must be done only
  * once: if (sio_worker(io, NULL) == 0).
@@ -484,6 +503,14 @@ SIO_API bool sio_wants_ack(const sio_event *event);              /* true if the 
 SIO_API int sio_ack(sio_event *event, const char *format, ...);
 
 /*
+ * A rate limit for what a client may ask. The first call gives the socket a credit of `burst`; it grows by `per_second`
+ * each second, up to `burst`. Returns true and takes 1 from the credit, or returns false if less than 1 is left. Call it
+ * in a middleware of sio_use_events() for all events, or in a listener for one. A socket has one credit, and a client
+ * that connects again gets a new one.
+ */
+SIO_API bool sio_rate_allows(sio_socket *socket, unsigned burst, double per_second);
+
+/*
  * Keeps an event beyond its callback, usually to acknowledge it later. Returns the kept event, never NULL; read
  * values from the result, not from `event`. Each call needs one sio_event_release(), which accepts NULL. A client
  * with more than maxPendingAcks kept events is closed. If memory for the copy runs out, the kept event has an empty
@@ -615,6 +642,13 @@ SIO_API unsigned sio_answers_missing(const sio_answers *answers);
 SIO_API sio_value sio_answer(const sio_answers *answers, unsigned index);
 
 /*
+ * callback(await target.emitWithAck(name, ...)): emits an event and acknowledges `event`, which a client sent, with the
+ * array of the answers. Answers that do not arrive in time are left out. If no acknowledgement of `event` was requested,
+ * the answers are dropped. Returns the errors of sio_emit_ack(); then `event` is still to be acknowledged.
+ */
+SIO_API int sio_ack_answers(sio_event *event, sio_target target, const char *name, const char *format, ...);
+
+/*
  * A matching socket. A socket of this node is described as it was at the time of the call, another socket as it was
  * when its node answered. The struct and everything in it is valid until `fn` returns. The handshake of a socket of
  * this node is written when it is first read; if memory for it runs out, it reads as SIO_NONE.
@@ -639,6 +673,12 @@ typedef struct {
 typedef void sio_fetch_fn(
 	sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg);
 SIO_API int sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg);
+/*
+ * callback(await target.fetchSockets()): acknowledges an event with the array of the matching sockets of all nodes, as
+ * the letter F writes it. Servers that do not answer in time are left out. Returns SIO_ERR_STATE if no acknowledgement
+ * was requested, and the errors of sio_fetch(); then the event is still to be acknowledged.
+ */
+SIO_API int sio_ack_sockets(sio_event *event, sio_target target);
 /*
  * allRooms(): lists the rooms of all nodes, each name once. The list includes the room that every socket has for its
  * own id. Errors are as for sio_fetch().

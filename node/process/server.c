@@ -36,6 +36,7 @@
 #include "node/process/front.h"
 #include "node/socketio/sio_core.h"
 #include "node/socketio/sio_timer.h"
+#include "node/socketio/sio_work.h"
 #include "node/socketio/sio_listener.h"
 #include "node/socketio/sio_check.h"
 
@@ -231,7 +232,9 @@ server_check_gone(struct ev_loop *ev, struct ev_timer *timer, int events)
 		upstream_close(host->upstream);
 	if (!upstream_is_gone(host->upstream))
 		return;
-	/* no client is left that could cause messages to the other nodes */
+	if (!sio_work_end(host->core))
+		return;
+	/* no client and no work is left that could cause messages to the other nodes */
 	backends_leave(host->backends);
 	if (host->cluster)
 		cluster_leave(host->cluster, FLUSH_MS);

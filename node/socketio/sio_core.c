@@ -57,6 +57,7 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	sio_job_init(&io->empty_job, sio_nsp_trim);
 	list_init(&io->empty);
 	table_init(&io->nsps);
+	threads_init(&io->threads, l);
 	table_init(&io->timers);
 	buffer_init(&io->name, SIZE_MAX / 2);
 	sio_nsp_new(io, TEXT("/"), NULL, false)->named = false; /* the application has not asked for it yet */
@@ -125,6 +126,7 @@ sio_core_free(struct sio_server *io)
 	io->recovery = NULL;
 	core_free_nsps(io);
 	sio_timers_stop(io);
+	threads_fini(&io->threads);
 	table_fini(&io->timers);
 	sio_turn_fini(&io->turn);
 	buffer_fini(&io->name);

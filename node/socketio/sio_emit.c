@@ -1,4 +1,4 @@
-/* sio_emit() and sio_emit_ack() pack the arguments and hand them to sio_emission.h. */
+/* sio_emit(), sio_emit_ack() and sio_ack_answers() pack the arguments and hand them to sio_emission.h. */
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_pack.h"
 #include "node/socketio/sio_check.h"
@@ -84,5 +84,39 @@ sio_emit_ack(sio_target target, sio_answers_fn *fn, void *arg, const char *event
 	va_start(args, format);
 	rc = emit_args(__func__, &target, fn, arg, event, format, args);
 	va_end(args);
+	return rc;
+}
+
+/* ------------------------------------------- the answers as an acknowledgement */
+
+static void
+emit_pass_answers(sio_server *io, int error, const sio_answers *answers, void *arg)
+{
+	sio_event *event = arg;
+	sio_list *list;
+
+	(void)error; /* the sender gets the answers that arrived */
+	if (event == NULL)
+		return;
+	list = sio_list_new(io);
+	for (unsigned i = 0; i < sio_answers_count(answers); i++)
+		(void)sio_list_add(list, "v", sio_answer(answers, i));
+	(void)sio_ack(event, "L", list);
+	sio_event_release(event);
+}
+
+int
+sio_ack_answers(sio_event *event, sio_target target, const char *name, const char *format, ...)
+{
+	SIO_NEEDS(SIO_AN_EVENT, event, SIO_ERR_ARGUMENT);
+	sio_event *kept = sio_wants_ack(event) ? sio_event_keep(event) : NULL;
+	va_list args;
+	int rc;
+
+	va_start(args, format);
+	rc = emit_args(__func__, &target, emit_pass_answers, kept, name, format, args);
+	va_end(args);
+	if (rc != 0)
+		sio_event_release(kept);
 	return rc;
 }

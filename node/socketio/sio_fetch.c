@@ -103,3 +103,30 @@ sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg)
 	sio_target_rooms_fini(&rooms);
 	return 0;
 }
+
+static void
+fetch_pass_sockets(
+	sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *event)
+{
+	(void)io;
+	(void)error; /* the client gets the sockets that were found */
+	(void)silent;
+	(void)sio_ack(event, "F", sockets, n);
+	sio_event_release(event);
+}
+
+int
+sio_ack_sockets(sio_event *event, sio_target target)
+{
+	SIO_NEEDS(SIO_AN_EVENT, event, SIO_ERR_ARGUMENT);
+	sio_event *kept;
+	int rc;
+
+	if (!sio_wants_ack(event))
+		return SIO_ERR_STATE;
+	kept = sio_event_keep(event);
+	rc = sio_fetch(target, fetch_pass_sockets, kept);
+	if (rc != 0)
+		sio_event_release(kept);
+	return rc;
+}

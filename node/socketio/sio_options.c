@@ -41,6 +41,11 @@ static const struct option_row rows[] = {
 		"Maximum number of namespaces made by patterns and functions; beyond it, namespaces without sockets "
 		"are freed, the longest empty first",
 		.group = NULL},
+	{"workThreads", OPTION_NUMBER, AT(work_threads), "4", 1, 256, NULL, "N",
+		"Maximum number of threads that a worker has for calls of the application that block (sio_work)",
+		.group = NULL},
+	{"maxWork", OPTION_NUMBER, AT(max_work), "1000", 1, 1000000, NULL, "N",
+		"Maximum number of such calls that wait or run; further calls fail", .group = NULL},
 	{"presenceInterval", OPTION_MS, AT(presence_interval), "100", 1, 60000, NULL, "MS",
 		"Time for which changes of presence are collected before they are announced", .group = NULL},
 	{"presenceMaxUsers", OPTION_NUMBER, AT(presence_max_users), "100000", 1, 10000000, NULL, "N",

@@ -27,6 +27,8 @@ struct sio_options {
 	uint64_t recovery_max_bytes;	     /* events and sessions that are kept */
 	uint64_t recovery_max_sessions;
 	uint64_t loss_notice;  /* not an option: ms until a lost client is noticed, set by the owner of the engine */
+	uint64_t work_threads; /* for sio_work() */
+	uint64_t max_work;     /* calls of sio_work() that are not done yet */
 	uint64_t max_children; /* namespaces made by patterns and functions in the whole server */
 };
 

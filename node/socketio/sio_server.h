@@ -5,6 +5,7 @@
 #define NODE_SOCKETIO_SIO_SERVER_H
 
 #include "common/base/table.h"
+#include "common/io/threads.h"
 #include "node/engineio/eio.h"
 #include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_options.h"
@@ -64,6 +65,10 @@ struct sio_server {
 	struct sio_underway underway;
 	struct sio_handler_times handler_times;
 	const struct sio_silent *silent; /* of the question whose callback runs; NULL: none runs */
+
+	struct threads threads; /* for sio_work() */
+	uint64_t work_until;	/* when unfinished work is abandoned; 0: the server does not wait for it yet */
+	bool work_ended;	/* no more work is accepted */
 
 	struct table timers; /* struct timer of sio_timer.c, by number */
 	uint64_t last_timer;

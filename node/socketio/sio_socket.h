@@ -22,6 +22,13 @@ struct sio_any {
 
 struct sio_present;
 
+/* The credit of sio_rate_allows(). Zeroed before the first call. */
+struct sio_rate {
+	double left;
+	uint64_t at; /* when `left` was computed, by the loop's clock */
+	bool begun;
+};
+
 struct sio_extra {
 	struct table acks;	  /* struct sio_ack by id */
 	struct list held;	  /* struct sio_held: steps, and kept events */
@@ -32,6 +39,7 @@ struct sio_extra {
 	struct sio_present *present;   /* sio_set_present(); NULL: none */
 	void *owned;		       /* the owner's pointer */
 	void (*free_user)(void *user); /* NULL: the application frees the pointer of sio_user() itself */
+	struct sio_rate rate;	       /* sio_rate_allows() */
 	unsigned waiting;	       /* number of kept events */
 	size_t waiting_bytes;
 };

@@ -65,9 +65,9 @@ test("messages, history, who is here, private messages, typing and kick across t
     bob.secret = message;
     received();
   });
-  assert.deepEqual(await ask(ada, "private", "Bob", "psst"), { delivered: 1 });
+  assert.deepEqual(await ask(ada, "private", "Bob", "psst"), [null]);
   assert.deepEqual(bob.secret, { from: "Ada", text: "psst" });
-  assert.deepEqual(await ask(ada, "private", "Nobody", "psst"), { delivered: 0 });
+  assert.deepEqual(await ask(ada, "private", "Nobody", "psst"), []);
 
   const typing = next(ada, "typing");
   bob.emit("typing");

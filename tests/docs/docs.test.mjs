@@ -71,7 +71,7 @@ test("every make target exists", () => {
 
 // The options that applications declare: those of node/examples, and of the C blocks of the pages.
 const declaring = [...files.filter((file) => /^node\/examples\/.*\.c$/.test(file)).map(read), ...CURRENT.flatMap((page) => blocks(page, "c"))].join("\n");
-const declared = [...declaring.matchAll(/\.name = "(\w+)",\s*\.kind = SIO_OPTION/g)].map((match) => match[1].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
+const declared = [...declaring.matchAll(/\{(?:\.name = )?"(\w+)",\s*(?:\.kind = )?SIO_OPTION/g)].map((match) => match[1].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
 const declaredFlags = declared.map((name) => `--${name}`);
 const declaredVariables = declared.map((name) => `SOCKEYE_${name.replaceAll("-", "_").toUpperCase()}`);
 

@@ -4,140 +4,104 @@
  *
  *     sockeye --app build/examples/team.so --public node/examples/team/public
  */
-#include <hiredis/async.h>
 #include <hiredis/adapters/libev.h>
-#include <pthread.h>
 #include <sockeye.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TEXT_MAX 2000
-#define LOGINS_MAX 32	 /* threads that ask the database at the same time */
-#define COMMANDS_MAX 200 /* commands that may wait for Redis; further messages are not stored */
-#define BURST 10	 /* events that a client may send at once */
-#define PER_SECOND 2	 /* events that a client may send per second on average */
-
 const sio_option sio_app_options[] = {
-	{.name = "teamRedisPort",
-		.kind = SIO_OPTION_NUMBER,
-		.initial = "6379",
-		.min = 1,
-		.max = 65535,
-		.help = "Port of the Redis on this machine that keeps the history"},
+	{"teamRedisPort", SIO_OPTION_NUMBER, "6379", .help = "Port of the Redis of the history", .max = 65535},
 	{0},
 };
 
 struct user {
-	char token[64], name[32], room[40]; /* the room has all sockets of the user, on all servers */
+	const char *token, *name;
 	bool admin;
-	double credit; /* events that the user may still send */
-	ev_tstamp seen;
-	sio_step *step; /* while the login is underway */
-	pthread_t thread;
-	struct user *next;
 };
 
-static struct ev_loop *loop;
+struct login {
+	sio_step *step;
+	char token[64];
+	const struct user *user; /* NULL: the token is unknown */
+};
+
 static sio_nsp *team;
 static redisAsyncContext *redis; /* NULL: not connected */
 static unsigned commands;	 /* commands without an answer */
 static bool outage;		 /* a failure of Redis has been logged */
-static ev_async found;
-static _Atomic(struct user *) found_users; /* the threads' results; everything else belongs to the loop's thread */
-static unsigned logins;
 
-/*
- * Runs in a thread of its own and may therefore block; the sleep and the loop stand for a query of a database. A
- * thread must not call functions of sockeye.h; ev_async_send() wakes the loop.
- */
-static void *find_user(void *arg) {
-	static const char *const rows[][3] = {
-		{"ada-token", "Ada", "admin"}, {"bob-token", "Bob", ""}, {"eve-token", "Eve", ""}};
-	struct user *user = arg;
+static const char *name_of(const sio_socket *socket) { return sio_string(sio_get(sio_data(socket), "name"), NULL); }
+
+/* The first argument names a user. All sockets of a user, on all servers, are in the room of that name. */
+static sio_target user_named(const sio_event *event) {
+	const char *name = sio_string(sio_arg(event, 0), NULL);
+	return sio_to(sio_all(team), name ? name : "");
+}
+
+/* Runs in a thread and may therefore block; the sleep and the loop stand for a query of a database. */
+static void find_user(void *arg) {
+	static const struct user users[] = {
+		{"ada-token", "Ada", true}, {"bob-token", "Bob", false}, {"eve-token", "Eve", false}};
+	struct login *login = arg;
 	usleep(100000);
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-		if (strcmp(rows[i][0], user->token) == 0) {
-			snprintf(user->name, sizeof user->name, "%s", rows[i][1]);
-			user->admin = rows[i][2][0] != '\0';
-		}
-	user->next = found_users;
-	while (!atomic_compare_exchange_weak(&found_users, &user->next, user))
-		;
-	ev_async_send(loop, &found);
-	return NULL;
+	for (size_t i = 0; i < sizeof users / sizeof *users; i++)
+		if (strcmp(users[i].token, login->token) == 0) login->user = &users[i];
+}
+
+/* Runs on the loop again. The client may have left meanwhile. */
+static void on_found(sio_server *io, void *arg) {
+	struct login *login = arg;
+	sio_socket *socket = sio_step_socket(login->step);
+	if (socket && login->user) {
+		sio_set_data(socket, "{s:s,s:b}", "name", login->user->name, "admin", login->user->admin);
+		sio_join(socket, login->user->name);
+		sio_next(login->step);
+	} else {
+		sio_refuse(login->step, "Unauthorized", NULL);
+	}
+	free(login);
 }
 
 /* A middleware that decides later. It keeps the step and not the socket, because the client may leave meanwhile. */
 static void check_token(sio_socket *socket, sio_step *step, void *arg) {
 	const char *token = sio_string(sio_get(sio_auth(socket), "token"), NULL);
-	struct user *user = calloc(1, sizeof *user);
-	user->step = step;
-	snprintf(user->token, sizeof user->token, "%s", token ? token : "");
-	if (logins >= LOGINS_MAX || pthread_create(&user->thread, NULL, find_user, user) != 0) {
+	struct login *login = calloc(1, sizeof *login);
+	login->step = step;
+	snprintf(login->token, sizeof login->token, "%s", token ? token : "");
+	if (sio_work(sio_socket_server(socket), find_user, on_found, login) != 0) {
 		sio_refuse(step, "Busy", NULL);
-		free(user);
-		return;
-	}
-	logins++;
-}
-
-/* The server calls free(user) when the socket has ended. */
-static void set_user(sio_socket *socket, struct user *user) {
-	snprintf(user->room, sizeof user->room, "user:%s", user->name);
-	user->credit = BURST;
-	user->seen = ev_now(loop);
-	sio_set_user_free(socket, user, free);
-}
-
-static void on_found(struct ev_loop *l, ev_async *async, int events) {
-	for (struct user *user = atomic_exchange(&found_users, NULL), *next; user; user = next) {
-		sio_socket *socket = sio_step_socket(user->step);
-		next = user->next;
-		pthread_join(user->thread, NULL); /* the thread is at its end, so this does not block */
-		logins--;
-		if (!socket || !user->name[0]) {
-			sio_refuse(user->step, "Unauthorized", NULL);
-			free(user);
-			continue;
-		}
-		set_user(socket, user);
-		sio_set_data(socket, "{s:s,s:b}", "name", user->name, "admin", user->admin);
-		sio_join(socket, user->room);
-		sio_next(user->step);
+		free(login);
 	}
 }
-
-static void connect_redis(sio_server *io, void *arg);
 
 /* The connection to Redis is established, has failed or has closed. After the last two, hiredis frees the context. */
 static void on_redis(const redisAsyncContext *context, int status) {
+	if (status != REDIS_OK) redis = NULL;
 	if (status != REDIS_OK && !outage)
 		sio_log(sio_nsp_server(team), "team-redis", "error", context->errstr, NULL);
 	outage = status != REDIS_OK;
-	if (status == REDIS_OK) return;
-	redis = NULL;
-	sio_timer_once(sio_nsp_server(team), 1000, connect_redis, NULL);
 }
 
+/* Called every second. */
 static void connect_redis(sio_server *io, void *arg) {
-	redis = redisAsyncConnect("127.0.0.1", (int)sio_option_number(io, "teamRedisPort"));
-	if (redis->err) {
-		redisAsyncContext *failed = redis;
-		on_redis(failed, REDIS_ERR);
-		redisAsyncFree(failed);
-		return;
+	if (redis) return;
+	redisAsyncContext *context = redisAsyncConnect("127.0.0.1", (int)sio_option_number(io, "teamRedisPort"));
+	if (context->err) {
+		on_redis(context, REDIS_ERR);
+		redisAsyncFree(context);
+	} else {
+		redis = context;
+		redisLibevAttach(sio_loop(io), context);
+		redisAsyncSetConnectCallback(context, on_redis);
+		redisAsyncSetDisconnectCallback(context, on_redis);
 	}
-	redisLibevAttach(loop, redis);
-	redisAsyncSetConnectCallback(redis, on_redis);
-	redisAsyncSetDisconnectCallback(redis, on_redis);
 }
 
-/* hiredis keeps commands until they are answered, also while Redis hangs. Their number therefore has a limit. */
+/* hiredis keeps commands until they are answered, also while Redis hangs. Beyond 200, messages are not stored. */
 static bool redis_takes(unsigned n) {
-	if (!redis || commands + n > COMMANDS_MAX) return false;
+	if (!redis || commands + n > 200) return false;
 	commands += n;
 	return true;
 }
@@ -145,7 +109,7 @@ static bool redis_takes(unsigned n) {
 /* Called for each command: with its answer, or without one when the connection has ended. */
 static void on_answer(redisAsyncContext *context, void *answer, void *arg) { commands--; }
 
-/* The answer to LRANGE: the newest message first. The socket may have left, so its id comes along. */
+/* The newest message comes first. The socket may have left, so its id comes along. */
 static void on_history(redisAsyncContext *context, void *answer, void *id) {
 	sio_socket *socket = sio_find(team, id);
 	redisReply *reply = answer;
@@ -157,28 +121,14 @@ static void on_history(redisAsyncContext *context, void *answer, void *id) {
 	free(id);
 }
 
-static const char *name_of(const sio_socket *socket) { return ((struct user *)sio_user(socket))->name; }
-
 static void on_connection(sio_socket *socket, void *arg) {
-	if (!sio_user(socket)) { /* a recovered socket: it did not log in again, but it has its data */
-		struct user *user = calloc(1, sizeof *user);
-		snprintf(user->name, sizeof user->name, "%s", sio_string(sio_get(sio_data(socket), "name"), NULL));
-		user->admin = sio_bool(sio_get(sio_data(socket), "admin"), false);
-		set_user(socket, user);
-	}
 	sio_emit(sio_others(socket), "joined", "s", name_of(socket));
 	if (redis_takes(1)) redisAsyncCommand(redis, on_history, strdup(sio_id(socket)), "LRANGE team:history 0 49");
 }
 
-/* Before each event. A client that sends too much is told so, and the event is dropped. */
+/* Before each event: 10 at once, and 2 per second. A client that sends more is told so, and the event is dropped. */
 static void limit_rate(sio_socket *socket, sio_event *event, sio_step *step, void *arg) {
-	struct user *user = sio_user(socket);
-	ev_tstamp now = ev_now(loop);
-	user->credit += (now - user->seen) * PER_SECOND;
-	user->credit = user->credit < BURST ? user->credit : BURST;
-	user->seen = now;
-	if (user->credit >= 1) {
-		user->credit--;
+	if (sio_rate_allows(socket, 10, 2)) {
 		sio_next(step);
 	} else {
 		sio_ack(event, "{s:s}", "error", "too fast");
@@ -187,15 +137,13 @@ static void limit_rate(sio_socket *socket, sio_event *event, sio_step *step, voi
 }
 
 static void on_message(sio_socket *socket, sio_event *event, void *arg) {
-	struct user *user = sio_user(socket);
 	sio_value text = sio_arg(event, 0);
-	const char *json;
-	if (sio_type_of(text) != SIO_STRING || sio_length(text) > TEXT_MAX) {
+	if (sio_type_of(text) != SIO_STRING || sio_length(text) > 2000) {
 		sio_ack(event, "{s:s}", "error", "not a text");
 		return;
 	}
-	json = sio_format_text(
-		sio_nsp_server(team), "{s:s,s:v,s:d}", "from", user->name, "text", text, "at", ev_now(loop));
+	const char *json = sio_format_text(sio_nsp_server(team), "{s:s,s:v,s:d}", "from", name_of(socket), "text",
+		text, "at", ev_now(sio_loop(sio_nsp_server(team))));
 	sio_emit(sio_all(team), "message", "j", json);
 	if (redis_takes(2)) {
 		redisAsyncCommand(redis, on_answer, NULL, "LPUSH team:history %s", json);
@@ -204,25 +152,10 @@ static void on_message(sio_socket *socket, sio_event *event, void *arg) {
 	sio_ack(event, "{s:b}", "ok", true);
 }
 
-/* How many windows of the receiver have shown the private message. */
-static void on_receipts(sio_server *io, int error, const sio_answers *answers, void *arg) {
-	sio_ack(arg, "{s:u}", "delivered", sio_answers_count(answers));
-	sio_event_release(arg);
-}
-
-/* The room of the user whom the first argument names. */
-static sio_target user_named(sio_event *event, char room[40]) {
-	const char *name = sio_string(sio_arg(event, 0), NULL);
-	snprintf(room, 40, "user:%.30s", name ? name : "");
-	return sio_to(sio_all(team), room);
-}
-
+/* The sender gets one answer from each window of the receiver. */
 static void on_private(sio_socket *socket, sio_event *event, void *arg) {
-	sio_event *kept = sio_event_keep(event);
-	char room[40];
-	if (sio_emit_ack(sio_timeout(user_named(kept, room), 2000), on_receipts, kept, "private", "{s:s,s:v}", "from",
-		    name_of(socket), "text", sio_arg(kept, 1)) != 0)
-		sio_event_release(kept);
+	sio_ack_answers(event, sio_timeout(user_named(event), 2000), "private", "{s:s,s:v}", "from", name_of(socket),
+		"text", sio_arg(event, 1));
 }
 
 static void on_typing(sio_socket *socket, sio_event *event, void *arg) {
@@ -230,43 +163,28 @@ static void on_typing(sio_socket *socket, sio_event *event, void *arg) {
 }
 
 static void on_kick(sio_socket *socket, sio_event *event, void *arg) {
-	struct user *user = sio_user(socket);
-	char room[40];
-	if (user->admin) {
-		sio_emit(user_named(event, room), "kicked", "s", user->name);
-		sio_disconnect_sockets(user_named(event, room), true);
+	bool admin = sio_bool(sio_get(sio_data(socket), "admin"), false);
+	if (admin) {
+		sio_emit(user_named(event), "kicked", "s", name_of(socket));
+		sio_disconnect_sockets(user_named(event), true);
 	}
-	sio_ack(event, "{s:b}", "ok", user->admin);
+	sio_ack(event, "{s:b}", "ok", admin);
 }
 
-static void on_fetched(
-	sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *question) {
-	sio_ack(question, "F", sockets, n);
-	sio_event_release(question);
-}
-
-static void on_who(sio_socket *socket, sio_event *event, void *arg) {
-	sio_event *kept = sio_event_keep(event);
-	if (sio_fetch(sio_all(team), on_fetched, kept) != 0) sio_event_release(kept);
-}
+static void on_who(sio_socket *socket, sio_event *event, void *arg) { sio_ack_sockets(event, sio_all(team)); }
 
 static void on_disconnect(sio_socket *socket, const char *reason, void *arg) {
 	sio_emit(sio_all(team), "left", "s", name_of(socket));
 }
 
-/* The threads use the loop, and this program's memory, so they must have ended before both are gone. */
 static void on_stop(sio_server *io, void *arg) {
-	for (; logins > 0; usleep(1000)) on_found(loop, &found, 0);
-	ev_async_stop(loop, &found);
 	if (redis) redisAsyncFree(redis);
 }
 
 int sio_app(sio_server *io) {
-	loop = sio_loop(io);
 	team = sio_of(io, "/");
-	ev_async_init(&found, on_found);
-	ev_async_start(loop, &found);
 	connect_redis(io, NULL);
+	sio_timer_every(io, 1000, connect_redis, NULL);
 	sio_use(team, check_token, NULL);
 	sio_use_events(team, limit_rate, NULL);
 	sio_on_connection(team, on_connection, NULL);

@@ -30,7 +30,7 @@ struct fixture {
 	char error[SIO_ERROR_LINE];
 	char log[8192];
 	size_t log_len;
-	int done, stops;
+	int done, stops, works;
 	char reply[65536];
 };
 

@@ -86,6 +86,48 @@ closed_without_listening(void **state)
 }
 
 static void
+block(void *arg)
+{
+	(void)arg;
+	usleep(20000);
+}
+
+static void
+count_work(sio_server *io, void *arg)
+{
+	struct fixture *f = arg;
+
+	assert_ptr_equal(io, f->io);
+	assert_int_equal(f->stops, 0);
+	assert_int_equal(f->done, 0);
+	f->works++;
+}
+
+static void
+note_stop_after_work(sio_server *io, void *arg)
+{
+	struct fixture *f = arg;
+
+	assert_int_equal(f->works, 2);
+	assert_int_equal(sio_work(io, block, count_work, f), SIO_ERR_STATE);
+	f->stops++;
+}
+
+/* A worker must not end while a thread of the application still writes what was received. */
+static void
+work_ends_before_the_server(void **state)
+{
+	struct fixture *f = *state;
+
+	listen_on(f);
+	sio_on_stop(f->io, note_stop_after_work, f);
+	assert_int_equal(sio_work(f->io, block, count_work, f), 0);
+	assert_int_equal(sio_work(f->io, block, count_work, f), 0);
+	close_server(f);
+	assert_int_equal(f->stops, 1);
+}
+
+static void
 note_stop(sio_server *io, void *arg)
 {
 	struct fixture *f = arg;
@@ -213,6 +255,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(closing_ends_connections, setup, teardown),
 		cmocka_unit_test_setup_teardown(closing_does_not_wait_for_ever, setup, teardown),
 		cmocka_unit_test_setup_teardown(freed_from_within_done, setup, teardown),
+		cmocka_unit_test_setup_teardown(work_ends_before_the_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(closed_without_listening, setup, teardown),
 		cmocka_unit_test_setup_teardown(stop_listeners_are_called_once_in_order_before_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_drain_ends_with_the_stop_listeners_too, setup, teardown),

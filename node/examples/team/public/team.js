@@ -73,6 +73,6 @@ $("composer").addEventListener("submit", (event) => {
 	const to = $("to").value;
 	event.preventDefault();
 	$("text").value = "";
-	if (to) socket.emit("private", to, text, ({ error, delivered }) => show(`you to ${to}: ${text} (${error ?? (delivered ? "delivered" : "not connected")})`, "private"));
+	if (to) socket.emit("private", to, text, (answer) => show(`you to ${to}: ${text} (${answer.error ?? (answer.length ? "delivered" : "not connected")})`, "private"));
 	else socket.emit("message", text, ({ error }) => error && show(`Not sent: ${error}`));
 });
