@@ -342,7 +342,17 @@ readme: $(addprefix $(BUILD)/,$(WITH_TABLES))
 screenshots: all $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) node tests/browser/screenshots.mjs
 
-readme-check: $(addprefix $(BUILD)/,$(WITH_TABLES)) all
+# The tester of Prometheus' rules, out of Debian's package, which would install and start a Prometheus. Without it, two tests of
+# the rules are skipped.
+PROMTOOL := $(if $(shell command -v promtool),,build/promtool)
+build/promtool:
+	@mkdir -p build/prometheus
+	@cd build/prometheus && { apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }; } \
+		>/dev/null 2>&1 && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool >promtool && chmod +x promtool && \
+		mv promtool ../promtool || echo "promtool cannot be fetched: the alert rules are not evaluated"
+	@rm -rf build/prometheus
+
+readme-check: $(addprefix $(BUILD)/,$(WITH_TABLES)) all $(PROMTOOL)
 	@for file in $(WITH_TABLES); do \
 		cmp $$file $(BUILD)/$$file || { echo "$$file: the table is out of date; run make readme" >&2; exit 1; }; \
 	done
