@@ -259,6 +259,31 @@ config_check_program(const struct config_reading *reading, unsigned what, char e
 	return program_options_check(reading->program, error);
 }
 
+static bool
+config_is_any_address(const char *host)
+{
+	return host == NULL || host[0] == '\0' || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* Otherwise the error would be that another program uses the port. */
+static int
+config_check_ports(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
+{
+	const struct admin_options *admin = &reading->program->admin;
+	const struct front_options *front = &reading->server->front;
+
+	(void)what;
+	if (admin->port == 0 || admin->port != front->port)
+		return 0;
+	if (!config_is_any_address(front->host) && !config_is_any_address(admin->host) &&
+		strcmp(front->host, admin->host) != 0)
+		return 0;
+	snprintf(error, OPTION_ERROR_MAX,
+		"options --admin-port and --port: both are %u; choose another number for one of them",
+		(unsigned)admin->port);
+	return ERROR_ARGUMENT;
+}
+
 /* An application may set options that other options require, so with --app the checks run when the server starts. */
 static int
 config_check_needs(const struct config_reading *reading, unsigned what, char error[OPTION_ERROR_MAX])
@@ -306,6 +331,7 @@ config_check_all(struct config_reading *reading)
 	for (unsigned layer = 0; layer < SERVER_LAYERS_CHECKED; layer++)
 		config_check(reading, config_check_server, layer);
 	config_check(reading, config_check_program, 0);
+	config_check(reading, config_check_ports, 0);
 	for (unsigned what = 0; what < 2; what++)
 		config_check(reading, config_check_needs, what);
 	for (unsigned what = 0; reading->config->check && what < 2; what++)

@@ -31,6 +31,15 @@ function printed(stdout, name) {
   return [value, from];
 }
 
+test("two listeners on one port are a mistake, unless their addresses differ", () => {
+  const check = (...lines) => run(["--config", file("ports.conf", ...lines), "--check"]);
+  const same = check("port = 4000", "adminPort = 4000");
+  assert.deepEqual([same.status, same.lines], [2, [`sockeye: ${dir}/ports.conf:2: options --admin-port and --port: both are 4000; choose another number for one of them`]]);
+  assert.equal(check("port = 4000", "host = 127.0.0.1", "adminPort = 4000").status, 2);
+  assert.equal(check("port = 4000", "host = 127.0.0.2", "adminPort = 4000").status, 0);
+  assert.equal(check("port = 0", "adminPort = 0").status, 0);
+});
+
 test("--check explains each mistake of a file and of those it includes, with its place", () => {
   file("broken.d/origin.conf", "corsOrigin = https://a.example/");
   const broken = file("broken.conf",
