@@ -407,6 +407,7 @@ help:
 	@echo "make bench            compare with Node.js, rewrite tests/bench/RESULTS.md"
 	@echo "make bench-cost       the instructions of each piece of work, by callgrind; bench-cost-check: have they grown?"
 	@echo "make bench-log        what --redis-log costs Redis"
+	@echo "make bench-recovery   what connection state recovery costs, and how fast 10,000 clients come back"
 	@echo "make bench-adminui    what the Admin UI costs with 10,000 sockets"
 	@echo "make bench-idle       100,000 idle clients for 10 minutes"
 	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"

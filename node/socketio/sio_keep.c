@@ -22,6 +22,7 @@
 	      */
 #define TICK_MS 1000
 #define QUIET_MS 30000 /* interval at which the keeper is told the positions of connected clients */
+#define REPLAYS_MAX 64 /* replays that are asked for at once; fewer if the answers may be large */
 #define OUT_KEPT (64 * 1024)
 #define DATA_DEPTH 64
 
@@ -288,7 +289,7 @@ keep_trim(struct sio_keep *keep)
 	struct sio_recovery_store *store = &keep->recovery->store;
 
 	/* if this drops an event that a client waits for, replay_send_own() fails and the client is not recovered */
-	while (store->count > 1 && (keep->replays == 0 || store->bytes > store->max_bytes))
+	while (store->count > 1 && (keep->replays_asked == 0 || store->bytes > store->max_bytes))
 		(void)sio_recovery_store_drop(store);
 }
 
@@ -305,15 +306,16 @@ sio_keep_record_one(struct sio_nsp *nsp, const struct sio_selector *who, const s
 
 /* -------------------------------------------------------------------- asks */
 
+/* Adds an ask to a list: keep->asked or keep->waiting. */
 static struct keep_ask *
-ask_new(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
+ask_new(struct sio_keep *keep, struct list *list, const char pid[SIO_PID_LENGTH])
 {
 	struct keep_ask *ask = mem_zalloc(sizeof *ask);
 
 	ask->nonce = ++keep->nonce;
 	ask->until = keep->recovery->io->loop->now + ASK_MS;
 	memcpy(ask->pid, pid, SIO_PID_LENGTH);
-	list_add_tail(&keep->asked, &ask->link);
+	list_add_tail(list, &ask->link);
 	loop_arm(keep->recovery->io->loop, &keep->timer, TICK_MS);
 	return ask;
 }
@@ -331,7 +333,7 @@ ask_take(struct sio_keep *keep, uint64_t nonce)
 		if (ask->nonce != nonce)
 			continue;
 		list_remove(it);
-		keep->replays -= ask->step == NULL;
+		keep->replays_asked -= ask->step == NULL;
 		return ask;
 	}
 	return NULL;
@@ -393,7 +395,7 @@ keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const str
 	list_add_tail(&c->checks, &step->held.link);
 	c->places++;
 	sio_client_hold(c, claim_held_bytes(step));
-	ask = ask_new(keep, pid.at);
+	ask = ask_new(keep, &keep->asked, pid.at);
 	ask->step = step;
 	ask->then_connect = then;
 	ask->has_offset = offset != NULL;
@@ -483,34 +485,6 @@ keep_on_claimed(struct sio_keep *keep, struct keep_reader *in)
 
 /* ------------------------------------------------------------------ replay */
 
-bool
-sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
-{
-	struct sio_recovery_session *session = s->session;
-	struct sio_keep *keep = s->nsp->io->recovery->keep;
-	struct keep_ask *ask;
-	struct buffer *out;
-
-	if (session == NULL || !session->claimed || session->answered)
-		return false;
-	if (!keep->welcome) {
-		session->answered = true;
-		sio_recovery_give_up(s, SIO_RECOVERY_NO_HUB);
-		return false;
-	}
-	ask = ask_new(keep, session->pid);
-	ask->then_enter = then;
-	ask->head = session->log->head;
-	keep->replays++;
-	session->asked = ask->nonce;
-	out = keep_begin(keep, SIO_KEEP_REPLAY);
-	keep_put_u64(out, ask->nonce);
-	keep_put_u64(out, s->nsp->io->max_emit);
-	keep_put_text(out, text_of(session->pid, SIO_PID_LENGTH));
-	keep_send(keep);
-	return true;
-}
-
 /* Returns the session of a replay if its socket still waits for the answer, else NULL. */
 static struct sio_recovery_session *
 replay_session(struct sio_keep *keep, const struct keep_ask *ask)
@@ -520,6 +494,58 @@ replay_session(struct sio_keep *keep, const struct keep_ask *ask)
 		node != NULL ? container_of(node, struct sio_recovery_session, node) : NULL;
 
 	return session != NULL && session->asked == ask->nonce && session->claimed ? session : NULL;
+}
+
+static void
+replay_ask(struct sio_keep *keep, struct keep_ask *ask, const struct sio_recovery_session *session)
+{
+	struct buffer *out = keep_begin(keep, SIO_KEEP_REPLAY);
+
+	keep_put_u64(out, ask->nonce);
+	keep_put_u64(out, keep->recovery->io->max_emit);
+	keep_put_text(out, text_of(ask->pid, SIO_PID_LENGTH));
+	keep_send(keep);
+	ask->head = session->log->head;
+	ask->until = keep->recovery->io->loop->now + ASK_MS;
+	list_add_tail(&keep->asked, &ask->link);
+	keep->replays_asked++;
+}
+
+/* Asks for the replays whose turn has come. A socket that has gone meanwhile needs no answer. */
+static void
+replay_ask_next(struct sio_keep *keep)
+{
+	while (!list_empty(&keep->waiting) && keep->replays_asked < keep->replays_max) {
+		struct keep_ask *ask = container_of(keep->waiting.next, struct keep_ask, link);
+		const struct sio_recovery_session *session = replay_session(keep, ask);
+
+		list_remove(&ask->link);
+		if (session != NULL)
+			replay_ask(keep, ask, session);
+		else
+			mem_free(ask);
+	}
+}
+
+bool
+sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
+{
+	struct sio_recovery_session *session = s->session;
+	struct sio_keep *keep = s->nsp->io->recovery->keep;
+	struct keep_ask *ask;
+
+	if (session == NULL || !session->claimed || session->answered)
+		return false;
+	if (!keep->welcome) {
+		session->answered = true;
+		sio_recovery_give_up(s, SIO_RECOVERY_NO_HUB);
+		return false;
+	}
+	ask = ask_new(keep, &keep->waiting, session->pid);
+	ask->then_enter = then;
+	session->asked = ask->nonce;
+	replay_ask_next(keep);
+	return true;
 }
 
 /* Ends a replay without its events: the socket goes on as a new one. Frees the ask. */
@@ -667,6 +693,7 @@ keep_on_replayed(struct sio_keep *keep, struct keep_reader *in)
 	if (result != SIO_RECOVERY_RECOVERED && ask != NULL) {
 		replay_fail(keep, ask,
 			result < SIO_RECOVERY_RESULTS ? (enum sio_recovery_result)result : SIO_RECOVERY_FAILED);
+		replay_ask_next(keep);
 		keep_trim(keep);
 		return;
 	}
@@ -679,6 +706,7 @@ keep_on_replayed(struct sio_keep *keep, struct keep_reader *in)
 		ask->then_enter(s);
 	}
 	mem_free(ask);
+	replay_ask_next(keep);
 	keep_trim(keep);
 }
 
@@ -729,12 +757,13 @@ keep_fail_asks(struct sio_keep *keep, bool all)
 
 	list_init(&asks);
 	list_move_all(&asks, &keep->asked);
+	list_move_all(&asks, &keep->waiting);
+	keep->replays_asked = 0;
 	while (!list_empty(&asks)) {
 		struct keep_ask *ask = container_of(asks.next, struct keep_ask, link);
 
 		list_remove(&ask->link);
 		if (ask->step == NULL) {
-			keep->replays--;
 			replay_fail(keep, ask, SIO_RECOVERY_NO_HUB);
 		} else if (all) {
 			claim_end(ask, SIO_RECOVERY_NO_HUB, NULL);
@@ -902,6 +931,21 @@ keep_time_out(struct sio_keep *keep, struct keep_ask *ask)
 	replay_fail(keep, ask, SIO_RECOVERY_NO_HUB);
 }
 
+/* `list`: keep->asked or keep->waiting, both in the order of their time limits. */
+static void
+keep_time_out_all(struct sio_keep *keep, struct list *list, uint64_t now)
+{
+	while (!list_empty(list)) {
+		struct keep_ask *ask = container_of(list->next, struct keep_ask, link);
+
+		if (ask->until > now)
+			break;
+		list_remove(&ask->link);
+		keep->replays_asked -= list == &keep->asked && ask->step == NULL;
+		keep_time_out(keep, ask);
+	}
+}
+
 static void
 keep_on_timer(struct wheel_entry *entry)
 {
@@ -909,14 +953,9 @@ keep_on_timer(struct wheel_entry *entry)
 	uint64_t now = keep->recovery->io->loop->now;
 	bool unanswered;
 
-	while (!list_empty(&keep->asked)) {
-		struct keep_ask *ask = container_of(keep->asked.next, struct keep_ask, link);
-
-		if (ask->until > now)
-			break;
-		(void)ask_take(keep, ask->nonce);
-		keep_time_out(keep, ask);
-	}
+	keep_time_out_all(keep, &keep->asked, now);
+	keep_time_out_all(keep, &keep->waiting, now);
+	replay_ask_next(keep);
 	if (keep->welcome && now >= keep->quiet_at) {
 		keep_tell_quiet(keep);
 		keep->quiet_at = now + QUIET_MS;
@@ -924,11 +963,20 @@ keep_on_timer(struct wheel_entry *entry)
 	unanswered = keep->origin != 0 && !keep->welcome && !keep->refused;
 	if (unanswered && now - keep->hello_at >= HELLO_MS)
 		keep_say_hello(keep);
-	loop_arm(
-		keep->recovery->io->loop, &keep->timer, list_empty(&keep->asked) && !unanswered ? QUIET_MS : TICK_MS);
+	loop_arm(keep->recovery->io->loop, &keep->timer,
+		list_empty(&keep->asked) && list_empty(&keep->waiting) && !unanswered ? QUIET_MS : TICK_MS);
 }
 
 /* -------------------------------------------------------------------- life */
+
+/* The answers to all replays under way fit into the queue of the hub, which is larger than a payload. */
+static unsigned
+replays_max(uint64_t max_emit)
+{
+	uint64_t n = WIRE_PAYLOAD_MAX / (max_emit + 1);
+
+	return n == 0 ? 1 : n < REPLAYS_MAX ? (unsigned)n : REPLAYS_MAX;
+}
 
 static const struct sio_keep_ops keep_ops = {
 	.trim = keep_trim, .claim = keep_claim, .unclaim = keep_unclaim, .forget = keep_forget, .leave = keep_leave};
@@ -943,9 +991,11 @@ sio_keep_new(struct sio_recovery *recovery, struct broker *broker)
 	keep->broker = broker;
 	list_init(&keep->changed);
 	list_init(&keep->asked);
+	list_init(&keep->waiting);
 	loop_call_init(&keep->call, keep_before_flush);
 	wheel_entry_init(&keep->timer, keep_on_timer);
 	buffer_init(&keep->out, WIRE_PAYLOAD_MAX);
+	keep->replays_max = replays_max(recovery->io->max_emit);
 	random_id(keep->bus.id, BUS_KEEP_ID);
 	keep->bus.on_message = keep_on_message;
 	keep->bus.on_ready = keep_on_ready;

@@ -46,10 +46,11 @@ struct sio_keep {
 	uint64_t heard;			    /* the last number that came from the keeper, of any namespace */
 	uint64_t nonce;			    /* of the last ask */
 	char key[SIO_KEEP_KEY];
-	struct list changed;   /* struct sio_recovery_session by `kept`, to be sent to the keeper */
-	struct loop_call call; /* sends them, before the next flush */
-	struct list asked;     /* struct keep_ask, oldest first */
-	unsigned replays;      /* number of asks that wait for missed events */
+	struct list changed;		     /* struct sio_recovery_session by `kept`, to be sent to the keeper */
+	struct loop_call call;		     /* sends them, before the next flush */
+	struct list asked;		     /* struct keep_ask, oldest first: claims, and replays under way */
+	struct list waiting;		     /* struct keep_ask, oldest first: replays that are to be asked for */
+	unsigned replays_asked, replays_max; /* replays under way, and how many may be */
 	struct wheel_entry timer;
 	uint64_t quiet_at; /* loop time of the next QUIET messages */
 	struct buffer out;

@@ -84,9 +84,9 @@ tear_down(void **state)
 	return 0;
 }
 
-/* The client is back, with no rooms, no data and nothing missed. */
+/* The client is back, with no rooms and no data. */
 static void
-come_back(struct recovering *c)
+claim_again(struct recovering *c)
 {
 	struct buffer out;
 
@@ -100,6 +100,15 @@ come_back(struct recovering *c)
 	keep_put_text(&out, TEXT(""));
 	keep_put_text(&out, TEXT(""));
 	answer(&out);
+}
+
+/* It has missed nothing. */
+static void
+come_back(struct recovering *c)
+{
+	struct buffer out;
+
+	claim_again(c);
 	assert_told(SIO_KEEP_REPLAY);
 	answer_question(&out, SIO_KEEP_REPLAYED, c->pid);
 	keep_put_u64(&out, 0);
@@ -156,6 +165,44 @@ a_client_that_comes_back_unchanged_costs_no_message(void **state)
 	assert_told(SIO_KEEP_REPLAY);
 }
 
+/* The answers to all of them together could be more than the hub may keep for this worker. */
+static void
+replays_wait_for_their_turn(void **state)
+{
+	struct recovering first = {0}, second = {0}, third = {0};
+	struct recovering *const all[] = {&first, &second, &third};
+	struct buffer out;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		recovering_return(all[i]);
+		recovering_lose(all[i], EIO_TRANSPORT_CLOSE);
+	}
+	keep->replays_max = 1;
+	claim_again(&first);
+	assert_told(SIO_KEEP_REPLAY);
+	answer_question(&out, SIO_KEEP_REPLAYED, first.pid); /* of this question; it is sent below */
+	keep_put_u64(&out, 0);
+	keep_put_u64(&out, 0);
+	claim_again(&second);
+	claim_again(&third);
+	assert_told(SIO_KEEP_CLAIM);
+	assert_int_equal(keep->replays_asked, 1);
+	recovering_lose(&second, EIO_TRANSPORT_CLOSE); /* it has gone before its turn */
+	answer(&out);
+	recovering_read(&first);
+	assert_true(first.recovered);
+	assert_told(SIO_KEEP_REPLAY);
+	answer_question(&out, SIO_KEEP_REPLAYED, third.pid);
+	keep_put_u64(&out, 0);
+	keep_put_u64(&out, 0);
+	answer(&out);
+	recovering_read(&third);
+	assert_true(third.recovered);
+	assert_int_equal(keep->replays_asked, 0);
+	assert_true(list_empty(&keep->waiting));
+}
+
 /* As the hub of a newer program answers during an upgrade. */
 static void
 a_keeper_of_another_version_refuses_for_good(void **state)
@@ -205,6 +252,7 @@ main(void)
 			the_keeper_learns_of_data_that_a_middleware_sets_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_client_that_comes_back_unchanged_costs_no_message, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(replays_wait_for_their_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_keeper_of_another_version_refuses_for_good, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lost_hello_is_sent_again, set_up, tear_down),
 	};
