@@ -460,28 +460,43 @@ broker_room_of(struct broker_nsp *nsp, const struct wire_target *to)
 	return to->rooms[0];
 }
 
-/* `apart`: the message goes to the channel of its only room. */
+/* An event as text, or as MessagePack. */
+struct broker_event {
+	struct text data;
+	const struct attachments *attachments;
+	const struct wire_outgoing *late; /* NULL: text */
+};
+
 static int
-broker_write_broadcast(struct broker_nsp *nsp, const struct wire_target *to, bool apart, struct text data,
-	const struct attachments *attachments)
+broker_write_event(struct broker_nsp *nsp, const struct wire_target *to, const struct broker_event *event)
 {
 	const struct wire_from from = broker_from(nsp, TEXT_NONE);
 	struct broker *broker = nsp->broker;
+
+	if (event->late != NULL)
+		return broker->codec->write_broadcast_late(&broker->out, &from, to, event->late);
+	return broker->codec->write_broadcast(&broker->out, &from, to, event->data, event->attachments);
+}
+
+/* `apart`: the message goes to the channel of its only room. */
+static int
+broker_write_broadcast(
+	struct broker_nsp *nsp, const struct wire_target *to, bool apart, const struct broker_event *event)
+{
 	struct wire_target several = *to;
 	struct text twice[2];
 
-	if (!broker->form->strict_channels || to->room_count != 1 || apart)
-		return broker->codec->write_broadcast(&broker->out, &from, to, data, attachments);
+	if (!nsp->broker->form->strict_channels || to->room_count != 1 || apart)
+		return broker_write_event(nsp, to, event);
 	/* the other nodes expect a message that lists a single room on the channel of that room */
 	twice[0] = twice[1] = to->rooms[0];
 	several.rooms = twice;
 	several.room_count = 2;
-	return broker->codec->write_broadcast(&broker->out, &from, &several, data, attachments);
+	return broker_write_event(nsp, &several, event);
 }
 
-int
-broker_broadcast(
-	struct broker_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments)
+static int
+broker_publish_broadcast(struct broker_nsp *nsp, const struct wire_target *to, const struct broker_event *event)
 {
 	struct broker *broker = nsp->broker;
 	struct text room;
@@ -494,7 +509,7 @@ broker_broadcast(
 		return 0;
 	}
 	room = broker_room_of(nsp, to);
-	rc = broker_write_broadcast(nsp, to, room.at != NULL, data, attachments);
+	rc = broker_write_broadcast(nsp, to, room.at != NULL, event);
 	broker->stats.broadcasts_out++;
 	if ((to->flags & WIRE_VOLATILE) != 0)
 		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* a log need not keep it */
@@ -502,9 +517,29 @@ broker_broadcast(
 }
 
 int
+broker_broadcast(
+	struct broker_nsp *nsp, const struct wire_target *to, struct text data, const struct attachments *attachments)
+{
+	return broker_publish_broadcast(nsp, to, &(struct broker_event){.data = data, .attachments = attachments});
+}
+
+bool
+broker_copies(const struct broker_nsp *nsp, const struct msgpack_values *values)
+{
+	return wire_copies(nsp->broker->codec, values);
+}
+
+int
+broker_broadcast_late(struct broker_nsp *nsp, const struct wire_target *to, const struct wire_outgoing *event)
+{
+	return broker_publish_broadcast(nsp, to, &(struct broker_event){.late = event});
+}
+
+int
 broker_broadcast_recorded(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t origin, uint64_t local, struct bus_keep *keep)
 {
+	const struct broker_event event = {.data = data, .attachments = attachments};
 	const struct bus_keep_head head = {origin, local};
 	struct text room = keep == NULL ? broker_room_of(nsp, to) : TEXT_NONE;
 	struct broker *broker = nsp->broker;
@@ -512,7 +547,7 @@ broker_broadcast_recorded(struct broker_nsp *nsp, const struct wire_target *to, 
 	int rc;
 
 	bus_keep_head_add(&broker->out, &head);
-	rc = broker_write_broadcast(nsp, to, room.at != NULL, data, attachments);
+	rc = broker_write_broadcast(nsp, to, room.at != NULL, &event);
 	broker->stats.broadcasts_out += keep == NULL;
 	if (keep == NULL)
 		return broker_publish(nsp, BUS_BROADCAST, room, rc);

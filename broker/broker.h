@@ -159,6 +159,12 @@ bool broker_wait(struct broker *broker, struct bus_wait *wait);
  */
 int broker_broadcast(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments);
+/*
+ * The same for an event whose values are still MessagePack and are copied into the message. broker_copies() says
+ * whether this is allowed: some forms write events as text.
+ */
+bool broker_copies(const struct broker_nsp *nsp, const struct msgpack_values *values);
+int broker_broadcast_late(struct broker_nsp *nsp, const struct wire_target *to, const struct wire_outgoing *event);
 int broker_join(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count);
 int broker_leave(struct broker_nsp *nsp, const struct wire_target *who, const struct text *rooms, unsigned count);
 int broker_disconnect(struct broker_nsp *nsp, const struct wire_target *who, bool close);

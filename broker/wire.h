@@ -88,6 +88,16 @@ bool wire_channel_room(struct text prefix, struct text channel, struct text *roo
 int wire_write_broadcast(struct buffer *out, struct text uid, struct text nsp, const struct wire_target *to,
 	struct text data, const struct attachments *attachments);
 
+/* An event whose values are still MessagePack: the name, decoded, and the plain values after it. */
+struct wire_outgoing {
+	struct text name;
+	struct msgpack_values values;
+};
+
+/* The same message as wire_write_broadcast(), into which the values are copied. */
+int wire_write_broadcast_late(struct buffer *out, struct text uid, struct text nsp, const struct wire_target *to,
+	const struct wire_outgoing *event);
+
 /* Type 7, MessagePack. */
 int wire_write_broadcast_ack(struct buffer *out, struct text uid, struct text request_id, struct text nsp,
 	const struct wire_target *to, struct text data, const struct attachments *attachments);

@@ -15,6 +15,13 @@ classic_write_broadcast(struct buffer *out, const struct wire_from *from, const 
 }
 
 static int
+classic_write_broadcast_late(struct buffer *out, const struct wire_from *from, const struct wire_target *to,
+	const struct wire_outgoing *event)
+{
+	return wire_write_broadcast_late(out, from->uid, from->nsp, to, event);
+}
+
+static int
 classic_write_broadcast_ack(struct buffer *out, const struct wire_from *from, const struct wire_target *to,
 	struct text data, const struct attachments *attachments, uint64_t timeout_ms)
 {
@@ -107,9 +114,11 @@ classic_is_from(struct text payload, const struct wire_from *from)
 
 const struct wire_codec wire_classic = {
 	.requests_apart = true,
+	.packs_all = true,
 	.id_length = WIRE_UID_LENGTH,
 	.make_id = classic_make_id,
 	.write_broadcast = classic_write_broadcast,
+	.write_broadcast_late = classic_write_broadcast_late,
 	.write_broadcast_ack = classic_write_broadcast_ack,
 	.write_rooms = classic_write_rooms,
 	.write_disconnect = classic_write_disconnect,

@@ -22,12 +22,16 @@ struct wire_from {
 struct wire_codec {
 	/* requests have a channel of their own, so messages of the kind BUS_BROADCAST are broadcasts only */
 	bool requests_apart;
+	bool packs_all;	    /* broadcasts are MessagePack even if they have no binary values */
 	bool nested;	    /* the fields of an answer stand under the key "data" (wire_list.h) */
 	unsigned id_length; /* of the ids of nodes and requests, at most WIRE_ID_LENGTH_MAX */
 	void (*make_id)(char *out);
 
 	int (*write_broadcast)(struct buffer *out, const struct wire_from *from, const struct wire_target *to,
 		struct text data, const struct attachments *attachments);
+	/* the same message; only if wire_copies() */
+	int (*write_broadcast_late)(struct buffer *out, const struct wire_from *from, const struct wire_target *to,
+		const struct wire_outgoing *event);
 	int (*write_broadcast_ack)(struct buffer *out, const struct wire_from *from, const struct wire_target *to,
 		struct text data, const struct attachments *attachments, uint64_t timeout_ms);
 	/* WIRE_REMOTE_JOIN or WIRE_REMOTE_LEAVE */
@@ -72,5 +76,12 @@ struct wire_codec {
 };
 
 extern const struct wire_codec wire_classic;
+
+/* Returns true if a broadcast of these values is MessagePack, so that they can be copied. */
+static inline bool
+wire_copies(const struct wire_codec *codec, const struct msgpack_values *values)
+{
+	return codec->packs_all || values->bins > 0;
+}
 
 #endif

@@ -5,6 +5,7 @@
 #include "common/base/ascii.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/base/msgpack.h"
 #include "common/base/random.h"
 
 /* A message being written: as JSON in `json`, which is `out` itself unless it becomes MessagePack. */
@@ -117,6 +118,31 @@ sharded_write_broadcast(struct buffer *out, const struct wire_from *from, const 
 	buffer_add_byte(writing.json, ',');
 	sharded_add_opts(writing.json, to, 0);
 	return sharded_end(&writing, from);
+}
+
+/* As MessagePack, which a message with binary values is. */
+static int
+sharded_write_broadcast_late(struct buffer *out, const struct wire_from *from, const struct wire_target *to,
+	const struct wire_outgoing *event)
+{
+	buffer_add_byte(out, MSGPACK_FIXMAP | 4);
+	wire_pack_text(out, TEXT("type"));
+	buffer_add_byte(out, WIRE_SHARDED_BROADCAST);
+	wire_pack_text(out, TEXT("data"));
+	buffer_add_byte(out, MSGPACK_FIXMAP | 2);
+	wire_pack_text(out, TEXT("packet"));
+	buffer_add_byte(out, MSGPACK_FIXMAP | 2);
+	wire_pack_text(out, TEXT("type"));
+	buffer_add_byte(out, 2);
+	wire_pack_text(out, TEXT("data"));
+	wire_pack_event(out, event);
+	wire_pack_text(out, TEXT("opts"));
+	wire_pack_opts(out, to);
+	wire_pack_text(out, TEXT("uid"));
+	wire_pack_text(out, from->uid);
+	wire_pack_text(out, TEXT("nsp"));
+	wire_pack_text(out, from->nsp);
+	return buffer_error(out);
 }
 
 static int
@@ -246,6 +272,7 @@ const struct wire_codec wire_sharded = {
 	.id_length = WIRE_ID_LENGTH_MAX,
 	.make_id = sharded_make_id,
 	.write_broadcast = sharded_write_broadcast,
+	.write_broadcast_late = sharded_write_broadcast_late,
 	.write_broadcast_ack = sharded_write_broadcast_ack,
 	.write_rooms = sharded_write_rooms,
 	.write_disconnect = sharded_write_disconnect,

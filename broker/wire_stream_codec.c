@@ -40,6 +40,13 @@ stream_write_broadcast(struct buffer *out, const struct wire_from *from, const s
 }
 
 static int
+stream_write_broadcast_late(struct buffer *out, const struct wire_from *from, const struct wire_target *to,
+	const struct wire_outgoing *event)
+{
+	return wire_sharded.write_broadcast_late(out, from, to, event);
+}
+
+static int
 stream_write_rooms(struct buffer *out, const struct wire_from *from, enum wire_type type,
 	const struct wire_target *who, const struct text *rooms, unsigned room_count)
 {
@@ -121,6 +128,7 @@ const struct wire_codec wire_stream_codec = {
 	.id_length = WIRE_ID_LENGTH_MAX,
 	.make_id = stream_make_id,
 	.write_broadcast = stream_write_broadcast,
+	.write_broadcast_late = stream_write_broadcast_late,
 	.write_broadcast_ack = stream_write_broadcast_ack,
 	.write_rooms = stream_write_rooms,
 	.write_disconnect = stream_write_disconnect,

@@ -17,11 +17,11 @@ attachments_or_null(const struct attachments *a)
 
 /* -------------------------------------------------------------- MessagePack */
 
-static void
-pack_text(struct buffer *out, struct text t)
+void
+wire_pack_text(struct buffer *out, struct text text)
 {
-	msgpack_add_string(out, (uint32_t)t.n);
-	buffer_add_text(out, t);
+	msgpack_add_string(out, (uint32_t)text.n);
+	buffer_add_text(out, text);
 }
 
 /*
@@ -52,7 +52,7 @@ pack_names(struct buffer *out, const struct text *items, unsigned n)
 		count += looks_like_number(items[i]);
 	msgpack_add_array(out, (uint32_t)count);
 	for (unsigned i = 0; i < n; i++) {
-		pack_text(out, items[i]);
+		wire_pack_text(out, items[i]);
 		if (looks_like_number(items[i]))
 			json_to_msgpack(items[i], NULL, out);
 	}
@@ -65,42 +65,62 @@ pack_flags(struct buffer *out, unsigned flags)
 
 	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | n));
 	if ((flags & WIRE_VOLATILE) != 0) {
-		pack_text(out, TEXT("volatile"));
+		wire_pack_text(out, TEXT("volatile"));
 		buffer_add_byte(out, MSGPACK_TRUE);
 	}
 	if ((flags & WIRE_NO_COMPRESS) != 0) {
-		pack_text(out, TEXT("compress"));
+		wire_pack_text(out, TEXT("compress"));
 		buffer_add_byte(out, MSGPACK_FALSE);
 	}
 }
 
-static void
-pack_opts(struct buffer *out, const struct wire_target *to)
+void
+wire_pack_opts(struct buffer *out, const struct wire_target *to)
 {
 	buffer_add_byte(out, MSGPACK_FIXMAP | 3);
-	pack_text(out, TEXT("rooms"));
+	wire_pack_text(out, TEXT("rooms"));
 	pack_names(out, to->rooms, to->room_count);
-	pack_text(out, TEXT("except"));
+	wire_pack_text(out, TEXT("except"));
 	pack_names(out, to->except, to->except_count);
-	pack_text(out, TEXT("flags"));
+	wire_pack_text(out, TEXT("flags"));
 	pack_flags(out, to->flags);
 }
 
-/* {type:2, data, nsp} */
+void
+wire_pack_event(struct buffer *out, const struct wire_outgoing *event)
+{
+	msgpack_add_array(out, event->values.count + 1);
+	wire_pack_text(out, event->name);
+	buffer_add(out, event->values.at, event->values.n);
+}
+
+/* {type:2, data, nsp}, where pack_packet_begin() ends before the data. */
+static void
+pack_packet_begin(struct buffer *out)
+{
+	buffer_add_byte(out, MSGPACK_FIXMAP | 3);
+	wire_pack_text(out, TEXT("type"));
+	buffer_add_byte(out, 2);
+	wire_pack_text(out, TEXT("data"));
+}
+
+static void
+pack_packet_end(struct buffer *out, struct text nsp)
+{
+	wire_pack_text(out, TEXT("nsp"));
+	wire_pack_text(out, nsp);
+}
+
 static int
 pack_packet(struct buffer *out, struct text nsp, struct text data, const struct attachments *attachments)
 {
 	int rc;
 
-	buffer_add_byte(out, MSGPACK_FIXMAP | 3);
-	pack_text(out, TEXT("type"));
-	buffer_add_byte(out, 2);
-	pack_text(out, TEXT("data"));
+	pack_packet_begin(out);
 	rc = json_to_msgpack(data, attachments_or_null(attachments), out);
 	if (rc < 0)
 		return rc;
-	pack_text(out, TEXT("nsp"));
-	pack_text(out, nsp);
+	pack_packet_end(out, nsp);
 	return buffer_error(out);
 }
 
@@ -111,11 +131,24 @@ wire_write_broadcast(struct buffer *out, struct text uid, struct text nsp, const
 	int rc;
 
 	buffer_add_byte(out, MSGPACK_FIXARRAY | 3);
-	pack_text(out, uid);
+	wire_pack_text(out, uid);
 	rc = pack_packet(out, nsp, data, attachments);
 	if (rc < 0)
 		return rc;
-	pack_opts(out, to);
+	wire_pack_opts(out, to);
+	return buffer_error(out);
+}
+
+int
+wire_write_broadcast_late(struct buffer *out, struct text uid, struct text nsp, const struct wire_target *to,
+	const struct wire_outgoing *event)
+{
+	buffer_add_byte(out, MSGPACK_FIXARRAY | 3);
+	wire_pack_text(out, uid);
+	pack_packet_begin(out);
+	wire_pack_event(out, event);
+	pack_packet_end(out, nsp);
+	wire_pack_opts(out, to);
 	return buffer_error(out);
 }
 
@@ -126,18 +159,18 @@ wire_write_broadcast_ack(struct buffer *out, struct text uid, struct text reques
 	int rc;
 
 	buffer_add_byte(out, MSGPACK_FIXMAP | 5);
-	pack_text(out, TEXT("uid"));
-	pack_text(out, uid);
-	pack_text(out, TEXT("requestId"));
-	pack_text(out, request_id);
-	pack_text(out, TEXT("type"));
+	wire_pack_text(out, TEXT("uid"));
+	wire_pack_text(out, uid);
+	wire_pack_text(out, TEXT("requestId"));
+	wire_pack_text(out, request_id);
+	wire_pack_text(out, TEXT("type"));
 	buffer_add_byte(out, WIRE_BROADCAST);
-	pack_text(out, TEXT("packet"));
+	wire_pack_text(out, TEXT("packet"));
 	rc = pack_packet(out, nsp, data, attachments);
 	if (rc < 0)
 		return rc;
-	pack_text(out, TEXT("opts"));
-	pack_opts(out, to);
+	wire_pack_text(out, TEXT("opts"));
+	wire_pack_opts(out, to);
 	return buffer_error(out);
 }
 

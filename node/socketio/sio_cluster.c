@@ -39,6 +39,15 @@ target_of_selector(const struct sio_selector *who, unsigned flags)
 			 ((flags & SIO_FLAG_NO_COMPRESS) != 0 ? WIRE_NO_COMPRESS : 0u)};
 }
 
+bool
+sio_cluster_copies(const struct sio_nsp *nsp, const struct sio_content *what)
+{
+	/* what the hub records is text */
+	if (nsp->io->recovery != NULL && nsp->io->recovery->keep != NULL)
+		return false;
+	return what->late != NULL && broker_copies(nsp->broker, &what->late->values);
+}
+
 int
 sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
 	const struct sio_content *what, const struct sio_recording *recording)
@@ -47,6 +56,9 @@ sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsig
 	struct wire_target to = target_of_selector(who, flags);
 	uint64_t origin;
 
+	if (sio_cluster_copies(nsp, what))
+		return sio_cluster_error(broker_broadcast_late(nsp->broker, &to,
+			&(struct wire_outgoing){.name = what->late->name, .values = what->late->values}));
 	if (keep != NULL && recording == NULL && (flags & SIO_FLAG_VOLATILE) == 0)
 		return sio_cluster_error(broker_broadcast_recorded(
 			nsp->broker, &to, what->json, what->attachments, SIO_KEEP_NOT_RECORDED, 0, NULL));

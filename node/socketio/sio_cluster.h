@@ -18,6 +18,8 @@ int sio_cluster_error(int error);
 
 /* The functions below require that sio_cluster_reached() returned true. */
 
+/* Returns true if sio_cluster_broadcast() copies the late arguments of the event and needs no text. */
+bool sio_cluster_copies(const struct sio_nsp *nsp, const struct sio_content *what);
 /* Publishes an event. `recording`: of connection state recovery; NULL if the event takes no part in it. */
 int sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
 	const struct sio_content *what, const struct sio_recording *recording);

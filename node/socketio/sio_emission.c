@@ -157,8 +157,10 @@ emission_to_other_nodes(const struct sio_emission *emission, const struct sio_se
 	uint32_t timeout = (emission->flags & SIO_FLAG_TIMEOUT) != 0 ? emission->timeout_ms : SIO_GATHER_MS;
 	bool reached = sio_cluster_reached(emission->nsp, emission->flags);
 	struct sio_content what = emission->what;
-	int rc = reached ? sio_content_write(&what) : 0;
+	int rc = 0;
 
+	if (reached && (gather != NULL || !sio_cluster_copies(emission->nsp, &what)))
+		rc = sio_content_write(&what);
 	if (reached && rc == 0 && gather != NULL)
 		sio_cluster_ask_ack(emission->nsp, who, emission->flags, &what, gather, timeout);
 	else if (reached && rc == 0)

@@ -19,9 +19,11 @@ const file = path.join(here, "COSTS.md");
 const say = (text) => process.stdout.write(`${text}\n`);
 const profile = path.join(output, "callgrind.out");
 
+const INSIDE = ["--app", path.join(build, "apps/bench.so")];
+const socket = path.join(output, "cost.sock");
+
 const serverOf = (args) => [
-  "valgrind", "--tool=callgrind", `--callgrind-out-file=${profile}`,
-  path.join(build, "sockeye"), "--app", path.join(build, "apps/bench.so"), "--host", "127.0.0.1", "--port", "0", "--workers", "1",
+  "valgrind", "--tool=callgrind", `--callgrind-out-file=${profile}`, path.join(build, "sockeye"), "--host", "127.0.0.1", "--port", "0", "--workers", "1",
   "--ping-interval", "10m", // no heartbeat comes between
   ...args,
 ];
@@ -35,10 +37,12 @@ async function count(work, n) {
     return match;
   };
   rmSync(profile, { force: true });
+  rmSync(socket, { force: true });
   const redis = work.redis && (await freePort());
   try {
     if (redis) await start(["redis-server", "--port", String(redis), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], /eady to accept connections/);
-    const [, port] = await start(serverOf([...(redis ? ["--redis", `redis://127.0.0.1:${redis}`] : []), ...(work.args ?? [])]), work.ready ?? /event=listening.* port=(\d+)/);
+    const [, port] = await start(serverOf([...(work.backend ? ["--backend", `unix://${socket}`] : INSIDE), ...(redis ? ["--redis", `redis://127.0.0.1:${redis}`] : []), ...(work.args ?? [])]), work.ready ?? /event=listening.* port=(\d+)/);
+    if (work.backend) await start([process.execPath, path.join(here, "peers/backend.mjs"), `unix://${socket}`], /event=attached/);
     await work.run(Number(port), n, { redis });
   } finally {
     for (const p of processes) await end(p);

@@ -59,6 +59,18 @@ const receive = (Client, sent) => async (port, n, { redis }) => {
   publisher.destroy();
 };
 
+/** One client's object is relayed to another one, and to the other nodes. */
+const relay = (Client) => async (port, n) => {
+  const hearer = await Client.open(port);
+  await withClient(Client, port, (client) =>
+    times(n, async () => {
+      const heard = hearer.next();
+      client.ws.send(client.event("broadcast", OBJECT));
+      await heard;
+    }));
+  await hearer.close();
+};
+
 // What Node.js servers publish. A message with a binary value is MessagePack in all forms, one without is JSON in the sharded
 // form and in streams.
 const opts = { rooms: [], except: [], flags: {} };
@@ -86,6 +98,10 @@ export const works = [
   { id: "polling-connect", title: "connect by polling, join / and leave", few: 10, many: 210, allocations: 3, run: connect(PollingClient) },
   { id: "polling-echo", title: "echo by polling: a POST and a GET", few: 20, many: 320, allocations: 0, run: echo(PollingClient) },
   { id: "join", title: "join of a new room, acknowledged", few: 50, many: 1550, run: join },
+  { id: "backend", title: "an object to a backend and back", few: 50, many: 1550, backend: true, allocations: 0, run: objectEcho(SocketClient) },
+  { id: "backend-msgpack", title: "the same by a client of the MessagePack parser", few: 50, many: 1550, backend: true, allocations: 2, run: objectEcho(MsgpackClient) },
+  { id: "relay", title: "an object for a client and for Redis", few: 50, many: 1550, redis: true, allocations: 1, run: relay(SocketClient) },
+  { id: "relay-msgpack", title: "the same by clients of the MessagePack parser", few: 50, many: 1550, redis: true, allocations: 1, run: relay(MsgpackClient) },
   { id: "redis", title: "broadcast received from Redis by one client", few: 50, many: 1550, redis: true, allocations: 0, run: receive(SocketClient, redisText) },
   { id: "redis-msgpack", title: "the same by a client of the MessagePack parser", few: 50, many: 1550, redis: true, allocations: 0, run: receive(MsgpackClient, redisText) },
   { id: "sharded", title: "the same in sharded mode, by a JSON client", few: 50, many: 1550, redis: true, args: SHARDED, allocations: 0, run: receive(SocketClient, shardedText) },

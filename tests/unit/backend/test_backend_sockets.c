@@ -225,6 +225,27 @@ test_binary_both_ways(void **state)
 	backends_stop();
 }
 
+/* Texts pass as they are: an encoder would write these another way. */
+static void
+test_texts_are_copied(void **state)
+{
+#define ODD "[ \"\\u0065\" ,5.0e0,{\"\\/\" :1,\"\\/\":2}]"
+	(void)state;
+	start_with_one();
+	attached(0);
+	receive(0, "2" ODD);
+	EXPECT_FRAMES(0, "EVENT h=2 " ODD "\n");
+	receive(0, "27" ODD);
+	EXPECT_FRAMES(0, "EVENT flags=1 h=2 id=7 " ODD "\n");
+	assert_true(link_gets(0, BACKEND_EMIT, 0, 2, 0, ODD));
+	EXPECT_SENT(0, "2" ODD "\n");
+	assert_true(link_gets(0, BACKEND_ACK, 0, 2, 7, ODD));
+	EXPECT_SENT(0, "37" ODD "\n");
+	assert_true(link_casts(0, 0, 0, "", "", ODD));
+	EXPECT_SENT(0, "2" ODD "\n");
+	backends_stop();
+}
+
 /* ------------------------------------------------------------------- rooms */
 
 static void
@@ -533,6 +554,7 @@ main(void)
 		cmocka_unit_test(test_acknowledgements_of_events),
 		cmocka_unit_test(test_acknowledgements_of_emits),
 		cmocka_unit_test(test_binary_both_ways),
+		cmocka_unit_test(test_texts_are_copied),
 		cmocka_unit_test(test_rooms),
 		cmocka_unit_test(test_rooms_before_the_answer),
 		cmocka_unit_test(test_rooms_of_a_lost_middleware),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "broker/wire_sharded.h"
+#include "broker/wire_stream.h"
 #include "common/base/error.h"
 #include "common/base/json.h"
 #include "tests/unit/broker/vectors.h"
@@ -286,10 +287,74 @@ depths(void **state)
 	assert_false(read_nested(JSON_DEPTH_MAX - 2));
 }
 
+/* ----------------------------------------------------------------- writing */
+
+#define VALUES "\xc4\x02\0\1\x81\xa1k\x05\x2a"
+#define VALUES_JSON "{\"_placeholder\":true,\"num\":0},{\"k\":5},42"
+
+static void
+same_as_written(const struct wire_codec *codec, const struct wire_target *to)
+{
+	const struct wire_from from = {TEXT("0123456789abcdef"), TEXT("/n s"), TEXT_NONE, TEXT_NONE};
+	const struct wire_outgoing event = {
+		TEXT("news"), {(const uint8_t *)VALUES, sizeof VALUES - 1, .count = 3, .bins = 1}};
+	struct block *block = block_copy("\0\1", 2);
+	struct buffer copied;
+
+	buffer_init(&copied, 1 << 20);
+	buffer_reset(&json);
+	attachments_cut(&attachments, 0);
+	attachments_add(&attachments, block);
+	block_unref(block);
+	assert_true(wire_copies(codec, &event.values));
+	assert_int_equal(
+		codec->write_broadcast(&json, &from, to, TEXT("[\"news\"," VALUES_JSON "]"), &attachments), 0);
+	assert_int_equal(codec->write_broadcast_late(&copied, &from, to, &event), 0);
+	assert_true(text_is(buffer_text(&copied), buffer_text(&json)));
+	for (size_t max = 0; max < json.len; max++) {
+		buffer_fini(&copied);
+		buffer_init(&copied, max);
+		assert_int_equal(codec->write_broadcast_late(&copied, &from, to, &event), ERROR_TOO_BIG);
+	}
+	buffer_fini(&copied);
+}
+
+static void
+copied_as_written(void **state)
+{
+	static const struct wire_codec *const codecs[] = {&wire_classic, &wire_sharded, &wire_stream_codec};
+	const struct text rooms[] = {TEXT("red"), TEXT("7")}, not_in[] = {TEXT("blue")};
+	const struct wire_target targets[] = {
+		{0},
+		{.rooms = rooms, .room_count = 1, .flags = WIRE_VOLATILE},
+		{.rooms = rooms, .except = not_in, .room_count = 2, .except_count = 1, .flags = WIRE_NO_COMPRESS},
+		{.flags = WIRE_VOLATILE | WIRE_NO_COMPRESS},
+	};
+
+	(void)state;
+	for (size_t c = 0; c < sizeof codecs / sizeof *codecs; c++) {
+		for (size_t t = 0; t < sizeof targets / sizeof *targets; t++)
+			same_as_written(codecs[c], &targets[t]);
+	}
+}
+
+static void
+forms_that_copy(void **state)
+{
+	const struct msgpack_values plain = {(const uint8_t *)"\x05", 1, .count = 1};
+
+	(void)state;
+	assert_true(wire_copies(&wire_classic, &plain));
+	assert_false(wire_copies(&wire_sharded, &plain)); /* JSON, as other nodes write it */
+	assert_false(wire_copies(&wire_stream_codec, &plain));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(copied_as_written, start, stop),
+		cmocka_unit_test(forms_that_copy),
 		cmocka_unit_test_setup_teardown(messages_of_the_adapter, start, stop),
 		cmocka_unit_test_setup_teardown(messages_of_the_sharded_adapter, start, stop),
 		cmocka_unit_test_setup_teardown(forms, start, stop),

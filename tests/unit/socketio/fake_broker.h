@@ -26,6 +26,7 @@ struct broker {
 	bool awaits;		   /* namespaces do not receive from other nodes yet */
 	bool waits;		   /* rooms are not confirmed yet */
 	struct list waiting_joins; /* struct bus_wait */
+	bool packs_all;		   /* late events are copied */
 	bool log_rooms;		   /* log the rooms that appear and become empty */
 	unsigned asked;
 	const struct members *members; /* for broker_members() */
@@ -210,6 +211,29 @@ broker_broadcast(
 	struct broker_nsp *n, const struct wire_target *to, struct text data, const struct attachments *attachments)
 {
 	return fake_broker_note("broadcast", n, to, data, attachments);
+}
+
+bool
+broker_copies(const struct broker_nsp *n, const struct msgpack_values *values)
+{
+	return n->broker->packs_all || values->bins > 0;
+}
+
+/* Notes the values in hexadecimal. */
+int
+broker_broadcast_late(struct broker_nsp *n, const struct wire_target *to, const struct wire_outgoing *event)
+{
+	struct buffer data;
+	int rc;
+
+	buffer_init(&data, 1 << 16);
+	buffer_add_text(&data, event->name);
+	buffer_printf(&data, " %u:", event->values.count);
+	for (size_t i = 0; i < event->values.n; i++)
+		buffer_printf(&data, "%02x", event->values.at[i]);
+	rc = fake_broker_note("broadcast late", n, to, buffer_text(&data), NULL);
+	buffer_fini(&data);
+	return rc;
 }
 
 int
