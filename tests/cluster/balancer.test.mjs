@@ -16,6 +16,7 @@ import { root } from "../clients/support/server.mjs";
 import { next, within } from "../clients/support/wait.mjs";
 import { balancers, configuration, connects } from "./support/balancer.mjs";
 import { members, startNode } from "./support/cluster.mjs";
+import { workerOf } from "./support/recovery.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 
 const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]];
@@ -213,7 +214,9 @@ for (const [config, commands] of Object.entries(balancers))
       });
       send();
       await until(() => answered >= 50, "the client has sent many messages");
-      const least = answered; // messages that every client of the node must get
+      const least = answered; // messages that have reached every client of the sender's worker
+      const slot = workerOf(sender);
+      for (const socket of there) socket.slot = workerOf(socket);
       servers[1].child.kill("SIGTERM");
       const late = [];
       let over = false;
@@ -229,8 +232,9 @@ for (const [config, commands] of Object.entries(balancers))
       await arrivals;
       await until(() => [...sockets, ...late].every((socket) => socket.connected), "all clients are connected");
       assert.deepEqual(faults, []);
-      for (const { before } of there) {
-        assert.ok(before.length >= least, `${before.length} of ${least} messages`);
+      for (const { before, slot: own } of there) {
+        // the node's other worker gets them through Redis, perhaps only when it has sent its clients away
+        if (own === slot) assert.ok(before.length >= least, `${before.length} of ${least} messages`);
         assert.deepEqual(before, Array.from({ length: before.length }, (_, i) => i));
       }
       for (const socket of [...sockets, ...late]) socket.disconnect();
