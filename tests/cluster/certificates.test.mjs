@@ -87,3 +87,13 @@ for (const { what, certificate = "good", host = "localhost", ca = "ca", chain = 
     }
     await node.stop();
   });
+
+test("with --redis-tls-insecure any certificate is accepted, and the log warns of it", async () => {
+  await redis.command("CONFIG", "SET", "tls-cert-file", file("self.pem"), "tls-ca-cert-file", file("ca.pem"), "tls-auth-clients", "no");
+  const node = await startSockeye(peerApp, ["--workers", "1", "--redis", `rediss://127.0.0.1:${tlsPort}`, "--redis-tls-insecure"], { PEER_NAME: "a" });
+  await node.line(({ event, state }) => event === "bus" && state === "up");
+  const warnings = node.logged("bus").filter(({ warning }) => warning);
+  assert.deepEqual(warnings.map(({ level, warning }) => [level, warning]), [["warn", "option --redis-tls-insecure: the certificate of Redis is not verified"]]);
+  assert.ok(!node.logged("bus").some(({ state }) => state === "down"), node.output);
+  await node.stop();
+});
