@@ -10,10 +10,10 @@
  * seconds are kept while a slot has no link, and always if a name may lead to another host. A link that becomes ready sends
  * them first.
  */
-const dns = require("node:dns");
 const net = require("node:net");
 const { T } = require("./frame");
 const { EdgeLink } = require("./link");
+const { lookUp } = require("./look-ups");
 const { RecentCasts } = require("./recent-casts");
 
 const FIRST_PAUSE = 100;
@@ -87,7 +87,7 @@ class EdgeSet {
 	_lookUp(address) {
 		const { host, port, secure } = address;
 		this.named = true;
-		dns.lookup(host, { all: true }, (error, found) => {
+		address.giveUp = lookUp(host, (error, found) => {
 			if (this.closed) return;
 			if (error) this.owner.onTrouble(`the address of ${host} was not found: ${error.code}`);
 			else {
@@ -98,6 +98,13 @@ class EdgeSet {
 			// Without a link, only this timer keeps the process alive until the name is known.
 			if (this.places.size > 0) address.timer.unref();
 		});
+	}
+
+	_stopLookUps() {
+		for (const { timer, giveUp } of this.addresses) {
+			clearTimeout(timer);
+			giveUp?.();
+		}
 	}
 
 	/* Marks the hosts that the name no longer leads to. Their links are not dialled again when they are lost. */
@@ -217,7 +224,7 @@ class EdgeSet {
 	/* Ends all attempts to make a link: from now on the backend only loses links. */
 	stopDialling() {
 		this.closed = true;
-		for (const { timer } of this.addresses) clearTimeout(timer);
+		this._stopLookUps();
 		for (const place of this.places.values())
 			for (const slot of place.slots) {
 				slot?.close();
@@ -227,7 +234,7 @@ class EdgeSet {
 
 	close(reason) {
 		this.closed = true;
-		for (const { timer } of this.addresses) clearTimeout(timer);
+		this._stopLookUps();
 		for (const place of this.places.values())
 			for (const slot of place.slots) {
 				slot?.close();
