@@ -793,7 +793,8 @@ SIO_API bool sio_recovered(const sio_socket *socket);
  */
 typedef enum {
 	SIO_SESSION_EXPIRED,   /* the client did not come back within maxDisconnectionDuration */
-	SIO_SESSION_DISPLACED, /* dropped early: recoveryMaxSessions, recoveryMaxBytes, maxChildren, or no memory */
+	SIO_SESSION_DISPLACED, /* dropped early: recoveryMaxSessions, recoveryMaxBytes, maxChildren, no memory, or a
+				  backend changed the rooms before it learned of the loss */
 	SIO_SESSION_FAILED     /* the client came back as a new one, because its missed events could not all be sent */
 } sio_session_end;
 

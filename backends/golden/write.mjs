@@ -5,8 +5,8 @@
 
 const TYPES = ["CHALLENGE", "HELLO", "WELCOME", "NSP", "NSPASK", "NSPANSWER", "SESSION", "OPEN", "ACCEPT", "REFUSE", "EVENT", "ACK",
   "EMIT", "ACKED", "CAST", "CASTED", "JOIN", "LEAVE", "DISC", "CLOSED", "DATA", "TRANSPORT", "PEER", "PEERS", "REQUEST",
-  "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE"];
-const ACK = 0x01, REATTACH = 0x02, WIDE = 0x02, VOLATILE = 0x04, BIN = 0x08, NOCOMPRESS = 0x10, CLOSE = 0x20, TIMED = 0x40,
+  "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE", "ENDED"];
+const ACK = 0x01, REATTACH = 0x02, WIDE = 0x02, RECOVERED = 0x04, VOLATILE = 0x04, BIN = 0x08, NOCOMPRESS = 0x10, CLOSE = 0x20, TIMED = 0x40,
   LAST = 0x40, OPTIONAL = 0x80;
 
 const number = (value, bytes) => {
@@ -49,7 +49,7 @@ frame("hello with everything", "HELLO", {}, {
   rest: '{"v":[1],"instance":"x-1_a.b","worker":3,"group":"shop","namespaces":["/","/admin"],' +
     '"proof":"6fb917da91a23e0043528e2262aec49c633110bbfa4df61770d9d78359c65e3c",' +
     '"weight":2,"hooks":{"request":true,"errors":true},"upstream":"http://127.0.0.1:3001","pid":4711,"app":"server.js",' +
-    '"language":"node"}',
+    '"language":"node","recovery":true}',
 });
 frame("welcome", "WELCOME", {}, {
   rest: '{"v":1,"edge":"e1","worker":0,"workers":2,"up":60000,"window":4194304,"maxFrame":16777216,"ping":5000,"options":{"pingInterval":25000,' +
@@ -71,6 +71,8 @@ frame("open again", "OPEN", { handle: 258, nsp: 1, id: 257, flags: REATTACH }, {
   { text: '{"token":"é"}' }, { rooms: ["lobby", "room 7"] }, { text: '{"user":"ann"}' });
 frame("open again, no rooms, no data", "OPEN", { handle: 259, id: 257, flags: REATTACH }, { text: "DDDDDDDDDDDDDDDDDDDE" },
   { text: "{}" }, { rooms: [] }, { text: "" });
+frame("open for a client that has come back", "OPEN", { handle: 260, id: 257, flags: REATTACH | RECOVERED }, { text: "DDDDDDDDDDDDDDDDDDDE" },
+  { text: "{}" }, { rooms: ["lobby"] }, { text: '{"user":"ann"}' });
 frame("accept", "ACCEPT", { handle: 2 });
 frame("refuse", "REFUSE", { handle: 2 }, { rest: '{"message":"not allowed","data":{"code":7}}' });
 frame("event", "EVENT", { handle: 2 }, { args: '["hi",1,{"a":[true,null]}]' });
@@ -133,6 +135,8 @@ frame("window", "WINDOW", { id: 2097152 });
 frame("drain", "DRAIN", {});
 frame("handoff", "HANDOFF", { handle: 1 });
 frame("bye", "BYE", {}, { rest: "shutdown" });
+frame("a session has ended", "ENDED", { nsp: 1 }, { text: "CCCCCCCCCCCCCCCCCCCD" }, { text: "expired" }, { text: '{"user":"ann"}' });
+frame("a session without data has ended", "ENDED", {}, { text: "CCCCCCCCCCCCCCCCCCCD" }, { text: "displaced" }, { text: "" });
 frame("of a type that nobody knows, to be ignored", 99, { flags: OPTIONAL, handle: 1 }, { restHex: "0102" });
 
 // Frames that a receiver must refuse. "header": the length exceeds `maxFrame`; "body": the body does not hold the parts of its

@@ -141,7 +141,7 @@ new_clients(struct loop *l, const struct backend_setup *setup)
 		.reattach_rate = options->reattach_rate,
 		.max_frame = max_frame(setup),
 		.away = setup->away,
-		.bus = options->fanout == BACKEND_FANOUT_BUS,
+		.bus = setup->bus,
 	};
 
 	return backend_clients_new(l, &limits);

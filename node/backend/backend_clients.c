@@ -5,6 +5,7 @@
 #include "node/backend/backend_ask.h"
 #include "node/backend/backend_cast.h"
 #include "node/backend/backend_in.h"
+#include "node/backend/backend_late.h"
 #include "node/backend/backend_out.h"
 #include "node/backend/backend_request.h"
 #include "node/backend/backend_session.h"
@@ -66,12 +67,24 @@ clients_on_room(void *arg, sio_socket *socket, bool joined, struct text room)
 		backend_socket_room(bs, joined, room);
 }
 
+/* Tells one backend of the group, as every backend may have served the client. Without one, nobody is told. */
+static void
+clients_on_session_ended(void *arg, sio_nsp *nsp, const sio_ended_session *ended)
+{
+	const struct backend_member *m = backend_group_choose(backend_group_for(arg, text_from(sio_nsp_name(nsp))));
+
+	if (m != NULL && backend_link_hello(m->wire)->recovers)
+		backend_out_ended(m->wire, nsp, ended);
+}
+
 static const struct sio_owner owner = {
 	.on_namespace = clients_on_namespace,
 	.on_connect = clients_on_connect,
 	.on_event = clients_on_event,
 	.on_closed = clients_on_closed,
 	.on_room = clients_on_room,
+	.on_session_ended = clients_on_session_ended,
+	.recovers = true,
 };
 
 /* -------------------------------------------------------------- the clients */
@@ -274,6 +287,7 @@ clients_on_lost(void *arg, struct backend_link *wire, const char *reason)
 		sio_raw_forget(shadow->socket->socket, m);
 		backend_shadow_free(shadow);
 	}
+	backend_late_forget(m);
 	backend_cast_forget(m);
 	while (!list_empty(&m->sessions))
 		backend_session_release(container_of(m->sessions.next, struct backend_session, link), how);
@@ -299,7 +313,13 @@ clients_on_sweep(struct wheel_entry *entry)
 {
 	struct backend_core *core = container_of(entry, struct backend_core, sweep);
 	bool more = backend_session_sweep(core);
+	struct list *it, *next, *at, *after;
 
+	list_each(it, next, &core->groups)
+	{
+		list_each(at, after, &container_of(it, struct backend_group, link)->members) more =
+			backend_late_sweep(container_of(at, struct backend_member, link)) || more;
+	}
 	more = backend_ask_sweep(core) || more;
 	more = backend_request_sweep(core) || more;
 	if (more)

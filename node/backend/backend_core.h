@@ -8,6 +8,7 @@
  *   backend_cast     broadcasts
  *   backend_ask      questions about unknown namespaces
  *   backend_session  a client and the backend it belongs to, with backend_socket: a client in a namespace
+ *   backend_late     frames for clients that have just been lost
  *   backend_held     events that wait
  *   backend_out      frames to backends
  *   backend_group    groups of equal backends, and the handles of each link
@@ -84,9 +85,9 @@ backend_sweep_later(struct backend_core *core)
 /* ------------------------------------------------------------------ handles */
 
 /* What a handle of a link means. */
-enum backend_kind { BACKEND_A_SESSION, BACKEND_A_SOCKET, BACKEND_A_SHADOW };
+enum backend_kind { BACKEND_A_SESSION, BACKEND_A_SOCKET, BACKEND_A_SHADOW, BACKEND_A_LATE };
 
-/* Part of the session, socket or shadow that the handle means. */
+/* Part of the session, socket, shadow or late entry (backend_late.h) that the handle means. */
 struct backend_handle {
 	struct table_node node; /* in member->handles, by `number` */
 	uint32_t number;	/* 0: no handle assigned */

@@ -50,7 +50,8 @@ enum { BACKEND_BY_EDGE = 1, BACKEND_BY_BACKEND = 2, BACKEND_BY_BOTH = 3 };
 	X(BACKEND_WINDOW, "window", BACKEND_BY_BOTH)                                                                 \
 	X(BACKEND_DRAIN, "drain", BACKEND_BY_BOTH)                                                                   \
 	X(BACKEND_HANDOFF, "handoff", BACKEND_BY_BACKEND)                                                            \
-	X(BACKEND_BYE, "bye", BACKEND_BY_BOTH)
+	X(BACKEND_BYE, "bye", BACKEND_BY_BOTH)                                                                       \
+	X(BACKEND_ENDED, "ended", BACKEND_BY_EDGE)
 
 enum backend_type {
 #define X(type, word, sender) type,
@@ -66,6 +67,7 @@ enum {
 	BACKEND_F_REATTACH = 0x02, /* OPEN */
 	BACKEND_F_WIDE = 0x02,	   /* EVENT, ACK */
 	BACKEND_F_VOLATILE = 0x04,
+	BACKEND_F_RECOVERED = 0x04, /* OPEN */
 	BACKEND_F_BIN = 0x08,
 	BACKEND_F_NO_COMPRESS = 0x10,
 	BACKEND_F_CLOSE = 0x20,

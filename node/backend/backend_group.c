@@ -181,6 +181,7 @@ backend_member_new(struct backend_core *core, struct backend_group *group, struc
 	list_init(&m->sessions);
 	list_init(&m->paused);
 	list_init(&m->shadows);
+	list_init(&m->late);
 	list_init(&m->asks);
 	list_init(&m->casts);
 	list_init(&m->requests);
@@ -193,7 +194,7 @@ backend_member_new(struct backend_core *core, struct backend_group *group, struc
 void
 backend_member_free(struct backend_member *m)
 {
-	must(m->handles.count == 0 && list_empty(&m->sessions) && list_empty(&m->shadows));
+	must(m->handles.count == 0 && list_empty(&m->sessions) && list_empty(&m->shadows) && list_empty(&m->late));
 	must(list_empty(&m->asks) && list_empty(&m->casts) && list_empty(&m->requests) && list_empty(&m->paused));
 	list_remove(&m->link);
 	m->core->members--;

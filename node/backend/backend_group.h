@@ -34,10 +34,12 @@ struct backend_member {
 	struct backend_core *core;
 	struct backend_group *group;
 	struct backend_link *wire;
-	struct table handles;	 /* struct backend_handle by number */
-	struct list sessions;	 /* struct backend_session by `link` */
-	struct list paused;	 /* sessions whose client is not read, by `turn` */
-	struct list shadows;	 /* struct backend_shadow of sockets that it has handed off */
+	struct table handles; /* struct backend_handle by number */
+	struct list sessions; /* struct backend_session by `link` */
+	struct list paused;   /* sessions whose client is not read, by `turn` */
+	struct list shadows;  /* struct backend_shadow of sockets that it has handed off */
+	struct list late;     /* struct backend_late of clients that have just been lost */
+	unsigned late_count;
 	struct list asks, casts; /* struct backend_ask and backend_cast whose answer is due */
 	struct list requests;	 /* struct backend_request that it has to answer */
 	unsigned count;		 /* number of sessions */

@@ -173,6 +173,7 @@ read_all(struct text json, struct text *names, struct text_pool *pool, struct ba
 	} else if (hooks.n > 0 && json_type(hooks) != JSON_NULL) {
 		return false;
 	}
+	out->recovers = is_true(json, TEXT("recovery"));
 	out->weight = (unsigned)weight;
 	out->worker = (unsigned)worker;
 	out->pid = (long)pid;

@@ -22,6 +22,7 @@ struct backend_hello {
 	unsigned namespace_count;
 	unsigned weight;
 	bool wants_requests, wants_errors;
+	bool recovers; /* takes sockets of connection state recovery */
 	enum backend_on_loss on_loss;
 	long pid;
 	unsigned worker;

@@ -7,6 +7,7 @@
 #include "node/backend/backend_ask.h"
 #include "node/backend/backend_cast.h"
 #include "node/backend/backend_client_tables.h"
+#include "node/backend/backend_late.h"
 #include "node/backend/backend_log.h"
 #include "node/backend/backend_out.h"
 #include "node/backend/backend_request.h"
@@ -101,12 +102,18 @@ in_acked(sio_server *io, int error, const sio_answers *answers, void *arg)
 		c.json.n != 0 ? c.json : TEXT("[]"), c.attachments);
 }
 
+static unsigned
+emit_flags(const struct backend_frame *f)
+{
+	return ((f->flags & BACKEND_F_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
+	       ((f->flags & BACKEND_F_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u);
+}
+
 static int
 emit_to_socket(struct backend_member *m, sio_socket *s, const struct backend_frame *f, uint32_t timeout_ms,
 	const struct sio_content *event)
 {
-	unsigned flags = ((f->flags & BACKEND_F_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
-			 ((f->flags & BACKEND_F_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u);
+	unsigned flags = emit_flags(f);
 
 	if ((f->flags & BACKEND_F_ACK) == 0)
 		return sio_raw_emit(s, flags, event);
@@ -118,6 +125,9 @@ static bool
 in_emit(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, true);
+	const struct backend_late *late = bs == NULL && (f->flags & (BACKEND_F_ACK | BACKEND_F_VOLATILE)) == 0
+						  ? backend_late_find(m, f->handle)
+						  : NULL;
 	struct text body = f->body;
 	struct backend_args args;
 	uint32_t timeout_ms = 0;
@@ -125,13 +135,14 @@ in_emit(struct backend_member *m, const struct backend_frame *f)
 
 	if ((f->flags & BACKEND_F_TIMED) != 0 && !backend_take_u32(&body, &timeout_ms))
 		return false;
-	if (bs == NULL)
+	if (bs == NULL && late == NULL)
 		return true;
 	rc = backend_args_take(&args, body, f->flags);
 	if (rc == ERROR_SYNTAX)
 		return false;
 	if (rc == 0) {
-		rc = emit_to_socket(m, bs->socket, f, timeout_ms, &args.content);
+		rc = bs != NULL ? emit_to_socket(m, bs->socket, f, timeout_ms, &args.content)
+				: backend_late_emit(late, emit_flags(f), &args.content);
 		backend_args_fini(&args);
 	}
 	backend_log_result(m->core, m->wire, "emit", rc);
@@ -170,6 +181,7 @@ in_rooms(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_core *core = m->core;
 	struct backend_socket *bs = socket_of(m, f->handle, false);
+	const struct backend_late *late = backend_late_find(m, f->handle);
 	struct text body = f->body;
 	int n = backend_take_rooms(&body, core->rooms, BACKEND_ROOMS_MAX);
 
@@ -181,6 +193,9 @@ in_rooms(struct backend_member *m, const struct backend_frame *f)
 		backend_log_result(core, m->wire, "join", sio_raw_join(bs->socket, core->rooms, (unsigned)n));
 	else if (bs != NULL)
 		sio_raw_leave(bs->socket, core->rooms, (unsigned)n);
+	else if (late != NULL)
+		backend_log_result(core, m->wire, "late rooms",
+			backend_late_rooms(late, f->type == BACKEND_JOIN, core->rooms, (unsigned)n));
 	return true;
 }
 

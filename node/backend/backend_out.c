@@ -116,8 +116,9 @@ rooms_of(const struct backend_socket *bs, size_t *cursor)
 }
 
 bool
-backend_out_open(const struct backend_socket *bs, bool again)
+backend_out_open(const struct backend_socket *bs, uint8_t flags)
 {
+	bool again = (flags & BACKEND_F_REATTACH) != 0;
 	const struct backend_session *s = bs->session;
 	struct backend_link *wire = s->member->wire;
 	struct sio_content data = sio_raw_data(bs->socket);
@@ -126,7 +127,7 @@ backend_out_open(const struct backend_socket *bs, bool again)
 	size_t cursor = 0;
 	unsigned n;
 
-	backend_begin(wire, BACKEND_OPEN, again ? BACKEND_F_REATTACH : 0, nsp, bs->handle.number, s->handle.number);
+	backend_begin(wire, BACKEND_OPEN, flags, nsp, bs->handle.number, s->handle.number);
 	backend_put_text(wire, text_from(sio_id(bs->socket)));
 	backend_put_text(wire, sio_raw_auth(bs->socket));
 	if (again) {
@@ -143,6 +144,25 @@ backend_out_open(const struct backend_socket *bs, bool again)
 	while (again && (n = rooms_of(bs, &cursor)) != 0)
 		backend_out_rooms(wire, BACKEND_JOIN, bs->handle.number, rooms, n);
 	return true;
+}
+
+void
+backend_out_ended(struct backend_link *wire, const sio_nsp *nsp, const sio_ended_session *ended)
+{
+	static const struct text words[] = {
+		[SIO_SESSION_EXPIRED] = {"expired", 7},
+		[SIO_SESSION_DISPLACED] = {"displaced", 9},
+		[SIO_SESSION_FAILED] = {"failed", 6},
+	};
+	uint16_t number = backend_link_nsp(wire, text_from(sio_nsp_name(nsp)));
+	size_t n = 0;
+	const char *data = sio_json(ended->data, &n);
+
+	backend_begin(wire, BACKEND_ENDED, 0, number, 0, 0);
+	backend_put_text(wire, text_from(ended->id));
+	backend_put_text(wire, words[ended->why]);
+	backend_put_text(wire, data != NULL ? text_of(data, n) : TEXT_NONE);
+	backend_end(wire);
 }
 
 void

@@ -7,10 +7,12 @@
 /* Sends SESSION. */
 void backend_out_session(const struct backend_session *s);
 /*
- * Sends OPEN. With `again` it has flag REATTACH, rooms and data. Returns false if it is larger than a frame or memory
- * is short.
+ * Sends OPEN with these flags. With REATTACH it has rooms and data. Returns false if it is larger than a frame or
+ * memory is short.
  */
-bool backend_out_open(const struct backend_socket *bs, bool again);
+bool backend_out_open(const struct backend_socket *bs, uint8_t flags);
+/* Sends ENDED. */
+void backend_out_ended(struct backend_link *wire, const sio_nsp *nsp, const sio_ended_session *ended);
 /* Sends EVENT. */
 void backend_out_event(struct backend_link *wire, uint32_t handle, const struct sio_raw_event *e);
 /* Sends a frame whose body is a list of rooms. */

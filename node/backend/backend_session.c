@@ -248,7 +248,14 @@ backend_session_bind(struct backend_session *s, struct backend_member *m)
 	 * Opens as many sockets as the window allows: OPEN of all sockets of one client may exceed what may wait for
 	 * a link.
 	 */
-	list_each(it, next, &s->sockets) backend_session_ask(s, container_of(it, struct backend_socket, link));
+	list_each(it, next, &s->sockets)
+	{
+		struct backend_socket *bs = container_of(it, struct backend_socket, link);
+
+		/* a socket that begins anew was opened when its turn as the former one came */
+		if (bs->state == BACKEND_WAITING || bs->state == BACKEND_ORPHAN)
+			backend_session_ask(s, bs);
+	}
 }
 
 static void

@@ -8,7 +8,8 @@
  *   OPENING    ACCEPT                             ATTACHED   CONNECT to the client
  *              REFUSE                             gone       CONNECT_ERROR
  *              JOIN, LEAVE, DATA                  OPENING    carried out at once; valid after ACCEPT
- *              the session loses its backend      WAITING    its rooms and data are forgotten
+ *              the session loses its backend      WAITING    its rooms and data are forgotten, unless the client is
+ *                                                            recovered
  *   ATTACHED   an event                           ATTACHED   EVENT; held while the link drains or has no window
  *              the session loses its backend      ORPHAN     unanswered acknowledgements are forgotten,
  *                                                            except after a hand-off
@@ -24,10 +25,16 @@
  *   any        the client or the server leaves    gone       CLOSED, if a backend knows the socket
  *
  * ACCEPT and REFUSE in any other state are dropped.
+ *
+ * A client that connection state recovery brings back (sio_recovered()) is WAITING like a new one, with its id, rooms
+ * and data. Its OPEN has the flags REATTACH and RECOVERED. If its session cannot be continued, because the backend
+ * does not know this flag or missed events are gone after ACCEPT, the socket is gone here (CLOSED), and a new one
+ * begins.
  */
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/backend/backend_client_tables.h"
+#include "node/backend/backend_late.h"
 #include "node/backend/backend_out.h"
 #include "node/socketio/sio_raw.h"
 
@@ -132,6 +139,8 @@ backend_socket_closed(struct backend_socket *bs, const char *reason)
 	if (bs->handle.number != 0)
 		backend_out_text(s->member->wire, BACKEND_CLOSED, bs->handle.number, 0,
 			text_from(reason != NULL ? reason : "transport close"));
+	if (bs->state == BACKEND_ATTACHED && bs->handle.number != 0 && sio_raw_may_return(bs->socket))
+		backend_late_add(bs);
 	socket_forget(bs);
 	backend_session_unused(s);
 }
@@ -155,12 +164,18 @@ socket_turn_away(struct backend_socket *bs, const char *message, struct text dat
 void
 backend_socket_open(struct backend_socket *bs)
 {
-	bool again = bs->state == BACKEND_ORPHAN;
+	bool again = bs->state == BACKEND_ORPHAN, recovered = !again && sio_recovered(bs->socket);
+	struct backend_member *m = bs->session->member;
 
 	must(again || bs->state == BACKEND_WAITING);
-	backend_handle_give(bs->session->member, &bs->handle, BACKEND_A_SOCKET);
+	if (recovered && !backend_link_hello(m->wire)->recovers) {
+		(void)sio_raw_restart(bs->socket); /* frees bs; clients_on_connect() opens the new socket */
+		return;
+	}
+	backend_handle_give(m, &bs->handle, BACKEND_A_SOCKET);
 	socket_set_state(bs, again ? BACKEND_REOPENING : BACKEND_OPENING);
-	if (!backend_out_open(bs, again))
+	if (!backend_out_open(bs,
+		    (uint8_t)((again || recovered ? BACKEND_F_REATTACH : 0) | (recovered ? BACKEND_F_RECOVERED : 0))))
 		socket_turn_away(bs, "Too large", TEXT_NONE);
 }
 
@@ -179,13 +194,18 @@ leave_shadow(struct backend_socket *bs)
 	eio_hold(bs->session->engine, (int64_t)sizeof *shadow);
 }
 
-/* Forgets the rooms and data that middlewares have set, because the next backend runs its middlewares anew. */
+/*
+ * Forgets the rooms and data that middlewares have set, because the next backend runs its middlewares anew. Those of
+ * a recovered socket stay: they are from before its loss.
+ */
 static void
 socket_begin_anew(struct backend_socket *bs)
 {
+	socket_set_state(bs, BACKEND_WAITING);
+	if (sio_recovered(bs->socket))
+		return;
 	sio_leave_all(bs->socket);
 	(void)sio_raw_set_data(bs->socket, &(struct sio_content){.json = TEXT_NONE});
-	socket_set_state(bs, BACKEND_WAITING);
 }
 
 void

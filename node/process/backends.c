@@ -12,6 +12,7 @@ struct backends {
 	const struct server_options *options;
 	struct handover *handover;
 	struct backend_addresses own; /* used by a server without a place */
+	bool bus;		      /* broadcasts go through the broker (fanout "bus") */
 	size_t edge_len;
 	char edge[BACKEND_EDGE_MAX];
 	void (*on_upstream)(void *arg, const char *url, bool there);
@@ -54,11 +55,33 @@ backends_write_list(struct buffer *out, const char *list)
 	buffer_add_byte(out, ']');
 }
 
+/*
+ * With connection state recovery, a broadcast must get one number in the log of all workers, so the backend may not
+ * send it to each worker by itself. A single worker has its own log.
+ */
+static bool
+backends_use_bus(const struct server_options *options, unsigned workers)
+{
+	return options->backend.fanout == BACKEND_FANOUT_BUS ||
+	       (options->sio.connection_state_recovery && (workers > 1 || broker_settings_redis(&options->broker)));
+}
+
+static void
+backends_write_recovery(const struct server_options *options, struct buffer *out)
+{
+	if (options->sio.connection_state_recovery)
+		buffer_printf(out,
+			",\"connectionStateRecovery\":{\"maxDisconnectionDuration\":%llu,\"skipMiddlewares\":%s}",
+			(unsigned long long)options->sio.max_disconnection_duration,
+			options->sio.skip_middlewares ? "true" : "false");
+}
+
 /* The options that an application asks its server for, by their Socket.IO names. */
 static void
 backends_write_options(void *arg, struct buffer *out)
 {
-	const struct server_options *options = ((struct backends *)arg)->options;
+	const struct backends *backends = arg;
+	const struct server_options *options = backends->options;
 
 	buffer_printf(out,
 		"{\"pingInterval\":%llu,\"pingTimeout\":%llu,\"maxHttpBufferSize\":%llu,\"connectTimeout\":%llu",
@@ -69,9 +92,11 @@ backends_write_options(void *arg, struct buffer *out)
 	json_write_string(out, text_from(options->eio.path));
 	buffer_add_text(out, TEXT(",\"transports\":"));
 	backends_write_list(out, options->eio.transports);
-	buffer_printf(out, ",\"cors\":%s,\"allowEIO3\":%s,\"fanout\":\"%s\"}",
+	backends_write_recovery(options, out);
+	buffer_printf(out, ",\"cors\":%s,\"allowEIO3\":%s,\"fanout\":\"%s\"%s}",
 		options->eio.cors_origin ? "true" : "false", options->eio.allow_eio3 ? "true" : "false",
-		options->backend.fanout == BACKEND_FANOUT_BUS ? "bus" : "direct");
+		backends->bus ? "bus" : "direct",
+		backends->bus && !broker_settings_redis(&options->broker) ? ",\"reach\":\"edge\"" : "");
 }
 
 static void
@@ -99,6 +124,7 @@ backends_open(struct backends **out, struct loop *l, const struct server_options
 		.tls = &tls,
 		.worker = place ? place->slot : 0,
 		.workers = place ? place->doors->count : 1,
+		.bus = backends_use_bus(options, place ? place->doors->count : 1),
 		.max_message = options->eio.max_http_buffer_size,
 		.away = options->node.drain_time,
 		.pass = backends_pass,
@@ -110,6 +136,7 @@ backends_open(struct backends **out, struct loop *l, const struct server_options
 
 	*out = NULL;
 	backends->options = options;
+	backends->bus = setup.bus;
 	if (place == NULL)
 		result = backend_addresses_open(&backends->own, options->backend.urls, inherited, error);
 	if (result < 0 || setup.addresses->count == 0)

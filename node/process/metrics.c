@@ -435,7 +435,7 @@ static const struct metric metrics[] = {
 	{"sockeye_recoveries_total", "counter", WORKER ", result", "clients that came back and asked to continue: `recovered` and `taken_over` (before the server noticed the loss) could", write_recoveries, 0},
 	{"sockeye_recovery_replayed_total", "counter", WORKER, "missed events sent to clients that came back", write_number, AT(sockets.recovery.replayed)},
 	{"sockeye_recovery_expired_total", "counter", WORKER, "lost clients that did not come back in time", write_number, AT(sockets.recovery.ended)},
-	{"sockeye_recovery_displaced_total", "counter", WORKER, "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes or maxChildren", write_number, AT(sockets.recovery.displaced)},
+	{"sockeye_recovery_displaced_total", "counter", WORKER, "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes, maxChildren or late changes of rooms", write_number, AT(sockets.recovery.displaced)},
 	{"sockeye_recovery_sessions", "gauge", WORKER, "lost clients that may come back and continue", write_number, AT(sockets.recovery.sessions)},
 	{"sockeye_recovery_events", "gauge", WORKER, "events that are kept for lost clients", write_number, AT(sockets.recovery.events)},
 	{"sockeye_recovery_bytes", "gauge", WORKER, "bytes of these events and sessions", write_number, AT(sockets.recovery.bytes)},
@@ -677,7 +677,7 @@ static const struct hub_metric keeper_metrics[] = {
 	{"sockeye_hub_recovery_bytes", "gauge", "bytes of these events and sessions", KEEPER(bytes)},
 	{"sockeye_hub_recovery_age_seconds", "gauge", "age of the oldest of these events", KEEPER(age_ms)},
 	{"sockeye_hub_recovery_expired_total", "counter", "lost clients that did not come back in time", KEEPER(ended)},
-	{"sockeye_hub_recovery_displaced_total", "counter", "sessions of lost clients that were dropped early because of recoveryMaxSessions or recoveryMaxBytes", KEEPER(displaced)},
+	{"sockeye_hub_recovery_displaced_total", "counter", "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes or late changes of rooms", KEEPER(displaced)},
 };
 /* clang-format on */
 

@@ -11,6 +11,7 @@
  *   middlewares     all passed                 waits until other nodes are subscribed (sio_arrival.h); then the
  *                                              owner, or CONNECT if the namespace has no owner
  *   owner           on_connect() was called    sio_raw_accept() or sio_raw_refuse() (sio_owner.h)
+ *                   accepted, recovered        the missed events; if they are gone, middlewares for a new socket
  *   CONNECT         joined                     reply with the sid, then "connection" listeners
  *   any             refused                    CONNECT_ERROR; the engine stays open
  *   any             the client left            nothing
@@ -73,12 +74,12 @@ connect_enter(struct sio_socket *s)
 	char reply[CONNECT_REPLY_MAX];
 
 	must(s->state == SIO_WAITING);
-	if (sio_recovery_on(nsp) && sio_client_open(c))
-		sio_recovery_enter(s); /* may close the client */
 	if (!sio_client_open(c)) {
 		sio_leave_drop(s);
 		return false;
 	}
+	if (sio_recovery_on(nsp))
+		sio_recovery_enter(s);
 	s->state = SIO_CONNECTED;
 	s->unannounced = true;
 	table_add(&nsp->sockets, &s->node, sio_socket_id_text(s));
@@ -92,16 +93,29 @@ connect_enter(struct sio_socket *s)
 	return true;
 }
 
+/*
+ * Sends the events that a recovered socket missed. Returns true if they come from the hub, with several workers: then
+ * `then` is called later. The socket may be a new one afterwards, and its client may be closing.
+ */
+static bool
+connect_replays(struct sio_socket *s, void (*then)(struct sio_socket *s))
+{
+	if (!sio_recovery_on(s->nsp) || !sio_client_open(s->client))
+		return false;
+	if (s->nsp->io->recovery->keep != NULL)
+		return sio_keep_replay(s, then);
+	sio_recovery_replay(s);
+	return false;
+}
+
 static void
 connect_accept_now(struct sio_socket *s)
 {
-	/* with several workers, the missed events come from the hub */
-	if (sio_recovery_on(s->nsp) && s->nsp->io->recovery->keep != NULL && sio_client_open(s->client) &&
-		sio_keep_replay(s, connect_accept_now))
-		return;
-	if (connect_enter(s))
+	if (!connect_replays(s, connect_accept_now) && connect_enter(s))
 		sio_socket_announce(s);
 }
+
+static void connect_ask_anew(struct sio_socket *s);
 
 /* A socket whose "connection" listeners wait for the end of the turn. */
 struct accepted {
@@ -135,14 +149,13 @@ connect_announce_later_run(struct sio_job *job)
 	sio_socket_announce(s);
 }
 
-void
-sio_connect_accept_later(struct sio_socket *s)
+/* The "connection" listeners run at the end of the turn. */
+static void
+connect_announce_later(struct sio_socket *s)
 {
 	const struct sio_nsp *nsp = s->nsp;
 	struct accepted *accepted;
 
-	if (!connect_enter(s))
-		return;
 	if (nsp->io->observer.on_connection == NULL && sio_listeners_empty(&nsp->connection) &&
 		(nsp->parent == NULL || sio_listeners_empty(&nsp->parent->connection))) {
 		s->unannounced = false;
@@ -154,6 +167,44 @@ sio_connect_accept_later(struct sio_socket *s)
 	list_add_tail(&sio_socket_extra(s)->held, &accepted->held.link);
 	sio_job_init(&accepted->job, connect_announce_later_run);
 	sio_turn_defer(&nsp->io->turn, &accepted->job);
+}
+
+static void
+connect_accept_replayed(struct sio_socket *s)
+{
+	bool ends = s->ends, ends_client = s->ends_client;
+
+	s->owner_accepted = s->ends = s->ends_client = false;
+	if (s->owner_recovered && !s->recovered) {
+		connect_ask_anew(s);
+		return;
+	}
+	if (!sio_client_open(s->client)) {
+		sio_leave_drop(s); /* calls the owner, because owner_asked is set */
+		return;
+	}
+	s->owner_asked = false;
+	list_remove(&s->link);
+	if (!connect_enter(s))
+		return;
+	connect_announce_later(s);
+	if (ends)
+		sio_disconnect(s, ends_client);
+}
+
+void
+sio_connect_accept_later(struct sio_socket *s)
+{
+	s->owner_accepted = true;
+	if (!connect_replays(s, connect_accept_replayed))
+		connect_accept_replayed(s);
+}
+
+void
+sio_connect_restart(struct sio_socket *s)
+{
+	sio_recovery_reject(s);
+	connect_ask_anew(s);
 }
 
 /*
@@ -254,6 +305,7 @@ connect_admit(struct sio_socket *s)
 		return;
 	}
 	s->owner_asked = true;
+	s->owner_recovered = s->recovered;
 	list_add_tail(&nsp->asking, &s->link);
 	nsp->owner->on_connect(nsp->owner_arg, s, sio_handshake_auth(s));
 }
@@ -265,6 +317,26 @@ connect_on_passed(struct sio_socket *s, const struct sio_step *refusal)
 		sio_connect_refuse(s, sio_step_message(refusal), text_of(refusal->data, refusal->data_len));
 	else if (!sio_arrival_waits(s, connect_admit))
 		connect_admit(s);
+}
+
+/*
+ * The owner was asked about a recovered socket, which has become a new one. For the owner the first one has left, and
+ * the new one passes the middlewares and is asked about anew.
+ */
+static void
+connect_ask_anew(struct sio_socket *s)
+{
+	const struct sio_nsp *nsp = s->nsp;
+	bool open = sio_client_open(s->client);
+
+	s->owner_asked = s->owner_accepted = false;
+	list_remove(&s->link);
+	if (nsp->owner != NULL && nsp->owner->on_closed != NULL)
+		nsp->owner->on_closed(nsp->owner_arg, s, NULL, !open);
+	if (open)
+		sio_middleware_connect(s, connect_on_passed);
+	else
+		sio_leave_drop(s);
 }
 
 /* Makes the socket. It continues the session; NULL: it is a new one. */

@@ -13,6 +13,8 @@ void sio_connect_error(struct sio_client *c, struct text nsp, const char *messag
  * before any other listener of the socket.
  */
 void sio_connect_accept_later(struct sio_socket *s);
+/* Ends the recovered session of a socket that waits for the owner: the client goes on with a new socket. */
+void sio_connect_restart(struct sio_socket *s);
 void sio_connect_refuse(struct sio_socket *s, const char *message, struct text data);
 
 #endif

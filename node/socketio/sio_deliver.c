@@ -44,16 +44,18 @@ sio_deliver_quietly(struct sio_socket *s, struct sio_outgoing *out, bool droppab
 void
 sio_deliver_record_one(struct sio_socket *s, struct sio_outgoing *out)
 {
+	/* a waiting socket enters its own room later, but its session already gets the events for that room */
+	bool own = s->in_own_room || (s->state == SIO_WAITING && s->session != NULL && s->session->own);
 	uint64_t number;
 
 	sio_recovery_stamp(out);
 	number = out->recording->number;
 	if (number == 0)
 		return;
-	if (s->state == SIO_CONNECTED || !s->in_own_room)
+	if (s->state == SIO_CONNECTED || !own)
 		s->last_event = number;
 	/* the rooms do not tell that the event was for this socket, so a client that misses it cannot be recovered */
-	if (!s->in_own_room && s->session != NULL)
+	if (!own && s->session != NULL)
 		sio_recovery_session_moved(s->session, number, false);
 }
 

@@ -62,15 +62,22 @@ struct emission_of_one {
 	struct text own;
 };
 
-/* The same for an event to one socket. A waiting socket has no session yet, or gets its missed events later. */
+/* Returns true if the events to this socket alone are recorded: a waiting socket has no session yet, or cannot end
+ * it. */
+static bool
+emission_records_one(const struct sio_socket *s)
+{
+	return s->session != NULL && (s->state != SIO_WAITING || s->owner_accepted);
+}
+
+/* The same for an event to one socket. */
 static void
 emission_record_one(struct sio_outgoing *out, struct emission_of_one *one, const struct sio_emission *emission,
 	const struct sio_socket *s)
 {
 	one->own = sio_socket_id_text(s);
 	one->who = (struct sio_selector){.rooms = &one->own, .rooms_count = 1};
-	emission_record(
-		out, &one->recording, emission, s->state != SIO_WAITING && s->session != NULL ? &one->who : NULL);
+	emission_record(out, &one->recording, emission, emission_records_one(s) ? &one->who : NULL);
 }
 
 /* With several workers, sends the recorded event to the keeper. */
@@ -83,7 +90,7 @@ emission_keep_one(const struct sio_emission *emission, const struct sio_outgoing
 		sio_keep_record_one(emission->nsp, out->recording->who, &what);
 }
 
-/* The socket is leaving. Its client gets the event if it comes back. */
+/* The socket is leaving, or waits for the events that it missed. Its client gets the event with these. */
 static int
 emission_miss(const struct sio_emission *emission, struct sio_socket *s)
 {
@@ -115,10 +122,12 @@ sio_emission_one(const struct sio_emission *emission, struct sio_socket *s)
 	if (!sio_socket_open(s)) {
 		if (asks)
 			sio_ack_refused(s, &emission->ask);
-		else if (s->session != NULL && s->state != SIO_WAITING && !emission_droppable(emission))
+		else if (emission_records_one(s) && !emission_droppable(emission))
 			return emission_miss(emission, s);
 		return 0;
 	}
+	if (s->owner_accepted && emission_records_one(s) && !asks && !emission_droppable(emission))
+		return emission_miss(emission, s);
 	rc = emission_describe(&out, emission, asks ? &id : NULL);
 	if (rc == 0 && asks) {
 		rc = sio_ack_wait(

@@ -223,6 +223,12 @@ keep_forget(struct sio_keep *keep, const struct sio_recovery_session *session)
 }
 
 static void
+keep_end_stored(struct sio_keep *keep, struct text pid)
+{
+	keep_send_pid(keep, SIO_KEEP_END, pid.at);
+}
+
+static void
 keep_unclaim(struct sio_recovery_session *session)
 {
 	keep_send_pid(session->nsp->io->recovery->keep, SIO_KEEP_RELEASE, session->pid);
@@ -978,8 +984,12 @@ replays_max(uint64_t max_emit)
 	return n == 0 ? 1 : n < REPLAYS_MAX ? (unsigned)n : REPLAYS_MAX;
 }
 
-static const struct sio_keep_ops keep_ops = {
-	.trim = keep_trim, .claim = keep_claim, .unclaim = keep_unclaim, .forget = keep_forget, .leave = keep_leave};
+static const struct sio_keep_ops keep_ops = {.trim = keep_trim,
+	.claim = keep_claim,
+	.unclaim = keep_unclaim,
+	.forget = keep_forget,
+	.end_stored = keep_end_stored,
+	.leave = keep_leave};
 
 void
 sio_keep_new(struct sio_recovery *recovery, struct broker *broker)

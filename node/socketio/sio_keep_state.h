@@ -24,6 +24,8 @@ struct sio_keep_ops {
 	void (*unclaim)(struct sio_recovery_session *session);
 	/* Ends the session at the keeper, because its new socket cannot continue it. */
 	void (*forget)(struct sio_keep *keep, const struct sio_recovery_session *session);
+	/* Ends the stored session of this pid at the keeper. */
+	void (*end_stored)(struct sio_keep *keep, struct text pid);
 	/* Called when the socket leaves, before it leaves its rooms. Stores or ends its session at the keeper. */
 	void (*leave)(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);
 };

@@ -237,7 +237,14 @@ keeper_on_end(struct sio_keeper *keeper, struct keeper_origin *origin, struct ke
 {
 	struct keeper_session *session = sio_keeper_session_find(keeper, keep_get_text(in));
 
-	if (in->bad || session == NULL || session->origin != origin)
+	if (in->bad || session == NULL)
+		return;
+	if (session->state == KEEPER_STORED && session->last_origin == origin->id) {
+		sio_keeper_session_end(keeper, session, SIO_SESSION_DISPLACED);
+		return;
+	}
+	/* claimed by another worker: its question for the missed events is answered with "no session" */
+	if (session->origin != origin && !(session->state == KEEPER_CLAIMED && session->last_origin == origin->id))
 		return;
 	session_drop(keeper, session);
 }

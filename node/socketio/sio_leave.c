@@ -56,8 +56,8 @@ void
 sio_leave_drop(struct sio_socket *s)
 {
 	must(s->state == SIO_WAITING);
-	if (sio_socket_asking(s)) {
-		s->owner_asked = false;
+	if (s->owner_asked) {
+		s->owner_asked = s->owner_accepted = false;
 		list_remove(&s->link); /* first, because the owner may refuse every socket that still asks */
 		leave_notify_owner(s, NULL);
 	}

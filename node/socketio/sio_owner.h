@@ -11,6 +11,8 @@
  *   an event arrives                  on_event(), before any listener
  *   the socket leaves, or its client  on_closed(), the last call. The socket is valid until it returns
  *   leaves before the answer
+ *   the session of a lost client      on_session_ended()
+ *   has ended
  *
  * Every up-call may call every function of sio_raw.h and sockeye.h. Texts are valid during the call.
  */
@@ -54,6 +56,16 @@ struct sio_owner {
 	 * socket that ends leaves all its rooms. Rooms must not change until this returns. NULL: not wanted.
 	 */
 	void (*on_room)(void *arg, sio_socket *socket, bool joined, struct text room);
+	/*
+	 * The sockets can be recovered (sio_recovery.h). For a recovered socket, sio_recovered() is true in
+	 * on_connect(), and the socket already has its id, rooms and data. If it cannot continue its session after
+	 * sio_raw_accept(), because events that it missed are gone, on_closed() is called with a NULL reason, and
+	 * then on_connect() for the same socket, which now is a new one.
+	 */
+	bool recovers;
+	/* The session of a lost client has ended, before the listeners of sio_on_session_ended(). NULL: not wanted.
+	 */
+	void (*on_session_ended)(void *arg, sio_nsp *nsp, const sio_ended_session *ended);
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "node/socketio/sio_handshake.h"
 #include "node/socketio/sio_order.h"
 #include "node/socketio/sio_parent.h"
+#include "node/socketio/sio_recovery_session.h"
 
 /* --------------------------------------------------------------- checking */
 
@@ -79,9 +80,12 @@ raw_check_args(struct sio_content *out, const struct sio_content *given)
 static void
 raw_refuse_waiting(struct sio_nsp *nsp)
 {
-	while (!list_empty(&nsp->asking))
-		(void)sio_raw_refuse(
-			container_of(nsp->asking.next, struct sio_socket, link), "Service unavailable", TEXT_NONE);
+	while (!list_empty(&nsp->asking)) {
+		struct sio_socket *s = container_of(nsp->asking.next, struct sio_socket, link);
+
+		s->owner_accepted = false;
+		(void)sio_raw_refuse(s, "Service unavailable", TEXT_NONE);
+	}
 }
 
 static bool
@@ -249,11 +253,8 @@ sio_raw_accept(sio_socket *s)
 {
 	if (!sio_socket_asking(s))
 		return SIO_ERR_STATE;
-	if (!sio_client_open(s->client))
-		return 0; /* the client is closing; on_closed() follows */
-	s->owner_asked = false;
-	list_remove(&s->link);
-	sio_connect_accept_later(s);
+	if (sio_client_open(s->client)) /* otherwise on_closed() follows */
+		sio_connect_accept_later(s);
 	return 0;
 }
 
@@ -273,6 +274,50 @@ sio_raw_refuse(sio_socket *s, const char *message, struct text data)
 	list_remove(&s->link);
 	sio_connect_refuse(s, message != NULL ? message : "", data);
 	return rc;
+}
+
+int
+sio_raw_restart(sio_socket *s)
+{
+	if (!sio_socket_asking(s) || !s->recovered)
+		return SIO_ERR_STATE;
+	sio_connect_restart(s);
+	return 0;
+}
+
+bool
+sio_raw_may_return(const sio_socket *s)
+{
+	return s->session != NULL && !s->session->claimed && sio_recovery_session_may_return(s);
+}
+
+struct sio_raw_key
+sio_raw_session_key(const sio_socket *s)
+{
+	struct sio_raw_key key = {""};
+
+	_Static_assert(sizeof key.pid == SIO_PID_LENGTH, "a pid has another length");
+	if (s->session != NULL)
+		memcpy(key.pid, s->session->pid, sizeof key.pid);
+	return key;
+}
+
+sio_socket *
+sio_raw_session_socket(const sio_server *io, const struct sio_raw_key *key)
+{
+	const struct sio_recovery_session *session =
+		io->recovery != NULL && key->pid[0] != '\0'
+			? sio_recovery_session_find(io->recovery, text_of(key->pid, sizeof key->pid))
+			: NULL;
+
+	return session != NULL ? session->socket : NULL;
+}
+
+void
+sio_raw_end_session(sio_server *io, const struct sio_raw_key *key)
+{
+	if (io->recovery != NULL && key->pid[0] != '\0')
+		sio_recovery_end_stored(io->recovery, text_of(key->pid, sizeof key->pid));
 }
 
 static int

@@ -6,7 +6,7 @@
  * A content is the text of a JSON array and its attachments. Each attachment is referred to by one
  * {"_placeholder":true,"num":i} at any depth; without attachments, such an object is a plain object. The text is
  * checked in one pass and copied, and attachments are referenced, so a content must be valid during the call only. No
- * function makes an up-call, except to listeners of outgoing packets and of rooms.
+ * function makes an up-call, except to listeners of outgoing packets and of rooms, and where its comment says so.
  *
  * Results: 0, or
  *   SIO_ERR_ARGUMENT    the text is not a JSON array, an event does not begin with a name, or a placeholder is wrong
@@ -69,11 +69,36 @@ struct sio_content sio_raw_data(const sio_socket *s);
 
 /*
  * Answers on_connect() with yes. The socket is in the namespace when this returns. If its client is closing,
- * on_closed() follows instead. SIO_ERR_STATE: the socket does not wait for an answer.
+ * on_closed() follows instead. A recovered socket joins when its missed events have been sent; with several workers
+ * this may be later. Until then, events to it are kept and follow the missed ones. If the missed events are gone,
+ * on_closed() and then on_connect() for a new socket are called, now or later. SIO_ERR_STATE: the socket does not
+ * wait for an answer.
  */
 int sio_raw_accept(sio_socket *s);
+/*
+ * Answers on_connect() for a recovered socket that cannot be continued. The session ends, and the client goes on with
+ * a new socket: calls on_closed() with a NULL reason, then on_connect() for the same socket with a new id and without
+ * rooms and data; the application's middlewares run in between. SIO_ERR_STATE: the socket is not recovered or does
+ * not wait.
+ */
+int sio_raw_restart(sio_socket *s);
 /* Answers with CONNECT_ERROR; `data` is JSON or TEXT_NONE. The socket is gone afterwards, without on_closed(). */
 int sio_raw_refuse(sio_socket *s, const char *message, struct text data);
+
+/*
+ * For on_closed(): true if the client may come back as the same socket (sio_recovery.h), so that events for the room
+ * of its id are recorded from now on.
+ */
+bool sio_raw_may_return(const sio_socket *s);
+/* Names the session of a socket, also after the socket has left. It is a secret of the client. */
+struct sio_raw_key {
+	char pid[32]; /* all zero: it has no session */
+};
+struct sio_raw_key sio_raw_session_key(const sio_socket *s);
+/* Returns the socket of this worker that has the session, also while it waits for the owner's answer, or NULL. */
+sio_socket *sio_raw_session_socket(const sio_server *io, const struct sio_raw_key *key);
+/* Ends the session of a lost client, which then comes back as a new one. Does nothing if the client is back. */
+void sio_raw_end_session(sio_server *io, const struct sio_raw_key *key);
 
 /* Sends to one socket, even while it waits for the answer. `flags`: SIO_FLAG_VOLATILE, SIO_FLAG_NO_COMPRESS. */
 int sio_raw_emit(sio_socket *s, unsigned flags, const struct sio_content *event);

@@ -294,9 +294,8 @@ sio_recovery_give_up(struct sio_socket *s, enum sio_recovery_result result)
 	s->last_event = 0;
 }
 
-/* Ends a claimed session, here and at the keeper, because its socket cannot continue it. */
-static void
-recovery_reject(struct sio_socket *s)
+void
+sio_recovery_reject(struct sio_socket *s)
 {
 	struct sio_keep *keep = s->nsp->io->recovery->keep;
 
@@ -323,7 +322,7 @@ sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 		rc = sio_rooms_join(s, sio_recovery_room_read(&at));
 	session->moved = session->data_changed = false;
 	if (rc != 0)
-		recovery_reject(s);
+		sio_recovery_reject(s);
 	return rc == 0;
 }
 
@@ -386,18 +385,22 @@ recovery_continue(struct sio_socket *s)
 }
 
 void
+sio_recovery_replay(struct sio_socket *s)
+{
+	enum sio_recovery_result result;
+
+	if (s->session == NULL)
+		return;
+	result = recovery_continue(s);
+	if (result != SIO_RECOVERY_RECOVERED)
+		sio_recovery_give_up(s, result);
+}
+
+void
 sio_recovery_enter(struct sio_socket *s)
 {
 	struct sio_recovery_session *session = s->session;
-	enum sio_recovery_result result;
 
-	if (session != NULL && s->nsp->io->recovery->keep == NULL) {
-		result = recovery_continue(s);
-		if (result != SIO_RECOVERY_RECOVERED)
-			sio_recovery_give_up(s, result);
-		if (!sio_client_open(s->client))
-			return;
-	}
 	if (s->session != NULL) {
 		s->nsp->io->recovery->results[session->ghost ? SIO_RECOVERY_TAKEN_OVER : SIO_RECOVERY_RECOVERED]++;
 		sio_recovery_session_live(session);

@@ -9,9 +9,9 @@
  *
  * A session belongs to one namespace and is found by its pid, a secret of the client. The events of a namespace are
  * in its log (sio_recovery_log.h). With one worker, all of this is in its memory. With several workers, the hub keeps
- * the log and the sessions of lost clients (sio_keep.h). A namespace with an owner (sio_owner.h) has no recovery, and
- * neither has a client of protocol revision 4, which keeps no pid. If io->recovery is NULL, the option is off, and no
- * function of this file is called.
+ * the log and the sessions of lost clients (sio_keep.h). A namespace whose owner does not ask for it (sio_owner.h)
+ * has no recovery, and neither has a client of protocol revision 4, which keeps no pid. If io->recovery is NULL, the
+ * option is off, and no function of this file is called.
  */
 #ifndef NODE_SOCKETIO_SIO_RECOVERY_H
 #define NODE_SOCKETIO_SIO_RECOVERY_H
@@ -44,10 +44,12 @@ void sio_recovery_unclaim(struct sio_recovery_session *session);
  */
 bool sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session);
 /*
- * A waiting socket is about to connect. Sends the events that its claimed session missed, or makes a session. If the
- * log no longer has all missed events, the socket goes on as a new one, with a new id. Closes the client if the
+ * One worker: a waiting socket is about to connect. Sends the events that its claimed session missed, if it has one.
+ * If the log no longer has all of them, the socket goes on as a new one, with a new id. Closes the client if the
  * events cannot be sent to it. Makes no up-call except to listeners of rooms.
  */
+void sio_recovery_replay(struct sio_socket *s);
+/* A waiting socket connects: its claimed session is live from now on, or it gets a new session. */
 void sio_recovery_enter(struct sio_socket *s);
 
 /*
@@ -55,6 +57,8 @@ void sio_recovery_enter(struct sio_socket *s);
  * the new client; NULL: it is at another worker.
  */
 void sio_recovery_end_ghost(const struct sio_client *c, struct sio_socket *old);
+/* Ends the claimed session of a waiting socket, here and at the keeper. The socket goes on as a new one. */
+void sio_recovery_reject(struct sio_socket *s);
 /* Ends the session of a waiting socket, which goes on as a new one. Counts `result`. */
 void sio_recovery_give_up(struct sio_socket *s, enum sio_recovery_result result);
 /*

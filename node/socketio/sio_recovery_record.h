@@ -3,12 +3,13 @@
 #define NODE_SOCKETIO_SIO_RECOVERY_RECORD_H
 
 #include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_owner.h"
 
 /* Returns true if the events of the namespace are recorded. */
 static inline bool
 sio_recovery_on(const struct sio_nsp *nsp)
 {
-	return nsp->log != NULL && nsp->owner == NULL;
+	return nsp->log != NULL && (nsp->owner == NULL || nsp->owner->recovers);
 }
 
 /*

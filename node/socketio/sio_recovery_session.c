@@ -127,6 +127,7 @@ static bool
 session_has_listeners(const struct sio_nsp *nsp)
 {
 	return !sio_listeners_empty(&nsp->session_ended) ||
+	       (nsp->owner != NULL && nsp->owner->on_session_ended != NULL) ||
 	       (nsp->parent != NULL && !sio_listeners_empty(&nsp->parent->session_ended));
 }
 
@@ -175,6 +176,8 @@ sio_recovery_session_ended(struct sio_nsp *nsp, struct text sid, const struct si
 	sio_ended_session ended = {.id = id, .data = sio_stored_value(data), .why = why};
 
 	memcpy(id, sid.at, sid.n < SIO_ID_LENGTH ? sid.n : SIO_ID_LENGTH);
+	if (nsp->owner != NULL && nsp->owner->on_session_ended != NULL)
+		nsp->owner->on_session_ended(nsp->owner_arg, nsp, &ended);
 	if (nsp->parent != NULL)
 		session_run_listeners(&nsp->parent->session_ended, nsp, &ended);
 	session_run_listeners(&nsp->session_ended, nsp, &ended);
@@ -326,15 +329,36 @@ session_may_return_after(unsigned reason)
 	}
 }
 
+bool
+sio_recovery_session_may_return(const struct sio_socket *s)
+{
+	return session_may_return_after(s->reason) && sio_recovery_on(s->nsp);
+}
+
+void
+sio_recovery_end_stored(struct sio_recovery *recovery, struct text pid)
+{
+	struct sio_recovery_session *session;
+
+	if (recovery->keep != NULL) {
+		recovery->keep->ops->end_stored(recovery->keep, pid);
+		return;
+	}
+	session = sio_recovery_session_find(recovery, pid);
+	if (session != NULL && session->socket == NULL && !session->claimed) {
+		recovery->displaced++;
+		session_end(session, SIO_SESSION_DISPLACED);
+	}
+}
+
 void
 sio_recovery_session_leave(struct sio_recovery_session *session, struct sio_socket *s)
 {
 	if (s->nsp->io->recovery->keep != NULL) {
-		s->nsp->io->recovery->keep->ops->leave(
-			session, s, session_may_return_after(s->reason) && s->nsp->owner == NULL);
+		s->nsp->io->recovery->keep->ops->leave(session, s, sio_recovery_session_may_return(s));
 	} else if (session->claimed) {
 		sio_recovery_session_return(session);
-	} else if (session_may_return_after(s->reason) && s->nsp->owner == NULL) {
+	} else if (sio_recovery_session_may_return(s)) {
 		session_store(session, s);
 		sio_recovery_session_trim(s->nsp->io->recovery);
 	} else {

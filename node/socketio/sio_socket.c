@@ -246,6 +246,10 @@ sio_disconnect(sio_socket *s, bool close)
 	SIO_NEEDS(SIO_A_SOCKET, s, );
 	struct sio_client *c = s->client;
 
+	if (s->owner_accepted) {
+		s->ends = true;
+		s->ends_client |= close;
+	}
 	if (s->state != SIO_CONNECTED)
 		return;
 	if (!close) {

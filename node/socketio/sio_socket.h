@@ -63,8 +63,12 @@ struct sio_socket {
 	uint8_t reason; /* enum sio_reason */
 	bool recovered : 1;
 	bool in_own_room : 1;
-	bool owner_asked : 1; /* nsp->owner's on_connect() was called and has not been answered */
-	bool unannounced : 1; /* its "connection" listeners have not run yet */
+	bool owner_asked : 1;	  /* nsp->owner's on_connect() was called, and the socket has not joined yet */
+	bool owner_accepted : 1;  /* the owner has answered yes; the socket waits for the events that it missed */
+	bool owner_recovered : 1; /* on_connect() was called for a recovered socket */
+	bool ends : 1;		  /* sio_disconnect() was called while owner_accepted */
+	bool ends_client : 1;	  /* the same, with `close` */
+	bool unannounced : 1;	  /* its "connection" listeners have not run yet */
 	bool reply_fresh : 1; /* the client has not shown that it has read its CONNECT reply; it cannot have read it
 				 while eio_mark_passed() is false */
 	uint16_t id_len;
@@ -103,7 +107,7 @@ void sio_socket_announce(struct sio_socket *s);
 static inline bool
 sio_socket_asking(const struct sio_socket *s)
 {
-	return s->owner_asked;
+	return s->owner_asked && !s->owner_accepted;
 }
 
 /* Returns true if packets may be sent to the socket, also while its middlewares run. */

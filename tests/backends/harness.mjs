@@ -13,11 +13,11 @@ import { within } from "../clients/support/wait.mjs";
 export const TYPES = [
   "CHALLENGE", "HELLO", "WELCOME", "NSP", "NSPASK", "NSPANSWER", "SESSION", "OPEN", "ACCEPT", "REFUSE", "EVENT", "ACK",
   "EMIT", "ACKED", "CAST", "CASTED", "JOIN", "LEAVE", "DISC", "CLOSED", "DATA", "TRANSPORT", "PEER", "PEERS", "REQUEST",
-  "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE",
+  "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE", "ENDED",
 ];
 const TYPE = Object.fromEntries(TYPES.map((name, i) => [name, i]));
 export const FLAG = {
-  ACK: 0x01, REATTACH: 0x02, WIDE: 0x02, VOLATILE: 0x04, BIN: 0x08, NOCOMPRESS: 0x10, CLOSE: 0x20, TIMED: 0x40, LAST: 0x40,
+  ACK: 0x01, REATTACH: 0x02, WIDE: 0x02, RECOVERED: 0x04, VOLATILE: 0x04, BIN: 0x08, NOCOMPRESS: 0x10, CLOSE: 0x20, TIMED: 0x40, LAST: 0x40,
 };
 const HEAD = 16;
 const UNCOUNTED = new Set(["CHALLENGE", "WELCOME", "WINDOW", "PING", "PONG", "BYE"]);

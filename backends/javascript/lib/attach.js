@@ -15,12 +15,13 @@ const { drainOnSigterm, flushOnExit } = require("./end");
 const attached = new WeakMap(); // a Server -> its Link
 const socketClasses = new WeakMap(); // the Socket class of a copy of socket.io -> the class derived from it
 
-/* The result of attach(). Events: "edge" and "close". */
+/* The result of attach(). Events: "edge", "session_ended" and "close". */
 class Link extends EventEmitter {
 	constructor(backend) {
 		super();
 		this._backend = backend;
 		backend.on("edge", (edge) => this.emit("edge", edge));
+		backend.on("session_ended", (session) => this.emit("session_ended", session));
 		backend.on("close", () => this.emit("close"));
 	}
 

@@ -27,6 +27,12 @@ class Opening {
 		this.handle = handle;
 		this.connection = connection;
 		this.gone = false;
+		this.rooms = [];
+	}
+
+	/* The rooms have changed before the socket was made. */
+	change(joined, rooms) {
+		this.rooms = joined ? this.rooms.concat(rooms) : this.rooms.filter((room) => !rooms.includes(room));
 	}
 }
 
@@ -79,6 +85,7 @@ class Backend extends EventEmitter {
 			pid: process.pid,
 			app: options.app,
 			language: "node",
+			recovery: true,
 		};
 	}
 
@@ -96,6 +103,8 @@ class Backend extends EventEmitter {
 			}
 			this.warn(text);
 		}
+		// A recovered socket must have its data, whatever has happened to this process.
+		if (link.options.connectionStateRecovery) this.options.mirrorData ??= true;
 		this.edges.onReady(link);
 		this._say(link, "ready");
 	}
@@ -240,6 +249,8 @@ class Backend extends EventEmitter {
 				return this.peers.onChange();
 			case T.REQUEST:
 				return this._onRequest(link, id, json(bytes, start, end));
+			case T.ENDED:
+				return this._onSessionEnded(link, nsp, new BodyReader(bytes, start, end));
 			case T.CONNERR:
 				return this.engine.onConnectionError(json(bytes, start, end));
 			default:
@@ -305,12 +316,16 @@ class Backend extends EventEmitter {
 			opening.rooms = body.rooms();
 			opening.data = body.text();
 		}
+		opening.recovered = (flags & F.RECOVERED) !== 0;
 		link.opened.set(handle, opening);
 		if (connection._ready) connection._ready.then(() => this._open(name, opening));
+		// The socket of the same id leaves first if its CLOSED came just before (see _closeSocket()).
+		else if (opening.recovered) process.nextTick(() => this._open(name, opening));
 		else this._open(name, opening);
 	}
 
 	_open(name, opening) {
+		if (opening.gone) return;
 		// Most clients send no auth. null stands for an empty object, which is made on first use.
 		const auth = opening.auth === "" || opening.auth === "{}" ? null : JSON.parse(opening.auth);
 		this._lookUp(name, auth, (nsp) => {
@@ -356,8 +371,27 @@ class Backend extends EventEmitter {
 			nsp._doConnect(socket, () => connection._addSocket(socket));
 			if (this.options.mirrorData) this._touch(socket);
 		};
-		if (opening.again && !this.options.reattachMiddlewares) return process.nextTick(finish);
+		if (opening.again && !this._runsMiddlewares(opening)) return process.nextTick(finish);
 		nsp.run(socket, (error) => process.nextTick(finish, error));
+	}
+
+	/* For a client that comes back, the edge's option decides; for one that has not noticed anything, our own. */
+	_runsMiddlewares({ link, recovered }) {
+		if (!recovered) return this.options.reattachMiddlewares;
+		return link.options.connectionStateRecovery?.skipMiddlewares === false;
+	}
+
+	/* The session of a lost client has ended: the client cannot come back as the same socket. */
+	_onSessionEnded(link, number, body) {
+		const nsp = link.namespaces[number];
+		if (nsp === undefined) throw new ProtocolError("ENDED without its NSP");
+		const session = { nsp, id: body.text(), reason: body.text() };
+		const data = body.text();
+		session.data = data === "" ? {} : JSON.parse(data);
+		process.nextTick(() => {
+			this.emit("session_ended", session);
+			this.io._nsps.get(nsp)?.emitReserved("session_ended", session);
+		});
 	}
 
 	_onClosed(link, handle, reason) {
@@ -401,7 +435,8 @@ class Backend extends EventEmitter {
 	_onRooms(link, type, handle, body) {
 		const socket = link.opened.get(handle);
 		const rooms = body.rooms();
-		if (socket === undefined || socket instanceof Opening || socket._handedOff) return;
+		if (socket instanceof Opening) return socket.change(type === T.JOIN, rooms);
+		if (socket === undefined || socket._handedOff) return;
 		if (type === T.JOIN) socket.adapter.restore(socket.id, rooms);
 		else socket.adapter.removeRooms(socket.id, rooms);
 	}
@@ -422,8 +457,7 @@ class Backend extends EventEmitter {
 
 	/* The links that a broadcast leaves on. */
 	castLinks() {
-		const { ready } = this.edges;
-		return ready.length > 1 && ready[0].options.fanout === "bus" ? ready.slice(0, 1) : ready;
+		return this.edges.casting;
 	}
 
 	/* Our number for a namespace. Announces it on each of the links that does not know it yet. */

@@ -33,6 +33,23 @@ function parseAddress(address) {
 	return { host: match[2].replace(/^\[|\]$/g, ""), port: Number(match[3]), secure: match[1] === "tls" };
 }
 
+/*
+ * How far a broadcast on one link goes (backends/PROTOCOL.md, section 6): to the clients of its worker, to all workers of
+ * its edge, or to all edges of the cluster.
+ */
+const ANY_WORKER = "any"; // in `recent`, for an edge whose workers one link reaches
+const coversEdge = ({ options }) => options.fanout === "bus" && options.reach === "edge";
+const isCluster = ({ options }) => options.fanout === "bus" && options.reach !== "edge";
+
+/* The links among `ready` that a broadcast leaves on, so that each worker gets it once. */
+function castingOf(ready) {
+	const cluster = ready.find(isCluster);
+	return ready.filter((link, i) => {
+		if (isCluster(link)) return link === cluster;
+		return !coversEdge(link) || i === 0 || ready[i - 1].edge !== link.edge;
+	});
+}
+
 class Slot {
 	constructor(set, place, worker) {
 		this.set = set;
@@ -68,9 +85,10 @@ class EdgeSet {
 		if (this.addresses.length === 0) throw new TypeError("attach() needs the address of an edge, such as unix:///run/sockeye/backend.sock");
 		this.places = new Map(); // "host:port" or path -> {at, slots}
 		this.ready = []; // links, sorted by edge and worker
+		this.casting = []; // those of them that a broadcast leaves on
 		this.absent = new Set(); // slots without a ready link that may get one at any time
 		this.recent = new RecentCasts();
-		this.fanout = undefined; // from the last WELCOME
+		this.isCluster = undefined; // from the last WELCOME: one link reaches the workers of all edges
 		this.keepsCasts = false; // whether broadcasts go to `recent`
 		this.closed = false;
 	}
@@ -137,16 +155,23 @@ class EdgeSet {
 		slot.pause = FIRST_PAUSE;
 		slot.twice = false;
 		this.absent.delete(slot);
+		const isFirst = !this._reaches(link.edge);
 		this.ready.push(link);
 		this.ready.sort((a, b) => (a.edge < b.edge ? -1 : a.edge > b.edge ? 1 : a.worker - b.worker));
 		place.workers = link.workers;
 		for (let worker = 1; worker < link.workers; worker++) place.slots[worker] ??= new Slot(this, place, worker);
-		this._sendMissed(link);
+		this.casting = castingOf(this.ready);
+		if (!coversEdge(link)) this._sendMissed(link, link.worker, link.since);
+		else if (isFirst) this._sendMissed(link, ANY_WORKER, -Infinity);
 		this._keepOrNot();
 	}
 
-	_sendMissed(link) {
-		for (const { name, bits, rooms, except, args } of this.recent.missedBy(link.edge, link.worker, link.since)) {
+	_reaches(edge) {
+		return this.ready.some((link) => link.edge === edge);
+	}
+
+	_sendMissed(link, worker, since) {
+		for (const { name, bits, rooms, except, args } of this.recent.missedBy(link.edge, worker, since)) {
 			link.begin(T.CAST, bits, this.owner.numberOf(name, [link]), 0, 0);
 			link.writer.rooms(rooms, rooms.length);
 			link.writer.rooms(except, except.length);
@@ -156,12 +181,12 @@ class EdgeSet {
 	}
 
 	/*
-	 * With a broker, one link reaches all workers. WELCOME says whether there is one, so nothing is kept before the
-	 * first WELCOME.
+	 * With the broker of a cluster, one link reaches all workers. WELCOME says whether there is one, so nothing is kept
+	 * before the first WELCOME.
 	 */
 	_keepOrNot() {
-		if (this.ready.length > 0) this.fanout = this.ready[0].options.fanout;
-		this.keepsCasts = this.fanout === "direct" && (this.named || this.absent.size > 0);
+		if (this.ready.length > 0) this.isCluster = isCluster(this.ready[0]);
+		this.keepsCasts = this.isCluster === false && (this.named || this.absent.size > 0);
 		if (!this.keepsCasts) this.recent.clear();
 	}
 
@@ -169,7 +194,9 @@ class EdgeSet {
 		const at = this.ready.indexOf(link);
 		if (at >= 0) {
 			this.ready.splice(at, 1);
-			this.recent.onLost(link.edge, link.worker);
+			this.casting = castingOf(this.ready);
+			if (!coversEdge(link)) this.recent.onLost(link.edge, link.worker);
+			else if (!this._reaches(link.edge)) this.recent.onLost(link.edge, ANY_WORKER);
 		}
 		if (this.closed) return;
 		this._onLost(link, reason);

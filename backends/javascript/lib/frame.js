@@ -41,14 +41,16 @@ const T = Object.freeze({
 	DRAIN: 30,
 	HANDOFF: 31,
 	BYE: 32,
+	ENDED: 33,
 });
-const KNOWN_TYPES = 33;
+const KNOWN_TYPES = 34;
 
 const F = Object.freeze({
 	ACK: 0x01,
 	EIO3: 0x01, // in SESSION
 	REATTACH: 0x02, // in OPEN
 	WIDE: 0x02, // in EVENT, ACK
+	RECOVERED: 0x04, // in OPEN
 	VOLATILE: 0x04,
 	BIN: 0x08,
 	NOCOMPRESS: 0x10,

@@ -18,7 +18,7 @@ export interface AttachOptions {
 	/**
 	 * Keep `socket.data` at the edge, so that it survives a crash. With `true`, changes are sent before each packet to
 	 * the client, and at the end of each turn of the event loop. With a number, they are sent at most once in that many
-	 * milliseconds. Default: false.
+	 * milliseconds. Default: true if the edge has connection state recovery, else false.
 	 */
 	mirrorData?: boolean | number;
 	/** Run the middlewares again for clients of a backend that is gone. Default: false. */
@@ -47,6 +47,24 @@ export interface Edge {
 	reason?: string;
 }
 
+/**
+ * A client that was lost and cannot come back as the same socket. The namespace emits it as "session_ended", too. One
+ * backend of the group is told.
+ */
+export interface EndedSession {
+	/** The name of the namespace. */
+	nsp: string;
+	/** The id of its socket. */
+	id: string;
+	/** The `data` of its socket, as the edge has it. */
+	data: any;
+	/**
+	 * "expired": it did not come back in time. "displaced": a limit of the edge has ended the session. "failed": it came
+	 * back, but the events that it missed were gone, so it is a new client.
+	 */
+	reason: "expired" | "displaced" | "failed";
+}
+
 export declare class Link<T = Server> extends EventEmitter {
 	private constructor();
 	/** The attached server. */
@@ -57,6 +75,7 @@ export declare class Link<T = Server> extends EventEmitter {
 	/** Hands all clients to other backends, then ends the links. The clients do not notice. */
 	drain(): Promise<void>;
 	on(event: "edge", listener: (edge: Edge) => void): this;
+	on(event: "session_ended", listener: (session: EndedSession) => void): this;
 	on(event: "close", listener: () => void): this;
 	on(event: string, listener: (...args: any[]) => void): this;
 }

@@ -7,7 +7,7 @@ const DEFAULTS = {
 	group: "",
 	namespaces: undefined,
 	weight: 1,
-	mirrorData: false,
+	mirrorData: undefined,
 	reattachMiddlewares: false,
 	onBackendLoss: "reattach",
 	drainGrace: 5000,
@@ -30,7 +30,7 @@ function readOptions(given = {}) {
 	const { group, namespaces, weight, mirrorData, onBackendLoss, edgeOptions } = options;
 	need(typeof group === "string", "The option `group` must be a string");
 	need(Number.isInteger(weight) && weight >= 1 && weight <= 1000, "The option `weight` must be a whole number from 1 to 1000");
-	need(typeof mirrorData === "boolean" || mirrorData > 0, "The option `mirrorData` must be true, false or a number of milliseconds");
+	need(mirrorData === undefined || typeof mirrorData === "boolean" || mirrorData > 0, "The option `mirrorData` must be true, false or a number of milliseconds");
 	need(["reattach", "reconnect", "close"].includes(onBackendLoss), 'The option `onBackendLoss` must be "reattach", "reconnect" or "close"');
 	need(["warn", "strict", "ignore"].includes(edgeOptions), 'The option `edgeOptions` must be "warn", "strict" or "ignore"');
 	if (namespaces !== undefined) {
@@ -57,7 +57,7 @@ function isStockParser(io, parser) {
 function checkServer(io) {
 	const opts = io.opts ?? {};
 	if (opts.connectionStateRecovery)
-		throw new Error("connectionStateRecovery belongs to the edge: remove it from the options of the Server. (After a restart of this process, socket.recovered is true without it.)");
+		throw new Error("connectionStateRecovery belongs to the edge: remove it from the options of the Server, and start the edge with --connection-state-recovery");
 	if (opts.parser && !isStockParser(io, opts.parser))
 		throw new Error("A custom parser cannot be used behind an edge, because the edge parses the packets: remove the option `parser` of the Server.");
 }

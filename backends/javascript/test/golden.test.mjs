@@ -70,7 +70,7 @@ for (const golden_frame of golden.frames) {
 
 test("reads a stream that is cut into pieces of any size", () => {
 	const all = Buffer.from(golden.frames.map(({ hex }) => hex).join(""), "hex");
-	const known = golden.frames.filter(({ type }) => type <= T.BYE);
+	const known = golden.frames.filter(({ type }) => Object.values(T).includes(type));
 	for (const size of [1, 7, 16, 17, 100, all.length]) {
 		const { frames, push } = read();
 		for (let at = 0; at < all.length; at += size) push(Buffer.from(all.subarray(at, at + size)));

@@ -183,15 +183,16 @@ class Namespace:
         self.middlewares: List[Handler] = []
 
     def middleware(self, function: Handler) -> Handler:
-        """Decorates a function that takes a socket and may raise Refuse. Middlewares run in order, but not for clients
-        that come back."""
+        """Decorates a function that takes a socket and may raise Refuse. Middlewares run in order. They do not run for
+        clients that come back, unless the edge has --skip-middlewares false."""
         self.middlewares.append(function)
         return function
 
     def on(self, event: str) -> Callable[[Handler], Handler]:
         """Decorates a handler, which takes a socket and the client's arguments. Its result acknowledges the event; a
         tuple is several values. "connect" takes the socket alone, "disconnect" also a reason. "*" takes also the name
-        of an event that has no handler of its own."""
+        of an event that has no handler of its own. "session_ended" takes sid, data and reason of a client that was lost
+        and cannot come back as the same socket; the reason is "expired", "displaced" or "failed"."""
         def decorate(function: Handler) -> Handler:
             self.handlers[event] = function
             return function
@@ -289,7 +290,7 @@ class Backend(Clients):
             return wire.refuse({"message": "Invalid namespace"})
         socket = Socket(self, wire)
         try:
-            if not wire.recovered:
+            if wire.runs_middlewares:
                 for middleware in namespace.middlewares:
                     await _result(middleware(socket))
         except Refuse as refusal:
@@ -310,7 +311,7 @@ class Backend(Clients):
     async def event(self, wire: Wire, values: List[Any], answer: Optional[Answer]) -> None:
         namespace = self._namespaces[wire.namespace]
         name, *rest = values
-        if not isinstance(name, str) or name in ("connect", "disconnect", "*"):
+        if not isinstance(name, str) or name in ("connect", "disconnect", "session_ended", "*"):
             return
         if name not in namespace.handlers:
             name, rest = "*", values
@@ -360,6 +361,12 @@ class Backend(Clients):
             for future in list(socket._calls.values()) if socket is not None else ():
                 if not future.done():
                     future.set_exception(Timeout("the client has left"))
+
+    async def session_ended(self, namespace: str, sid: str, data: Any, reason: str) -> None:
+        found = self._namespaces.get(namespace)
+        handler = found.handlers.get("session_ended") if found is not None else None
+        if handler is not None:
+            await _result(handler(sid, data if data is not None else {}, reason))
 
     async def moved(self, wire: Wire, rooms: List[str], joins: bool) -> None:
         socket = self._sockets.get((wire.namespace, wire.sid))

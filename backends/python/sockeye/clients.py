@@ -4,6 +4,7 @@ work."""
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import threading
 import time
@@ -106,6 +107,9 @@ class Clients(Owner):
     async def ended(self, session: Session) -> None:
         """The client has left, after its sockets."""
 
+    async def session_ended(self, namespace: str, sid: str, data: Any, reason: str) -> None:
+        """A client that was lost cannot come back as the same socket: "expired", "displaced" or "failed"."""
+
     async def moved(self, socket: Socket, rooms: List[str], joins: bool) -> None:
         """The edge's HTTP API or another server of the cluster has changed the rooms."""
 
@@ -143,6 +147,9 @@ class Clients(Owner):
         elif type == frames.CASTED:
             self.mesh.casted(link, frame, self.codec)
             link.processed(frame.size)
+        elif type == frames.ENDED:
+            self._on_ended(link, frame)
+            link.processed(frame.size)
         elif type == frames.PEER:
             instance, at = frames.take_text(frame.body)
             self.on_peer(instance, frame.body[at:])
@@ -155,6 +162,25 @@ class Clients(Owner):
             link.processed(frame.size)
         else:
             link.processed(frame.size)
+
+    def _on_ended(self, link: Link, frame: Frame) -> None:
+        namespace = link.names.get(frame.nsp)
+        if namespace is None:
+            raise frames.FrameError("ENDED for an unknown namespace")
+        sid, at = frames.take_text(frame.body)
+        reason, at = frames.take_text(frame.body, at)
+        data, at = frames.take_text(frame.body, at)
+        try:
+            value = json.loads(data) if data else None
+        except (ValueError, RecursionError) as error:
+            raise frames.FrameError("not JSON") from error
+        self.spawn(self._session_ended, namespace, sid, value, reason)
+
+    async def _session_ended(self, namespace: str, sid: str, data: Any, reason: str) -> None:
+        try:
+            await self.session_ended(namespace, sid, data, reason)
+        except Exception:
+            log.exception("the handler of the end of a session failed")
 
     def _on_socket_frame(self, link: Link, socket: Socket, frame: Frame) -> None:
         lane = socket.session.lane
@@ -227,6 +253,7 @@ class Clients(Owner):
         await self.begin(session)
 
     async def _open(self, socket: Socket, size: int) -> None:
+        await self._former_left(socket)
         self.registry.open(socket)
         try:
             await self.open(socket)
@@ -236,6 +263,14 @@ class Clients(Owner):
                 socket.link.handles.pop(socket.handle, None)
                 self.registry.close(socket)
             socket.link.processed(size)
+
+    async def _former_left(self, socket: Socket) -> None:
+        """A client may be back before its loss was noticed. Its former socket, which has the same sid in the lane of another
+        session, leaves first; but a disconnect handler that hangs must not keep the client out."""
+        end = time.monotonic() + PATIENCE
+        while socket.recovered and self.registry.sockets.get((socket.namespace, socket.sid)) is not None \
+                and time.monotonic() < end:
+            await self.sleep(0.005)
 
     async def _spawn_event(self, *args: Any) -> None:
         self.spawn(self._event, *args)

@@ -7,11 +7,13 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 
 (CHALLENGE, HELLO, WELCOME, NSP, NSPASK, NSPANSWER, SESSION, OPEN, ACCEPT, REFUSE, EVENT, ACK, EMIT, ACKED, CAST, CASTED,
  JOIN, LEAVE, DISC, CLOSED, DATA, TRANSPORT, PEER, PEERS, REQUEST, RESPONSE, CONNERR, PING, PONG, WINDOW, DRAIN, HANDOFF,
- BYE) = range(33)
+ BYE, ENDED) = range(34)
+LAST_TYPE = ENDED
 
 F_ACK = 0x01
 F_REATTACH = 0x02  # in OPEN
 F_WIDE = 0x02  # in EVENT, ACK
+F_RECOVERED = 0x04  # in OPEN
 F_VOLATILE = 0x04
 F_BIN = 0x08
 F_NO_COMPRESS = 0x10
@@ -72,7 +74,7 @@ class Reader:
                 break
             body = data[at + HEAD:at + HEAD + length]
             at += HEAD + length
-            if type > BYE and not flags & F_OPTIONAL:
+            if type > LAST_TYPE and not flags & F_OPTIONAL:
                 raise FrameError(f"a frame of unknown type {type}")
             yield Frame(type, flags, nsp, handle, id, body)
         self._rest = data[at:]

@@ -59,6 +59,18 @@ class CallbackWaiter(Waiter):
         self.answer = answered  # type: ignore[method-assign]
 
 
+def _ended_handlers(sio: Any) -> Dict[str, List[Callable[..., Any]]]:
+    return vars(sio).setdefault("_sockeye_session_ended", {})
+
+
+def on_session_ended(sio: Any, handler: Callable[..., Any], namespace: str = "/") -> None:
+    """Calls `handler(sid, session, reason)` when a client that was lost cannot come back as the same socket. `session` is the
+    client's saved session, as the edge has it. `reason` is "expired" (it did not come back in time), "displaced" (a limit of
+    the edge has ended the session) or "failed" (the events that it missed were gone, so it is a new client). One process
+    of the group is told. May be called before and after attach()."""
+    _ended_handlers(sio).setdefault(namespace, []).append(handler)
+
+
 class Glue(Clients):
     def __init__(self, sio: Any, options: Options, extra_environ: Optional[Dict[str, Any]] = None,
                  restore_flask: Optional[Callable[[Dict[str, Any]], Any]] = None) -> None:
@@ -131,6 +143,12 @@ class Glue(Clients):
     async def ended(self, session: Session) -> None:
         if self.sio.environ.get(session.id) is session.environ:
             del self.sio.environ[session.id]
+
+    async def session_ended(self, namespace: str, sid: str, data: Any, reason: str) -> None:
+        if self._restore_flask and isinstance(data, dict) and "flask" in data:
+            data = data.get("session")
+        for handler in list(_ended_handlers(self.sio).get(namespace, ())):
+            await self.call(handler, sid, data if data is not None else {}, reason)
 
     async def moved(self, socket: Socket, rooms: List[str], joins: bool) -> None:
         change = self._base_enter if joins else self._base_leave

@@ -49,7 +49,7 @@ class Hello:
     def body(self, worker: int, nonce: str) -> bytes:
         hello: Dict[str, Any] = {"v": [1], "instance": self.instance, "worker": worker, "group": self.group,
                                  "namespaces": self.namespaces, "weight": self.weight, "language": "python",
-                                 "pid": self.pid, "app": self.app}
+                                 "pid": self.pid, "app": self.app, "recovery": True}
         if self.secret is not None:
             hello["proof"] = hmac.new(self.secret, f"{nonce}\n{self.instance}".encode(), hashlib.sha256).hexdigest()
         if self.upstream:

@@ -127,6 +127,24 @@ def resolve(address: Address) -> List[str]:
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
+# How far a cast on one link goes (PROTOCOL.md, section 6): to the clients of its worker, to all workers of its edge, or to all
+# edges of the cluster.
+ANY_WORKER = -1  # in RecentCasts, for an edge whose workers one link reaches
+
+
+def _covers_edge(link: Link) -> bool:
+    return link.options.get("fanout") == "bus" and link.options.get("reach") == "edge"
+
+
+def _is_cluster(link: Link) -> bool:
+    return link.options.get("fanout") == "bus" and link.options.get("reach") != "edge"
+
+
+def _cast_place(link: Link) -> Tuple[int, float]:
+    """The worker under which RecentCasts knows what has left on this link, and the age from which casts count."""
+    return (ANY_WORKER, float("-inf")) if _covers_edge(link) else (link.worker, link.since)
+
+
 class Owner:
     """The layer above the links, which gets their frames: Clients in clients.py. Calls come in the
     order of the link."""
@@ -160,7 +178,7 @@ class Mesh:
         self._absent: Set[Target] = set()  # targets without a ready link that may get one at any time
         self._unresolved = set(self.addresses)  # addresses without a target so far
         self._is_named = any(address.is_name for address in self.addresses)
-        self._is_direct = False  # from the last WELCOME: no edge has a broker
+        self._is_cluster: Optional[bool] = None  # from the last WELCOME: one link reaches the workers of all edges
         self._keeps_casts = False
         self._reported_ready = False
         self._lock = threading.RLock()
@@ -226,12 +244,14 @@ class Mesh:
                 link.lose()
                 raise LinkLost("shutdown")
             if self.is_linked(link.edge, link.worker):  # two were dialled at the same time; the edge ends the first
-                self._recent.lost(link.edge, link.worker)
+                self._cast_lost(link, 2)
+            worker, since = _cast_place(link)
+            missed = [] if worker == ANY_WORKER and self._reaches(link.edge) else self._recent.missed_by(link.edge, worker, since)
             self.links = self.links + [link]
             self._absent.discard(target)
             for worker in range(link.workers):
                 self.keep(Target(target.address, target.ip, worker))
-            for cast in self._recent.missed_by(link.edge, link.worker, link.since):
+            for cast in missed:
                 if len(cast.frame) - frames.HEAD <= link.max_frame:
                     link.queue_cast(cast.number, cast.namespace, cast.frame)
             self._keep_casts_or_not()
@@ -247,7 +267,7 @@ class Mesh:
         if link is not None and link in self.links:
             with self._lock:
                 self.links = [other for other in self.links if other is not link]
-                self._recent.lost(link.edge, link.worker)
+                self._cast_lost(link, 1)
                 if target in self._kept:
                     self._absent.add(target)
                 self._keep_casts_or_not()
@@ -266,11 +286,11 @@ class Mesh:
             log.warning("cannot attach to worker %d at %s: %s; trying again", target.worker, target.address, reason)
 
     def _keep_casts_or_not(self) -> None:
-        """With a broker, one link reaches all workers. WELCOME says whether there is one, so nothing is kept before
-        the first WELCOME."""
+        """With the broker of a cluster, one link reaches all workers. WELCOME says whether there is one, so nothing is
+        kept before the first WELCOME."""
         if self.links:
-            self._is_direct = not self._has_bus()
-        self._keeps_casts = self._is_direct and (self._is_named or bool(self._unresolved or self._absent))
+            self._is_cluster = any(_is_cluster(link) for link in self.links)
+        self._keeps_casts = self._is_cluster is False and (self._is_named or bool(self._unresolved or self._absent))
         if not self._keeps_casts:
             self._recent.clear()
 
@@ -323,11 +343,22 @@ class Mesh:
                 link.casts[cast_id] = waiter
         return [link for link in links if link.cast(number, namespace, frame, bool(flags & frames.F_VOLATILE))]
 
-    def _has_bus(self) -> bool:
-        return any(link.options.get("fanout") == "bus" for link in self.links)
+    def _reaches(self, edge: str) -> bool:
+        return any(link.edge == edge for link in self.links)
+
+    def _cast_lost(self, link: Link, links: int) -> None:
+        """A link, one of `links` to its worker, has ended: the casts so far have left on it."""
+        worker, _ = _cast_place(link)
+        if worker != ANY_WORKER or sum(other.edge == link.edge for other in self.links) == links - 1:
+            self._recent.lost(link.edge, worker)
 
     def _fan_out(self) -> List[Link]:
-        return self.links[:1] if self._has_bus() else self.links  # with a broker, one link reaches all workers
+        """The links that a cast leaves on, so that each worker gets it once."""
+        chosen: Dict[object, Link] = {}
+        for link in self.links:
+            reach: object = None if _is_cluster(link) else link.edge if _covers_edge(link) else link
+            chosen.setdefault(reach, link)
+        return list(chosen.values())
 
     def casted(self, link: Link, frame: Frame, codec: frames.Codec) -> None:
         """Handles CASTED: an answer to a cast with a waiter, or the end of its answers."""

@@ -40,9 +40,11 @@ class Session:
 
 
 class Socket:
-    __slots__ = ("session", "handle", "namespace", "sid", "auth", "recovered", "rooms", "data", "state", "mirrored")
+    __slots__ = ("session", "handle", "namespace", "sid", "auth", "recovered", "returned", "rooms", "data", "state", "mirrored")
 
-    def __init__(self, session: Session, handle: int, namespace: str, body: bytes, recovered: bool) -> None:
+    def __init__(self, session: Session, handle: int, namespace: str, body: bytes, flags: int) -> None:
+        recovered = bool(flags & frames.F_REATTACH)
+        self.returned = bool(flags & frames.F_RECOVERED)  # the client was lost and has come back
         self.session, self.handle, self.namespace, self.recovered = session, handle, namespace, recovered
         self.sid, at = frames.take_text(body)
         auth, at = frames.take_text(body, at)
@@ -59,6 +61,15 @@ class Socket:
     @property
     def link(self) -> Link:
         return self.session.link
+
+    @property
+    def runs_middlewares(self) -> bool:
+        """False for a client that has passed them: it has not noticed that its backend changed, or it was lost and has
+        come back, unless the edge has --skip-middlewares false."""
+        if not self.recovered:
+            return True
+        recovery = self.link.options.get("connectionStateRecovery")
+        return self.returned and isinstance(recovery, dict) and recovery.get("skipMiddlewares") is False
 
     @property
     def is_here(self) -> bool:
@@ -152,7 +163,7 @@ class Registry:
         namespace = link.names.get(frame.nsp)
         if not isinstance(session, Session) or namespace is None:
             raise FrameError("OPEN for an unknown session or namespace")
-        socket = Socket(session, frame.handle, namespace, frame.body, bool(frame.flags & frames.F_REATTACH))
+        socket = Socket(session, frame.handle, namespace, frame.body, frame.flags)
         link.handles[frame.handle] = socket
         return socket
 

@@ -38,6 +38,7 @@ function onConnection(socket) {
   socket.on("broadcast", (...args) => socket.broadcast.emit(...args));
   socket.on("all", (...args) => socket.nsp.emit(...args));
   socket.on("local", (...args) => socket.nsp.local.emit(...args));
+  socket.on("back", (...args) => socket.emit(...args));
   socket.on("set", (key, value, answer) => ((socket.data[key] = value), answer?.()));
   socket.on("slow", (ms, answer) => setTimeout(answer, ms, name));
   socket.on("block", (ms) => {
@@ -80,6 +81,7 @@ function onConnection(socket) {
 io.on("connection", onConnection);
 io.of("/fixed").on("connection", onConnection);
 io.on("new_namespace", (nsp) => nsp.on("connection", onConnection));
+io.on("session_ended", ({ nsp, id, data, reason }) => console.log(`ended ${nsp} ${id} ${reason} ${JSON.stringify(data)}`));
 io.on("name", (question, answer) => answer(`${name} ${question}`));
 
 const link = await attach(io, process.env.SOCKEYE_BACKEND.split(","), JSON.parse(process.env.OPTIONS || "{}"));
@@ -87,6 +89,7 @@ const report = () => {
   const { edges } = link;
   if (edges.every(({ state }) => state === "ready")) console.log(`attached ${edges.length}`);
 };
+link.on("session_ended", ({ id }) => console.log(`link ended ${id}`));
 link.on("edge", ({ id, worker, state, reason }) => {
   console.log(`edge ${id} ${worker} ${state} ${reason ?? ""}`);
   report();

@@ -373,16 +373,25 @@ fake_limits(void)
 		.away = 10000};
 }
 
+/* `change` may be NULL. */
 static inline void
-backends_start(const struct backend_limits *limits)
+backends_start_with(const struct backend_limits *limits, void (*change)(struct sio_options *options))
 {
 	struct sio_options options = fake_options();
 
 	options.connect_timeout = 1000000;
+	if (change != NULL)
+		change(&options);
 	fake_start(&options);
 	fake_core = backend_clients_new(&fake_loop, limits);
 	backend_clients_serve(fake_core, fake_io);
 	buffer_init(&link_parts, 1 << 20);
+}
+
+static inline void
+backends_start(const struct backend_limits *limits)
+{
+	backends_start_with(limits, NULL);
 }
 
 static inline void

@@ -47,7 +47,7 @@ reads_what_is_needed(void **state)
 	assert_null(h.namespaces);
 	assert_int_equal(h.weight, 1);
 	assert_int_equal(h.worker, 0);
-	assert_false(h.wants_requests || h.wants_errors);
+	assert_false(h.wants_requests || h.wants_errors || h.recovers);
 	assert_int_equal(h.proof.n, 0);
 	backend_hello_fini(&h);
 	golden_close(&g);
@@ -69,7 +69,7 @@ reads_everything(void **state)
 	assert_text_equal(h.namespaces[0], TEXT("/"));
 	assert_text_equal(h.namespaces[1], TEXT("/admin"));
 	assert_int_equal(h.weight, 2);
-	assert_true(h.wants_requests && h.wants_errors);
+	assert_true(h.wants_requests && h.wants_errors && h.recovers);
 	assert_text_equal(h.upstream, TEXT("http://127.0.0.1:3001"));
 	assert_int_equal(h.pid, 4711);
 	assert_text_equal(h.app, TEXT("server.js"));
