@@ -46,8 +46,8 @@ origin_lose(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_t no
 static void
 session_drop(struct sio_keeper *keeper, struct keeper_session *session)
 {
-	if (session->waiting != NULL)
-		sio_keeper_answer_claim(keeper, &session->waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);
+	if (session->past != NULL && session->past->waiting != NULL)
+		sio_keeper_answer_claim(keeper, &session->past->waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);
 	sio_keeper_session_free(keeper, session);
 }
 
@@ -153,13 +153,6 @@ sio_keeper_gone(struct sio_keeper *keeper, const void *connection, uint64_t now)
 
 /* --------------------------------------------------------------- messages */
 
-/* Returns the last event for the socket: `last`, or if that is 0, the last event before it came to its worker. */
-static struct keeper_bound
-session_bound(const struct keeper_session *session, uint64_t last)
-{
-	return last != 0 ? (struct keeper_bound){session->last_origin, last} : session->entry;
-}
-
 static struct sio_recovery_position
 position_read(struct keep_reader *in, uint64_t origin)
 {
@@ -178,6 +171,7 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 	bool needs_offset = keep_get_u8(in) != 0, own = keep_get_u8(in) != 0, changed;
 	struct sio_recovery_position first = position_read(in, origin->id), at;
 	struct keeper_session *session = sio_keeper_session_find(keeper, pid);
+	struct keeper_past *past;
 	uint64_t last, count;
 
 	changed = keep_get_u8(in) != 0;
@@ -206,8 +200,9 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 	}
 	session->own = own;
 	if (changed) {
-		session->before = session_bound(session, last);
-		session->changed = at;
+		past = sio_keeper_session_past(session);
+		past->before = sio_keeper_session_bound(session, past, last);
+		past->changed = at;
 	}
 	if (!sio_keeper_session_take(session, rooms, (uint32_t)count, data))
 		session_drop(keeper, session); /* no memory: what is kept is out of date */
@@ -222,8 +217,10 @@ keeper_on_store(
 
 	if (in->bad || !sio_keeper_session_at(session, origin->id, KEEPER_LIVE))
 		return;
-	session->last = session_bound(session, last);
-	session->quiet = at;
+	session->last = last;
+	session->quiet = true;
+	session->quiet_heard = at.heard;
+	session->quiet_local = at.local;
 	if (!leaves)
 		return;
 	session->lost_at = now;

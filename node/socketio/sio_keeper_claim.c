@@ -27,31 +27,33 @@ sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, en
 		buffer_add_byte(out, session->own);
 		keep_put_text(out, text_of(session->sid, SIO_ID_LENGTH));
 		keep_put_u64(out, session->room_count);
-		keep_put_text(out, text_of(session->kept, session->rooms_n));
-		keep_put_text(out, text_of(session->kept + session->rooms_n, session->data_n));
+		keep_put_text(out, sio_keeper_session_rooms(session));
+		keep_put_text(out, sio_keeper_session_data(session));
 	}
 	sio_keeper_send(keeper, origin->channel);
 }
 
-/* Sets session->from to the offset of the claim. Returns SIO_RECOVERY_RECOVERED, or why the claim fails. */
+/* Sets `from` of the session to the offset of the claim. Returns SIO_RECOVERY_RECOVERED, or why the claim fails. */
 static enum sio_recovery_result
 session_check_claim(
 	struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
 {
+	struct sio_recovery_position from = {.origin = 0};
 	const struct keeper_origin *former;
 	struct sio_recovery_found missed;
 	enum sio_recovery_result result;
 
 	if (now - session->lost_at > keeper->options.window_ms)
 		return SIO_RECOVERY_EXPIRED;
-	session->from = (struct sio_recovery_position){.origin = 0};
-	if (claim->has_offset && !sio_recovery_position_read(session->log->epoch, claim->offset, &session->from))
+	if (claim->has_offset && !sio_recovery_position_read(session->log->epoch, claim->offset, &from))
 		return SIO_RECOVERY_OFFSET_GONE;
-	former = sio_keeper_origin_known(keeper, session->from.origin);
+	former = sio_keeper_origin_known(keeper, from.origin);
 	/* an event that the client has got and the keeper has not may arrive later, and would reach the client again
 	 */
-	if (session->from.heard > keeper->number || (former != NULL && session->from.local > former->local))
+	if (from.heard > keeper->number || (former != NULL && from.local > former->local))
 		return SIO_RECOVERY_OFFSET_GONE;
+	if (from.origin != 0 || session->past != NULL)
+		sio_keeper_session_past(session)->from = from;
 	result = sio_keeper_find_missed(keeper, session, claim->max_bytes, &missed);
 	sio_recovery_found_fini(&missed);
 	return result;
@@ -77,10 +79,12 @@ keeper_decide_claim(
 void
 sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now)
 {
-	struct keeper_waiting *waiting = session->waiting;
+	struct keeper_waiting *waiting = session->past != NULL ? session->past->waiting : NULL;
 
-	session->waiting = NULL;
-	if (waiting != NULL && now - waiting->since <= CLAIM_MS)
+	if (waiting == NULL)
+		return;
+	session->past->waiting = NULL;
+	if (now - waiting->since <= CLAIM_MS)
 		keeper_decide_claim(keeper, session, &waiting->claim, now);
 	mem_free(waiting);
 }
@@ -92,7 +96,8 @@ sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *sess
 static enum sio_recovery_result
 session_wait(struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
 {
-	struct keeper_waiting *waiting = session->waiting;
+	struct keeper_past *past = sio_keeper_session_past(session);
+	struct keeper_waiting *waiting = past->waiting;
 	struct buffer *out;
 
 	if (waiting != NULL && now - waiting->since <= CLAIM_MS)
@@ -100,7 +105,7 @@ session_wait(struct sio_keeper *keeper, struct keeper_session *session, const st
 	if (claim->offset.n > SIO_OFFSET_MAX)
 		return SIO_RECOVERY_OFFSET_GONE;
 	if (waiting == NULL)
-		session->waiting = waiting = mem_alloc(sizeof *waiting);
+		past->waiting = waiting = mem_alloc(sizeof *waiting);
 	waiting->claim = *claim;
 	waiting->claim.ghost = true;
 	waiting->claim.offset.at = waiting->offset;
@@ -183,7 +188,8 @@ sio_keeper_on_claim(struct sio_keeper *keeper, struct keeper_origin *origin, str
 static struct sio_recovery_position
 replay_write(struct buffer *out, const struct keeper_session *session, const struct sio_recovery_found *missed)
 {
-	struct sio_recovery_position at = session->from.origin != 0 ? session->from : session->first;
+	const struct sio_recovery_position from = sio_keeper_session_history(session).from;
+	struct sio_recovery_position at = from.origin != 0 ? from : session->first;
 	char offset[SIO_OFFSET_MAX + 1];
 
 	for (unsigned i = 0; i < missed->count; i++) {
@@ -206,18 +212,18 @@ static void
 session_continue(
 	struct keeper_session *session, const struct sio_recovery_position *at, bool replayed, uint64_t number)
 {
-	bool shown = session->from.origin != 0;
+	struct keeper_past *past = sio_keeper_session_past(session);
+	bool shown = past->from.origin != 0;
 
 	/* `from` replaces `before`: session_covers() has checked that it includes the events before that change */
-	session->before =
-		shown ? (struct keeper_bound){session->from.origin, session->from.heard + session->from.local}
-		      : (struct keeper_bound){0, 0};
+	past->before = shown ? (struct keeper_bound){past->from.origin, past->from.heard + past->from.local}
+			     : (struct keeper_bound){0, 0};
 	if (shown)
 		session->needs_offset = false; /* from now on `before` requires the offset */
-	session->entry = replayed ? (struct keeper_bound){at->origin, at->heard + at->local} : session->before;
-	session->quiet.origin = 0;
+	past->entry = replayed ? (struct keeper_bound){at->origin, at->heard + at->local} : past->before;
+	session->quiet = false;
 	session->last_origin = session->origin->id;
-	session->start = number + session->origin->local;
+	past->start = number + session->origin->local;
 	session->state = KEEPER_LIVE;
 }
 

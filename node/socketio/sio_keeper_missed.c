@@ -1,12 +1,13 @@
 #include "node/socketio/sio_keeper_missed.h"
 
 #include "common/base/error.h"
+#include "node/socketio/sio_keeper_session.h"
 #include "node/socketio/sio_recovery_rooms.h"
 
 /* Returns true if a client with the offset `from` has got the event of the bound. `from` NULL: it sent no offset. */
 static bool
-session_has_got(const struct keeper_session *session, const struct sio_recovery_position *from,
-	const struct keeper_bound *bound)
+session_has_got(const struct keeper_session *session, const struct keeper_past *past,
+	const struct sio_recovery_position *from, const struct keeper_bound *bound)
 {
 	if (bound->origin == 0)
 		return true;
@@ -14,12 +15,12 @@ session_has_got(const struct keeper_session *session, const struct sio_recovery_
 		return false;
 	if (from->origin == bound->origin)
 		return from->heard + from->local >= bound->sum;
-	return from->origin == session->last_origin && from->heard + from->local >= session->start;
+	return from->origin == session->last_origin && from->heard + from->local >= past->start;
 }
 
 /* The positions that a client has reached. An event that one of them covers has been received by the client. */
 struct covers {
-	const struct sio_recovery_position *at[4];
+	struct sio_recovery_position at[4];
 	unsigned count;
 	uint64_t lower; /* all events up to this number are covered */
 };
@@ -27,7 +28,7 @@ struct covers {
 static void
 covers_add(struct covers *covers, const struct sio_recovery_position *position)
 {
-	covers->at[covers->count++] = position;
+	covers->at[covers->count++] = *position;
 	if (covers->lower < position->heard)
 		covers->lower = position->heard;
 }
@@ -36,7 +37,7 @@ static bool
 covers_entry(const struct covers *covers, const struct sio_recovery_entry *entry)
 {
 	for (unsigned i = 0; i < covers->count; i++) {
-		const struct sio_recovery_position *position = covers->at[i];
+		const struct sio_recovery_position *position = &covers->at[i];
 
 		if (entry->origin == position->origin ? entry->local <= position->local
 						      : entry->number <= position->heard)
@@ -49,21 +50,24 @@ covers_entry(const struct covers *covers, const struct sio_recovery_entry *entry
 static enum sio_recovery_result
 session_covers(const struct sio_keeper *keeper, const struct keeper_session *session, struct covers *covers)
 {
-	const struct sio_recovery_position *from = session->from.origin != 0 ? &session->from : NULL;
+	const struct keeper_past past = sio_keeper_session_history(session);
+	const struct sio_recovery_position *from = past.from.origin != 0 ? &past.from : NULL;
+	const struct sio_recovery_position quiet = {session->quiet_heard, session->quiet_local, session->last_origin};
+	const struct keeper_bound last = sio_keeper_session_bound(session, &past, session->last);
 	const struct keeper_bound first = {session->first.origin, session->first.heard + session->first.local};
 
 	*covers = (struct covers){.count = 0};
 	/* an offset from before `first` does not show which events the worker delivered while it was out of reach */
-	if ((session->needs_offset && !session_has_got(session, from, &first)) ||
-		!session_has_got(session, from, &session->before))
+	if ((session->needs_offset && !session_has_got(session, &past, from, &first)) ||
+		!session_has_got(session, &past, from, &past.before))
 		return SIO_RECOVERY_OFFSET_GONE;
 	covers_add(covers, &session->first);
 	if (from != NULL)
 		covers_add(covers, from);
-	if (session->changed.origin != 0)
-		covers_add(covers, &session->changed);
-	if (session->quiet.origin != 0 && session_has_got(session, from, &session->last))
-		covers_add(covers, &session->quiet);
+	if (past.changed.origin != 0)
+		covers_add(covers, &past.changed);
+	if (session->quiet && session_has_got(session, &past, from, &last))
+		covers_add(covers, &quiet);
 	if (covers->lower < session->log->log->floor || covers->lower < keeper->hole)
 		return SIO_RECOVERY_OFFSET_GONE;
 	return SIO_RECOVERY_RECOVERED;
@@ -94,7 +98,7 @@ sio_keeper_find_missed(const struct sio_keeper *keeper, const struct keeper_sess
 	*missed = (struct sio_recovery_found){0};
 	if (result != SIO_RECOVERY_RECOVERED)
 		return result;
-	if (sio_recovery_rooms_init(&rooms, session->kept, session->room_count,
+	if (sio_recovery_rooms_init(&rooms, sio_keeper_session_rooms(session).at, session->room_count,
 		    session->own ? text_of(session->sid, SIO_ID_LENGTH) : TEXT_NONE))
 		rc = sio_recovery_log_find(session->log->log, covers.lower, &rooms, max_bytes, missed);
 	sio_recovery_rooms_fini(&rooms);

@@ -49,6 +49,9 @@ session_charge(struct sio_keeper *keeper, struct keeper_session *session)
 	uint32_t bytes =
 		session->state == KEEPER_STORED ? (uint32_t)sizeof *session + session->rooms_n + session->data_n : 0;
 
+	if (session->state == KEEPER_STORED && session->past != NULL)
+		bytes += sizeof *session->past;
+
 	keeper->store.bytes += bytes;
 	keeper->store.bytes -= session->bytes;
 	session->bytes = bytes;
@@ -71,7 +74,9 @@ sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *sessio
 	session->log->sessions--;
 	table_remove(&keeper->sessions, &session->node);
 	mem_free(session->kept);
-	mem_free(session->waiting);
+	if (session->past != NULL)
+		mem_free(session->past->waiting);
+	mem_free(session->past);
 	mem_free(session);
 }
 
@@ -88,7 +93,7 @@ sio_keeper_session_end(struct sio_keeper *keeper, struct keeper_session *session
 		buffer_add_byte(out, (uint8_t)why);
 		keep_put_text(out, text_of(session->sid, SIO_ID_LENGTH));
 		keep_put_text(out, text_of(session->log->name, session->log->node.key_len));
-		keep_put_text(out, text_of(session->kept + session->rooms_n, session->data_n));
+		keep_put_text(out, sio_keeper_session_data(session));
 		sio_keeper_send(keeper, origin->channel);
 	}
 	sio_keeper_session_free(keeper, session);
@@ -126,6 +131,38 @@ sio_keeper_session_store(struct sio_keeper *keeper, struct keeper_session *sessi
 	session_charge(keeper, session);
 }
 
+struct keeper_past
+sio_keeper_session_history(const struct keeper_session *session)
+{
+	if (session->past != NULL)
+		return *session->past;
+	return (struct keeper_past){.start = session->first.heard + session->first.local};
+}
+
+struct keeper_past *
+sio_keeper_session_past(struct keeper_session *session)
+{
+	struct keeper_past past = sio_keeper_session_history(session);
+
+	if (session->past == NULL) {
+		session->past = mem_alloc(sizeof *session->past);
+		*session->past = past;
+	}
+	return session->past;
+}
+
+struct text
+sio_keeper_session_rooms(const struct keeper_session *session)
+{
+	return session->rooms_n != 0 ? text_of(session->kept, session->rooms_n) : TEXT("");
+}
+
+struct text
+sio_keeper_session_data(const struct keeper_session *session)
+{
+	return session->data_n != 0 ? text_of(session->kept + session->rooms_n, session->data_n) : TEXT("");
+}
+
 bool
 sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enum keeper_state state)
 {
@@ -135,11 +172,13 @@ sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enu
 bool
 sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data)
 {
-	char *kept = mem_try_alloc(rooms.n + data.n + 1); /* clients choose the size */
+	size_t n = rooms.n + data.n;
+	char *kept = n != 0 ? mem_try_alloc(n) : NULL; /* clients choose the size */
 
-	if (kept == NULL)
+	if (n != 0 && kept == NULL)
 		return false;
-	memcpy(mempcpy(kept, rooms.at, rooms.n), data.at, data.n);
+	if (kept != NULL)
+		memcpy(mempcpy(kept, rooms.at, rooms.n), data.at, data.n);
 	mem_free(session->kept);
 	session->kept = kept;
 	session->rooms_n = (uint32_t)rooms.n;
@@ -163,7 +202,6 @@ sio_keeper_session_new(struct sio_keeper *keeper, struct text pid, struct text s
 	session->log = sio_keeper_log_of(keeper, nsp);
 	session->log->sessions++;
 	session->first = *first;
-	session->start = first->heard + first->local;
 	table_add(&keeper->sessions, &session->node, text_of(session->pid, SIO_PID_HANDLE));
 	session->state = KEEPER_LIVE;
 	list_init(&session->link);

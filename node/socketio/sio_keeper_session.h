@@ -14,6 +14,13 @@ void sio_keeper_send(struct sio_keeper *keeper, const char channel[BUS_KEEP_ID])
 /* Makes a live session. Returns NULL if an id has the wrong length or another session has the same handle. */
 struct keeper_session *sio_keeper_session_new(struct sio_keeper *keeper, struct text pid, struct text sid,
 	struct text nsp, const struct sio_recovery_position *first);
+/* Returns the past of the session, to be changed; it is made if missing. */
+struct keeper_past *sio_keeper_session_past(struct keeper_session *session);
+/* The same to be read: of a session without a past, it has the values of a client that has just connected. */
+struct keeper_past sio_keeper_session_history(const struct keeper_session *session);
+/* The rooms and the data, in the form that they have in the messages. */
+struct text sio_keeper_session_rooms(const struct keeper_session *session);
+struct text sio_keeper_session_data(const struct keeper_session *session);
 void sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session);
 /* Finds a session by its pid. Compares the secret part in constant time: see sio_recovery_session_find(). */
 struct keeper_session *sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid);

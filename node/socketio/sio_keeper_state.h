@@ -65,33 +65,41 @@ struct keeper_waiting {
 
 enum keeper_state { KEEPER_LIVE, KEEPER_STORED, KEEPER_CLAIMED };
 
+/* What a session gets when its client moves: its rooms change, it comes back, or another worker claims it. */
+struct keeper_past {
+	uint64_t start;		   /* lower bound of heard + local when the session came to its worker */
+	struct keeper_bound entry; /* the last event before the session came to its worker */
+	/* when the rooms last changed: the last event for the socket, and the position of the worker */
+	struct keeper_bound before;
+	struct sio_recovery_position changed;
+	struct sio_recovery_position from; /* claimed: the offset of the client; origin 0: it sent none */
+	struct keeper_waiting *waiting;	   /* live: the claim that waits; NULL: none */
+};
+
+/* An idle client has one of these, and most have no past. */
 struct keeper_session {
 	struct table_node node;
 	struct list link; /* live, claimed: in origin->sessions; stored: in keeper->stored */
 	struct keeper_log *log;
 	struct keeper_origin *origin;	    /* NULL: stored */
 	struct sio_recovery_position first; /* at the first CONNECT */
-	uint64_t start;			    /* lower bound of heard + local when the session came to its worker */
+	struct keeper_past *past;	    /* NULL: the client has stayed where it connected, in the same rooms */
 	uint64_t last_origin;		    /* the worker that has the session, or had it last */
-	struct keeper_bound entry;	    /* the last event before the session came to its worker */
-	/* when the rooms last changed: the last event for the socket, and the position of the worker */
-	struct keeper_bound before;
-	struct sio_recovery_position changed;
-	/* when the worker last sent STORE or QUIET: the same two */
-	struct keeper_bound last;
-	struct sio_recovery_position quiet;
-	struct sio_recovery_position from; /* claimed: the offset of the client; origin 0: it sent none */
-	uint64_t lost_at;		   /* ms, by the clock of the caller */
-	char *kept;			   /* one allocation: the rooms, then the data */
+	/* when that worker last sent STORE or QUIET: the last event for the socket, and its position */
+	uint64_t last, quiet_heard, quiet_local;
+	uint64_t lost_at; /* ms, by the clock of the caller */
+	char *kept;	  /* one allocation: the rooms, then the data; NULL: there are none */
 	uint32_t rooms_n, room_count, data_n, bytes;
-	struct keeper_waiting *waiting; /* live: the claim that waits; NULL: none */
 	uint8_t state;
+	bool quiet;	   /* that worker has sent STORE or QUIET */
 	bool orphan;	   /* stored because `last_origin` was gone, and not by STORE */
 	bool own;	   /* the socket is in its own room */
 	bool needs_offset; /* the client must send an offset that is not older than `first` */
 	char pid[SIO_PID_LENGTH];
 	char sid[SIO_ID_LENGTH];
 };
+
+_Static_assert(sizeof(struct keeper_session) <= 232, "an idle client got larger");
 
 /*
  * A claim of an unknown session. The worker that has made the session may already have sent it by another connection,
@@ -126,6 +134,13 @@ static inline struct text
 sio_keeper_origin_text(const uint64_t *id)
 {
 	return text_of((const char *)id, SIO_ORIGIN_LENGTH);
+}
+
+/* Returns the last event for the socket: `last`, or if that is 0, the last event before it came to its worker. */
+static inline struct keeper_bound
+sio_keeper_session_bound(const struct keeper_session *session, const struct keeper_past *past, uint64_t last)
+{
+	return last != 0 ? (struct keeper_bound){session->last_origin, last} : past->entry;
 }
 
 /* Returns the worker with this origin, which may be gone, or NULL. */
