@@ -7,7 +7,7 @@ import { io } from "socket.io-client";
 import { io as io462 } from "socket.io-client-4.6";
 import io2 from "socket.io-client-2";
 import parser from "socket.io-msgpack-parser";
-import { Ws } from "./support/raw.mjs";
+import { takeOver } from "./support/recovery.mjs";
 import { build, startSockeye } from "./support/server.mjs";
 import { collect, next } from "./support/wait.mjs";
 
@@ -35,14 +35,6 @@ async function client(t, options, connect = io) {
   const room = `room of ${socket.id}`;
   await new Promise((joined) => socket.emit("join", room, joined));
   return { socket, room, got: collect(socket, "n") };
-}
-
-/** The reply to CONNECT. */
-async function connected(ws) {
-  for (;;) {
-    const text = await ws.message();
-    if (text.startsWith("40")) return JSON.parse(text.slice(2));
-  }
 }
 
 const msgpack = (url, options) => io(url, { ...options, parser });
@@ -83,16 +75,7 @@ for (const [version, connect, name, transports, loss] of [
   });
 }
 
-test("a client that comes back before its loss is noticed takes its session over", async () => {
-  const first = await Ws.open(server, "/socket.io/");
-  first.send("40");
-  const reply = await connected(first);
-  const second = await Ws.open(server, "/socket.io/");
-  second.send(`40${JSON.stringify({ pid: reply.pid })}`);
-  assert.deepEqual(await connected(second), reply);
-  await first.closed;
-  second.close();
-});
+test("a client that comes back before its loss is noticed takes its session over", () => takeOver(server));
 
 test("a client of a closed session is new: another id, not recovered, nothing replayed", async (t) => {
   const { socket, room, got } = await client(t, { transports: ["websocket"] });

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { io } from "socket.io-client";
 import { io as io462 } from "socket.io-client-4.6";
 import parser from "socket.io-msgpack-parser";
-import { Ws } from "../clients/support/raw.mjs";
+import { takeOver } from "../clients/support/recovery.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
 import { hubOf } from "./support/processes.mjs";
 import { clientAt, pidOf, startRecovering, workerOf } from "./support/recovery.mjs";
@@ -87,26 +87,9 @@ test("a client moves from worker to worker, ten times in a row: same id and room
     assert.deepEqual(seen.filter((n) => n % 2 === odd), numbers(sent).filter((n) => n % 2 === odd));
 });
 
-/** The reply to CONNECT. */
-async function connected(ws) {
-  for (;;) {
-    const text = await ws.message();
-    if (text.startsWith("40")) return JSON.parse(text.slice(2));
-  }
-}
-
 test("a client that comes to another worker before its loss is noticed takes its session over", async (t) => {
   const server = await startRecovering(t);
-  for (let i = 0; i < 8; i++) {
-    const first = await Ws.open(server, "/socket.io/");
-    first.send("40");
-    const reply = await connected(first);
-    const second = await Ws.open(server, "/socket.io/");
-    second.send(`40${JSON.stringify({ pid: reply.pid })}`);
-    assert.deepEqual(await connected(second), reply);
-    await first.closed;
-    second.close();
-  }
+  for (let i = 0; i < 8; i++) await takeOver(server);
 });
 
 test("after the death of the hub clients are new once, and recover again when they have got an event", async (t) => {

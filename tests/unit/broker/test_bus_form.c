@@ -5,88 +5,23 @@
 #include "broker/wire_codec.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "tests/unit/broker/form_member.h"
 
 /* ------------------------------------------------------- what all forms do */
-
-struct end {
-	const struct bus_form *form;
-	struct bus_end *end;
-	bool closed;
-};
-
-struct member {
-	struct bus_member member;
-	struct buffer heard; /* "kind room payload;" for each message */
-	unsigned settled;
-};
-
-static void
-on_message(struct bus_member *m, const struct bus_message *message)
-{
-	struct member *mine = container_of(m, struct member, member);
-
-	buffer_printf(&mine->heard, "%u %.*s %.*s;", message->kind, (int)message->room.n,
-		message->room.at != NULL ? message->room.at : "", (int)message->payload.n, message->payload.at);
-}
-
-static void
-on_settled(struct bus_member *m)
-{
-	container_of(m, struct member, member)->settled++;
-}
-
-static const struct bus_form_ops form_ops = {on_message, on_settled};
-
-static void
-on_closed(void *arg)
-{
-	struct end *e = arg;
-
-	e->closed = true;
-}
 
 static void
 end_open(struct end *e, const struct bus_form *form, const char *server)
 {
 	struct bus_form_options o = {
 		.server = server, .key = "k", .max_queue = 20000, .check_ms = 200, .timeout_ms = 1000};
-	char error[BUS_ERROR_MAX];
 
-	*e = (struct end){.form = form};
-	if (form->open(&e->end, &bench.loop, &o, &form_ops, error) < 0)
-		fail_msg("%s", error);
-}
-
-static void
-end_close(struct end *e)
-{
-	e->form->close(e->end, 1000, on_closed, e);
-	RUN_UNTIL(e->closed);
+	end_open_with(e, form, &o, &member_ops);
 }
 
 static void
 member_enter(struct end *e, struct member *m, const char *name, const char *uid)
 {
-	*m = (struct member){.member = {.name = text_from(name), .uid = text_from(uid)}};
-	buffer_init(&m->heard, 1 << 20);
-	e->form->subscribe(e->end, &m->member);
-}
-
-static void
-member_leave(struct end *e, struct member *m)
-{
-	e->form->unsubscribe(e->end, &m->member);
-	buffer_fini(&m->heard);
-}
-
-static int
-send_to(struct end *e, struct member *m, enum bus_kind kind, struct text room, const char *payload)
-{
-	struct block *block = block_copy(payload, strlen(payload));
-	int rc = e->form->publish(e->end, &m->member, kind, room, block);
-
-	block_unref(block);
-	return rc;
+	member_join(e, m, name, uid, false);
 }
 
 static bool

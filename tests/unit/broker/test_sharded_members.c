@@ -2,41 +2,9 @@
  * Redis 7. */
 #include "tests/unit/broker/sharded_bench.h"
 
+#include "tests/unit/broker/form_member.h"
+
 #define LINGER_MS 100
-
-struct end {
-	struct bus_end *end;
-	bool closed;
-};
-
-struct member {
-	struct bus_member member;
-	struct buffer heard; /* "kind room payload;" for each message */
-	unsigned settled;
-};
-
-static void
-member_on_message(struct bus_member *m, const struct bus_message *message)
-{
-	struct member *mine = container_of(m, struct member, member);
-
-	buffer_printf(&mine->heard, "%u %.*s %.*s;", message->kind, (int)message->room.n,
-		message->room.at != NULL ? message->room.at : "", (int)message->payload.n, message->payload.at);
-}
-
-static void
-member_on_settled(struct bus_member *m)
-{
-	container_of(m, struct member, member)->settled++;
-}
-
-static const struct bus_form_ops member_ops = {member_on_message, member_on_settled};
-
-static void
-end_on_closed(void *arg)
-{
-	((struct end *)arg)->closed = true;
-}
 
 static void
 end_open(struct end *e)
@@ -48,45 +16,19 @@ end_open(struct end *e)
 		.linger_ms = LINGER_MS,
 		.check_ms = 200,
 		.timeout_ms = 1000};
-	char error[BUS_ERROR_MAX];
 
-	*e = (struct end){.closed = false};
-	assert_int_equal(bus_sharded.open(&e->end, &bench.loop, &o, &member_ops, error), 0);
+	end_open_with(e, &bus_sharded, &o, &member_ops);
 }
 
+/* Nobody is in a room any more. */
 static void
-end_close(struct end *e)
+end_close_empty(struct end *e)
 {
 	struct bus_stats stats;
 
 	bus_sharded.stats(e->end, &stats);
 	assert_int_equal(stats.rooms, 0);
-	bus_sharded.close(e->end, 1000, end_on_closed, e);
-	RUN_UNTIL(e->closed);
-}
-
-static void
-member_enter(struct end *e, struct member *m, const char *name, const char *uid, bool visitor)
-{
-	*m = (struct member){.member = {.name = text_from(name), .uid = text_from(uid), .visitor = visitor}};
-	buffer_init(&m->heard, 1 << 20);
-	bus_sharded.subscribe(e->end, &m->member);
-}
-
-static void
-member_leave(struct end *e, struct member *m)
-{
-	bus_sharded.unsubscribe(e->end, &m->member);
-	buffer_fini(&m->heard);
-}
-
-static void
-send_to(struct end *e, struct member *m, enum bus_kind kind, struct text address, const char *payload)
-{
-	struct block *block = block_copy(payload, strlen(payload));
-
-	assert_int_equal(bus_sharded.publish(e->end, &m->member, kind, address, block), 0);
-	block_unref(block);
+	end_close(e);
 }
 
 #define assert_member_heard(m, wanted)                                                                               \
@@ -107,9 +49,9 @@ members_receive_what_is_theirs(void **state)
 	(void)state;
 	end_open(&from);
 	end_open(&to);
-	member_enter(&from, &a, "/", "aaaa", false);
-	member_enter(&to, &b, "/", "bbbb", false);
-	member_enter(&to, &visitor, "/", "cccc", true);
+	member_join(&from, &a, "/", "aaaa", false);
+	member_join(&to, &b, "/", "bbbb", false);
+	member_join(&to, &visitor, "/", "cccc", true);
 	bus_sharded.room_appeared(to.end, &b.member, TEXT("red#1"), false);
 	bus_sharded.room_appeared(to.end, &visitor.member, TEXT("red#1"), false); /* a visitor has no rooms */
 	assert_true(bus_sharded.awaits(to.end, &b.member));
@@ -117,12 +59,12 @@ members_receive_what_is_theirs(void **state)
 	RUN_UNTIL(bus_sharded.up(from.end) && bus_sharded.up(to.end));
 	assert_int_equal(b.settled, 1);
 	assert_int_equal(visitor.settled, 1);
-	send_to(&from, &a, BUS_BROADCAST, TEXT_NONE, "all");
-	send_to(&from, &a, BUS_BROADCAST, TEXT("red#1"), "one");
-	send_to(&from, &a, BUS_BROADCAST, TEXT("blue"), "other");
-	send_to(&from, &a, BUS_REQUEST, TEXT_NONE, "question");
-	send_to(&from, &a, BUS_RESPONSE, TEXT("cccc"), "to c");
-	send_to(&from, &a, BUS_RESPONSE, TEXT("bbbb"), "to b");
+	assert_int_equal(send_to(&from, &a, BUS_BROADCAST, TEXT_NONE, "all"), 0);
+	assert_int_equal(send_to(&from, &a, BUS_BROADCAST, TEXT("red#1"), "one"), 0);
+	assert_int_equal(send_to(&from, &a, BUS_BROADCAST, TEXT("blue"), "other"), 0);
+	assert_int_equal(send_to(&from, &a, BUS_REQUEST, TEXT_NONE, "question"), 0);
+	assert_int_equal(send_to(&from, &a, BUS_RESPONSE, TEXT("cccc"), "to c"), 0);
+	assert_int_equal(send_to(&from, &a, BUS_RESPONSE, TEXT("bbbb"), "to b"), 0);
 	RUN_UNTIL_HEARD(&b, "to b;");
 	assert_member_heard(&b, "0  all;0 red#1 one;0  question;3  to b;");
 	assert_member_heard(&visitor, "3  to c;");
@@ -131,8 +73,8 @@ members_receive_what_is_theirs(void **state)
 	member_leave(&to, &visitor);
 	member_leave(&to, &b);
 	member_leave(&from, &a);
-	end_close(&from);
-	end_close(&to);
+	end_close_empty(&from);
+	end_close_empty(&to);
 }
 
 static void
@@ -144,7 +86,7 @@ an_empty_room_lingers(void **state)
 	(void)state;
 	bus_start_sharded(&stranger, redis.url);
 	end_open(&e);
-	member_enter(&e, &m, "/", "aaaa", false);
+	member_join(&e, &m, "/", "aaaa", false);
 	bus_sharded.room_appeared(e.end, &m.member, TEXT("red"), false);
 	bus_sharded.room_appeared(e.end, &m.member, TEXT("blue"), false);
 	RUN_UNTIL(bus_sharded.up(e.end) && ups(&stranger) == 1);
@@ -155,13 +97,13 @@ an_empty_room_lingers(void **state)
 	bus_await_subscribers(&stranger, "k#/#blue#", 0);
 	assert_int_equal(bus_subscribers(&stranger, "k#/#red#"), 1);
 	bus_sharded.room_empty(e.end, &m.member, TEXT("never appeared"));
-	send_to(&e, &m, BUS_BROADCAST, TEXT("blue"), "too late");
-	send_to(&e, &m, BUS_BROADCAST, TEXT("red"), "in time");
+	assert_int_equal(send_to(&e, &m, BUS_BROADCAST, TEXT("blue"), "too late"), 0);
+	assert_int_equal(send_to(&e, &m, BUS_BROADCAST, TEXT("red"), "in time"), 0);
 	RUN_UNTIL_HEARD(&m, "in time;");
 	assert_member_heard(&m, "0 red in time;");
 	bus_sharded.room_empty(e.end, &m.member, TEXT("red")); /* lingers when the member leaves */
 	member_leave(&e, &m);
-	end_close(&e);
+	end_close_empty(&e);
 	bus_end(&stranger);
 }
 
@@ -176,7 +118,7 @@ a_private_room_is_left_at_once(void **state)
 	(void)state;
 	nodes_mode = BUS_SUBSCRIPTION_DYNAMIC_PRIVATE;
 	end_open(&e);
-	member_enter(&e, &m, "/", "aaaa", false);
+	member_join(&e, &m, "/", "aaaa", false);
 	bus_sharded.room_appeared(e.end, &m.member, TEXT(ID), true);
 	RUN_UNTIL(bus_sharded.up(e.end));
 	bus_sharded.stats(e.end, &stats);
@@ -185,7 +127,7 @@ a_private_room_is_left_at_once(void **state)
 	bus_sharded.stats(e.end, &stats);
 	assert_int_equal(stats.rooms, 0);
 	member_leave(&e, &m);
-	end_close(&e);
+	end_close_empty(&e);
 }
 
 struct waiting {
@@ -213,7 +155,7 @@ a_new_room_is_waited_for(void **state)
 		nodes_mode = mode;
 		waiting.overs = 0;
 		end_open(&e);
-		member_enter(&e, &m, "/", "aaaa", false);
+		member_join(&e, &m, "/", "aaaa", false);
 		RUN_UNTIL(bus_sharded.up(e.end));
 		assert_false(bus_sharded.wait(e.end, &waiting.wait));
 		bus_sharded.room_appeared(e.end, &m.member, TEXT("red"), false);
@@ -225,7 +167,7 @@ a_new_room_is_waited_for(void **state)
 			assert_false(bus_sharded.wait(e.end, &waiting.wait));
 		}
 		member_leave(&e, &m);
-		end_close(&e);
+		end_close_empty(&e);
 	}
 }
 
@@ -240,10 +182,10 @@ two_uses_share_a_channel(void **state)
 	bus_start_sharded(&stranger, redis.url);
 	end_open(&e);
 	for (unsigned order = 0; order < 4; order++) {
-		member_enter(&e, &a, "/", "aaaa", false);
+		member_join(&e, &a, "/", "aaaa", false);
 		if (order % 2 == 0)
 			bus_sharded.room_appeared(e.end, &a.member, TEXT("x"), false);
-		member_enter(&e, &b, "/#x", "bbbb", false);
+		member_join(&e, &b, "/#x", "bbbb", false);
 		if (order % 2 == 1)
 			bus_sharded.room_appeared(e.end, &a.member, TEXT("x"), false);
 		RUN_UNTIL(bus_sharded.up(e.end) && ups(&stranger) == 1);
@@ -265,7 +207,7 @@ two_uses_share_a_channel(void **state)
 		}
 		bus_await_subscribers(&stranger, "k#/#x#", 0);
 	}
-	end_close(&e);
+	end_close_empty(&e);
 	bus_end(&stranger);
 }
 
@@ -290,24 +232,23 @@ members_may_leave_while_called(void **state)
 {
 	static const struct bus_form_ops leave_ops = {leave_both, member_on_settled};
 	struct bus_form_options o = {.server = redis.url, .key = "k", .max_queue = 20000, .timeout_ms = 1000};
-	char error[BUS_ERROR_MAX];
-	struct end e = {.closed = false};
+	struct end e;
 	struct member a, b;
 
 	(void)state;
-	assert_int_equal(bus_sharded.open(&e.end, &bench.loop, &o, &leave_ops, error), 0);
-	member_enter(&e, &a, "/", "aaaa", false);
-	member_enter(&e, &b, "/#x", "bbbb", false);
+	end_open_with(&e, &bus_sharded, &o, &leave_ops);
+	member_join(&e, &a, "/", "aaaa", false);
+	member_join(&e, &b, "/#x", "bbbb", false);
 	bus_sharded.room_appeared(e.end, &a.member, TEXT("x"), false);
 	leavers[0] = &a;
 	leavers[1] = &b;
 	leavers_end = &e;
 	RUN_UNTIL(bus_sharded.up(e.end));
-	send_to(&e, &b, BUS_BROADCAST, TEXT_NONE, "leave");
+	assert_int_equal(send_to(&e, &b, BUS_BROADCAST, TEXT_NONE, "leave"), 0);
 	RUN_UNTIL(leavers[0] == NULL);
 	buffer_fini(&a.heard);
 	buffer_fini(&b.heard);
-	end_close(&e);
+	end_close_empty(&e);
 }
 
 /* A room that appears while the message of its channel is delivered gets the next one. */
@@ -327,26 +268,25 @@ a_room_may_appear_while_called(void **state)
 {
 	static const struct bus_form_ops join_ops = {join_on_message, member_on_settled};
 	struct bus_form_options o = {.server = redis.url, .key = "k", .max_queue = 20000, .timeout_ms = 1000};
-	char error[BUS_ERROR_MAX];
-	struct end e = {.closed = false};
+	struct end e;
 	struct member a, b;
 
 	(void)state;
-	assert_int_equal(bus_sharded.open(&e.end, &bench.loop, &o, &join_ops, error), 0);
-	member_enter(&e, &a, "/", "aaaa", false);
-	member_enter(&e, &b, "/#x", "bbbb", false);
+	end_open_with(&e, &bus_sharded, &o, &join_ops);
+	member_join(&e, &a, "/", "aaaa", false);
+	member_join(&e, &b, "/#x", "bbbb", false);
 	leavers[0] = &a;
 	leavers_end = &e;
 	RUN_UNTIL(bus_sharded.up(e.end));
-	send_to(&e, &b, BUS_BROADCAST, TEXT_NONE, "one");
+	assert_int_equal(send_to(&e, &b, BUS_BROADCAST, TEXT_NONE, "one"), 0);
 	RUN_UNTIL(joins == 1);
 	assert_int_equal(heard_by_room, 0);
-	send_to(&e, &b, BUS_BROADCAST, TEXT_NONE, "two");
+	assert_int_equal(send_to(&e, &b, BUS_BROADCAST, TEXT_NONE, "two"), 0);
 	RUN_UNTIL(joins == 2);
 	assert_int_equal(heard_by_room, 1);
 	member_leave(&e, &a);
 	member_leave(&e, &b);
-	end_close(&e);
+	end_close_empty(&e);
 }
 
 int

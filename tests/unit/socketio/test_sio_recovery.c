@@ -6,52 +6,12 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/socketio/recovering.h"
-
-static void
-window_is_2_minutes(struct sio_options *o)
-{
-	o->max_disconnection_duration = 120000;
-	o->loss_notice = 45000;
-}
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	recovering_start(window_is_2_minutes);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	recovering_stop();
-	return 0;
-}
+#include "tests/unit/socketio/recovering_cases.h"
 
 static uint64_t
 result_of(enum sio_recovery_result result)
 {
 	return fake_io->recovery->results[result];
-}
-
-static void
-emit(int number)
-{
-	assert_int_equal(sio_emit(sio_all(sio_of(fake_io, "/")), "e", "i", number), 0);
-}
-
-/* Asserts that the client comes back as the same socket and has got exactly `count` events, 1 to count. */
-static void
-assert_back(struct recovering *c, unsigned count)
-{
-	recovering_return(c);
-	assert_true(c->recovered);
-	assert_int_equal(c->count, count);
-	for (unsigned i = 0; i < count; i++)
-		assert_int_equal(c->got[i], i + 1);
 }
 
 static void

@@ -1,0 +1,23 @@
+// Connection state recovery over raw WebSockets.
+import assert from "node:assert/strict";
+import { Ws } from "./raw.mjs";
+
+/** Resolves with the reply to CONNECT. */
+async function connected(ws) {
+  for (;;) {
+    const text = await ws.message();
+    if (text.startsWith("40")) return JSON.parse(text.slice(2));
+  }
+}
+
+/** A client comes back while the server still takes its old connection for alive: it gets the session, and the old one is closed. */
+export async function takeOver(server) {
+  const first = await Ws.open(server, "/socket.io/");
+  first.send("40");
+  const reply = await connected(first);
+  const second = await Ws.open(server, "/socket.io/");
+  second.send(`40${JSON.stringify({ pid: reply.pid })}`);
+  assert.deepEqual(await connected(second), reply);
+  await first.closed;
+  second.close();
+}
