@@ -80,6 +80,8 @@ table() {
 		table python ;;
 	docs) cat <<-'END'
 		cmd    curl                   curl
+		cmd    openssl                openssl
+		cmd    redis-server           redis-server
 		END
 		;;
 	bench) cat <<-'END'
