@@ -1,6 +1,7 @@
 #include "common/io/tls.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -10,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -68,6 +71,26 @@ tls_openssl_reason(void)
 	return reason != NULL ? reason : "no reason given";
 }
 
+/*
+ * Opens a regular file. Returns NULL with errno set for anything else: EINVAL stands for a file of another kind. A
+ * FIFO would block the process until a writer comes.
+ */
+static FILE *
+tls_open_regular(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), why;
+	struct stat st;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fdopen(fd, "r");
+	why = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	close(fd);
+	errno = why;
+	return NULL;
+}
+
 /* Opens a PEM file. Opening it separately distinguishes a missing or unreadable file from wrong contents. */
 static BIO *
 tls_open_pem(const char *what, const char *path, char *error)
@@ -79,13 +102,13 @@ tls_open_pem(const char *what, const char *path, char *error)
 		snprintf(error, TLS_ERROR_MAX, "TLS requires a %s file in PEM format", what);
 		return NULL;
 	}
-	FILE *probe = fopen(path, "re");
+	FILE *probe = tls_open_regular(path);
 
 	if (probe == NULL || (fread(&byte, 1, 1, probe) == 0 && ferror(probe))) {
 		int why = errno;
 
 		snprintf(error, TLS_ERROR_MAX, "cannot read the %s file \"%.200s\": %s; %s", what, path,
-			strerror(why),
+			why == EINVAL ? "it is not a regular file" : strerror(why),
 			why == EACCES || why == EPERM ? "make it readable for the server's user"
 			: why == EISDIR		      ? "give a file, not a directory"
 						      : "check the path");

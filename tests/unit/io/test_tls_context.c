@@ -43,6 +43,11 @@ missing_and_unreadable_files_are_named(void **state)
 		"/nowhere/cert.pem", key, "cannot read the certificate file \"/nowhere/cert.pem\"", "No such file");
 	expect_error(cert, "/nowhere/key.pem", "cannot read the key file \"/nowhere/key.pem\"", "check the path");
 	expect_error(pem_dir, key, pem_dir, "not a directory");
+	assert_int_equal(mkfifo(pem_path("fifo.pem"), 0600), 0);
+	expect_error(pem_path("fifo.pem"), key, "fifo.pem",
+		"it is not a regular file; check the path"); /* does not wait */
+	expect_error(cert, pem_path("fifo.pem"), "fifo.pem", "it is not a regular file; check the path");
+	assert_int_equal(unlink(pem_path("fifo.pem")), 0);
 	expect_error(NULL, key, "certificate", "PEM");
 	expect_error(cert, "", "key", "PEM");
 	pem_text("unreadable.pem", "secret");
