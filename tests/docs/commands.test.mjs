@@ -47,6 +47,7 @@ const BY = [
   [/^curl .*\/api\//, "tests/docs/docs.test.mjs", "the examples of the HTTP API give the answers beside them"],
   [/^curl .*\/cluster$/, "tests/cluster/members.test.mjs", "/cluster"],
   [/^cc -shared -fPIC -Inode hello\.c -o hello\.so$/, "tests/docs/docs.test.mjs", "hello.c is built by the command beside it"],
+  [/^cc -shared .* team\.c /, "tests/docs/docs.test.mjs", "the blocks of the tutorial are the team chat, which its command builds"],
   [/hello_test/, "tests/docs/docs.test.mjs", "the test of hello.c is built and run by the commands beside it"],
   [/^cc -shared .* && mv hello\.so\.new hello\.so$/, "tests/clients/reload-app.test.mjs", "rename"],
   [/^sudo make install && sudo ldconfig$|^cc node\/examples\/embed\.c/, "deploy/install.mk", "examples/embed.c"],
@@ -94,6 +95,7 @@ before(async () => {
   const [, hello] = /^```c\n(\/\* hello\.c \*\/[^]*?)^```$/m.exec(read("docs/application.md"));
   writeFileSync(path.join(folder, "hello.c"), hello);
   execFileSync("cc", ["-shared", "-fPIC", "-Inode", "hello.c", "-o", "hello.so"], { cwd: folder });
+  symlinkSync(path.join(build, "examples/team.so"), path.join(folder, "team.so"));
   redis = await Redis.start();
 });
 after(async () => {

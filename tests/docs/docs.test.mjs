@@ -149,11 +149,21 @@ function inScratch(use) {
 }
 
 test("the C programs of the pages compile", () => inScratch(async (folder) => {
-  for (const [n, program] of PAGES.flatMap((page) => blocks(page, "c")).filter((text) => text.includes("#include")).entries()) {
+  for (const [n, program] of PAGES.flatMap((page) => blocks(page, "c")).filter((text) => text.includes("#include") && /\b(sio_app|main)\(/.test(text)).entries()) {
     const file = path.join(folder, `${n}.c`);
     writeFileSync(file, program);
     execFileSync("cc", ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", `-I${path.join(root, "node")}`, file]);
   }
+}));
+
+test("the blocks of the tutorial are the team chat, which its command builds", () => inScratch(async (folder) => {
+  const [, ...pieces] = blocks("docs/tutorial.md", "c");
+  const team = read("node/examples/team/team.c");
+  assert.equal(pieces.join("\n"), team.slice(team.indexOf("#include")));
+  assert.ok(team.split("\n").length <= 200);
+  writeFileSync(path.join(folder, "team.c"), pieces.join("\n"));
+  symlinkSync(path.join(root, "node"), path.join(folder, "node"));
+  execFileSync("sh", ["-ec", blocks("docs/tutorial.md", "sh")[0].split("\n")[0]], { cwd: folder });
 }));
 
 test("hello.c is built by the command beside it, and answers", () => inScratch(async (folder) => {
