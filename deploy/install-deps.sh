@@ -115,6 +115,8 @@ table() {
 	chroot) cat <<-'END'
 		cmd    debootstrap            debootstrap
 		cmd    curl                   curl
+		cmd    openssl                openssl
+		cmd    systemd-nspawn         systemd-container
 		END
 		;;
 	compose) cat <<-'END'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the Debian packages, then installs, starts, upgrades and removes them in a new system: run.sh BUILD. The system is a
-# chroot that debootstrap makes. Without root, Debian's tools or a mirror of its packages, the script prints the reason and the
+# chroot that debootstrap makes. A copy of it boots in a container, where systemd.sh tests the units. Without root, Debian's tools or a mirror of its packages, the script prints the reason and the
 # test counts as skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -121,6 +121,7 @@ request() {
 ours=(/packages/sockeye_"${version}_$architecture".deb /packages/libsockeye0_"${version}_$architecture".deb)
 try_apt update && try_apt install --download-only "${ours[@]}" ||
 	skip "the chroot reaches no package mirror: $(tail -1 "$work/apt.log")"
+apt install systemd procps curl # for systemd.sh
 files >"$work/before.list"
 
 step "install"
@@ -129,6 +130,67 @@ apt install "${ours[@]}"
 inside sockeye --config /etc/sockeye/sockeye.conf --check || fail "the configuration that is installed"
 inside bash -c 'source /usr/share/bash-completion/completions/sockeye
 	COMP_WORDS=(sockeye --log-level wa) COMP_CWORD=2; _sockeye; [ "${COMPREPLY[*]}" = warn ]' || fail "completion"
+
+# explained SED 'PATTERN' MESSAGE: changes the configuration. The program must end with code 2 and one line, which names the file and
+# the line that matches the pattern, and says MESSAGE.
+explained() {
+	local config=$root/etc/sockeye/sockeye.conf line said expected code=0
+	cp "$config" "$work/sockeye.conf"
+	sed -i "$1" "$config"
+	line=$(grep -n "$2" "$config" | tail -1)
+	expected="sockeye: /etc/sockeye/sockeye.conf:${line%%:*}: $3"
+	said=$(inside sockeye --config /etc/sockeye/sockeye.conf --check 2>&1) || code=$?
+	cp "$work/sockeye.conf" "$config"
+	[ "$code" = 2 ] || fail "the code is $code: $said"
+	[ "$said" = "$expected" ] || fail "$expected"$'\n'"but: $said"
+}
+
+step "mistakes in the configuration are explained"
+explained 's/^port = .*/prot = 3000/' '^prot' 'unknown option prot; did you mean port?'
+explained 's/^port = .*/port 3000/' '^port' '"port" is not a setting (use name = value)'
+explained 's/^port = .*/port = 70000/' '^port' 'option port: "70000" is out of range (use 0 to 65535)'
+explained '$aport = 3001' '^port' "option port: is set in line $(grep -n '^port' "$root/etc/sockeye/sockeye.conf" | cut -d: -f1) already"
+explained 's/^adminPort = .*/adminPort = 3000/' '^adminPort' \
+	'options --admin-port and --port: both are 3000; choose another number for one of them'
+explained 's|^app = .*|app = /srv/none.so|' '^app' 'cannot load application /srv/none.so: No such file or directory'
+explained 's|^public = .*|public = /srv/none|' '^public' 'option --public: "/srv/none" is not a directory'
+explained 's/^#tlsCert/tlsCert/' '^tlsCert' \
+	'option --tls-key: missing (--tls-cert needs it, as TLS needs both a certificate and a key)'
+explained 's/^#tls/tls/' '^tlsCert' \
+	'options --tls-cert and --tls-key: cannot read the certificate file "/etc/ssl/certs/chat.pem": No such file or directory; check the path'
+explained 's/^#trustProxy.*/trustProxy = balancer/' '^trustProxy' \
+	'option --trust-proxy: "balancer" is not an address (use true, false, a number of hops, or networks: loopback, linklocal, uniquelocal, 10.0.0.0/8)'
+explained '$alogLevel = loud' '^logLevel' 'option logLevel: "loud" is not valid (use one of error|warn|info|debug)'
+explained '$apingInterval = soon' '^pingInterval' 'option pingInterval: "soon" is not a duration (use 300, 300ms, 25s or 2m)'
+explained '$ainclude = more.conf' '^include' 'cannot read "/etc/sockeye/more.conf": No such file or directory'
+
+# The container shares neither processes nor the network with this machine.
+step "the units, under systemd"
+machine=$work/machine
+cp -ax "$root" "$machine"
+make -s "$BUILD/tests/trouble.so"
+cp "$BUILD/tests/trouble.so" tests/deb/systemd.sh "$machine/packages/"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 2 \
+	-keyout "$machine/packages/tls.key" -out "$machine/packages/tls.pem" 2>/dev/null
+chmod 600 "$machine/packages/tls.key"
+cat >"$machine/etc/systemd/system/test.service" <<-END
+	[Unit]
+	SuccessAction=exit
+	FailureAction=exit
+	[Service]
+	Type=oneshot
+	ExecStart=/packages/systemd.sh
+	StandardOutput=file:/packages/result
+	StandardError=file:/packages/result
+END
+timeout --kill-after=10 300 systemd-nspawn --quiet --directory="$machine" --machine=sockeye-test --register=no --keep-unit \
+	--private-network --boot systemd.unit=test.service >"$work/boot.log" 2>&1 </dev/null || true
+if [ -s "$machine/packages/result" ]; then
+	sed 's/^/   /' "$machine/packages/result"
+	[ "$(tail -1 "$machine/packages/result")" = passed ] || fail "the units, under systemd"
+else
+	echo "not tested, because systemd does not boot in a container here: $(tail -1 "$work/boot.log")"
+fi
 
 step "start"
 start
