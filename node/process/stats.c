@@ -1,10 +1,12 @@
 #include "node/process/stats.h"
 
 #include <sched.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "common/base/mem.h"
+#include "common/base/must.h"
 
 #define TRIES 1000 /* the writer may be preempted in the middle of writing */
 
@@ -25,14 +27,21 @@ stats_pages_free(struct stats_page *pages, unsigned count)
 }
 
 void
+stats_init(struct stats *stats)
+{
+	memset(stats, 0, offsetof(struct stats, members));
+}
+
+void
 stats_write(struct stats_page *page, const struct stats *stats)
 {
 	/* a worker that died while writing has left the sequence odd */
 	uint64_t sequence = atomic_load_explicit(&page->sequence, memory_order_relaxed) | 1;
 
+	must(stats->member_count <= STATS_MEMBERS);
 	atomic_store_explicit(&page->sequence, sequence, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
-	memcpy(&page->stats, stats, sizeof *stats);
+	memcpy(&page->stats, stats, offsetof(struct stats, members) + stats->member_count * sizeof *stats->members);
 	atomic_store_explicit(&page->sequence, sequence + 1, memory_order_release);
 }
 

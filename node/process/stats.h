@@ -64,8 +64,8 @@ struct stats {
 	struct backend_clients_stats behind; /* the clients of the backends */
 	uint64_t has_broker;		     /* 0 before the server listens, and after it left the other nodes */
 	struct broker_stats broker;
-	uint64_t member_count; /* listed below; broker.members counts all */
-	struct stats_member members[STATS_MEMBERS];
+	uint64_t member_count;			    /* listed below; broker.members counts all */
+	struct stats_member members[STATS_MEMBERS]; /* the last field: stats_write() copies those that are listed */
 };
 
 struct stats_page {
@@ -78,7 +78,10 @@ struct stats_page {
 struct stats_page *stats_pages_new(unsigned count);
 void stats_pages_free(struct stats_page *pages, unsigned count); /* accepts NULL */
 
-/* For the worker, the only writer of its page. */
+/* Begins new statistics without members. Does not touch their 50 KiB, because a worker fills statistics twice a
+ * second. */
+void stats_init(struct stats *stats);
+/* For the worker, the only writer of its page. Copies the listed members only. */
 void stats_write(struct stats_page *page, const struct stats *stats);
 /* For the master, after the worker has ended. */
 void stats_clear(struct stats_page *page);

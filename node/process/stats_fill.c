@@ -33,9 +33,11 @@ stats_fill_members(struct stats *stats, const struct broker *broker, uint64_t no
 void
 stats_fill(struct stats_page *page, const struct sio_server *io)
 {
-	struct stats stats = {.pid = (uint64_t)getpid()};
 	struct server_parts parts;
+	struct stats stats;
 
+	stats_init(&stats);
+	stats.pid = (uint64_t)getpid();
 	server_parts(io, &parts);
 	stats.state = server_is_new(io) ? STATS_STARTING : server_is_accepting(io) ? STATS_ACCEPTING : STATS_DRAINING;
 	stats.started_ms = page->stats.pid == stats.pid ? page->stats.started_ms : loop_wall_ms();

@@ -41,6 +41,37 @@ test_round_trip(void **state)
 	stats_pages_free(NULL, 2);
 }
 
+/* Only listed members are copied; the memory of a writer's list may hold anything beyond them. */
+static void
+test_members(void **state)
+{
+	struct stats_page *page = stats_pages_new(1);
+	static struct stats in, out;
+
+	(void)state;
+	assert_non_null(page);
+	memset(&in, 0xff, sizeof in);
+	stats_init(&in);
+	assert_int_equal(in.member_count, 0);
+	assert_int_equal(in.counters[0], 0);
+	assert_int_equal(in.has_broker, 0);
+	in.member_count = 2;
+	in.members[0] = (struct stats_member){.about = {.worker = 1}};
+	in.members[1] = (struct stats_member){.about = {.worker = 2}};
+	stats_write(page, &in);
+	assert_true(stats_read(page, &out));
+	assert_int_equal(out.member_count, 2);
+	assert_int_equal(out.members[1].about.worker, 2);
+	assert_int_equal(out.members[2].about.worker, 0);
+	in.member_count = 1;
+	in.members[0].about.worker = 3;
+	stats_write(page, &in);
+	assert_true(stats_read(page, &out));
+	assert_int_equal(out.member_count, 1);
+	assert_int_equal(out.members[0].about.worker, 3);
+	stats_pages_free(page, 1);
+}
+
 /*
  * The owner died while writing. No reader gets a half-written page or waits for ever, and its successor's writes
  * count.
@@ -71,6 +102,7 @@ static void
 fill(struct stats *s, uint8_t with)
 {
 	memset(s, with, sizeof *s);
+	s->member_count = STATS_MEMBERS;
 }
 
 /* Each copy comes from one write: all of its bytes are equal. */
@@ -85,6 +117,8 @@ test_torn(void **state)
 
 	(void)state;
 	assert_non_null(page);
+	fill(&whole, 0);
+	stats_write(page, &whole);
 	writer = fork();
 	assert_true(writer >= 0);
 	if (writer == 0) {
@@ -160,6 +194,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_members),
 		cmocka_unit_test(test_died_while_writing),
 		cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_accepts),
