@@ -7,8 +7,15 @@ $(BUILD)/bench-%: tests/bench/%.c
 
 BENCH_PROGRAMS := $(BUILD)/sockeye $(BUILD)/apps/bench.so $(BUILD)/sockeye-load
 
+# Bun, about 100 MB, with its engine for Socket.IO.
+BENCH_NPM := build/bench-npm.stamp
+$(BENCH_NPM): tests/bench/peers/package-lock.json
+	@mkdir -p $(@D)
+	cd tests/bench/peers && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .PHONY: bench
-bench: $(BENCH_PROGRAMS) $(BUILD)/bench-floor $(TESTS_NPM)
+bench: $(BENCH_PROGRAMS) $(BUILD)/bench-floor $(TESTS_NPM) $(BENCH_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/run.mjs
 
 # `make bench-idle`: BENCH_IDLE_CLIENTS (100,000) held for BENCH_IDLE_MINUTES (10) by several workers.

@@ -1,5 +1,6 @@
 // `make bench`: Sockeye, Node.js and the floor (floor.c) side by side, in one run. The server is on core 0, the load on core 1.
-// For each row the servers take turns, round by round, and the medians count.
+// For each row the servers take turns, round by round, every other time in the opposite order. The medians count, and for ratios
+// the median of the ratios of the rounds.
 //
 // BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement. BENCH_ROWS=echo,tls measures some rows only: these are
 // printed, and RESULTS.md stays as it is.
@@ -13,9 +14,9 @@ import { QUIET_PERCENT, watchOthers } from "./lib/others.mjs";
 import { demandFiles, has, main } from "./lib/processes.mjs";
 import { writeSection } from "./lib/results.mjs";
 import { filesOf, rows } from "./lib/rows.mjs";
-import { servers, start } from "./lib/servers.mjs";
+import { present, servers, start } from "./lib/servers.mjs";
 import { runOf, summarise } from "./lib/summary.mjs";
-import { costTable, faultLines, latencyTable, number, targetTable, valueTable } from "./lib/table.mjs";
+import { costTable, faultLines, latencyTable, number, spreadTable, targetTable, valueTable } from "./lib/table.mjs";
 
 const LOAD_CORE = 1;
 const WARM_UP_MS = 1000;
@@ -67,9 +68,10 @@ async function measureRow(row, { rounds, seconds, files }, results) {
   const before = results.find((result) => result.id === row.after)?.medians;
   const own = typeof row.options === "function" ? row.options(before) : row.options;
   const options = { warmUp: WARM_UP_MS, duration: seconds * 1000, ...own };
-  const runs = Object.fromEntries(row.servers.map((id) => [id, []]));
+  const ids = row.servers.filter(present);
+  const runs = Object.fromEntries(ids.map((id) => [id, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const id of row.servers) {
+    for (const id of round % 2 === 0 ? ids : [...ids].reverse()) {
       const run = await measure(row, id, options, files);
       tell(row, id, round, run);
       runs[id].push(run);
@@ -90,7 +92,7 @@ function textOf(results, { rounds, seconds }) {
   const full = results.some(({ medians }) => Object.values(medians).some((of) => of.testerBound));
   return [
     "## The peers side by side",
-    `\`make bench\`, medians of ${rounds} rounds of ${seconds} s; server on one core, load on another; 64-byte payload unless said.`,
+    `\`make bench\`, medians of ${rounds} rounds of ${seconds} s, ratios of runs of the same round; server on one core, load on another; 64-byte payload unless said.`,
     machineLines(machine()),
     othersText(results),
     valueTable(results),
@@ -98,6 +100,7 @@ function textOf(results, { rounds, seconds }) {
     "### Targets", targetTable(results),
     "### Microseconds of the server's processor for each delivery (for each client where they connect)", costTable(results),
     "### Latency, ms: p50 / p99", latencyTable(results),
+    "### How far the rounds lie apart, and the ratios of single rounds", spreadTable(results),
     ...(faults.length > 0 ? ["### What went wrong in single runs", faults.join("\n")] : []),
   ].filter(Boolean).join("\n\n");
 }
@@ -111,6 +114,7 @@ function publish(text, results) {
 
 await main(async () => {
   const wanted = wantedRows().filter((row) => !row.needs || has(row.needs) || say(`${row.id} is left out: there is no ${row.needs}`));
+  for (const [id, { title, program }] of Object.entries(servers)) if (!present(id)) say(`${title} is left out: there is no ${program}`);
   const files = demandFiles(Math.max(...wanted.map(filesOf)));
   const plan = { rounds: setting("BENCH_ROUNDS", 3), seconds: setting("BENCH_SECONDS", 5), files };
   const results = [];

@@ -9,7 +9,7 @@ import { replaced } from "./lib/results.mjs";
 import { rows } from "./lib/rows.mjs";
 import { servers } from "./lib/servers.mjs";
 import { median, runOf, summarise } from "./lib/summary.mjs";
-import { costTable, faultLines, latencyTable, number, targetTable, valueTable } from "./lib/table.mjs";
+import { costTable, faultLines, latencyTable, number, spreadTable, targetTable, valueTable } from "./lib/table.mjs";
 
 const report = (changes = {}) => ({
   rates: { messages: 100, deliveries: 200, connects: 50 },
@@ -30,11 +30,12 @@ test("an outlier does not change the median", () => {
   assert.ok(Number.isNaN(median([])));
 });
 
-test("ratios are computed from medians, and a target is met when its value is reached", () => {
+test("servers are compared round by round, and a target is met when its value is reached", () => {
   const result = summarise(rowOf("echo"), {
-    sockeye: [echo(90), echo(95), echo(500)], node: [echo(20), echo(30), echo(25)], floor: [echo(100), echo(100), echo(1)], floorPerTurn: [echo(100)],
+    sockeye: [echo(90), echo(190), echo(95)], node: [echo(20), echo(50), echo(25)], floor: [echo(94), echo(200), echo(1)], floorPerTurn: [echo(100)],
   });
-  assert.equal(result.ratios.node, 3.8);
+  assert.equal(result.ratios.node, 3.8); // though the median of one is 95, and that of the other 25
+  assert.deepEqual(result.spreads.node, [3.8, 4.5]);
   assert.deepEqual(result.verdicts.map(({ of, met }) => [of, met]), [["floor", true], ["node", false]]);
 });
 
@@ -72,17 +73,17 @@ test("failures are listed: losses, errors, clients that did not connect", () => 
 });
 
 test("a target that compares with a missing server is not met", () => {
-  assert.deepEqual(summarise(rowOf("tls"), { sockeye: [echo(9)] }).verdicts.map(({ met }) => met), [false]);
+  assert.deepEqual(summarise(rowOf("tls"), { sockeye: [echo(9)] }).verdicts.map(({ met }) => met), [false, false]);
 });
 
 test("the tables have a cell for each server, a mark where the tester was the limit", () => {
   const full = echo(100, { tester: { bottleneck: true } });
-  const result = summarise(rowOf("echo"), { sockeye: [echo(90)], node: [echo(10)], floor: [full], floorPerTurn: [full] });
-  for (const table of [valueTable([result]), targetTable([result]), costTable([result]), latencyTable([result])]) {
+  const result = summarise(rowOf("echo"), { sockeye: [echo(90)], node: [echo(10)], bunEngine: [echo(45)], floor: [full], floorPerTurn: [full] });
+  for (const table of [valueTable([result]), targetTable([result]), costTable([result]), latencyTable([result]), spreadTable([result])]) {
     const pipes = table.split("\n").map((line) => line.split("|").length);
     assert.equal(new Set(pipes).size, 1, table);
   }
-  assert.match(valueTable([result]), /\| +90 \| +10 \| +100\* \| +100\* \| +9 x \| +0\.90 x \|/);
+  assert.match(valueTable([result]), /\| +90 \| +10 \| +45 \| +\| +100\* \| +100\* \| +9 x \| +2 x \| +0\.90 x \|/);
 });
 
 test("numbers have three digits", () => {

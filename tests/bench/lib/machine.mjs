@@ -13,7 +13,13 @@ function firstLine(program, ...args) {
   }
 }
 
-const packageVersion = (name) => JSON.parse(readFileSync(path.join(root, "tests/node_modules", name, "package.json"), "utf8")).version;
+function packageVersion(name, folder = "tests") {
+  try {
+    return JSON.parse(readFileSync(path.join(root, folder, "node_modules", name, "package.json"), "utf8")).version;
+  } catch {
+    return "absent";
+  }
+}
 
 function commit() {
   const id = firstLine("git", "rev-parse", "--short", "HEAD");
@@ -30,7 +36,8 @@ export const machine = () => ({
   system: `${system()}, Linux ${os.release()}`,
   compiler: firstLine(process.env.CC ?? "cc", "--version"),
   libraries: `${firstLine("openssl", "version").replace(/ *\(.*/, "")}, Redis ${/v=(\S+)/.exec(firstLine("redis-server", "--version"))?.[1] ?? "absent"}`,
-  peer: `Node.js ${process.version}, socket.io ${packageVersion("socket.io")}, ws ${packageVersion("ws")}, redis-adapter ${packageVersion("@socket.io/redis-adapter")}`,
+  peer: `Node.js ${process.version}, socket.io ${packageVersion("socket.io")}, ws ${packageVersion("ws")}, redis-adapter ${packageVersion("@socket.io/redis-adapter")}, ` +
+    `Bun ${packageVersion("bun", "tests/bench/peers")}, bun-engine ${packageVersion("@socket.io/bun-engine", "tests/bench/peers")}`,
 });
 
 export const machineLines = (of) => Object.entries(of).map(([name, value]) => `- ${name}: ${value}`).join("\n");

@@ -3,8 +3,10 @@
 // A target is a ratio to another server in the same run (`times`), a limit for Sockeye's own value (`most`), a limit
 // for how far it may lie above another server's value (`above`), or above that server's median latency (`medianOf`).
 
-const ALL = ["sockeye", "node", "floor", "floorPerTurn"];
-const REAL = ["sockeye", "node"]; // the floor cannot take part: it has no polling, TLS, rooms or cluster
+const BUNS = ["bunEngine", "bun"];
+const ALL = ["sockeye", "node", ...BUNS, "floor", "floorPerTurn"];
+const REAL = ["sockeye", "node", ...BUNS]; // the floor cannot take part: it has no polling, TLS or rooms
+const CLUSTERED = ["sockeye", "node"];
 const FLOORS = ["sockeye", "floorPerTurn"];
 const IDLE_MS = 2000;
 const LEFT_MS = 5000; // until memory is measured again
@@ -53,7 +55,7 @@ export const rows = [
   },
   {
     id: "tls", title: "echo by TLS, 100 clients", ...messages, scenario: "echo", kind: "tls", servers: REAL, options: { clients: 100, noVerify: true },
-    targets: [{ times: 3, of: "node" }],
+    targets: [{ times: 3, of: "node" }, { times: 1.5, of: "bunEngine" }],
   },
   { id: "room", title: "room of 10 among 5,000, 8 in flight", ...deliveries, scenario: "room", servers: REAL, options: { clients: 5000, roomSize: 10, inFlight: 8 }, targets: [] },
   { id: "ack", title: "acknowledgements, 100 clients", ...messages, scenario: "ack", servers: ALL, options: { clients: 100 }, targets: [] },
@@ -63,7 +65,7 @@ export const rows = [
   },
   {
     id: "fetch-all", title: "fetchSockets over 15,000 of two nodes", unit: "ms", value: (report) => report.latency.p50, lessIsBetter: true,
-    scenario: "ack", kind: "cluster", servers: REAL, options: { clients: 15_000, event: "fetch all", senders: 1, inFlight: 1 }, targets: [],
+    scenario: "ack", kind: "cluster", servers: CLUSTERED, options: { clients: 15_000, event: "fetch all", senders: 1, inFlight: 1 }, targets: [],
     needs: "redis-server",
   },
   {
@@ -71,16 +73,16 @@ export const rows = [
     options: { clients: 100, binary: true, size: 16_384 }, targets: [],
   },
   {
-    id: "cluster", title: "cluster of two with Redis, 16 in flight", ...deliveries, scenario: "cluster", kind: "cluster", servers: REAL,
+    id: "cluster", title: "cluster of two with Redis, 16 in flight", ...deliveries, scenario: "cluster", kind: "cluster", servers: CLUSTERED,
     options: { clients: 20, inFlight: 16 }, targets: [{ times: 4, of: "node" }], needs: "redis-server",
   },
   {
-    id: "cluster-200", title: "the same, 200 clients on each node", ...deliveries, scenario: "cluster", kind: "cluster", servers: REAL,
+    id: "cluster-200", title: "the same, 200 clients on each node", ...deliveries, scenario: "cluster", kind: "cluster", servers: CLUSTERED,
     options: { clients: 400, inFlight: 16 }, targets: [{ times: 3, of: "node" }], needs: "redis-server",
   },
   {
     id: "cluster-latency", title: "p99 to the other node at a tenth of Node.js's rate", ...p99, scenario: "cluster", kind: "cluster",
-    servers: REAL, after: "cluster",
+    servers: CLUSTERED, after: "cluster",
     options: ({ node }) => ({ clients: 20, spin: true, messageRate: Math.max(1, Math.round(node.value / 20 / 10)) }),
     targets: [{ medianOf: "node" }], needs: "redis-server",
   },

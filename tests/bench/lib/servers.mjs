@@ -12,9 +12,10 @@ const peer = (file) => path.join(here, "peers", file);
 const sockeye = (...args) => [
   path.join(build, "sockeye"), "--app", path.join(build, "apps/bench.so"), "--host", "127.0.0.1", "--port", "0", "--workers", "1", ...args,
 ];
+const BUN = path.join(here, "peers/node_modules/bun/bin/bun.exe"); // so named on every system
 const floor = (...args) => [path.join(build, "bench-floor"), ...args];
 
-/** Command lines; `tls` are the two options, which both kinds of servers call the same. */
+/** Command lines; `tls` are the two options, which all but the floor have. `program`: runs only where this file is. */
 export const servers = {
   sockeye: { title: "Sockeye", alone: (tls) => sockeye(...tls), clustered: (redis) => sockeye("--redis", redis) },
   node: {
@@ -22,9 +23,14 @@ export const servers = {
     alone: (tls) => [process.execPath, peer("socketio.mjs"), ...tls],
     clustered: (redis) => [process.execPath, peer("cluster-node.mjs"), redis],
   },
+  bunEngine: { title: "Bun, bun-engine", program: BUN, alone: (tls) => [BUN, peer("bun-engine.mjs"), ...tls] },
+  bun: { title: "Bun, ws", program: BUN, alone: (tls) => [BUN, peer("socketio.mjs"), ...tls] },
   floor: { title: "floor", alone: () => floor() },
   floorPerTurn: { title: "floor, one send per turn", alone: () => floor("--per-turn") },
 };
+
+export const present = (id) => servers[id].program === undefined || existsSync(servers[id].program);
+export const hasTls = (id) => !id.startsWith("floor");
 
 function tlsOptions() {
   const cert = path.join(output, "cert.pem");

@@ -35,13 +35,19 @@ export const runOf = (row, report) => ({
 
 const ratio = (row, ours, theirs) => (row.lessIsBetter ? theirs / ours : ours / theirs);
 
-function verdictOf(row, target, medians) {
+/**
+ * The ratio to another server in each round. The machine may be fast in one round and slow in the next, so that only runs
+ * of the same round are compared.
+ */
+const ratiosOf = (row, runs, id) => (runs[id] ?? []).slice(0, runs.sockeye.length).map((run, round) => ratio(row, runs.sockeye[round].value, run.value));
+
+function verdictOf(row, target, medians, ratios) {
   const ours = target.of === "also" ? medians.sockeye.also : medians.sockeye.value;
   if (target.most !== undefined) return { ...target, measured: ours, met: ours <= target.most };
   if (target.medianOf) return { ...target, measured: ours, met: ours <= (medians[target.medianOf]?.p50 ?? NaN) };
   const theirs = medians[target.of]?.value ?? NaN;
   if (target.above !== undefined) return { ...target, measured: ours - theirs, met: ours - theirs < target.above };
-  const measured = ratio(row, ours, theirs);
+  const measured = ratios[target.of] ?? NaN;
   return { ...target, measured, byProcessor: medians[target.of]?.cost / medians.sockeye.cost, met: measured >= target.times };
 }
 
@@ -65,9 +71,14 @@ function mediansOf(runs) {
 export function summarise(row, runs) {
   const medians = mediansOf(runs);
   const ratios = {};
-  for (const id of Object.keys(medians)) if (id !== "sockeye") ratios[id] = ratio(row, medians.sockeye.value, medians[id].value);
+  const spreads = {};
+  for (const id of Object.keys(medians).filter((other) => other !== "sockeye")) {
+    const each = ratiosOf(row, runs, id);
+    ratios[id] = median(each);
+    spreads[id] = [Math.min(...each), Math.max(...each)];
+  }
   return {
-    id: row.id, title: row.title, unit: row.unit, alsoUnit: row.also?.unit, medians, ratios,
-    verdicts: row.targets.map((target) => verdictOf(row, target, medians)),
+    id: row.id, title: row.title, unit: row.unit, alsoUnit: row.also?.unit, medians, ratios, spreads,
+    verdicts: row.targets.map((target) => verdictOf(row, target, medians, ratios)),
   };
 }

@@ -2,8 +2,8 @@
 import { servers } from "./servers.mjs";
 
 const ids = Object.keys(servers);
-const ratioHeads = ["to Node.js", "to the floor", "per turn"];
-const ratioIds = ["node", "floor", "floorPerTurn"];
+const ratioHeads = ["to Node.js", "to bun-engine", "to the floor", "per turn"];
+const ratioIds = ["node", "bunEngine", "floor", "floorPerTurn"];
 const titles = ids.map((id) => servers[id].title);
 
 export function number(value) {
@@ -30,7 +30,7 @@ export const valueTable = (results) =>
       ["work", "unit", ...titles, ...ratioHeads],
       ...results.flatMap(({ title, unit, alsoUnit, medians, ratios }) => [
         [title, unit, ...ids.map((id) => valueOf(medians[id])), ...ratioIds.map((id) => times(ratios[id]))],
-        ...(alsoUnit ? [["  when all have left", alsoUnit, ...ids.map((id) => number(medians[id]?.also)), "", "", ""]] : []),
+        ...(alsoUnit ? [["  when all have left", alsoUnit, ...ids.map((id) => number(medians[id]?.also)), ...ratioIds.map(() => "")]] : []),
       ]),
     ],
     2,
@@ -79,6 +79,19 @@ export const latencyTable = (results) =>
       ...results
         .filter(({ medians }) => Number.isFinite(medians.sockeye.p50))
         .map(({ title, medians }) => [title, ...ids.map((id) => (medians[id] ? `${number(medians[id].p50)} / ${number(medians[id].p99)}` : ""))]),
+    ],
+    1,
+  );
+
+const range = ([least, most] = [NaN, NaN]) => (Number.isFinite(least) ? `${number(least)} to ${number(most)}` : "");
+const spreadOf = (of) => (of && Number.isFinite(of.value) ? `${number(((of.most - of.least) / of.value) * 100)} %` : "");
+
+/** How far the rounds lie apart: of each server in per cent of its median, and the least and the largest ratio of a round. */
+export const spreadTable = (results) =>
+  align(
+    [
+      ["work", ...titles, ...ratioHeads],
+      ...results.map(({ title, medians, spreads }) => [title, ...ids.map((id) => spreadOf(medians[id])), ...ratioIds.map((id) => range(spreads[id]))]),
     ],
     1,
   );
