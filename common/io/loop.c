@@ -1,6 +1,7 @@
 #include "common/io/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -48,7 +49,7 @@ static bool
 loop_has_work(const struct loop *l)
 {
 	return !list_empty(&l->deferred) || !list_empty(&l->flushing) || !list_empty(&l->resumed) ||
-	       !list_empty(&l->dirty) || !list_empty(&l->dead);
+	       !list_empty(&l->dirty) || (!list_empty(&l->dead) && l->burials_left > 0);
 }
 
 /* Returns true if the next turn must begin without waiting. */
@@ -56,7 +57,7 @@ static bool
 loop_has_rest(const struct loop *l)
 {
 	return !list_empty(&l->put_off) || !list_empty(&l->heavy) || !list_empty(&l->later) ||
-	       !list_empty(&l->unflushed);
+	       !list_empty(&l->unflushed) || !list_empty(&l->dead);
 }
 
 /* Serves connections that wait since earlier turns, until the turn's work is spent. If `one`, serves at least one. */
@@ -118,6 +119,20 @@ loop_flush_rest(struct loop *l)
 	}
 }
 
+/* Frees dead connections until the turn's number is reached. The rest stay before those that die meanwhile. */
+static void
+loop_bury(struct loop *l)
+{
+	struct list now;
+
+	list_init(&now);
+	list_move_all(&now, &l->dead);
+	for (; !list_empty(&now) && l->burials_left > 0; l->burials_left--)
+		conn_bury(list_entry(now.next, struct conn, link));
+	list_move_all(&now, &l->dead);
+	list_move_all(&l->dead, &now);
+}
+
 /* Runs one round. Work that its callbacks add belongs to the next round. */
 static void
 loop_round(struct loop *l)
@@ -143,9 +158,7 @@ loop_round(struct loop *l)
 	}
 	list_move_all(&now, &l->dirty);
 	loop_flush(l, &now);
-	list_move_all(&now, &l->dead);
-	while (!list_empty(&now))
-		conn_bury(list_entry(now.next, struct conn, link));
+	loop_bury(l);
 }
 
 static void
@@ -230,8 +243,12 @@ loop_set_wheel_timer(struct loop *l)
 	ev_timer_start(l->ev, &l->wheel_timer);
 }
 
-void
-loop_finish_turn(struct loop *l)
+/*
+ * Runs the end-of-turn step. If the budget counts on the memory of closed connections, all dead ones are freed: it
+ * would otherwise close more than it has to.
+ */
+static void
+loop_end_turn(struct loop *l, unsigned burials)
 {
 	must(!l->finishing_turn);
 	l->finishing_turn = true;
@@ -244,6 +261,7 @@ loop_finish_turn(struct loop *l)
 	if (!list_empty(&l->later))
 		list_move_all(&l->deferred, &l->later);
 	l->writes = 0;
+	l->burials_left = l->budget.leaving > 0 ? UINT_MAX : burials;
 	loop_rounds(l);
 	if (!list_empty(&l->unflushed)) {
 		loop_flush_rest(l);
@@ -258,6 +276,12 @@ loop_finish_turn(struct loop *l)
 		ev_idle_start(l->ev, &l->no_wait);
 	else if (ev_is_active(&l->no_wait))
 		ev_idle_stop(l->ev, &l->no_wait);
+}
+
+void
+loop_finish_turn(struct loop *l)
+{
+	loop_end_turn(l, UINT_MAX);
 }
 
 /*
@@ -284,7 +308,7 @@ loop_on_turn_end(struct ev_loop *ev, struct ev_prepare *watcher, int revents)
 	l->now = now_us / 1000;
 	if (l->turn_began_us != 0)
 		durations_add(&l->turns, now_us - l->turn_began_us);
-	loop_finish_turn(l);
+	loop_end_turn(l, l->max_burials);
 	loop_beat(l, 1);
 }
 
@@ -334,6 +358,7 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	list_init(&l->dirty);
 	list_init(&l->unflushed);
 	l->max_writes = LOOP_TURN_WRITES;
+	l->max_burials = LOOP_TURN_BURIALS;
 	list_init(&l->dead);
 	list_init(&l->deferred);
 	list_init(&l->flushing);

@@ -27,6 +27,10 @@
  * between the writes. If a peer sends something meanwhile, its connection leaves the queue once, so that the reply
  * does not wait. Each turn takes at least a quarter of LOOP_TURN_WRITES for the queue, even if the number is used up.
  *
+ * After LOOP_TURN_BURIALS dead connections, the others wait in `dead` for the next turns, because the kernel needs
+ * several microseconds for each, and the owner of a connection has work with it. If thousands of clients leave at the
+ * same moment, others are thus served between them.
+ *
  * A loop and everything attached to it belong to one thread.
  */
 #ifndef COMMON_IO_LOOP_H
@@ -50,6 +54,7 @@ struct conn_chunk;
 #define LOOP_SHARE_WORK 1000000 /* work of one connection in one turn */
 #define LOOP_TURN_WORK 10000000 /* work of all connections in one turn */
 #define LOOP_TURN_WRITES 1024	/* writes to connections in one turn; each takes about 8 us */
+#define LOOP_TURN_BURIALS 256	/* connections freed in one turn; each takes about 15 us */
 
 /* Costs of common operations, for loop_spend(). */
 #define LOOP_WORK_HANDSHAKE 250000 /* a step of a TLS handshake */
@@ -74,7 +79,7 @@ struct loop {
 	struct list serving;   /* connections of these two lists that may continue now */
 	struct list dirty;     /* connections with something queued this turn */
 	struct list unflushed; /* connections with something queued in earlier turns, in order of waiting */
-	struct list dead;      /* connections closed this turn */
+	struct list dead;      /* closed connections, to be freed */
 	struct list deferred;  /* struct loop_call */
 	struct list flushing;  /* struct loop_call for before the next flush */
 	struct list later;     /* struct loop_call for the next turn */
@@ -95,6 +100,8 @@ struct loop {
 	uint64_t share_end;		  /* value of `work` at which the current connection's share ends */
 	uint64_t turn_work_end;		  /* value of `work` at which the turn's work ends */
 	unsigned writes, max_writes;	  /* in this turn; LOOP_TURN_WRITES */
+	unsigned burials_left;		  /* connections that may still be freed in this turn */
+	unsigned max_burials;		  /* LOOP_TURN_BURIALS */
 	struct ev_prepare turn_end;
 	struct ev_timer wheel_timer;
 	uint64_t wheel_due; /* time at which wheel_timer fires */
@@ -137,7 +144,10 @@ void loop_closed_for_memory(struct loop *l, const char *kind, struct text name, 
 /* Called when memory was short for a client's data: counts it and logs it, at a limited rate. */
 void loop_count_no_memory(struct loop *l);
 
-/* Runs the end-of-turn step now, for tests and shutdown. Must not be called from a callback of this loop. */
+/*
+ * Runs the end-of-turn step now, for tests and shutdown, and frees all dead connections. Must not be called from a
+ * callback of this loop.
+ */
 void loop_finish_turn(struct loop *l);
 
 /* Returns monotonic microseconds: the clock of `now`. */

@@ -3,7 +3,7 @@
  *
  *   State    Event                            Next     Action
  *   OPEN     eio_send()                       OPEN     put to the transport
- *   OPEN     eio_close()                      CLOSING  settled at the end of the turn
+ *   OPEN     eio_close()                      CLOSING  settled at the end of this turn or of a later one
  *   OPEN     upgrade completed                OPEN     new transport and carrier, on_upgrade
  *   CLOSING  the transport has sent all       CLOSED   forced close
  *   CLOSING  upgrade completed                CLOSING  the queue moves to the new transport, which closes
@@ -44,6 +44,9 @@
 #include "node/engineio/eio_handshake.h"
 #include "node/engineio/eio_sid.h"
 #include "node/engineio/eio_trace.h"
+
+/* So that a broadcast to very many polling clients, or closing very many sessions, does not delay the others. */
+#define SETTLES_PER_TURN 512
 
 #define LATENESS_PART 4 /* a ping may be this part of pingTimeout late without moving the deadline for the pong */
 
@@ -135,6 +138,16 @@ session_free(struct eio_session *s)
 	small_free(s, sizeof(*s));
 }
 
+/* Lets a session with work wait for the next turn. */
+static void
+session_postpone(struct eio_session *s)
+{
+	s->later = true;
+	list_remove(&s->dirty);
+	list_add_tail(&s->all->later, &s->dirty);
+	loop_defer_next(s->all->loop, &s->all->settle_later);
+}
+
 /* Handles a session at the end of the turn: the transport's work, or the last call. */
 static void
 session_settle(struct eio_session *s)
@@ -148,12 +161,8 @@ session_settle(struct eio_session *s)
 		return;
 	}
 	if (s->state != EIO_STATE_CLOSED) {
-		if (!s->transport->settle(s) && !s->doomed) {
-			s->later = true;
-			list_remove(&s->dirty);
-			list_add_tail(&all->later, &s->dirty);
-			loop_defer_next(all->loop, &all->settle_later);
-		}
+		if (!s->transport->settle(s) && !s->doomed)
+			session_postpone(s);
 		return;
 	}
 	table_remove(&all->table, &s->node);
@@ -212,26 +221,49 @@ session_doom(struct budget_source *source, void *holder, uint64_t bytes)
 	return bytes;
 }
 
-/* Runs at the end of the turn: settles every session with work, including sessions that get work meanwhile. */
+/*
+ * Runs at the end of the turn: settles the sessions with work, including sessions that get work meanwhile. If they
+ * are very many, the rest waits for the next turn, except sessions that have closed.
+ */
 static void
 sessions_settle(struct loop_call *call)
 {
 	struct eio_sessions *all = container_of(call, struct eio_sessions, settle);
+	unsigned most = all->max_settles;
 
-	while (!list_empty(&all->dirty))
-		session_settle(list_entry(all->dirty.next, struct eio_session, dirty));
+	while (!list_empty(&all->dirty)) {
+		struct eio_session *s = list_entry(all->dirty.next, struct eio_session, dirty);
+
+		if (s->state == EIO_STATE_CLOSED || s->doomed) {
+			session_settle(s);
+		} else if (most > 0) {
+			most--;
+			session_settle(s);
+		} else {
+			session_postpone(s);
+		}
+	}
 }
 
-/* Runs in the next turn: settles the sessions whose work exceeded their share of the last turn. */
+/* Runs in the next turn: settles sessions that wait for it, in order. */
 static void
 sessions_settle_later(struct loop_call *call)
 {
 	struct eio_sessions *all = container_of(call, struct eio_sessions, settle_later);
+	struct list now;
 
-	for (struct list *at = all->later.next; at != &all->later; at = at->next)
-		list_entry(at, struct eio_session, dirty)->later = false;
-	list_move_all(&all->dirty, &all->later);
-	sessions_settle(&all->settle);
+	list_init(&now);
+	for (unsigned n = 0; n < all->max_settles && !list_empty(&all->later); n++) {
+		struct eio_session *s = list_entry(all->later.next, struct eio_session, dirty);
+
+		s->later = false;
+		list_remove(&s->dirty);
+		list_add_tail(&now, &s->dirty);
+	}
+	if (!list_empty(&all->later))
+		loop_defer_next(all->loop, &all->settle_later);
+	while (!list_empty(&now))
+		session_settle(list_entry(now.next, struct eio_session, dirty));
 }
 
 void
@@ -243,6 +275,7 @@ eio_sessions_init(struct eio_sessions *all, struct loop *loop, const struct eio_
 	all->options = options;
 	all->ops = ops;
 	all->arg = arg;
+	all->max_settles = SETTLES_PER_TURN;
 	all->max_buffered = eio_options_max_buffered(options);
 	table_init(&all->table);
 	list_init(&all->dirty);

@@ -27,6 +27,7 @@ struct eio_sessions {
 	bool stopping;	       /* the server drains or closes; connections of sessions that end get REASON_SHUTDOWN */
 	struct list dirty;     /* sessions with work for the end of this turn */
 	struct list later;     /* sessions with work for the next turn */
+	unsigned max_settles;  /* open and closing sessions that are settled in one turn */
 	struct loop_call settle, settle_later;
 	struct budget_source memory;	   /* for memory held besides that of connections */
 	uint64_t max_buffered;		   /* eio_options_max_buffered() */

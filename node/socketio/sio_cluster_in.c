@@ -4,6 +4,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_arrival.h"
 #include "node/socketio/sio_cluster_in.h"
+#include "node/socketio/sio_deliver.h"
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_fetched.h"
 #include "node/socketio/sio_keep.h"
@@ -242,6 +243,7 @@ cluster_in_on_join(void *owner, const struct wire_target *who, const struct text
 	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
+		sio_deliver_look_ahead(&scratch->selection, i);
 		for (unsigned r = 0; r < rooms_count; r++) {
 			if (sio_rooms_join(scratch->selection.at[i], rooms[r]) == ERROR_TOO_MANY)
 				break; /* the socket is in as many rooms as allowed; a name that is too long is
@@ -258,6 +260,7 @@ cluster_in_on_leave(void *owner, const struct wire_target *who, const struct tex
 	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
+		sio_deliver_look_ahead(&scratch->selection, i);
 		for (unsigned r = 0; r < rooms_count; r++)
 			sio_rooms_leave(scratch->selection.at[i], rooms[r]);
 	}
@@ -270,8 +273,10 @@ cluster_in_on_disconnect(void *owner, const struct wire_target *who, bool close)
 	struct sio_nsp *nsp = owner;
 	struct sio_scratch *scratch = cluster_in_select(nsp, who);
 
-	for (unsigned i = 0; i < scratch->selection.count; i++)
+	for (unsigned i = 0; i < scratch->selection.count; i++) {
+		sio_deliver_look_ahead(&scratch->selection, i);
 		sio_disconnect(scratch->selection.at[i], close);
+	}
 	sio_scratch_give(&nsp->io->turn, scratch);
 }
 

@@ -77,12 +77,8 @@ sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name
 	sio_deliver_quietly(s, out, droppable);
 }
 
-/*
- * In a large room the objects of each receiver are far apart in memory, and each points to the next. So while one
- * receiver is served, the objects of the next four are prefetched, one pointer further for each.
- */
-static void
-deliver_prefetch(const struct sio_selection *to, unsigned i)
+void
+sio_deliver_look_ahead(const struct sio_selection *to, unsigned i)
 {
 	if (i + 4 < to->count)
 		__builtin_prefetch(to->at[i + 4]);
@@ -160,7 +156,7 @@ sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct tex
 	else if (heard)
 		return;
 	for (unsigned i = 0; i < to->count; i++) {
-		deliver_prefetch(to, i);
+		sio_deliver_look_ahead(to, i);
 		if (to->at[i]->state == SIO_CONNECTED)
 			sio_client_put(to->at[i]->client, out, droppable);
 	}

@@ -12,6 +12,11 @@
  * TEXT_NONE: it is decoded from the packet if a listener needs it. `droppable`: skips clients that are not writable.
  */
 void sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable);
+/*
+ * Called before socket `i` of a large selection is handled. The objects of each socket are far apart in memory, and
+ * each points to the next. So the objects of the next four sockets are prefetched, one pointer further for each.
+ */
+void sio_deliver_look_ahead(const struct sio_selection *to, unsigned i);
 /* Delivers to one socket, even while the middlewares of its connection run. */
 void sio_deliver_one(struct sio_socket *s, struct sio_outgoing *out, struct text name, bool droppable);
 /* Records an event to one socket, which may be leaving, without sending it. out->recording must not be NULL. */

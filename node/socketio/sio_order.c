@@ -1,6 +1,7 @@
 #include "node/socketio/sio_order.h"
 
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_deliver.h"
 
 static int
 order_join_one(struct sio_socket *s, const struct text *rooms, unsigned rooms_count)
@@ -40,8 +41,10 @@ order_on_this_node(struct sio_nsp *nsp, const struct sio_selector *who, enum sio
 	int first = sio_rooms_select(nsp, who, &scratch->selection);
 
 	for (unsigned i = 0; i < scratch->selection.count; i++) {
-		int rc = sio_order_one(scratch->selection.at[i], order, rooms, rooms_count);
+		int rc;
 
+		sio_deliver_look_ahead(&scratch->selection, i);
+		rc = sio_order_one(scratch->selection.at[i], order, rooms, rooms_count);
 		if (first == 0)
 			first = rc;
 	}

@@ -210,14 +210,13 @@ receive_packet(struct sio_client *c)
 		sio_socket_announce(s);
 	}
 	/*
-	 * A socket disconnected in this turn ignores later packets, but a new CONNECT is accepted. In revision 4 the
-	 * new socket has the id of the old one, which must leave first.
+	 * A socket that was disconnected ignores later packets until it has left, but a new CONNECT is accepted. The
+	 * old socket leaves first, so that listeners see the two in order; in revision 4 both have the same id.
 	 */
 	if (s != NULL && s->state == SIO_CLOSING) {
 		if (packet->type != SIO_CONNECT)
 			return;
-		if (c->parser->revision == 4)
-			sio_leave_now(s, s->reason);
+		sio_leave_now(s, s->reason);
 		s = NULL;
 	}
 	if (packet->type == SIO_CONNECT && s == NULL) {

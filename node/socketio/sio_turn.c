@@ -66,13 +66,24 @@ turn_on_end(struct loop_call *call)
 	(void)sio_turn_run(container_of(call, struct sio_turn, end));
 }
 
+static void
+turn_on_next(struct loop_call *call)
+{
+	struct sio_turn *turn = container_of(call, struct sio_turn, next);
+
+	list_move_all(&turn->jobs, &turn->later);
+	loop_defer(turn->loop, &turn->end);
+}
+
 void
 sio_turn_init(struct sio_turn *turn, struct loop *l, size_t max_payload)
 {
 	turn->loop = l;
 	turn->max_payload = max_payload;
 	loop_call_init(&turn->end, turn_on_end);
+	loop_call_init(&turn->next, turn_on_next);
 	list_init(&turn->jobs);
+	list_init(&turn->later);
 	list_init(&turn->last);
 }
 
@@ -82,6 +93,7 @@ sio_turn_fini(struct sio_turn *turn)
 	struct sio_scratch *scratch;
 
 	loop_call_cancel(&turn->end);
+	loop_call_cancel(&turn->next);
 	turn_free_texts(turn);
 	while ((scratch = turn->scratch) != NULL) {
 		turn->scratch = scratch->next;
@@ -122,6 +134,15 @@ void
 sio_turn_defer(struct sio_turn *turn, struct sio_job *job)
 {
 	turn_queue_job(turn, &turn->jobs, job);
+}
+
+void
+sio_turn_defer_next(struct sio_turn *turn, struct sio_job *job)
+{
+	if (!list_empty(&job->link))
+		return;
+	list_add_tail(&turn->later, &job->link);
+	loop_defer_next(turn->loop, &turn->next);
 }
 
 void

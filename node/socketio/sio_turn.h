@@ -50,6 +50,8 @@ struct sio_turn {
 	struct loop *loop;
 	struct loop_call end;
 	struct list jobs;	      /* in the order in which they were queued */
+	struct loop_call next;	      /* moves `later` to `jobs` */
+	struct list later;	      /* jobs of the next turn */
 	struct list last;	      /* run after `jobs`: they free the objects that jobs belong to */
 	struct sio_turn_text *texts;  /* valid until the turn ends */
 	struct sio_turn_object *held; /* the objects of sio_turn_hold() */
@@ -71,6 +73,11 @@ bool sio_turn_run(struct sio_turn *turn);
 void sio_job_init(struct sio_job *job, void (*run)(struct sio_job *job));
 /* Queues a job, unless it is queued already. A job queued by a running job waits for the next round. */
 void sio_turn_defer(struct sio_turn *turn, struct sio_job *job);
+/*
+ * Like sio_turn_defer(), but for the next turn, which begins without waiting. For a job that has done its share of
+ * this turn.
+ */
+void sio_turn_defer_next(struct sio_turn *turn, struct sio_job *job);
 /* Queues a job that runs after all others of the turn. */
 void sio_turn_defer_last(struct sio_turn *turn, struct sio_job *job);
 void sio_job_cancel(struct sio_job *job); /* does nothing if it is not queued */

@@ -1,6 +1,9 @@
 /* A push of many packets is handled over several turns, and other clients are served meanwhile. */
 #include "tests/unit/engineio/polling_pair.h"
 
+#include "node/engineio/eio_message.h"
+#include "node/engineio/eio_session.h"
+
 #define PACKETS 6000
 
 static unsigned others; /* messages "o" of the other client */
@@ -237,6 +240,75 @@ test_mark_is_passed_by_a_later_push(void **state)
 	server_stop();
 }
 
+#define CROWD 6
+
+/* Sessions that close at once end in several turns, in order; a session that is discarded meanwhile does not wait. */
+static void
+test_a_crowd_closes_in_several_turns(void **state)
+{
+	struct eio_session *sessions[CROWD];
+	struct client *clients[CROWD];
+
+	(void)state;
+	server_start(NULL);
+	for (unsigned i = 0; i < CROWD; i++) {
+		clients[i] = client_new();
+		client_ws(clients[i], "EIO=4&transport=websocket");
+		assert_int_equal(ws_in(clients[i]), 1);
+		sessions[i] = sv.app.last;
+	}
+	sessions[0]->all->max_settles = 2;
+	for (unsigned i = 0; i < CROWD; i++)
+		eio_close(sessions[i], false);
+	loop_finish_turn(&sv.loop);
+	assert_int_equal(sv.app.closed, 2);
+	assert_int_equal(sessions[2]->state, EIO_STATE_CLOSING);
+	eio_close(sessions[CROWD - 1], true);
+	loop_finish_turn(&sv.loop);
+	assert_int_equal(sv.app.closed, 2 + 2 + 1);
+	loop_finish_turn(&sv.loop);
+	assert_int_equal(sv.app.closed, CROWD);
+	for (unsigned i = 0; i < CROWD; i++)
+		client_free(clients[i]);
+	server_stop();
+}
+
+/* A message to polling clients leaves for some of them in this turn, and for the others in the next ones. */
+static void
+test_a_crowd_of_polls_is_answered_in_several_turns(void **state)
+{
+	struct eio_message *message = eio_message_text(TEXT("news"));
+	struct client *clients[CROWD];
+	char sid[EIO_SID_LENGTH + 1];
+	struct eio_session *sessions[CROWD];
+	struct eio_stats stats;
+
+	(void)state;
+	server_start(NULL);
+	for (unsigned i = 0; i < CROWD; i++) {
+		clients[i] = client_new();
+		client_handshake(clients[i], sid);
+		sessions[i] = sv.app.last;
+		client_poll(clients[i], sid);
+	}
+	pump_settle();
+	sessions[0]->all->max_settles = 4;
+	for (unsigned i = 0; i < CROWD; i++)
+		eio_send(sessions[i], &message, 1);
+	loop_finish_turn(&sv.loop);
+	eio_stats(sv.engine, &stats);
+	assert_true(stats.queued > 0);
+	loop_finish_turn(&sv.loop);
+	eio_stats(sv.engine, &stats);
+	assert_int_equal(stats.queued, 0);
+	for (unsigned i = 0; i < CROWD; i++) {
+		assert_reply(clients[i], 200, "4news");
+		client_free(clients[i]);
+	}
+	eio_message_unref(message);
+	server_stop();
+}
+
 int
 main(void)
 {
@@ -247,6 +319,8 @@ main(void)
 		cmocka_unit_test(test_upgrade_does_not_overtake),
 		cmocka_unit_test(test_later_packets_pass_the_mark),
 		cmocka_unit_test(test_mark_is_passed_by_a_later_push),
+		cmocka_unit_test(test_a_crowd_closes_in_several_turns),
+		cmocka_unit_test(test_a_crowd_of_polls_is_answered_in_several_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -527,6 +527,89 @@ clients_that_go_on_sending_are_all_flushed(void **state)
 	crowd_close(p, peers, CROWD);
 }
 
+static unsigned buried; /* connections whose last call has been made */
+
+static void
+count_burial(struct probe *p)
+{
+	p->extra = ++buried;
+}
+
+/* Also closes the next connection of the crowd, which then queues behind those that wait. */
+static void
+bury_and_close_next(struct probe *p)
+{
+	count_burial(p);
+	conn_close(p->next->conn, REASON_FORCED);
+}
+
+/* A crowd that leaves at once is freed in several turns, in order, and another client is served between them. */
+static void
+a_crowd_that_leaves_is_freed_in_several_turns(void **state)
+{
+	struct probe p[CROWD];
+	struct buffer got;
+	int peers[CROWD];
+
+	(void)state;
+	buried = 0;
+	bench.loop.max_burials = 4;
+	buffer_init(&got, 100);
+	for (unsigned i = 0; i < CROWD; i++) {
+		peers[i] = probe_open(&p[i], &probe_limits, &probe_ops);
+		p[i].closed = count_burial;
+	}
+	p[0].closed = bury_and_close_next;
+	p[0].next = &p[CROWD - 2];
+	p[CROWD - 1].data = answer;
+	for (unsigned i = 0; i < CROWD - 2; i++)
+		conn_close(p[i].conn, REASON_FORCED);
+	peer_write(peers[CROWD - 1], "x");
+	run_turn();
+	assert_int_equal(buried, 4);
+	assert_true(loop_goes_on());
+	run_turn();
+	assert_int_equal(buried, 8);
+	(void)peer_read(peers[CROWD - 1], &got);
+	assert_got(got, "answer");
+	while (loop_goes_on())
+		run_turn();
+	assert_int_equal(buried, CROWD - 1);
+	for (unsigned i = 0; i < CROWD - 1; i++)
+		assert_int_equal(p[i].extra, i + 1);
+	buffer_fini(&got);
+	conn_close(p[CROWD - 1].conn, REASON_FORCED);
+	run_turn();
+	crowd_close(p, peers, CROWD);
+}
+
+/* The budget counts on the memory of those that it closes, so all are freed in the turn; and so they are at shutdown.
+ */
+static void
+memory_and_shutdown_free_the_whole_crowd(void **state)
+{
+	struct probe p[CROWD];
+	int peers[CROWD];
+
+	(void)state;
+	buried = 0;
+	bench.loop.max_burials = 4;
+	for (unsigned i = 0; i < CROWD; i++) {
+		peers[i] = probe_open(&p[i], &probe_limits, &probe_ops);
+		p[i].closed = count_burial;
+	}
+	for (unsigned i = 0; i < CROWD / 2; i++)
+		conn_close(p[i].conn, REASON_FORCED);
+	bench.loop.budget.leaving = 1;
+	run_turn();
+	assert_int_equal(buried, CROWD / 2);
+	for (unsigned i = CROWD / 2; i < CROWD; i++)
+		conn_close(p[i].conn, REASON_FORCED);
+	loop_finish_turn(&bench.loop);
+	assert_int_equal(buried, CROWD);
+	crowd_close(p, peers, CROWD);
+}
+
 int
 main(void)
 {
@@ -545,6 +628,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_crowd_is_flushed_in_several_turns, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(writes_are_counted_and_not_connections, bench_start, bench_stop),
 		cmocka_unit_test_setup_teardown(clients_that_go_on_sending_are_all_flushed, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(
+			a_crowd_that_leaves_is_freed_in_several_turns, bench_start, bench_stop),
+		cmocka_unit_test_setup_teardown(memory_and_shutdown_free_the_whole_crowd, bench_start, bench_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,14 +45,13 @@ static const struct scenario scenarios_disconnect[] = {
 			  "<1\n"
 			  "=left 0 ack 0\n"
 			  ">>0\n"
-			  "<0{\"sid\":\"*\"}\n"
-			  "=connection /\n"
-			  ".\n"
 			  "=disconnecting /: server namespace disconnect\n"
 			  "=rooms 1 connected 1\n"
-			  "<2[\"left\"]\n"
 			  "=disconnect /: server namespace disconnect\n"
-			  "=rooms 0 connected 0\n",
+			  "=rooms 0 connected 0\n"
+			  "<0{\"sid\":\"*\"}\n"
+			  "=connection /\n"
+			  ".\n",
 		0},
 	{"disconnectSockets()",
 		CONNECTED "&1\n" CONNECTED ":kick all\n"
