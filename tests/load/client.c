@@ -18,6 +18,7 @@
 #include "common/base/json.h"
 #include "common/base/must.h"
 #include "node/engineio/eio_payload.h"
+#include "node/ws/ws_deflate.h"
 #include "tests/load/board.h"
 #include "tests/load/client_internal.h"
 #include "tests/load/http_answer.h"
@@ -36,6 +37,8 @@ client_on_end(struct loop_call *call)
 	http_answer_free(c->answer);
 	c->answer = NULL;
 	ws_reader_fini(&c->reader);
+	ws_deflate_free(c->deflate);
+	c->deflate = NULL;
 	c->state = CLIENT_IDLE;
 	ops->ended(c, (enum load_error)c->error, c->why, was_joined);
 }

@@ -43,6 +43,7 @@ struct client_setup {
 	struct ws_options ws; /* max_message and max_fragments count */
 	uint64_t timeout_ms;  /* time limit for joining */
 	int transport;	      /* enum load_transport */
+	bool deflate;	      /* permessage-deflate is offered */
 	uint64_t random;      /* state of the generator of frame masks */
 };
 
@@ -67,7 +68,8 @@ struct client {
 	struct polling *polling;    /* NULL without long-polling */
 	struct http_answer *answer; /* while the WebSocket's handshake runs */
 	struct ws_reader reader;
-	struct wheel_entry timer; /* time limit for joining; afterwards for the next ping */
+	struct ws_deflate *deflate; /* NULL: not negotiated */
+	struct wheel_entry timer;   /* time limit for joining; afterwards for the next ping */
 	struct loop_call end;
 	const char *why;
 	uint64_t began;	    /* ns */

@@ -3,6 +3,7 @@
 
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "node/ws/ws_deflate.h"
 #include "tests/load/client_internal.h"
 #include "tests/load/http_answer.h"
 #include "tests/load/load_options.h"
@@ -114,6 +115,64 @@ refused(struct client *c)
 			http_answer_status(c->answer), n, n ? (const char *)body->data : "");
 }
 
+/* Reads one or two digits. Returns 0 if there is anything else. */
+static int
+window_bits(struct text digits)
+{
+	int bits = 0;
+
+	for (size_t i = 0; i < digits.n; i++) {
+		if (digits.n > 2 || digits.at[i] < '0' || digits.at[i] > '9')
+			return 0;
+		bits = bits * 10 + digits.at[i] - '0';
+	}
+	return bits;
+}
+
+/*
+ * Reads what the server chose of the offer of target.c (RFC 7692 7.1). To the codec, which was written for servers,
+ * the sender of compressed messages is the client. Returns false if the answer is not one to that offer.
+ */
+static bool
+deflate_params(struct text answer, struct ws_deflate_params *params)
+{
+	struct text part;
+
+	*params = (struct ws_deflate_params){.server_max_window_bits = 15, .client_max_window_bits = 15};
+	if (!text_cut(&answer, ';', &part) || !text_is(text_trim(part), TEXT("permessage-deflate")))
+		return false;
+	while (text_cut(&answer, ';', &part)) {
+		struct text bits = TEXT("server_max_window_bits=");
+
+		part = text_trim(part);
+		if (text_is(part, TEXT("server_no_context_takeover")))
+			params->client_no_context_takeover = true;
+		else if (text_starts(part, bits))
+			params->client_max_window_bits = window_bits(text_of(part.at + bits.n, part.n - bits.n));
+		else if (!text_starts(part, TEXT("client_")))
+			return false; /* client_... is for messages that this tester never sends */
+	}
+	return params->client_max_window_bits >= 8 && params->client_max_window_bits <= 15;
+}
+
+/* Returns false, after client_fail(), if the server chose an extension that was not offered. */
+static bool
+use_extensions(struct client *c)
+{
+	struct text answer = http_answer_extensions(c->answer);
+	struct ws_deflate_params params;
+
+	if (answer.n == 0)
+		return true;
+	if (!c->setup->deflate || !deflate_params(answer, &params)) {
+		client_fail(
+			c, LOAD_ERROR_HTTP, "an upgrade with an extension that was not offered"); /* RFC 6455 9.1 */
+		return false;
+	}
+	c->reader.deflate = c->deflate = ws_deflate_new(&params, NULL); /* without a pool: it only inflates */
+	return true;
+}
+
 static void on_ws_closed(struct conn *conn, unsigned reason);
 static const struct conn_ops frame_ops = {.on_data = on_frames, .on_closed = on_ws_closed};
 
@@ -137,7 +196,7 @@ answered(struct client *c, struct conn *conn)
 		refused(c);
 	else if (!text_is(http_answer_accept(c->answer), text_of(c->target->accept, WS_ACCEPT_LENGTH)))
 		client_fail(c, LOAD_ERROR_HTTP, "an upgrade with a wrong Sec-WebSocket-Accept"); /* RFC 6455 4.1 */
-	else
+	else if (use_extensions(c))
 		opened(c, conn);
 }
 

@@ -7,15 +7,22 @@
 
 #define HEAD_MAX 65536
 #define NAME_MAX_KEPT 24
-#define VALUE_MAX_KEPT 64
+#define VALUE_MAX_KEPT 128
+
+/* A field whose value is kept. */
+struct field {
+	unsigned len;
+	char value[VALUE_MAX_KEPT];
+};
 
 struct http_answer {
 	llhttp_t parser;
 	struct buffer body;
 	size_t head; /* bytes of the head so far */
 	bool begun, in_body, whole, in_value, keeps_alive;
-	unsigned name_len, accept_len;
-	char name[NAME_MAX_KEPT], accept[VALUE_MAX_KEPT];
+	unsigned name_len;
+	char name[NAME_MAX_KEPT];
+	struct field accept, extensions;
 };
 
 static int
@@ -36,13 +43,19 @@ static int
 on_value(llhttp_t *parser, const char *at, size_t n)
 {
 	struct http_answer *a = parser->data;
+	struct text name = text_of(a->name, a->name_len <= NAME_MAX_KEPT ? a->name_len : 0);
+	struct field *field;
 
 	a->in_value = true;
-	if (a->name_len <= NAME_MAX_KEPT &&
-		text_is_nocase(text_of(a->name, a->name_len), TEXT("Sec-WebSocket-Accept")))
-		for (size_t i = 0; i < n; i++, a->accept_len++)
-			if (a->accept_len < VALUE_MAX_KEPT)
-				a->accept[a->accept_len] = at[i];
+	if (text_is_nocase(name, TEXT("Sec-WebSocket-Accept")))
+		field = &a->accept;
+	else if (text_is_nocase(name, TEXT("Sec-WebSocket-Extensions")))
+		field = &a->extensions;
+	else
+		return 0;
+	for (size_t i = 0; i < n; i++, field->len++)
+		if (field->len < VALUE_MAX_KEPT)
+			field->value[field->len] = at[i];
 	return 0;
 }
 
@@ -109,7 +122,7 @@ http_answer_reset(struct http_answer *a)
 	buffer_reset(&a->body);
 	a->head = 0;
 	a->begun = a->in_body = a->whole = a->in_value = a->keeps_alive = false;
-	a->name_len = a->accept_len = 0;
+	a->name_len = a->accept.len = a->extensions.len = 0;
 }
 
 int64_t
@@ -172,13 +185,24 @@ http_answer_keeps_alive(const struct http_answer *a)
 	return a->keeps_alive;
 }
 
+/* RFC 9110 5.5: trailing blanks do not belong to the value. */
+static struct text
+field_text(const struct field *field)
+{
+	return field->len == 0 || field->len > VALUE_MAX_KEPT ? TEXT_NONE
+							      : text_trim(text_of(field->value, field->len));
+}
+
 struct text
 http_answer_accept(const struct http_answer *a)
 {
-	if (a->accept_len == 0 || a->accept_len > VALUE_MAX_KEPT)
-		return TEXT_NONE;
-	return text_trim(
-		text_of(a->accept, a->accept_len)); /* RFC 9110 5.5: trailing blanks do not belong to the value */
+	return field_text(&a->accept);
+}
+
+struct text
+http_answer_extensions(const struct http_answer *a)
+{
+	return field_text(&a->extensions);
 }
 
 struct buffer *

@@ -29,6 +29,8 @@ unsigned http_answer_status(const struct http_answer *a);
 bool http_answer_keeps_alive(const struct http_answer *a);
 /* Sec-WebSocket-Accept, or TEXT_NONE. */
 struct text http_answer_accept(const struct http_answer *a);
+/* Sec-WebSocket-Extensions, or TEXT_NONE. An answer to the only offer of a client is shorter than 128 bytes. */
+struct text http_answer_extensions(const struct http_answer *a);
 /* The caller may change the body. */
 struct buffer *http_answer_body(struct http_answer *a);
 /* Prepares for the next answer. */

@@ -39,6 +39,8 @@ static const struct option_row rows[] = {
 	  .help = "Header field of each request; separate several by |" },
 	{ .name = "browserHeaders", .type = OPTION_FLAG, .offset = AT(browser_headers), .initial = "false",
 	  .help = "Send the header fields of a desktop browser, about 500 bytes" },
+	{ .name = "perMessageDeflate", .type = OPTION_FLAG, .offset = AT(per_message_deflate), .initial = "false",
+	  .help = "Offer to receive compressed messages by WebSocket; 40 KiB more for each client" },
 	{ .name = "ca", .type = OPTION_TEXT, .offset = AT(ca), .value = "FILE",
 	  .help = "Authority (PEM) that signed the server's certificate; unset: the system's authorities" },
 	{ .name = "verify", .type = OPTION_FLAG, .offset = AT(verify), .initial = "true",

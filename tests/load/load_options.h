@@ -26,7 +26,7 @@ struct load_options {
 	uint64_t clients, processes, connect_rate, connecting, stay_ms;
 	int transport; /* enum load_transport */
 	char *path, *auth, *query, *headers, *ca;
-	bool browser_headers, verify, reconnect;
+	bool browser_headers, per_message_deflate, verify, reconnect;
 	uint64_t source_addresses;
 
 	char *event;

@@ -271,6 +271,7 @@ load_init(
 		.ws = {.max_message = 2 * MESSAGE_SIZE_MAX, .max_fragments = 100000},
 		.timeout_ms = o->timeout_ms,
 		.transport = o->transport,
+		.deflate = o->per_message_deflate,
 		.random = (o->seed + number) * 0x9e3779b97f4a7c15u | 1};
 	loop_call_init(&load->come, load_on_come);
 	make_clients(load);

@@ -314,6 +314,22 @@ test("--seed: the same seed gives the same padding", async () => {
   await node.stop();
 });
 
+test("--per-message-deflate: compressed messages are read, with and without context", async () => {
+  for (const serverNoContextTakeover of [false, true]) {
+    const seen = new Set();
+    const node = await startNode((io) => {
+      answering(io);
+      io.on("connection", ({ conn }) => seen.add(conn.transport.socket.extensions));
+    }, { perMessageDeflate: { threshold: 100, serverNoContextTakeover } });
+    assertClean(await load("broadcast", node, { clients: 10, size: 4096, perMessageDeflate: true }));
+    assert.deepEqual([...seen], ["permessage-deflate"]);
+    await node.stop();
+  }
+  const compressing = await startSockeye("bench", ["--per-message-deflate"]);
+  assertClean(await load("broadcast", compressing, { clients: 10, size: 4096, perMessageDeflate: true }));
+  await compressing.stop();
+});
+
 test("--event: another name", async () => {
   const node = await startNode((io) => io.on("connection", (socket) => socket.on("say", (text) => socket.emit("said", text))));
   assertClean(await load("echo", node, { event: "say" }));

@@ -204,7 +204,7 @@ make_fields(struct target *t, bool tls, const struct load_options *o)
 }
 
 static void
-make_upgrade(struct target *t)
+make_upgrade(struct target *t, bool deflate)
 {
 	uint8_t key[KEY_BYTES];
 	char text[BASE64_ENCODED(KEY_BYTES) + 1], head[TARGET_HEAD_MAX];
@@ -218,8 +218,8 @@ make_upgrade(struct target *t)
 	buffer_init(&fields, FIELDS_MAX + 256);
 	buffer_printf(&fields,
 		"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-		"Sec-WebSocket-Key: %s\r\n",
-		text);
+		"Sec-WebSocket-Key: %s\r\n%s",
+		text, deflate ? "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n" : "");
 	buffer_add_byte(&fields, 0);
 	t->upgrade_fields = (char *)buffer_steal(&fields, &n);
 	n = target_head(t, head, "GET", NULL, true, -1);
@@ -263,7 +263,7 @@ target_init(struct target *t, const char *url, const struct load_options *o, cha
 	buffer_add_byte(&request, 0);
 	t->request = (char *)buffer_steal(&request, &n);
 	make_fields(t, tls, o);
-	make_upgrade(t);
+	make_upgrade(t, o->per_message_deflate);
 	make_connect(t, o->auth);
 	if (t->upgrade->len == 0 || t->upgrade->len > TARGET_HEAD_MAX - LATER_MAX)
 		return target_refuse(error, t->url, "gets too long a request; shorten --path, --query and --header");

@@ -1,4 +1,5 @@
 /* A client over WebSocket. */
+#include "node/ws/ws_deflater.h"
 #include "tests/unit/load/client_bench.h"
 
 static void
@@ -148,6 +149,102 @@ test_byte_by_byte(void **state)
 	client_leave(&b.client);
 	EXPECT_END(1, LOAD_ERROR_COUNT, "");
 	assert_false(b.was_joined);
+}
+
+/* ------------------------------------------------------------ permessage-deflate */
+
+static void
+answer_with_extensions(struct peer *p, const char *extensions)
+{
+	char head[512];
+
+	snprintf(head, sizeof head,
+		"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %.*s\r\n"
+		"Sec-WebSocket-Extensions: %s\r\n\r\n",
+		WS_ACCEPT_LENGTH, b.target.accept, extensions);
+	say_text(p, head);
+}
+
+static void
+offer_deflate(void)
+{
+	b.options.per_message_deflate = b.setup.deflate = true;
+	bench_aim(LOAD_WEBSOCKET, "");
+}
+
+/* Sends a text in one compressed frame (RFC 7692 7.2.1). */
+static void
+compressed_frame(struct peer *p, struct ws_deflater *deflater, const char *text)
+{
+	struct buffer packed;
+	uint8_t frame[4096];
+	size_t n;
+
+	buffer_init(&packed, 4000);
+	assert_int_equal(ws_deflater_run(deflater, text, strlen(text), &packed), 0);
+	n = frame_of(frame, WS_TEXT, packed.data, packed.len);
+	frame[0] |= 0x40; /* RSV1 */
+	say(p, frame, n);
+	buffer_fini(&packed);
+}
+
+/* Messages that refer to earlier ones, and uncompressed ones between them. */
+static void
+test_compressed_messages(void **state)
+{
+	static const char *const answers[] = {"permessage-deflate", "permessage-deflate; server_no_context_takeover",
+		"permessage-deflate ;server_max_window_bits=9; client_max_window_bits=10; "
+		"client_no_context_takeover"};
+
+	(void)state;
+	offer_deflate();
+	for (unsigned i = 0; i < sizeof answers / sizeof *answers; i++) {
+		struct ws_deflater *deflater = ws_deflater_new(i == 2 ? 9 : 15, 0, 0);
+		struct peer *p;
+
+		b.joined = 0;
+		b.heard[0] = '\0';
+		client_open(&b.client);
+		p = peer_at(i);
+		assert_non_null(strstr(
+			request(p), "\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"));
+		answer_with_extensions(p, answers[i]);
+		compressed_frame(p, deflater, OPEN);
+		expect_frame(p, "T40");
+		frame(p, "40{\"sid\":\"x\"}");
+		RUN_UNTIL(b.joined == 1);
+		if (i == 1)
+			ws_deflater_reset(deflater);
+		compressed_frame(p, deflater, "42[\"echo\",\"echo echo echo\"]");
+		if (i == 1)
+			ws_deflater_reset(deflater);
+		compressed_frame(p, deflater, "42[\"echo\",\"echo echo echo\"]");
+		RUN_UNTIL(strcmp(b.heard, "e:[\"echo\",\"echo echo echo\"]|e:[\"echo\",\"echo echo echo\"]|") == 0);
+		client_leave(&b.client);
+		EXPECT_END(i + 1, LOAD_ERROR_COUNT, "");
+		ws_deflater_free(deflater);
+	}
+}
+
+static void
+test_extensions_that_were_not_offered(void **state)
+{
+	static const char *const answers[] = {"permessage-deflate", "x-webkit-deflate-frame",
+		"permessage-deflate; server_max_window_bits=7", "permessage-deflate; server_max_window_bits=1x",
+		"permessage-deflate; server_max_window_bits=155", "permessage-deflate; mux",
+		"permessage-deflate, other"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof answers / sizeof *answers; i++) {
+		struct peer *p;
+
+		client_open(&b.client);
+		p = peer_at(i);
+		request(p);
+		answer_with_extensions(p, answers[i]);
+		EXPECT_END(i + 1, LOAD_ERROR_HTTP, "an upgrade with an extension that was not offered");
+		offer_deflate(); /* all but the first answer */
+	}
 }
 
 /* ------------------------------------------------------------ answers to the upgrade */
@@ -600,6 +697,8 @@ main(void)
 		CLIENT_CASE(test_a_namespace_and_auth),
 		CLIENT_CASE(test_handshake_in_pieces),
 		CLIENT_CASE(test_byte_by_byte),
+		CLIENT_CASE(test_compressed_messages),
+		CLIENT_CASE(test_extensions_that_were_not_offered),
 		CLIENT_CASE(test_wrong_answers),
 		CLIENT_CASE(test_too_much_of_an_answer),
 		CLIENT_CASE(test_nobody_listens),

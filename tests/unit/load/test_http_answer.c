@@ -271,7 +271,7 @@ test_an_invalid_accept(void **state)
 		"Sec-WebSocket-Accept: ab\r\nSec-WebSocket-Accept: ab\r\nSec-WebSocket-Accept-Not: c\r\n\r\n";
 
 	(void)state;
-	memset(long_one + strlen(long_one), 'a', 65);
+	memset(long_one + strlen(long_one), 'a', 129);
 	strcat(long_one, "\r\n\r\n");
 	feed(long_one, strlen(long_one));
 	assert_true(http_answer_whole(answer));
