@@ -16,6 +16,7 @@ import { number } from "./lib/table.mjs";
 
 const LEFT_MS = 10_000; // until memory is measured again
 const CONNECT_RATE = 2000; // per second: both sides share the machine
+const PATIENCE_MS = 180_000; // besides twice the time for connecting
 const UNEVEN = 1.1; // a worker may have this many times the mean
 const RESERVE = 1024; // file descriptors for everything else
 const KERNEL_BYTES_PER_CLIENT = 8192; // both sockets of a connection on one machine
@@ -82,7 +83,7 @@ await main(async () => {
     warmUp: 1000, duration: plan.minutes * 60_000, settle: LEFT_MS,
   };
   const setup = { urls: [`http://127.0.0.1:${server.match[1]}`], pids: [server.process.pid] };
-  const report = await load("idle", setup, options, { files: plan.files, name: "idle-many", onText: (text) => process.stderr.write(text) });
+  const report = await load("idle", setup, options, { files: plan.files, name: "idle-many", patience: PATIENCE_MS + 2 * (plan.clients / CONNECT_RATE) * 1000, onText: (text) => process.stderr.write(text) });
   await end(server.process);
   const faults = faultsOf(report);
   const text = textOf(report, plan, faults);

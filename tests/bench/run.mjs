@@ -7,7 +7,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { barsOf, chart } from "./lib/chart.mjs";
-import { load } from "./lib/load.mjs";
+import { load, loadBeside } from "./lib/load.mjs";
 import { machine, machineLines } from "./lib/machine.mjs";
 import { here, output } from "./lib/paths.mjs";
 import { QUIET_PERCENT, watchOthers } from "./lib/others.mjs";
@@ -40,10 +40,13 @@ function wantedRows() {
 
 async function measureOnce(row, id, options, files) {
   const setup = await start(row.kind ?? "alone", id, files);
+  let beside;
   try {
+    if (row.beside) beside = await loadBeside(row.beside.scenario, setup, row.beside.options, { core: LOAD_CORE, files });
     const report = await load(row.scenario, setup, options, { core: LOAD_CORE, files, name: `${row.id}-${id}` });
     return runOf(row, report);
   } finally {
+    await beside?.stop();
     await setup.stop();
   }
 }

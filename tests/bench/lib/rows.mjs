@@ -6,7 +6,7 @@
 const BUNS = ["bunEngine", "bun"];
 const ALL = ["sockeye", "node", ...BUNS, "floor", "floorPerTurn"];
 const REAL = ["sockeye", "node", ...BUNS]; // the floor cannot take part: it has no polling, TLS or rooms
-const CLUSTERED = ["sockeye", "node"];
+const PAIR = ["sockeye", "node"];
 const FLOORS = ["sockeye", "floorPerTurn"];
 const IDLE_MS = 2000;
 const LEFT_MS = 5000; // until memory is measured again
@@ -43,6 +43,14 @@ export const rows = [
     targets: [{ times: 0.8, of: "floorPerTurn" }, { times: 12, of: "node" }],
   },
   {
+    id: "broadcast-2k", title: "broadcast of 2 KB to 1,000, 1 in flight", ...deliveries, scenario: "broadcast", servers: PAIR,
+    options: { clients: 1000, inFlight: 1, size: 2048 }, targets: [],
+  },
+  {
+    id: "deflate", title: "the same with permessage-deflate", ...deliveries, scenario: "broadcast", kind: "deflate", servers: PAIR,
+    options: { clients: 1000, inFlight: 1, size: 2048, perMessageDeflate: true }, targets: [],
+  },
+  {
     id: "connect", title: "connects (WebSocket, joined to /)", ...connects, scenario: "connect", servers: ALL,
     options: { clients: 10_000, connecting: 256 },
     targets: [{ times: 0.75, of: "floor" }, { times: 9, of: "node" }],
@@ -57,6 +65,10 @@ export const rows = [
     id: "tls", title: "echo by TLS, 100 clients", ...messages, scenario: "echo", kind: "tls", servers: REAL, options: { clients: 100, noVerify: true },
     targets: [{ times: 3, of: "node" }, { times: 1.5, of: "bunEngine" }],
   },
+  {
+    id: "polling-connect", title: "connects by polling, joined to /", ...connects, scenario: "connect", servers: REAL,
+    options: { clients: 10_000, connecting: 256, transport: "polling" }, targets: [],
+  },
   { id: "room", title: "room of 10 among 5,000, 8 in flight", ...deliveries, scenario: "room", servers: REAL, options: { clients: 5000, roomSize: 10, inFlight: 8 }, targets: [] },
   { id: "ack", title: "acknowledgements, 100 clients", ...messages, scenario: "ack", servers: ALL, options: { clients: 100 }, targets: [] },
   {
@@ -65,7 +77,7 @@ export const rows = [
   },
   {
     id: "fetch-all", title: "fetchSockets over 15,000 of two nodes", unit: "ms", value: (report) => report.latency.p50, lessIsBetter: true,
-    scenario: "ack", kind: "cluster", servers: CLUSTERED, options: { clients: 15_000, event: "fetch all", senders: 1, inFlight: 1 }, targets: [],
+    scenario: "ack", kind: "cluster", servers: PAIR, options: { clients: 15_000, event: "fetch all", senders: 1, inFlight: 1 }, targets: [],
     needs: "redis-server",
   },
   {
@@ -73,18 +85,23 @@ export const rows = [
     options: { clients: 100, binary: true, size: 16_384 }, targets: [],
   },
   {
-    id: "cluster", title: "cluster of two with Redis, 16 in flight", ...deliveries, scenario: "cluster", kind: "cluster", servers: CLUSTERED,
+    id: "cluster", title: "cluster of two with Redis, 16 in flight", ...deliveries, scenario: "cluster", kind: "cluster", servers: PAIR,
     options: { clients: 20, inFlight: 16 }, targets: [{ times: 4, of: "node" }], needs: "redis-server",
   },
   {
-    id: "cluster-200", title: "the same, 200 clients on each node", ...deliveries, scenario: "cluster", kind: "cluster", servers: CLUSTERED,
+    id: "cluster-200", title: "the same, 200 clients on each node", ...deliveries, scenario: "cluster", kind: "cluster", servers: PAIR,
     options: { clients: 400, inFlight: 16 }, targets: [{ times: 3, of: "node" }], needs: "redis-server",
   },
   {
     id: "cluster-latency", title: "p99 to the other node at a tenth of Node.js's rate", ...p99, scenario: "cluster", kind: "cluster",
-    servers: CLUSTERED, after: "cluster",
+    servers: PAIR, after: "cluster",
     options: ({ node }) => ({ clients: 20, spin: true, messageRate: Math.max(1, Math.round(node.value / 20 / 10)) }),
     targets: [{ medianOf: "node" }], needs: "redis-server",
+  },
+  {
+    id: "beside", title: "p99 of an echo beside 4 broadcasts a second to 15,000", ...p99, scenario: "echo", servers: PAIR, clients: 15_100,
+    options: { clients: 20, messageRate: 100 }, beside: { scenario: "broadcast", options: { clients: 15_000, messageRate: 4 } },
+    targets: [{ most: 20 }],
   },
   {
     id: "open-loop", title: "p99 at half of that broadcast rate", ...p99, scenario: "broadcast", servers: FLOORS, after: "broadcast-8",

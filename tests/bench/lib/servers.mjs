@@ -15,16 +15,16 @@ const sockeye = (...args) => [
 const BUN = path.join(here, "peers/node_modules/bun/bin/bun.exe"); // so named on every system
 const floor = (...args) => [path.join(build, "bench-floor"), ...args];
 
-/** Command lines; `tls` are the two options, which all but the floor have. `program`: runs only where this file is. */
+/** Command lines; `more` are options that all but the floor have: --tls-cert, --tls-key and, but for Bun, --per-message-deflate. `program`: runs only where this file is. */
 export const servers = {
-  sockeye: { title: "Sockeye", alone: (tls) => sockeye(...tls), clustered: (redis) => sockeye("--redis", redis) },
+  sockeye: { title: "Sockeye", alone: (more) => sockeye(...more), clustered: (redis) => sockeye("--redis", redis) },
   node: {
     title: "Node.js",
-    alone: (tls) => [process.execPath, peer("socketio.mjs"), ...tls],
+    alone: (more) => [process.execPath, peer("socketio.mjs"), ...more],
     clustered: (redis) => [process.execPath, peer("cluster-node.mjs"), redis],
   },
-  bunEngine: { title: "Bun, bun-engine", program: BUN, alone: (tls) => [BUN, peer("bun-engine.mjs"), ...tls] },
-  bun: { title: "Bun, ws", program: BUN, alone: (tls) => [BUN, peer("socketio.mjs"), ...tls] },
+  bunEngine: { title: "Bun, bun-engine", program: BUN, alone: (more) => [BUN, peer("bun-engine.mjs"), ...more] },
+  bun: { title: "Bun, ws", program: BUN, alone: (more) => [BUN, peer("socketio.mjs"), ...more] },
   floor: { title: "floor", alone: () => floor() },
   floorPerTurn: { title: "floor, one send per turn", alone: () => floor("--per-turn") },
 };
@@ -73,14 +73,14 @@ async function startCluster(setup, server, files) {
   for (let i = 0; i < 2; i++) await setup.addServer(server.clustered(`redis://127.0.0.1:${port}`), { files });
 }
 
-/** Starts the servers of a row: `kind` is "alone", "tls" or "cluster". */
+/** Starts the servers of a row: `kind` is "alone", "tls", "deflate" or "cluster". */
 export async function start(kind, id, files) {
   const setup = new Setup();
   const server = servers[id];
   try {
     if (kind === "cluster") await startCluster(setup, server, files);
     else if (kind === "tls") await setup.addServer(server.alone(tlsOptions()), { files }, "https");
-    else await setup.addServer(server.alone([]), { files });
+    else await setup.addServer(server.alone(kind === "deflate" ? ["--per-message-deflate"] : []), { files });
   } catch (error) {
     await setup.stop();
     throw error;
