@@ -116,3 +116,32 @@ test("after the death of the hub clients are new once, and recover again when th
   }
   assert.equal(socket.id, id);
 });
+
+test("workers that leave a hub which hangs, and come back to it, cost no lost client its session", async (t) => {
+  const server = await startRecovering(t, ["--hang-timeout", "0"]);
+  const socket = await clientAt(t, server, 0, { transports: ["websocket"], reconnection: false });
+  const driver = await clientAt(t, server, 1, { transports: ["websocket"] });
+  const got = collect(socket, "n");
+  const { id } = socket;
+  const emit = (n) => driver.emitWithAck("emit", { to: [id] }, "n", n);
+  await emit(1);
+  await got.take(1);
+  socket.io.engine.close();
+  await emit(2);
+  const hub = hubOf(server);
+  process.kill(hub, "SIGSTOP");
+  await emit(3);
+  const states = (state) => server.logged("bus").filter((line) => line.state === state).length;
+  const ups = states("up");
+  await server.until(() => states("down") === 2, 40_000);
+  await emit(4);
+  process.kill(hub, "SIGCONT");
+  await server.until(() => states("up") === ups + 2);
+  const back = next(socket, "connect");
+  socket.connect();
+  await back;
+  assert.deepEqual([socket.recovered, socket.id], [true, id], server.output);
+  await emit(5);
+  await got.take(5);
+  assert.deepEqual(got.seen.map(([n]) => n), [1, 2, 3, 4, 5]);
+});

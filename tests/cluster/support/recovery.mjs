@@ -32,9 +32,9 @@ export async function clientAt(t, server, slot, options, connect = io) {
   }
 }
 
-/** Starts a server with two workers. Resolves when a client of each worker has recovered, so the hub knows both workers. */
-export async function startRecovering(t) {
-  const server = await startSockeye(path.join(build, "tests/everything.so"), ["--connection-state-recovery", "--workers", "2"]);
+/** Starts a server with two workers, with more `args`. Resolves when a client of each worker has recovered, so the hub knows both workers. */
+export async function startRecovering(t, args = []) {
+  const server = await startSockeye(path.join(build, "tests/everything.so"), ["--connection-state-recovery", "--workers", "2", ...args]);
   t.after(() => server.stop());
   for (const slot of WORKERS)
     for (let known = false; !known; ) {
