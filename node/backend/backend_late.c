@@ -28,10 +28,9 @@ late_free(struct backend_late *late)
 }
 
 void
-backend_late_add(struct backend_socket *bs)
+backend_late_add(struct backend_member *m, sio_socket *socket, struct backend_handle *handle)
 {
-	struct backend_member *m = bs->session->member;
-	struct text nsp = text_from(sio_nsp_name(sio_socket_nsp(bs->socket))), sid = text_from(sio_id(bs->socket));
+	struct text nsp = text_from(sio_nsp_name(sio_socket_nsp(socket))), sid = text_from(sio_id(socket));
 	struct backend_late *late = mem_try_zalloc(sizeof *late + nsp.n + sid.n);
 
 	if (late == NULL)
@@ -40,13 +39,13 @@ backend_late_add(struct backend_socket *bs)
 		late_free(container_of(m->late.next, struct backend_late, of_member));
 	late->member = m;
 	late->since = m->core->loop->now;
-	late->session = sio_raw_session_key(bs->socket);
+	late->session = sio_raw_session_key(socket);
 	late->nsp_n = (uint16_t)nsp.n;
 	late->sid_n = (uint16_t)sid.n;
 	memcpy(mempcpy(late->texts, nsp.at, nsp.n), sid.at, sid.n);
 	list_add_tail(&m->late, &late->of_member);
 	m->late_count++;
-	backend_handle_move(m, &bs->handle, &late->handle, BACKEND_A_LATE);
+	backend_handle_move(m, handle, &late->handle, BACKEND_A_LATE);
 	backend_sweep_later(m->core);
 }
 

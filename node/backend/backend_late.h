@@ -13,7 +13,7 @@
 #ifndef NODE_BACKEND_BACKEND_LATE_H
 #define NODE_BACKEND_BACKEND_LATE_H
 
-#include "node/backend/backend_session.h"
+#include "node/backend/backend_group.h"
 #include "node/socketio/sio_raw.h"
 
 #define BACKEND_LATE_MS 10000
@@ -22,10 +22,10 @@
 struct backend_late;
 
 /*
- * The client of an attached socket has been lost and may come back: moves the handle, which the backend of the
- * socket's session knows, to a struct backend_late. Without memory it does nothing, and late frames are ignored.
+ * The client of an attached socket has been lost and may come back: moves the socket's handle, which the backend `m`
+ * knows, to a struct backend_late. Without memory it does nothing, and late frames are ignored.
  */
-void backend_late_add(struct backend_socket *bs);
+void backend_late_add(struct backend_member *m, sio_socket *socket, struct backend_handle *handle);
 /* Returns the entry of this handle, or NULL. */
 struct backend_late *backend_late_find(const struct backend_member *m, uint32_t handle);
 /* Carries out a late EMIT, JOIN or LEAVE. Returns 0 or an error of sio_raw.h. */

@@ -140,7 +140,7 @@ backend_socket_closed(struct backend_socket *bs, const char *reason)
 		backend_out_text(s->member->wire, BACKEND_CLOSED, bs->handle.number, 0,
 			text_from(reason != NULL ? reason : "transport close"));
 	if (bs->state == BACKEND_ATTACHED && bs->handle.number != 0 && sio_raw_may_return(bs->socket))
-		backend_late_add(bs);
+		backend_late_add(s->member, bs->socket, &bs->handle);
 	socket_forget(bs);
 	backend_session_unused(s);
 }
