@@ -504,9 +504,9 @@ SIO_API int sio_ack(sio_event *event, const char *format, ...);
 
 /*
  * A rate limit for what a client may ask. The first call gives the socket a credit of `burst`; it grows by `per_second`
- * each second, up to `burst`. Returns true and takes 1 from the credit, or returns false if less than 1 is left. Call it
- * in a middleware of sio_use_events() for all events, or in a listener for one. A socket has one credit, and a client
- * that connects again gets a new one.
+ * each second, up to `burst`. Returns true and takes 1 from the credit, or returns false if less than 1 is left, and once
+ * the socket has left. Call it in a middleware of sio_use_events() for all events, or in a listener for one. A socket has
+ * one credit, and a client that connects again gets a new one.
  */
 SIO_API bool sio_rate_allows(sio_socket *socket, unsigned burst, double per_second);
 

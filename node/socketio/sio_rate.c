@@ -7,9 +7,12 @@ bool
 sio_rate_allows(sio_socket *s, unsigned burst, double per_second)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, false);
-	struct sio_rate *rate = &sio_socket_extra(s)->rate;
 	uint64_t now = s->nsp->io->loop->now;
+	struct sio_rate *rate;
 
+	if (s->state == SIO_GONE)
+		return false;
+	rate = &sio_socket_extra(s)->rate;
 	if (!rate->begun)
 		rate->left = burst;
 	else if (per_second > 0)

@@ -101,6 +101,7 @@ chaos_rooms(const struct chaos_at *at)
 
 	if (s == NULL)
 		return;
+	(void)sio_rate_allows(s, 5, 1);
 	switch (chaos_below(6)) {
 	case 0:
 	case 1:
@@ -250,6 +251,9 @@ chaos_ack(const struct chaos_at *at)
 			chaos.kept[i] = chaos.kept[--chaos.kept_count];
 			sio_event_release(e);
 		}
+	} else if (e != NULL && chaos_one_in(4)) {
+		(void)(chaos_one_in(2) ? sio_ack_sockets(e, chaos_target(at))
+				       : sio_ack_answers(e, chaos_target(at), chaos_event_name(), "*", e));
 	} else if (e != NULL && chaos_one_in(2)) {
 		(void)sio_ack(e, chaos_one_in(5) ? "{" : "s", "done");
 	} else if (e != NULL && chaos.kept_count < CHAOS_KEPT) {

@@ -52,6 +52,15 @@ on_many(sio_socket *s, sio_event *event, void *arg)
 }
 
 static void
+on_left(sio_socket *s, const char *reason, void *arg)
+{
+	(void)reason;
+	(void)arg;
+	assert_false(sio_rate_allows(s, 3, 2));
+	refused++;
+}
+
+static void
 on_who(sio_socket *s, sio_event *event, void *arg)
 {
 	int *rc = arg;
@@ -91,6 +100,7 @@ start(void **state)
 	fake_start(&o);
 	nsp = sio_of(fake_io, "/");
 	sio_on(nsp, "many", on_many, NULL);
+	sio_on_disconnect(nsp, on_left, NULL);
 	sio_on(nsp, "who", on_who, &last);
 	sio_on(nsp, "ask", on_ask, &last);
 	sio_on(nsp, "wrong", on_ask_wrongly, NULL);
@@ -221,6 +231,9 @@ a_credit_is_spent_and_grows(void **state)
 	assert_int_equal(allowed, 7);
 	receive(client(1), "2[\"many\"]"); /* each socket has its own credit */
 	assert_int_equal(allowed, 8);
+	refused = 0;
+	receive(s, "1");
+	assert_int_equal(refused, 1);
 }
 
 /* ---------------------------------------------------- acknowledgements later */
