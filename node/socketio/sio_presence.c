@@ -117,19 +117,26 @@ presence_on_due(struct wheel_entry *entry)
 
 /* ----------------------------------------------------------------- sockets */
 
-/* Lets the user enter or leave all rooms of the socket, except the room of its own id. */
+/*
+ * Lets a new user of the socket enter its rooms, except the room of its own id, and the former one leave them. Both
+ * may be NULL. The new user enters first, so that a user who stays does not leave in between.
+ */
 static void
-presence_move_all(struct sio_socket *s, const struct sio_present *present, bool joined)
+presence_move_all(struct sio_socket *s, const struct sio_present *from, const struct sio_present *to)
 {
+	struct sio_presence *presence = s->nsp->presence;
 	struct list *it, *next;
 
-	if (present == NULL)
-		return;
 	list_each(it, next, &s->rooms)
 	{
-		const struct sio_room *room = container_of(it, struct sio_membership, in_socket)->key.room;
+		struct sio_membership *membership = container_of(it, struct sio_membership, in_socket);
+		const struct sio_room *room = membership->key.room;
+		struct text name = text_of(room->name, room->node.key_len);
+		bool before = membership->present;
 
-		sio_presence_moved(s->nsp->presence, present, joined, text_of(room->name, room->node.key_len));
+		membership->present = to != NULL && sio_presence_moved(presence, to, true, name);
+		if (before)
+			(void)sio_presence_moved(presence, from, false, name);
 	}
 }
 
@@ -140,9 +147,7 @@ presence_replace(struct sio_socket *s, struct sio_present *present)
 	struct sio_extra *extra = sio_socket_extra(s);
 	struct sio_present *before = extra->present;
 
-	/* the new user enters first, so that a user who stays does not leave in between */
-	presence_move_all(s, present, true);
-	presence_move_all(s, before, false);
+	presence_move_all(s, before, present);
 	extra->present = present;
 	sio_client_hold(s->client, (int64_t)sio_present_size(present) - (int64_t)sio_present_size(before));
 	sio_present_free(before);

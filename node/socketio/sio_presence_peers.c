@@ -5,6 +5,7 @@
 #include "common/base/json.h"
 #include "common/base/random.h"
 #include "node/socketio/sio_cluster.h"
+#include "node/socketio/sio_presence_readmit.h"
 #include "node/socketio/sio_tables.h"
 
 #define VERSION 1
@@ -291,6 +292,8 @@ sio_presence_on_tick(struct wheel_entry *entry)
 	struct sio_nsp *nsp = presence->nsp;
 	bool waiting = nsp->broker != NULL && broker_nsp_awaits(nsp->broker);
 
+	sio_presence_readmit(presence);
+
 	loop_arm(nsp->io->loop, entry, waiting ? FIRST_TICK_MS : TICK_MS);
 	if (waiting || peers_own_id(presence).n == 0)
 		return;
@@ -415,6 +418,7 @@ peers_hear_list(struct sio_presence *presence, struct presence_owner *owner, uin
 		owner->seq = number;
 		owner->part = 1;
 		owner->round++;
+		owner->refused = 0;
 	}
 	if (owner->part == 0 || owner->part != part)
 		return true; /* a part was lost, which a later tick notices, or the list is not needed */

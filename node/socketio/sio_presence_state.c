@@ -31,8 +31,8 @@ sio_present_free(struct sio_present *present)
 	mem_free(present);
 }
 
-static bool
-presence_watches(const struct sio_presence *presence, struct text room)
+bool
+sio_presence_watches(const struct sio_presence *presence, struct text room)
 {
 	size_t n = strlen(presence->prefix);
 
@@ -48,19 +48,23 @@ presence_refuse(struct sio_presence *presence)
 	sio_log_limit(&io->turn, "presence-refused", TEXT_NONE, "presence-max-users");
 }
 
-void
+bool
 sio_presence_moved(struct sio_presence *presence, const struct sio_present *present, bool joined, struct text room)
 {
 	struct text user = text_of(present->user, present->user_len);
+	bool counted = joined;
 
-	if (!presence_watches(presence, room))
-		return;
+	if (!sio_presence_watches(presence, room))
+		return false;
 	presence->table.max_entries = (unsigned)presence->nsp->io->options.presence_max_users;
 	if (!joined)
 		presence_clear(&presence->table, presence->table.own, room, user);
 	else if (presence_set(&presence->table, presence->table.own, room, user, present->data) == NULL)
+		counted = false;
+	if (joined && !counted)
 		presence_refuse(presence);
 	sio_presence_touch(presence);
+	return counted;
 }
 
 /* -------------------------------------------------------------------- life */

@@ -71,11 +71,17 @@ void sio_presence_inherit(struct sio_nsp *nsp);
 /* Sends the last changes to the other servers and frees nsp->presence. Accepts a namespace without presence. */
 void sio_presence_free(struct sio_nsp *nsp);
 
+/* Returns true if the users in this room are kept. */
+bool sio_presence_watches(const struct sio_presence *presence, struct text room);
 /* Schedules the sending and announcing of noted changes within presenceInterval. */
 void sio_presence_touch(struct sio_presence *presence);
 
-/* A socket with `present` has joined or left a room that is not its own. */
-void sio_presence_moved(
+/*
+ * A socket with `present` has joined or left a room that is not its own. Returns true if a socket that joined is
+ * counted: then its leaving must be reported, too. Otherwise presence is not for this room, or the table is full. In
+ * the latter case sio_presence_readmit() tries again.
+ */
+bool sio_presence_moved(
 	struct sio_presence *presence, const struct sio_present *present, bool joined, struct text room);
 
 /* Returns the bytes of extra->present; accepts NULL. */

@@ -224,8 +224,10 @@ presence_set(struct presence_table *table, struct presence_owner *owner, struct 
 	bool own = owner == table->own, same = entry != NULL && presence_same_data(entry->data, data);
 
 	if (entry == NULL) {
-		if (table->entries >= table->max_entries)
+		if (table->entries >= table->max_entries) {
+			owner->refused++;
 			return NULL;
+		}
 		if (in == NULL)
 			in = presence_room_new(table, room);
 		if (who == NULL)
@@ -250,6 +252,18 @@ presence_set(struct presence_table *table, struct presence_owner *owner, struct 
 	if (own && !same)
 		presence_note_own_change(table, who);
 	return entry;
+}
+
+/*
+ * Trying again walks all sockets, or needs a list of another server. So it waits until all entries that were left out
+ * may fit, or a sixteenth of the table is free.
+ */
+bool
+presence_has_room_again(const struct presence_table *table, const struct presence_owner *owner)
+{
+	unsigned room = table->entries < table->max_entries ? table->max_entries - table->entries : 0;
+
+	return owner->refused != 0 && (room >= owner->refused || room > table->max_entries / 16);
 }
 
 void

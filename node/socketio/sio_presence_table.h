@@ -34,6 +34,7 @@ struct presence_owner {
 	uint32_t round;		 /* counts the lists received, including the present one */
 	uint32_t part;		 /* number of the next part of the list; 0: no list is being received */
 	uint64_t part_heard;	 /* loop time of the last part */
+	uint32_t refused;	 /* entries left out because the table was full, since they were last tried again */
 	bool wanted;		 /* the list of this server is needed and not complete */
 	char id[PRESENCE_OWNER_MAX + 1];
 };
@@ -79,10 +80,13 @@ void presence_owner_sweep(struct presence_table *table, struct presence_owner *o
 
 /*
  * `owner` says that the user is in the room, with `data` (NULL: none), of which a reference is taken. An entry of
- * `own` counts one more socket. Returns the entry, or NULL if there are max_entries.
+ * `own` counts one more socket. Returns the entry. If there are max_entries, counts it in owner->refused and returns
+ * NULL.
  */
 struct presence_entry *presence_set(struct presence_table *table, struct presence_owner *owner, struct text room,
 	struct text user, struct sio_stored *data);
+/* Returns true if entries of `owner` were left out and it is worth while to try them again. */
+bool presence_has_room_again(const struct presence_table *table, const struct presence_owner *owner);
 /* `owner` says that the user has left. An entry of `own` goes with its last socket. */
 void presence_clear(struct presence_table *table, struct presence_owner *owner, struct text room, struct text user);
 

@@ -47,12 +47,12 @@ rooms_moved(struct sio_socket *s)
 		sio_recovery_session_moved(s->session, s->last_event, s->state != SIO_CONNECTED);
 }
 
-/* Tells presence, if it is on, that the user of a socket has entered or left a room. */
-static inline void
-rooms_show_presence(struct sio_socket *s, bool joined, struct text room)
+/* Tells presence, if it is on, that the user of a socket has entered a room. Returns true if he is counted there. */
+static inline bool
+rooms_show_presence(const struct sio_socket *s, struct text room)
 {
-	if (__builtin_expect(s->nsp->presence != NULL, 0) && s->extra != NULL && s->extra->present != NULL)
-		sio_presence_moved(s->nsp->presence, s->extra->present, joined, room);
+	return __builtin_expect(s->nsp->presence != NULL, 0) && s->extra != NULL && s->extra->present != NULL &&
+	       sio_presence_moved(s->nsp->presence, s->extra->present, true, room);
 }
 
 /* A socket joined or left a room. Calls the owner first, then the listeners. */
@@ -168,6 +168,7 @@ membership_free(struct sio_membership *membership)
 	struct sio_socket *s = membership->key.socket;
 	struct sio_room *room = membership->key.room;
 	struct sio_nsp *nsp = s->nsp;
+	bool present = membership->present;
 
 	/* if sio_room_next() is at this membership, it continues after the previous one */
 	if (nsp->io->walk.link == &membership->in_socket)
@@ -179,7 +180,9 @@ membership_free(struct sio_membership *membership)
 	s->room_count--;
 	room_charge(s->client, room, -1);
 	rooms_moved(s);
-	rooms_show_presence(s, false, text_of(room->name, room->node.key_len));
+	if (present && nsp->presence != NULL)
+		(void)sio_presence_moved(
+			nsp->presence, s->extra->present, false, text_of(room->name, room->node.key_len));
 	rooms_member_changed(s, SIO_ROOM_LEFT, text_of(room->name, room->node.key_len));
 	if (list_empty(&room->members)) {
 		table_remove(&nsp->rooms, &room->node);
@@ -272,7 +275,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 	room_charge(s->client, room, 1);
 	rooms_moved(s);
 	sio_cork_joined(s->client);
-	rooms_show_presence(s, true, text_of(room->name, room->node.key_len));
+	membership->present = rooms_show_presence(s, text_of(room->name, room->node.key_len));
 	rooms_member_changed(s, SIO_ROOM_JOINED, text_of(room->name, room->node.key_len));
 	return 0;
 }

@@ -454,6 +454,85 @@ a_walk_may_change_the_room(void **state)
 	assert_int_equal(sio_present(main_nsp(), "room1", NULL, NULL), 0);
 }
 
+#define TICK 1000
+
+/* A user who was left out is not counted, so his leaving must not make another socket of his leave. */
+static void
+sockets_that_were_left_out_are_not_counted(void **state)
+{
+	(void)state;
+	fake_io->options.presence_max_users = 1;
+	sio_set_present(sockets[0], "ada", NULL);
+	sio_set_present(sockets[1], "bob", NULL);
+	sio_set_present(sockets[2], "bob", NULL);
+	sio_join(sockets[0], "room1");
+	sio_join(sockets[1], "room1");
+	assert_int_equal(refused(), 1);
+	assert_false(sio_is_present(main_nsp(), "room1", "bob", NULL));
+	sio_leave(sockets[0], "room1");
+	sio_join(sockets[2], "room1");
+	assert_true(sio_is_present(main_nsp(), "room1", "bob", NULL));
+	sio_leave(sockets[1], "room1");
+	assert_true(sio_is_present(main_nsp(), "room1", "bob", NULL));
+	sio_leave(sockets[2], "room1");
+	assert_false(sio_is_present(main_nsp(), "room1", "bob", NULL));
+}
+
+static void
+who_was_left_out_comes_in_when_there_is_room(void **state)
+{
+	(void)state;
+	fake_io->options.presence_max_users = 1;
+	sio_set_present(sockets[0], "ada", NULL);
+	sio_set_present(sockets[1], "bob", NULL);
+	sio_set_present(sockets[2], "bob", NULL);
+	sio_join(sockets[0], "room1");
+	sio_join(sockets[1], "room1");
+	sio_join(sockets[2], "room1");
+	sio_join(sockets[1], "room2");
+	fake_sleep(TICK);
+	assert_int_equal(refused(), 3);
+	EXPECT_HEARD("joined room1 ada none\n");
+	sio_leave(sockets[0], "room1");
+	fake_sleep(TICK);
+	fake_sleep(INTERVAL);
+	EXPECT_HEARD("left room1 ada none\njoined room1 bob none\n");
+	assert_int_equal(sio_present(main_nsp(), "room1", NULL, NULL), 1);
+	/* both of his sockets count now */
+	sio_leave(sockets[1], "room1");
+	assert_true(sio_is_present(main_nsp(), "room1", "bob", NULL));
+	sio_leave(sockets[2], "room1");
+	fake_sleep(TICK);
+	assert_true(sio_is_present(main_nsp(), "room2", "bob", NULL));
+	/* a new user of the socket takes the place of the former one */
+	sio_set_present(sockets[1], "eve", NULL);
+	fake_sleep(TICK);
+	assert_true(sio_is_present(main_nsp(), "room2", "eve", NULL));
+	assert_false(sio_is_present(main_nsp(), "room2", "bob", NULL));
+}
+
+static void
+users_of_others_who_were_left_out_are_asked_for(void **state)
+{
+	(void)state;
+	fake_sleep(TICK); /* "hello" */
+	fake_io->options.presence_max_users = 1;
+	sio_set_present(sockets[0], "ada", NULL);
+	sio_join(sockets[0], "room1");
+	fake_sleep(INTERVAL);
+	peer_says("5,\"list\",1,[[\"room1\",\"bob\",null]],true");
+	assert_false(sio_is_present(main_nsp(), "room1", "bob", NULL));
+	fake_sleep(TICK);
+	forget_told();
+	sio_leave(sockets[0], "room1");
+	fake_sleep(TICK);
+	fake_sleep(TICK);
+	assert_non_null(memmem(fake_broker.log.data, fake_broker.log.len, "\"want\",[\"" PEER, 9 + strlen(PEER)));
+	forget_told();
+	peer_says("5,\"list\",1,[[\"room1\",\"bob\",null]],true");
+	assert_true(sio_is_present(main_nsp(), "room1", "bob", NULL));
+}
+
 #define PRESENCE_CASE(name) cmocka_unit_test_setup_teardown(name, presence_start, presence_stop)
 
 int
@@ -470,6 +549,9 @@ main(void)
 		PRESENCE_CASE(malformed_messages_are_counted),
 		PRESENCE_CASE(mistakes_are_errors),
 		PRESENCE_CASE(a_walk_may_change_the_room),
+		PRESENCE_CASE(sockets_that_were_left_out_are_not_counted),
+		PRESENCE_CASE(who_was_left_out_comes_in_when_there_is_room),
+		PRESENCE_CASE(users_of_others_who_were_left_out_are_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
