@@ -234,6 +234,10 @@ hub_new(struct loop *l, int listening_fd, const struct hub_options *options)
 	buffer_init(&hub->scratch, options->max_message + HUB_ARGS_MAX * 64);
 	if (options->keeper != NULL)
 		hub->keeper = *options->keeper;
+	if (options->history_max_bytes > 0) {
+		hub->history = mem_zalloc(sizeof *hub->history);
+		hub_history_init(hub->history, l, options->history_max_bytes);
+	}
 	if (options->ear != NULL)
 		hub->ear = hub_ear_new(l, options->ear, &hub_ear_ops, hub);
 	hub->listener = listener_start(l, &listening, 0, hub_on_accept, hub);
@@ -248,6 +252,12 @@ hub_stats(const struct hub *hub, struct hub_stats *out)
 	out->topics = hub->topics.channels.count + hub->topics.prefixes.count;
 	if (hub->ear != NULL)
 		hub_ear_stats(hub->ear, out);
+}
+
+const struct history_table *
+hub_history_table(const struct hub *hub)
+{
+	return hub->history != NULL ? &hub->history->table : NULL;
 }
 
 void
@@ -268,5 +278,8 @@ hub_free(struct hub *hub)
 	hub_ear_free(hub->ear);
 	hub_topics_fini(&hub->topics);
 	buffer_fini(&hub->scratch);
+	if (hub->history != NULL)
+		hub_history_fini(hub->history);
+	mem_free(hub->history);
 	mem_free(hub);
 }

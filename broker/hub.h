@@ -2,8 +2,8 @@
  * The hub provides pub/sub for the workers of one machine, so that several workers do not need Redis. It speaks the
  * part of the Redis protocol (RESP 2) that the bus uses: PUBLISH, SUBSCRIBE, UNSUBSCRIBE, PSUBSCRIBE and PUNSUBSCRIBE
  * for prefixes ("name*", with escapes), PUBSUB NUMSUB and PING. It answers other commands with an error. The hub
- * stores no messages. It closes the connection of a worker that does not read once `max_queue` bytes wait for it; the
- * worker then reconnects.
+ * stores no messages, unless it keeps the history of rooms (hub_history.h). It closes the connection of a worker that
+ * does not read once `max_queue` bytes wait for it; the worker then reconnects.
  *
  * With Redis, the hub may have the machine's ear (hub_ear.h): workers publish to Redis and subscribe through the hub,
  * which subscribes at Redis once for all of them. PUBLISH and PUBSUB are then unknown commands. A subscription is
@@ -59,6 +59,7 @@ struct hub_options {
 	uint32_t max_subscriptions; /* of one worker, for tests; 0: HUB_SUBSCRIPTIONS_MAX */
 	const struct hub_ear_options *ear; /* NULL: workers publish to the hub */
 	const struct hub_keeper *keeper;   /* copied; NULL: none */
+	uint64_t history_max_bytes;	   /* of the history of rooms (hub_history.h); 0: none is kept */
 };
 
 struct hub_stats {
@@ -80,6 +81,9 @@ int hub_listen(char name[HUB_NAME_MAX]);
 
 /* Starts to serve on a descriptor of hub_listen(), which the hub then owns. */
 struct hub *hub_new(struct loop *l, int listening_fd, const struct hub_options *options);
+struct history_table;
+/* Returns the history of rooms, or NULL if the hub keeps none. */
+const struct history_table *hub_history_table(const struct hub *hub);
 /* Publishes a message of the keeper to the workers that subscribe to the channel. */
 void hub_send(struct hub *hub, struct text channel, struct text message);
 /* Writes the counters and the current numbers of workers, subscriptions and topics to `out`. */

@@ -8,6 +8,7 @@
 #include "broker/hub.h"
 #include "broker/hub_command.h"
 #include "broker/hub_ear.h"
+#include "broker/hub_history.h"
 #include "broker/hub_topics.h"
 #include "common/base/block.h"
 #include "common/base/buffer.h"
@@ -23,8 +24,9 @@ struct hub {
 	uint32_t max_subscriptions;
 	struct list clients;
 	struct hub_topics topics;
-	struct hub_ear *ear;	  /* NULL: workers publish to the hub */
-	struct hub_keeper keeper; /* zeroed: none */
+	struct hub_ear *ear;	     /* NULL: workers publish to the hub */
+	struct hub_keeper keeper;    /* zeroed: none */
+	struct hub_history *history; /* NULL: none */
 	struct hub_command command;
 	struct buffer scratch; /* scratch buffer for prefixes and replies */
 	struct hub_stats stats;

@@ -536,6 +536,8 @@ hub_run_command(struct hub_client *client, const struct hub_command *command)
 			!(hub_commands[i].redis && client->hub->ear != NULL))
 			rc = hub_commands[i].run(client, command);
 	}
+	if (rc == ERROR_NOT_FOUND && client->hub->history != NULL)
+		rc = hub_history_run(client->hub->history, client->conn, command);
 	if (rc == 0)
 		return;
 	if (rc == ERROR_MEMORY) {

@@ -44,6 +44,19 @@ enum wire_type {
 enum { WIRE_VOLATILE = 1, WIRE_NO_COMPRESS = 2 };
 
 /*
+ * The mark of an event that the history of a room has: who has stored it, and a number that grows. It travels as the
+ * flag "history", which only Sockeye reads. origin 0: the event has none.
+ */
+struct wire_mark {
+	uint64_t origin, number;
+};
+#define WIRE_MARK_MAX 33 /* bytes of a mark as text, with a NUL */
+/* Writes a mark as text. Returns its length. */
+size_t wire_mark_write(struct wire_mark mark, char out[WIRE_MARK_MAX]);
+/* Reads it. What is not a mark has origin 0. */
+struct wire_mark wire_mark_read(struct text text);
+
+/*
  * The sockets that a message is for. Room names are plain text, not JSON. A room that arrives as a number is
  * converted to decimal text. A name that looks like a whole number is sent both as a string and as a number.
  */
@@ -51,6 +64,7 @@ struct wire_target {
 	const struct text *rooms, *except;
 	unsigned room_count, except_count;
 	unsigned flags; /* WIRE_VOLATILE, WIRE_NO_COMPRESS */
+	struct wire_mark mark;
 };
 
 /* Writes `n` random base62 characters without a NUL. */

@@ -203,6 +203,8 @@ read_flags(struct wire_message *message, struct text value)
 			message->target.flags |= WIRE_VOLATILE;
 		if (json_string_is(key, TEXT("compress")) && json_type(element) == JSON_FALSE)
 			message->target.flags |= WIRE_NO_COMPRESS;
+		if (json_string_is(key, TEXT("history")) && json_type(element) == JSON_STRING)
+			message->target.mark = wire_mark_read(text_of(element.at + 1, element.n - 2));
 	}
 }
 

@@ -70,7 +70,7 @@ sharded_add_flag(struct buffer *json, struct text flag)
 static void
 sharded_add_opts(struct buffer *json, const struct wire_target *to, uint64_t timeout_ms)
 {
-	char timeout[40];
+	char timeout[40], mark[WIRE_MARK_MAX];
 
 	buffer_add_text(json, TEXT("\"opts\":{\"rooms\":"));
 	wire_add_names(json, to->rooms, to->room_count, true);
@@ -83,6 +83,11 @@ sharded_add_opts(struct buffer *json, const struct wire_target *to, uint64_t tim
 		sharded_add_flag(json, TEXT("\"volatile\":true"));
 	if ((to->flags & WIRE_NO_COMPRESS) != 0)
 		sharded_add_flag(json, TEXT("\"compress\":false"));
+	if (to->mark.origin != 0) {
+		sharded_add_flag(json, TEXT("\"history\":\""));
+		buffer_add_text(json, text_of(mark, wire_mark_write(to->mark, mark)));
+		buffer_add_byte(json, '"');
+	}
 	if (timeout_ms > 0) {
 		snprintf(timeout, sizeof timeout, "\"timeout\":%llu", (unsigned long long)timeout_ms);
 		sharded_add_flag(json, text_from(timeout));

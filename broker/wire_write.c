@@ -59,9 +59,11 @@ pack_names(struct buffer *out, const struct text *items, unsigned n)
 }
 
 static void
-pack_flags(struct buffer *out, unsigned flags)
+pack_flags(struct buffer *out, const struct wire_target *to)
 {
-	unsigned n = ((flags & WIRE_VOLATILE) != 0) + ((flags & WIRE_NO_COMPRESS) != 0);
+	unsigned flags = to->flags;
+	unsigned n = ((flags & WIRE_VOLATILE) != 0) + ((flags & WIRE_NO_COMPRESS) != 0) + (to->mark.origin != 0);
+	char mark[WIRE_MARK_MAX];
 
 	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | n));
 	if ((flags & WIRE_VOLATILE) != 0) {
@@ -71,6 +73,10 @@ pack_flags(struct buffer *out, unsigned flags)
 	if ((flags & WIRE_NO_COMPRESS) != 0) {
 		wire_pack_text(out, TEXT("compress"));
 		buffer_add_byte(out, MSGPACK_FALSE);
+	}
+	if (to->mark.origin != 0) {
+		wire_pack_text(out, TEXT("history"));
+		wire_pack_text(out, text_of(mark, wire_mark_write(to->mark, mark)));
 	}
 }
 
@@ -83,7 +89,7 @@ wire_pack_opts(struct buffer *out, const struct wire_target *to)
 	wire_pack_text(out, TEXT("except"));
 	pack_names(out, to->except, to->except_count);
 	wire_pack_text(out, TEXT("flags"));
-	pack_flags(out, to->flags);
+	pack_flags(out, to);
 }
 
 void

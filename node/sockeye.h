@@ -968,6 +968,58 @@ typedef void sio_presence_fn(sio_nsp *nsp, sio_presence_change change, const cha
 SIO_API int sio_on_presence(sio_nsp *nsp, sio_presence_fn *fn, void *arg);
 SIO_API int sio_off_presence(sio_nsp *nsp, sio_presence_fn *fn, void *arg);
 
+/*
+ * History: the last events of a room, for those who join later (docs/history.md). --history says which rooms have one:
+ * "room:*=50/1h" keeps the last 50 events, for an hour, of each room in "/" whose name begins with "room:". Events to
+ * such a room are kept, whichever function emits them, except volatile and local ones and those that want an
+ * acknowledgement. With Redis, all nodes read the same history.
+ *
+ * sio_join_with_history() joins a room, and sends the socket the last `count` events of the room (0: all that are kept)
+ * as ordinary events: in order, before any newer event of the room, each once. If the call returns 0, `fn`, unless it is
+ * NULL, is called once, later. `sent` is the number of events. If the socket has left the room meanwhile, `socket` is
+ * NULL. A room without history is joined, too; then `sent` is 0. `error`, as passed to `fn`:
+ *   SIO_ERR_TIMEOUT   the history could not be read; the socket is in the room
+ *   SIO_ERR_TOO_MANY  more events came, while the history was read, than can be held; the socket got them, without the
+ *                     history
+ *   SIO_ERR_STATE     the socket has left the room, or the server is closing
+ *   SIO_ERR_SYSTEM    out of memory
+ * The call returns the errors of sio_join(), and
+ *   SIO_ERR_STATE     the socket is not connected
+ *   SIO_ERR_TOO_MANY  10000 calls wait for answers
+ */
+typedef void sio_joined_fn(sio_socket *socket, int error, unsigned sent, void *arg);
+SIO_API int sio_join_with_history(sio_socket *socket, const char *room, unsigned count, sio_joined_fn *fn, void *arg);
+/*
+ * An event in a history. The struct and everything in it is valid until `fn` returns. `id` is opaque, and grows from
+ * event to event of a room; `args` is an array.
+ */
+typedef struct {
+	const char *id;
+	uint64_t time; /* ms since 1970 */
+	const char *event;
+	sio_value args;
+} sio_history_entry;
+/*
+ * Reads the last `count` events (0: all) of a room, oldest first: those before the event with the id `before`, and after
+ * the one with the id `after`. Both may be NULL. With `after` alone, the first `count` events after it are read. If the
+ * call returns 0, `fn` is called once, never from within this call. `error` as for sio_join_with_history(). The call
+ * returns
+ *   SIO_ERR_NOT_FOUND  the room has no history
+ *   SIO_ERR_STATE      the server does not listen
+ *   SIO_ERR_TOO_MANY   10000 calls wait for answers
+ */
+typedef void sio_history_fn(sio_server *io, int error, const sio_history_entry *entries, unsigned count, void *arg);
+SIO_API int sio_history(sio_nsp *nsp, const char *room, unsigned count, const char *before, const char *after,
+	sio_history_fn *fn, void *arg);
+/*
+ * Remove one event, and all events, from the history of a room. Clients that have got an event keep it. `fn`, unless it
+ * is NULL, gets the number of removed events; for sio_history_clear() with Redis, 1 if there were any. Errors are those
+ * of sio_history().
+ */
+typedef void sio_history_removed_fn(sio_server *io, int error, unsigned removed, void *arg);
+SIO_API int sio_history_remove(sio_nsp *nsp, const char *room, const char *id, sio_history_removed_fn *fn, void *arg);
+SIO_API int sio_history_clear(sio_nsp *nsp, const char *room, sio_history_removed_fn *fn, void *arg);
+
 /* ------------------------------------------------------ the engine's hooks */
 
 /*

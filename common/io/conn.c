@@ -30,6 +30,19 @@
 
 _Static_assert(sizeof(struct conn) <= 256, "an idle connection must stay small");
 
+/* Services such as the bus write before clients, because other nodes wait for them. */
+static struct list *
+conn_dirty_place(const struct conn *c)
+{
+	struct list *dirty = &loop_of(c)->dirty, *at = dirty->next;
+
+	if (!c->service)
+		return dirty;
+	while (!c->ahead && at != dirty && list_entry(at, struct conn, link)->ahead)
+		at = at->next;
+	return at;
+}
+
 void
 conn_relink(struct conn *c)
 {
@@ -40,8 +53,8 @@ conn_relink(struct conn *c)
 		list_add_tail(&l->dead, &c->link);
 	else if (c->resume)
 		list_add_tail(&l->resumed, &c->link);
-	else if (c->dirty) /* services such as the bus write first, because other nodes wait for them */
-		list_add_tail(c->service ? l->dirty.next : &l->dirty, &c->link);
+	else if (c->dirty)
+		list_add_tail(conn_dirty_place(c), &c->link);
 }
 
 /* Services come after the beginning of a turn (EV_MAXPRI) and before clients (0). */
@@ -222,6 +235,12 @@ void
 conn_set_patient(struct conn *c)
 {
 	c->patient = true;
+}
+
+void
+conn_set_ahead(struct conn *c)
+{
+	c->ahead = true;
 }
 
 void

@@ -79,6 +79,11 @@ void conn_set_service(struct conn *c);
  * next turn, as clients do.
  */
 void conn_set_patient(struct conn *c);
+/*
+ * For a service whose peers must have its bytes before those of all others: in each turn it is written first, also if
+ * others have had something to write earlier in the turn.
+ */
+void conn_set_ahead(struct conn *c);
 
 /*
  * Sets a new owner. If called inside on_data, the new owner receives the unconsumed bytes as soon as on_data returns.

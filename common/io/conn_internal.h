@@ -62,10 +62,11 @@ struct conn {
 	struct wheel_entry guard; /* internal timer for handshake, stall or linger, which exclude one another */
 
 	uint32_t held; /* conn_hold(), in units of HELD_UNIT bytes */
-	unsigned reason : 8;
+	unsigned reason : 7;
 	bool dead : 1;
 	bool service : 1;   /* conn_set_service() */
 	bool patient : 1;   /* conn_set_patient() */
+	bool ahead : 1;	    /* conn_set_ahead() */
 	bool finishing : 1; /* conn_finish() was called */
 	bool ending : 1;    /* conn_end() was called */
 	bool ended : 1;	    /* FIN has been sent */

@@ -31,11 +31,12 @@ struct admin {
 	unsigned count;
 	const struct exec_stats *exec;
 	struct log_control *log;
-	struct api *api;		 /* NULL: the HTTP API is off */
-	struct admin_page *page;	 /* NULL: the admin UI is off */
-	const struct hub *hub;		 /* NULL: no hub subscribes at Redis */
-	const struct hub_life *life;	 /* NULL: no hub */
-	const struct sio_keeper *keeper; /* NULL: the hub keeps nothing */
+	struct api *api;		     /* NULL: the HTTP API is off */
+	struct admin_page *page;	     /* NULL: the admin UI is off */
+	const struct hub *hub;		     /* NULL: no hub subscribes at Redis */
+	const struct hub_life *life;	     /* NULL: no hub */
+	const struct sio_keeper *keeper;     /* NULL: the hub keeps nothing */
+	const struct history_table *history; /* NULL: the hub keeps none */
 };
 
 /* ----------------------------------------------------------------- answers */
@@ -93,6 +94,8 @@ admin_serve_metrics(struct admin *admin, struct http_request *request)
 		sio_keeper_stats(admin->keeper, admin->loop->now, &kept);
 		metrics_write_keeper(&out, &kept);
 	}
+	if (admin->history)
+		metrics_write_history(&out, admin->history);
 	if (buffer_error(&out) == 0)
 		admin_reply(request, 200, METRICS_CONTENT_TYPE, buffer_text(&out));
 	else
@@ -431,6 +434,12 @@ void
 admin_set_keeper(struct admin *admin, const struct sio_keeper *keeper)
 {
 	admin->keeper = keeper;
+}
+
+void
+admin_set_history(struct admin *admin, const struct history_table *table)
+{
+	admin->history = table;
 }
 
 void

@@ -23,6 +23,7 @@
 struct admin;
 struct hub;
 struct hub_life;
+struct history_table;
 struct sio_keeper;
 
 struct admin_options {
@@ -51,6 +52,8 @@ struct admin *admin_new(struct loop *l, struct listener_set *set, const struct s
 
 /* Adds to the metrics what the hub keeps for connection state recovery. `keeper` is borrowed; NULL adds nothing. */
 void admin_set_keeper(struct admin *admin, const struct sio_keeper *keeper);
+/* Adds the history of rooms that the hub keeps. `table` is borrowed; NULL adds nothing. */
+void admin_set_history(struct admin *admin, const struct history_table *table);
 /* Adds the hub's connection to Redis to the metrics. `hub` is borrowed. */
 void admin_set_hub(struct admin *admin, const struct hub *hub);
 

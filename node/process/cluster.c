@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include "broker/bus_url.h"
+#include "broker/history.h"
+#include "broker/seal.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
 struct cluster {
 	struct sio_server *io;
-	struct broker *broker; /* NULL after cluster_leave() */
+	struct broker *broker;	 /* NULL after cluster_leave() */
+	struct history *history; /* the store of the history of rooms; NULL: no room has one */
 	bool gone;
 };
 
@@ -89,6 +92,42 @@ cluster_shares_ear(const struct broker_settings *settings, const struct cluster_
 	       broker_settings_same_redis(settings, hub->ear);
 }
 
+static struct seal *
+cluster_seal(const struct broker_settings *settings)
+{
+	struct seal *seal;
+
+	if (settings->redis_secret == NULL || settings->redis_secret[0] == '\0')
+		return NULL;
+	seal = seal_new(text_from(settings->redis_secret));
+	if (settings->redis_secret_accepted != NULL && settings->redis_secret_accepted[0] != '\0')
+		seal_accept(seal, text_from(settings->redis_secret_accepted));
+	return seal;
+}
+
+/* The history of rooms is at Redis, in the hub, or in this process. */
+static struct history *
+cluster_open_history(struct loop *l, const struct sio_server *io, const struct broker_settings *settings,
+	const struct cluster_hub *hub)
+{
+	struct bus_access access = broker_settings_access(settings);
+	struct history_link_options options = {.key = settings->redis_key, .max_queue = settings->redis_max_queue};
+	char error[BUS_ERROR_MAX];
+	struct bus_url server;
+
+	if (!broker_settings_redis(settings) && hub->name == NULL)
+		return history_local_new(l, sio_core_history_max_bytes(io));
+	options.server = &server;
+	if (broker_settings_redis(settings)) {
+		must(bus_url_parse(&server, settings->redis, error) == 0); /* checked by broker_settings_check() */
+		options.access = &access;
+		options.seal = cluster_seal(settings);
+	} else {
+		bus_url_of_hub(&server, hub->name);
+	}
+	return history_link_new(l, &options);
+}
+
 int
 cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
 	const struct cluster_hub *hub, const struct cluster_self *self, char error[BUS_ERROR_MAX])
@@ -141,11 +180,23 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 	return 0;
 }
 
+void
+cluster_remember(struct cluster *cluster, struct loop *l, const struct broker_settings *settings,
+	const struct cluster_hub *hub)
+{
+	if (!sio_core_wants_history(cluster->io))
+		return;
+	cluster->history = cluster_open_history(l, cluster->io, settings, hub);
+	sio_core_set_history(cluster->io, cluster->history);
+}
+
 static void
 cluster_on_closed(void *arg)
 {
 	struct cluster *cluster = arg;
 
+	history_free(cluster->history);
+	cluster->history = NULL;
 	cluster->gone = true;
 }
 
@@ -164,6 +215,7 @@ cluster_leave(struct cluster *cluster, uint64_t flush_ms)
 	if (left == NULL)
 		return;
 	cluster->broker = NULL;
+	sio_core_set_history(cluster->io, NULL);
 	sio_core_set_broker(cluster->io, NULL);
 	broker_close(left, flush_ms, cluster_on_closed, cluster);
 }

@@ -20,6 +20,7 @@ struct cluster_hub {
 	const char *name;		   /* of hub_listen(); NULL: no hub */
 	const struct broker_settings *ear; /* the Redis at which the hub subscribes for its workers; NULL: none */
 	bool keeper;			   /* the hub keeps the sessions and events of connection state recovery */
+	bool history;			   /* the hub keeps the history of rooms */
 };
 
 /* What this worker tells the other nodes about itself. */
@@ -35,6 +36,12 @@ struct cluster_self {
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
 	const struct cluster_hub *hub, const struct cluster_self *self, char error[BUS_ERROR_MAX]);
+/*
+ * Opens the history of rooms, if the server's options want one, after sio_core_attach(). The arguments are those of
+ * cluster_join().
+ */
+void cluster_remember(struct cluster *cluster, struct loop *l, const struct broker_settings *settings,
+	const struct cluster_hub *hub);
 /* From now on the broker makes no up-calls, and what the server's namespaces emit stays on this node. Messages that
  * are queued for other nodes have up to `flush_ms` to leave. */
 void cluster_leave(struct cluster *cluster, uint64_t flush_ms);

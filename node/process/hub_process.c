@@ -93,6 +93,8 @@ hub_process_on_loss(void *arg)
 	process->succeeded = true;
 	admin_stop(process->admin);
 	if (loss == HUB_LOST_WORKERS_TOO) {
+		if (process->admin != NULL)
+			admin_set_history(process->admin, NULL);
 		hub_free(process->hub);
 		process->hub = NULL;
 	}
@@ -216,6 +218,8 @@ hub_process_new_hub(struct hub_process *process)
 
 	if (hub_process_start_keeper(process, &keeper))
 		options.keeper = &keeper;
+	if (setup->hub.history)
+		options.history_max_bytes = setup->server->sio.history_max_bytes;
 	if (redis == NULL)
 		return hub_new(&process->loop, setup->listening_fd, &options);
 	must(bus_url_parse(&server, redis->redis, error) == 0); /* checked by broker_settings_check() */
@@ -255,6 +259,7 @@ hub_process_start_admin(struct hub_process *process)
 		admin_set_hub(process->admin, process->hub);
 	admin_set_hub_life(process->admin, hub_setup->life);
 	admin_set_keeper(process->admin, process->keeper);
+	admin_set_history(process->admin, hub_history_table(process->hub));
 	return EXIT_FINE;
 }
 

@@ -440,6 +440,17 @@ static const struct metric metrics[] = {
 	{"sockeye_recovery_events", "gauge", WORKER, "events that are kept for lost clients", write_number, AT(sockets.recovery.events)},
 	{"sockeye_recovery_bytes", "gauge", WORKER, "bytes of these events and sessions", write_number, AT(sockets.recovery.bytes)},
 	{"sockeye_recovery_age_seconds", "gauge", WORKER, "age of the oldest of these events", write_recovery_age, 0},
+	{"sockeye_history_stored_total", "counter", WORKER, "events stored in the history of rooms", write_number, AT(sockets.history.stored)},
+	{"sockeye_history_dropped_total", "counter", WORKER, "events for a room with history that were not stored: too large, or Redis or the hub did not take them", write_number, AT(sockets.history.dropped)},
+	{"sockeye_history_displaced_total", "counter", WORKER, "events of a single worker's history dropped because of historyMaxBytes", write_number, AT(sockets.history.displaced)},
+	{"sockeye_history_reads_total", "counter", WORKER, "reads of a room's history, for sockets that join and for the application", write_number, AT(sockets.history.reads)},
+	{"sockeye_history_failed_total", "counter", WORKER, "reads and removals that got no answer", write_number, AT(sockets.history.failed)},
+	{"sockeye_history_sent_total", "counter", WORKER, "events of a history sent to sockets that joined", write_number, AT(sockets.history.sent)},
+	{"sockeye_history_repeats_total", "counter", WORKER, "second copies of such events that were not sent", write_number, AT(sockets.history.repeats)},
+	{"sockeye_history_malformed_total", "counter", WORKER, "entries in the history that could not be read", write_number, AT(sockets.history.malformed)},
+	{"sockeye_history_events", "gauge", WORKER, "events in the history of a single worker", write_number, AT(sockets.history.entries)},
+	{"sockeye_history_bytes", "gauge", WORKER, "bytes of these events", write_number, AT(sockets.history.bytes)},
+	{"sockeye_history_rooms", "gauge", WORKER, "rooms with such events", write_number, AT(sockets.history.rooms)},
 	{"sockeye_queue_bytes", "gauge", WORKER, "bytes queued for clients", write_queue, 0},
 	{"sockeye_memory_held_bytes", "gauge", WORKER, "bytes held for clients: queued output, unfinished messages and requests, names", write_number, AT(held)},
 	{"sockeye_memory_budget_bytes", "gauge", WORKER, "limit of the bytes held for clients (maxMemory); beyond it the clients that hold most are closed", write_number, AT(budget)},
@@ -679,8 +690,19 @@ static const struct hub_metric keeper_metrics[] = {
 	{"sockeye_hub_recovery_expired_total", "counter", "lost clients that did not come back in time", KEEPER(ended)},
 	{"sockeye_hub_recovery_displaced_total", "counter", "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes or late changes of rooms", KEEPER(displaced)},
 };
+
+/* The metrics of a hub that keeps the history of rooms. */
+#define HISTORY(member) offsetof(struct history_table, member), sizeof(((struct history_table *)0)->member)
+static const struct hub_metric history_metrics[] = {
+	{"sockeye_hub_history_events", "gauge", "events in the history of rooms that the hub keeps for its workers", HISTORY(entries)},
+	{"sockeye_hub_history_bytes", "gauge", "bytes of these events", HISTORY(bytes)},
+	{"sockeye_hub_history_displaced_total", "counter", "events dropped because of historyMaxBytes", HISTORY(displaced)},
+};
 /* clang-format on */
 
+#define HISTORY_ROOMS "sockeye_hub_history_rooms"
+#define HISTORY_ROOMS_HELP "rooms with such events"
+#define HISTORY_METRIC_COUNT (sizeof history_metrics / sizeof *history_metrics)
 #define KEEPER_METRIC_COUNT (sizeof keeper_metrics / sizeof *keeper_metrics)
 #define HUB_METRIC_COUNT (sizeof hub_metrics / sizeof *hub_metrics)
 
@@ -736,6 +758,19 @@ metrics_write_keeper(struct buffer *out, const struct sio_recovery_stats *stats)
 	}
 }
 
+void
+metrics_write_history(struct buffer *out, const struct history_table *table)
+{
+	for (size_t m = 0; m < HISTORY_METRIC_COUNT; m++) {
+		const struct hub_metric *metric = &history_metrics[m];
+
+		metric_write_head(out, metric->name, metric->type, metric->help);
+		buffer_printf(out, "%s %llu\n", metric->name, (unsigned long long)hub_metric_read(metric, table));
+	}
+	metric_write_head(out, HISTORY_ROOMS, "gauge", HISTORY_ROOMS_HELP);
+	buffer_printf(out, "%s %u\n", HISTORY_ROOMS, table->rooms.count);
+}
+
 /* ---------------------------------------------------------- documentation */
 
 static void
@@ -760,6 +795,8 @@ metrics_markdown(struct buffer *out)
 		buffer_printf(out, "| `%s` | counter | | %s |\n", hub_life_metrics[m].name, hub_life_metrics[m].help);
 	hub_metrics_markdown(out, hub_metrics, HUB_METRIC_COUNT);
 	hub_metrics_markdown(out, keeper_metrics, KEEPER_METRIC_COUNT);
+	hub_metrics_markdown(out, history_metrics, HISTORY_METRIC_COUNT);
+	buffer_printf(out, "| `%s` | gauge | | %s |\n", HISTORY_ROOMS, HISTORY_ROOMS_HELP);
 	for (unsigned c = 0; c < NAMES_MAX; c++) {
 		const struct names_row *row = names_find(&process_counters, c);
 

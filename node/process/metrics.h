@@ -6,6 +6,7 @@
 #ifndef NODE_PROCESS_METRICS_H
 #define NODE_PROCESS_METRICS_H
 
+#include "broker/history_table.h"
 #include "broker/hub.h"
 #include "node/socketio/sio_recovery_stats.h"
 #include "common/base/buffer.h"
@@ -32,6 +33,8 @@ void metrics_write_hub_life(struct buffer *out, const struct hub_life *life);
 void metrics_write_hub(struct buffer *out, const struct hub_stats *stats);
 /* Appends the text for a hub that keeps the sessions and events of connection state recovery. */
 void metrics_write_keeper(struct buffer *out, const struct sio_recovery_stats *stats);
+/* Appends the text for a hub that keeps the history of rooms. */
+void metrics_write_history(struct buffer *out, const struct history_table *table);
 
 /* Appends a table of all metrics: name, type, labels, meaning. */
 void metrics_markdown(struct buffer *out);

@@ -65,7 +65,10 @@ int
 outreach_init(struct outreach *outreach, const struct outreach_setup *setup, char error[OUTREACH_ERROR_MAX])
 {
 	const struct broker_settings *broker = &setup->server->broker;
-	struct visitor_setup visit = {.broker = broker, .hub = setup->hub, .max_emit = setup->api->max_body};
+	struct visitor_setup visit = {.broker = broker,
+		.hub = setup->hub,
+		.max_emit = setup->api->max_body,
+		.history = setup->server->sio.history};
 	bool redis = broker_settings_redis(broker);
 	int rc;
 

@@ -13,6 +13,7 @@
 #include "node/engineio/eio_sid.h"
 #include "node/http/http_trust.h"
 #include "node/process/handover.h"
+#include "node/socketio/sio_history_rules.h"
 
 #define MINUTE_MS (60 * UINT64_C(1000))
 #define DAY_MS (24 * 60 * MINUTE_MS)
@@ -319,6 +320,34 @@ recovery_options_check(const struct server_options *options, char error[OPTION_E
 	return ERROR_ARGUMENT;
 }
 
+static bool
+history_is_on(const struct server_options *options)
+{
+	return options->sio.history != NULL && options->sio.history[0] != '\0';
+}
+
+bool
+server_options_keep_history(const struct server_options *options)
+{
+	return history_is_on(options) && !broker_settings_redis(&options->broker);
+}
+
+static int
+history_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX])
+{
+	struct sio_history_rules rules;
+	char wrong[OPTION_ERROR_MAX - 32];
+
+	if (!history_is_on(options))
+		return 0;
+	if (sio_history_rules_parse(&rules, options->sio.history, wrong, sizeof wrong) < 0) {
+		snprintf(error, OPTION_ERROR_MAX, "option --history: %s", wrong);
+		return ERROR_ARGUMENT;
+	}
+	sio_history_rules_fini(&rules);
+	return 0;
+}
+
 int
 server_options_check_layer(const struct server_options *options, unsigned layer, char error[OPTION_ERROR_MAX])
 {
@@ -335,6 +364,8 @@ server_options_check_layer(const struct server_options *options, unsigned layer,
 		return adminui_options_check(&options->adminui, error);
 	case 5:
 		return recovery_options_check(options, error);
+	case 6:
+		return history_options_check(options, error);
 	default:
 		return eio_options_check(&options->eio, error);
 	}

@@ -92,9 +92,12 @@ void server_options_tables(struct server_options *options, struct option_table o
 int front_options_check(const struct front_options *options, char error[OPTION_ERROR_MAX]);
 int program_options_check(const struct program_options *options, char error[OPTION_ERROR_MAX]);
 int server_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX]);
-#define SERVER_LAYERS_CHECKED 7
+#define SERVER_LAYERS_CHECKED 8
 int server_options_check_layer(const struct server_options *options, unsigned layer, char error[OPTION_ERROR_MAX]);
 /* The option `workers`; for 0 the number of cores that this process may use. */
 unsigned program_workers(const struct program_options *options);
+
+/* Returns true if rooms have a history that is not kept in Redis. */
+bool server_options_keep_history(const struct server_options *options);
 
 #endif

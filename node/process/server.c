@@ -389,12 +389,24 @@ server_check_needs(struct sio_host *host, char error[SIO_ERROR_LINE])
 		tables, SERVER_TABLES, tables, SERVER_TABLES, host->awaits_program ? "exec" : NULL, error);
 }
 
+/* With several workers, the hub keeps the history. It has started before the application could set the option. */
+static int
+server_check_history(const struct sio_host *host, char *error)
+{
+	if (!server_options_keep_history(&host->options) || host->place->hub.history ||
+		host->place->doors->count == 1)
+		return 0;
+	snprintf(error, SIO_ERROR_LINE,
+		"the application sets history, which the workers share; set it by a flag, or use --workers 1");
+	return SIO_ERR_ARGUMENT;
+}
+
 /* With several workers, the hub keeps missed events. It has started before the application could set the option. */
 static int
 server_check_recovery(const struct sio_host *host, char *error)
 {
 	if (!host->options.sio.connection_state_recovery || host->place->hub.keeper || host->place->doors->count == 1)
-		return 0;
+		return server_check_history(host, error);
 	snprintf(error, SIO_ERROR_LINE,
 		"the application sets connectionStateRecovery, which the workers share; set it by a flag, or use "
 		"--workers 1");
@@ -454,18 +466,26 @@ server_worker_number(const struct sio_host *host)
 	return host->place ? host->place->doors->first + host->place->slot : 0;
 }
 
+/* Returns the hub of this machine. */
+static const struct cluster_hub *
+server_hub(const struct sio_host *host)
+{
+	static const struct cluster_hub no_hub = {.name = NULL};
+
+	return host->place ? &host->place->hub : &no_hub;
+}
+
 static int
 server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
 {
-	static const struct cluster_hub no_hub = {NULL, NULL, false};
 	const struct place *place = host->place;
 	struct cluster_self self = {.instance = place ? place->instance : NULL,
 		.node = (unsigned)host->options.node.node_id,
 		.worker = server_worker_number(host),
 		.port = front_port(host->front)};
 
-	return cluster_join(&host->cluster, &host->loop, host->core, &host->options.broker,
-		place ? &place->hub : &no_hub, &self, error);
+	return cluster_join(
+		&host->cluster, &host->loop, host->core, &host->options.broker, server_hub(host), &self, error);
 }
 
 static void
@@ -535,6 +555,7 @@ sio_listen(sio_server *io, char *error)
 	/* as base64 on polling, a packet larger than half of what may be queued could never be delivered */
 	sio_core_attach(
 		io, host->engine, &host->options.sio, eo->max_http_buffer_size, eio_options_max_buffered(eo) / 2);
+	cluster_remember(host->cluster, &host->loop, &host->options.broker, server_hub(host));
 	host->upstream = upstream_new(&host->loop, &host->options.upstream);
 	backends_on_upstream(host->backends, server_on_backend_http, host);
 	server_serve_adminui(host); /* before the backends, which own all namespaces that do not exist */

@@ -1,6 +1,7 @@
 #include "node/process/visitor.h"
 
 #include <ev.h>
+#include <string.h>
 
 #include "common/base/mem.h"
 #include "node/process/cluster.h"
@@ -25,6 +26,8 @@ visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *se
 	*out = NULL;
 	options_defaults(&table, 1);
 	visitor->options.max_children = NAMESPACES_MAX;
+	if (setup->history != NULL)
+		visitor->options.history = mem_text(setup->history, strlen(setup->history));
 	visitor->loop = l;
 	visitor->io = sio_core_new(l, &visitor->options, NULL);
 	sio_core_attach(visitor->io, NULL, &visitor->options, setup->max_emit, setup->max_emit);
@@ -33,6 +36,7 @@ visitor_new(struct visitor **out, struct loop *l, const struct visitor_setup *se
 		visitor_free(visitor);
 		return rc;
 	}
+	cluster_remember(visitor->cluster, l, setup->broker, &setup->hub);
 	*out = visitor;
 	return 0;
 }

@@ -18,6 +18,8 @@ struct visitor_setup {
 	const struct broker_settings *broker;
 	struct cluster_hub hub;
 	uint64_t max_emit; /* bytes of one event */
+	const char
+		*history; /* the option: what the visitor emits is in the history of rooms; NULL: no room has one */
 };
 
 /*

@@ -50,12 +50,13 @@ sio_cluster_copies(const struct sio_nsp *nsp, const struct sio_content *what)
 
 int
 sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
-	const struct sio_content *what, const struct sio_recording *recording)
+	const struct sio_content *what, const struct sio_recording *recording, struct wire_mark mark)
 {
 	const struct sio_keep *keep = nsp->io->recovery != NULL ? nsp->io->recovery->keep : NULL;
 	struct wire_target to = target_of_selector(who, flags);
 	uint64_t origin;
 
+	to.mark = mark;
 	if (sio_cluster_copies(nsp, what))
 		return sio_cluster_error(broker_broadcast_late(nsp->broker, &to,
 			&(struct wire_outgoing){.name = what->late->name, .values = what->late->values}));

@@ -104,6 +104,7 @@ cluster_in_begin(struct cluster_in_emission *in, struct sio_nsp *nsp, const stru
 			 ((to->flags & WIRE_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u),
 		.timeout_ms = BROKER_REPLY_MS,
 		.remote = true,
+		.mark = to->mark,
 		.scratch = sio_scratch_take(&nsp->io->turn)};
 	in->who = selector_of(to);
 	in->rc = sio_rooms_select(nsp, &in->who, &in->emission.scratch->selection);

@@ -10,6 +10,7 @@
 #include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_question.h"
 #include "node/socketio/sio_receive.h"
+#include "node/socketio/sio_history.h"
 #include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_request.h"
@@ -64,6 +65,13 @@ sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host 
 	return io;
 }
 
+void
+sio_core_set_history(struct sio_server *io, struct history *store)
+{
+	if (io->history != NULL)
+		sio_history_set_store(io->history, store);
+}
+
 static void
 core_end_waiting(struct sio_server *io)
 {
@@ -71,6 +79,7 @@ core_end_waiting(struct sio_server *io)
 		sio_gather_end(container_of(io->gathers.next, struct sio_gather, link), SIO_ERR_STATE);
 	while (!list_empty(&io->asking))
 		sio_question_end(container_of(io->asking.next, struct sio_question, link), SIO_ERR_STATE);
+	sio_core_set_history(io, NULL);
 }
 
 const char *
@@ -125,6 +134,7 @@ sio_core_free(struct sio_server *io)
 	sio_recovery_free(io->recovery);
 	io->recovery = NULL;
 	core_free_nsps(io);
+	sio_history_free(io->history);
 	sio_timers_stop(io);
 	threads_fini(&io->threads);
 	table_fini(&io->timers);
@@ -181,7 +191,20 @@ sio_core_attach(struct sio_server *io, struct eio_server *engine, const struct s
 	sio_turn_limit(&io->turn, max_emit);
 	if (options->connection_state_recovery && engine != NULL)
 		io->recovery = sio_recovery_new(io);
+	sio_history_start(io);
 	core_join_keeper(io);
+}
+
+bool
+sio_core_wants_history(const struct sio_server *io)
+{
+	return io->history != NULL && io->history->rules.count > 0;
+}
+
+uint64_t
+sio_core_history_max_bytes(const struct sio_server *io)
+{
+	return io->options.history_max_bytes;
 }
 
 static void
@@ -267,6 +290,8 @@ sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	out->namespaces = io->nsps.count;
 	if (io->recovery != NULL)
 		sio_recovery_stats(io->recovery, &out->recovery);
+	if (io->history != NULL)
+		sio_history_stats(io->history, &out->history);
 	while ((node = table_next(&io->nsps, &cursor)) != NULL) {
 		const struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
 

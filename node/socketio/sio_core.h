@@ -11,6 +11,7 @@
 #include "node/sockeye.h"
 #include "node/socketio/sio_options.h"
 #include "node/socketio/sio_reason.h"
+#include "node/socketio/sio_history_stats.h"
 #include "node/socketio/sio_recovery_stats.h"
 #include "node/socketio/sio_handler_times.h"
 #include "node/socketio/sio_underway.h"
@@ -37,6 +38,7 @@ struct sio_stats {
 	uint64_t disconnects[SIO_REASONS];
 	uint64_t namespaces;
 	struct sio_recovery_stats recovery;
+	struct sio_history_stats history;
 };
 void sio_core_stats(const struct sio_server *io, struct sio_stats *out,
 	void (*each)(void *arg, struct text name, unsigned sockets), void *arg);
@@ -56,6 +58,16 @@ const struct broker_ops *sio_core_broker_ops(void);
  * form `alone`, there are no other nodes.
  */
 void sio_core_set_broker(struct sio_server *io, struct broker *broker);
+
+struct history;
+/* Returns true if the option history names rooms. */
+bool sio_core_wants_history(const struct sio_server *io);
+uint64_t sio_core_history_max_bytes(const struct sio_server *io);
+/*
+ * Sets the store of the history of rooms (broker/history.h), which is borrowed. NULL: the
+ * server leaves it; what waits for it ends.
+ */
+void sio_core_set_history(struct sio_server *io, struct history *store);
 
 /*
  * io.close(): disconnects every socket with "server shutting down" (calling "disconnecting" and "disconnect"), then

@@ -2,6 +2,7 @@
 
 #include "node/socketio/sio_cluster.h"
 #include "node/socketio/sio_deliver.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_recovery_record.h"
 
@@ -158,10 +159,38 @@ emission_expect_acks(const struct sio_emission *emission, struct sio_gather *gat
 	emission->nsp->ids++;
 }
 
+/*
+ * Takes part in the history of the rooms that the event is for: stores it, unless it comes from another node, and
+ * takes the sockets that must not get it now out of the selection. Returns the mark of the event.
+ */
+static __attribute__((cold, noinline)) struct wire_mark
+emission_remember(const struct sio_emission *emission, const struct sio_selector *who)
+{
+	struct sio_history *history = emission->nsp->io->history;
+	struct sio_history_event event = {.nsp = emission->nsp,
+		.who = who,
+		.what = &emission->what,
+		.mark = emission->mark,
+		.flags = emission->flags};
+
+	if (!emission->remote)
+		history->work->store(history, &event);
+	if (history->groups.count > 0)
+		history->work->hold(history, &event, &emission->scratch->selection);
+	return event.mark;
+}
+
+/* Returns true if events to these receivers take part in the history of rooms. */
+static inline bool
+emission_is_remembered(const struct sio_emission *emission, const struct sio_selector *who)
+{
+	return __builtin_expect(emission->nsp->io->history != NULL, 0) && who != NULL && who->rooms_count > 0;
+}
+
 /* Passes the packed event to the broker. */
 static int
 emission_to_other_nodes(const struct sio_emission *emission, const struct sio_selector *who,
-	struct sio_gather *gather, const struct sio_recording *recording)
+	struct sio_gather *gather, const struct sio_recording *recording, struct wire_mark mark)
 {
 	uint32_t timeout = (emission->flags & SIO_FLAG_TIMEOUT) != 0 ? emission->timeout_ms : SIO_GATHER_MS;
 	bool reached = sio_cluster_reached(emission->nsp, emission->flags);
@@ -173,7 +202,7 @@ emission_to_other_nodes(const struct sio_emission *emission, const struct sio_se
 	if (reached && rc == 0 && gather != NULL)
 		sio_cluster_ask_ack(emission->nsp, who, emission->flags, &what, gather, timeout);
 	else if (reached && rc == 0)
-		rc = sio_cluster_broadcast(emission->nsp, who, emission->flags, &what, recording);
+		rc = sio_cluster_broadcast(emission->nsp, who, emission->flags, &what, recording, mark);
 	if (gather != NULL)
 		sio_gather_start(gather, timeout);
 	return rc;
@@ -184,6 +213,7 @@ sio_emission_many(const struct sio_emission *emission, const struct sio_selector
 {
 	struct sio_nsp *nsp = emission->nsp;
 	struct sio_gather *gather = NULL;
+	struct wire_mark mark = {0, 0};
 	struct sio_recording recording;
 	struct sio_outgoing out;
 	uint64_t id = nsp->ids;
@@ -196,11 +226,13 @@ sio_emission_many(const struct sio_emission *emission, const struct sio_selector
 	if (emission->ask.fn != NULL) {
 		gather = sio_gather_new(nsp->io, &emission->ask);
 		emission_expect_acks(emission, gather);
+	} else if (emission_is_remembered(emission, who)) {
+		mark = emission_remember(emission, who);
 	}
 	emission_record(&out, &recording, emission, who);
 	sio_deliver(&emission->scratch->selection, &out, emission->name, emission_droppable(emission));
 	sio_outgoing_fini(&out);
-	rc = emission_to_other_nodes(emission, who, gather, out.recording);
+	rc = emission_to_other_nodes(emission, who, gather, out.recording, mark);
 	return rc != 0 ? rc : sio_outgoing_result(&out);
 }
 
@@ -221,6 +253,8 @@ sio_emission_here(
 		sink->count(arg, to->count);
 		gather = sio_gather_new_into(emission->nsp->io, sink, arg);
 		emission_expect_acks(emission, gather);
+	} else if (emission_is_remembered(emission, who)) {
+		(void)emission_remember(emission, who);
 	}
 	emission_record(&out, &recording, emission, who);
 	sio_deliver(to, &out, emission->name, emission_droppable(emission));

@@ -11,6 +11,7 @@
 #ifndef NODE_SOCKETIO_SIO_EMISSION_H
 #define NODE_SOCKETIO_SIO_EMISSION_H
 
+#include "broker/wire.h"
 #include "node/socketio/sio_ack.h"
 #include "node/socketio/sio_target.h"
 
@@ -21,6 +22,7 @@ struct sio_emission {
 	struct text name;	 /* decoded, NUL-terminated; TEXT_NONE: decoded from `what` when needed */
 	unsigned flags;		 /* SIO_FLAG_: volatile, no compression, local, timeout */
 	bool remote;		 /* the event comes from another node */
+	struct wire_mark mark;	 /* of a remote event in the history of a room; origin 0: none */
 	uint32_t timeout_ms;
 	struct sio_asker ask; /* fn NULL: no acknowledgements */
 	struct sio_scratch *scratch;

@@ -42,7 +42,10 @@ fetch_ask_other_nodes(struct sio_fetch *fetch, struct sio_nsp *nsp, const struct
 	uint32_t timeout)
 {
 	struct broker_question question = sio_question_to_broker(&fetch->question, flags, timeout);
-	struct wire_target to = {who->rooms, who->except, who->rooms_count, who->except_count, 0};
+	struct wire_target to = {.rooms = who->rooms,
+		.except = who->except,
+		.room_count = who->rooms_count,
+		.except_count = who->except_count};
 
 	return sio_cluster_reached(nsp, flags) ? broker_ask_fetch(nsp->broker, &to, &question) : 0;
 }

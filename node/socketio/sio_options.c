@@ -52,6 +52,13 @@ static const struct option_row rows[] = {
 		"Maximum number of users in rooms that a server knows of in one namespace, counted for each server "
 		"that names them; further ones are left out",
 		.group = NULL},
+	{"history", OPTION_TEXT, AT(history), NULL, 0, 0, NULL, "RULES",
+		"Rooms whose last events are kept for clients that join, such as room:*=50/1h: the last 50 events, "
+		"for an hour, of each room that begins with room:; several rules are separated by commas",
+		.group = "History of rooms"},
+	{"historyMaxBytes", OPTION_BYTES, AT(history_max_bytes), "64m", 65536, UINT64_C(1) << 40, NULL, "BYTES",
+		"Maximum size of all histories in memory, without Redis; beyond it the oldest events are dropped",
+		.group = NULL, .needs = "history"},
 	{"connectionStateRecovery", OPTION_FLAG, AT(connection_state_recovery), "false", 0, 0, NULL, NULL,
 		"Let a client that lost its connection continue its session, with the events that it missed; works "
 		"without Redis",

@@ -21,6 +21,8 @@ struct sio_options {
 	uint64_t max_pending_acks;	    /* acknowledgements that one socket owes, and its events that are kept */
 	uint64_t presence_interval;	    /* ms for which changes of presence are collected */
 	uint64_t presence_max_users;	    /* users in rooms, of all servers, in one namespace */
+	char *history;			    /* rules (sio_history_rules.h); NULL: no room has a history */
+	uint64_t history_max_bytes;	    /* entries kept in memory */
 	bool connection_state_recovery;
 	uint64_t max_disconnection_duration; /* ms */
 	bool skip_middlewares;		     /* for a recovered socket */

@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_cork.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_presence_state.h"
 #include "node/socketio/sio_recovery_state.h"
@@ -53,6 +54,14 @@ rooms_show_presence(const struct sio_socket *s, struct text room)
 {
 	return __builtin_expect(s->nsp->presence != NULL, 0) && s->extra != NULL && s->extra->present != NULL &&
 	       sio_presence_moved(s->nsp->presence, s->extra->present, true, room);
+}
+
+/* Ends what the socket waits for in a room that it leaves. */
+static inline void
+rooms_end_joins(struct sio_socket *s, struct text room)
+{
+	if (__builtin_expect(s->extra != NULL && s->extra->joins != NULL, 0))
+		s->nsp->io->history->work->left(s, room);
 }
 
 /* A socket joined or left a room. Calls the owner first, then the listeners. */
@@ -180,6 +189,7 @@ membership_free(struct sio_membership *membership)
 	s->room_count--;
 	room_charge(s->client, room, -1);
 	rooms_moved(s);
+	rooms_end_joins(s, text_of(room->name, room->node.key_len));
 	if (present && nsp->presence != NULL)
 		(void)sio_presence_moved(
 			nsp->presence, s->extra->present, false, text_of(room->name, room->node.key_len));
@@ -218,6 +228,7 @@ sio_rooms_leave_own(struct sio_socket *s)
 		return;
 	s->in_own_room = false;
 	rooms_moved(s);
+	rooms_end_joins(s, sio_socket_id_text(s));
 	rooms_member_changed(s, SIO_ROOM_LEFT, sio_socket_id_text(s));
 	if (room_find(s->nsp, sio_socket_id_text(s)) == NULL)
 		room_vanish(s->nsp, sio_socket_id_text(s));

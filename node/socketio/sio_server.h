@@ -17,6 +17,7 @@
 
 struct broker;
 struct sio_recovery;
+struct sio_history;
 struct sio_silent;
 struct sio_watcher;
 
@@ -43,6 +44,7 @@ struct sio_server {
 	uint64_t max_emit;		 /* bytes of a packet to a client, text and attachments together */
 	struct broker *broker;		 /* NULL: no other nodes */
 	struct sio_recovery *recovery;	 /* NULL: connectionStateRecovery is off */
+	struct sio_history *history;	 /* sio_history_state.h; NULL: no room has a history */
 	bool leaving;			 /* the broker is being left, which ends all questions to other nodes */
 	uint32_t kept_server_events;	 /* events of other nodes that wait for the application's answer */
 

@@ -21,6 +21,7 @@ struct sio_any {
 };
 
 struct sio_present;
+struct sio_history_join;
 
 /* The credit of sio_rate_allows(). Zeroed before the first call. */
 struct sio_rate {
@@ -36,11 +37,12 @@ struct sio_extra {
 	struct sio_listeners use; /* sio_socket_use() */
 	struct sio_any *any;	  /* NULL: none */
 	struct sio_stored *data;
-	struct sio_present *present;   /* sio_set_present(); NULL: none */
-	void *owned;		       /* the owner's pointer */
-	void (*free_user)(void *user); /* NULL: the application frees the pointer of sio_user() itself */
-	struct sio_rate rate;	       /* sio_rate_allows() */
-	unsigned waiting;	       /* number of kept events */
+	struct sio_present *present;	/* sio_set_present(); NULL: none */
+	struct sio_history_join *joins; /* with history, the newest first; NULL: none */
+	void *owned;			/* the owner's pointer */
+	void (*free_user)(void *user);	/* NULL: the application frees the pointer of sio_user() itself */
+	struct sio_rate rate;		/* sio_rate_allows() */
+	unsigned waiting;		/* number of kept events */
 	size_t waiting_bytes;
 };
 

@@ -352,6 +352,93 @@ serve(sio_nsp *nsp)
 	sio_on_server_event(nsp, "mute", on_mute, NULL);
 }
 
+/* ----------------------------------------------------------------- history */
+
+static void
+on_joined(sio_socket *socket, int error, unsigned sent, void *arg)
+{
+	(void)socket;
+	sio_ack(arg, "{s:i,s:u}", "error", error, "sent", sent);
+	sio_event_release(arg);
+}
+
+static void
+on_join_with_history(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_event *kept = sio_event_keep(event);
+	int rc = sio_join_with_history(
+		socket, text(sio_arg(event, 0)), (unsigned)sio_int(sio_arg(event, 1), 0), on_joined, kept);
+
+	(void)arg;
+	if (rc == 0)
+		return;
+	sio_ack(event, "{s:i}", "error", rc);
+	sio_event_release(kept);
+}
+
+static void
+on_history_read(sio_server *io, int error, const sio_history_entry *entries, unsigned count, void *arg)
+{
+	sio_list *list = sio_list_new(io);
+
+	for (unsigned i = 0; i < count; i++)
+		sio_list_add(list, "{s:s,s:I,s:s,s:v}", "id", entries[i].id, "time", (int64_t)entries[i].time,
+			"event", entries[i].event, "args", entries[i].args);
+	sio_ack(arg, "{s:i,s:L}", "error", error, "entries", list);
+	sio_event_release(arg);
+}
+
+/* (room, {count, before, after}) */
+static void
+on_history(sio_socket *socket, sio_event *event, void *arg)
+{
+	sio_value spec = sio_arg(event, 1);
+	sio_event *kept = sio_event_keep(event);
+	int rc = sio_history(sio_socket_nsp(socket), text(sio_arg(event, 0)),
+		(unsigned)sio_int(sio_get(spec, "count"), 0), sio_string(sio_get(spec, "before"), NULL),
+		sio_string(sio_get(spec, "after"), NULL), on_history_read, kept);
+
+	(void)arg;
+	if (rc == 0)
+		return;
+	sio_ack(event, "{s:i}", "error", rc);
+	sio_event_release(kept);
+}
+
+static void
+on_history_removed(sio_server *io, int error, unsigned removed, void *arg)
+{
+	(void)io;
+	sio_ack(arg, "{s:i,s:u}", "error", error, "removed", removed);
+	sio_event_release(arg);
+}
+
+/* (room, id); without an id, all entries are removed. */
+static void
+on_history_remove(sio_socket *socket, sio_event *event, void *arg)
+{
+	const char *id = sio_string(sio_arg(event, 1), NULL);
+	sio_event *kept = sio_event_keep(event);
+	sio_nsp *nsp = sio_socket_nsp(socket);
+	const char *room = text(sio_arg(event, 0));
+	int rc = id != NULL ? sio_history_remove(nsp, room, id, on_history_removed, kept)
+			    : sio_history_clear(nsp, room, on_history_removed, kept);
+
+	(void)arg;
+	if (rc == 0)
+		return;
+	sio_ack(event, "{s:i}", "error", rc);
+	sio_event_release(kept);
+}
+
+static void
+serve_history(sio_nsp *nsp)
+{
+	sio_on(nsp, "join with history", on_join_with_history, NULL);
+	sio_on(nsp, "history", on_history, NULL);
+	sio_on(nsp, "history remove", on_history_remove, NULL);
+}
+
 /* ---------------------------------------------------------------- presence */
 
 static void
@@ -393,6 +480,7 @@ sio_app(sio_server *io)
 	serve_presence(
 		sio_of_pattern(io, "/presence.*", NULL)); /* costs no subscription until a client asks for it */
 	serve(sio_of(io, "/"));
+	serve_history(sio_of(io, "/"));
 	serve(sio_of(io, "/team"));
 	serve(sio_of_pattern(io, "/new-.*", NULL));
 	return 0;

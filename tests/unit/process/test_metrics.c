@@ -44,6 +44,7 @@ static const struct hub_stats no_hub = {.clients = 0};
 static const struct hub_life new_hub = {.restarts = 0};
 
 static struct sio_recovery_stats kept;
+static const struct history_table history;
 
 static const char *
 write_text(void)
@@ -53,6 +54,7 @@ write_text(void)
 	metrics_write_exec(&out, &no_programs);
 	metrics_write_hub_life(&out, &new_hub);
 	metrics_write_hub(&out, &no_hub);
+	metrics_write_history(&out, &history);
 	metrics_write_keeper(&out, &kept);
 	buffer_add_byte(&out, '\0');
 	assert_int_equal(buffer_error(&out), 0);

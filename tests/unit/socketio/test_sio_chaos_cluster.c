@@ -80,7 +80,7 @@ message(struct broker_nsp *n)
 	struct text data = text_from(CHAOS_PICK(((const char *[]){"[\"e\",1]",
 		"[\"e\",{\"_placeholder\":true,\"num\":0}]", "[\"connect\"]", "[]", "[\"f\",[[]]]", "[5]"})));
 	struct text rooms[] = {room, text_from("c")};
-	struct wire_target to = {&room, rooms + 1, chaos_below(2), chaos_below(2), 0};
+	struct wire_target to = {&room, rooms + 1, chaos_below(2), chaos_below(2), 0, {0, 0}};
 	struct attachments a;
 	struct buffer json, names;
 	struct block *b = block_copy("\1\2", 2);

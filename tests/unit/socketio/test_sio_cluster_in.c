@@ -12,7 +12,7 @@ static void
 arrive(const char *rooms, const char *except, unsigned flags, const char *data, unsigned attachments)
 {
 	struct text room = text_from(rooms != NULL ? rooms : ""), not_in = text_from(except != NULL ? except : "");
-	struct wire_target to = {&room, &not_in, rooms != NULL, except != NULL, flags};
+	struct wire_target to = {&room, &not_in, rooms != NULL, except != NULL, flags, {0, 0}};
 	struct attachments a;
 	struct block *b;
 
@@ -138,7 +138,7 @@ static void
 test_orders_arrive(void **state)
 {
 	struct text rooms[] = {TEXT("a"), TEXT("b")}, id;
-	struct wire_target one = {&id, NULL, 1, 0, 0}, all = {0};
+	struct wire_target one = {&id, NULL, 1, 0, 0, {0, 0}}, all = {0};
 	struct sio_nsp *nsp;
 
 	(void)state;

@@ -1,0 +1,67 @@
+/*
+ * The histories of rooms in memory: of a single worker, or in the hub for all workers. Pure code: the caller supplies
+ * the time, in milliseconds since 1970.
+ *
+ * Each room lists its entries, oldest first. A second list has the entries of all rooms in order of arrival, from
+ * which the oldest are dropped when there are more than max_bytes. A room without entries takes no memory.
+ */
+#ifndef BROKER_HISTORY_TABLE_H
+#define BROKER_HISTORY_TABLE_H
+
+#include "broker/history.h"
+#include "common/base/block.h"
+#include "common/base/table.h"
+
+struct history_table {
+	struct table rooms;   /* struct history_room by key */
+	struct list turn;     /* the same rooms, in the order in which history_table_sweep() visits them */
+	struct list arrivals; /* struct history_entry of all rooms */
+	uint64_t entries, bytes, max_bytes, displaced;
+	struct history_id last;
+};
+
+struct history_entry {
+	struct list in_room, in_all;
+	struct history_room *room;
+	struct history_id id;
+	struct block *payload;
+};
+
+struct history_room {
+	struct table_node node;
+	struct list turn;
+	struct list entries;
+	struct history_limits limits; /* of the last append */
+	unsigned count;
+	char key[];
+};
+
+void history_table_init(struct history_table *table, uint64_t max_bytes);
+void history_table_fini(struct history_table *table);
+
+/* Stores a copy of the payload. Returns its id in *id and 0, or ERROR_MEMORY. */
+int history_table_append(struct history_table *table, uint64_t now, struct text key,
+	const struct history_limits *limits, struct text payload, struct history_id *id);
+
+/* What a read has found, oldest first; each block is referenced. */
+struct history_found {
+	struct history_found_item {
+		struct history_id id;
+		struct block *payload;
+	} * at;
+	unsigned count;
+};
+/* Returns 0 or ERROR_MEMORY. history_found_fini() is called in any case. */
+int history_table_read(struct history_table *table, uint64_t now, struct text key, const struct history_query *query,
+	struct history_found *out);
+void history_found_fini(struct history_found *found);
+
+/* Sets the age of a room's entries; does nothing if the room has none. */
+void history_table_set_age(struct history_table *table, struct text key, uint64_t age_ms);
+/* Removes one entry, or with a zeroed id all of the room. Returns the number of removed entries. */
+unsigned history_table_remove(struct history_table *table, struct text key, struct history_id id);
+/* Drops entries that are too old, in at most HISTORY_SWEEP rooms; the next call continues with the next rooms. */
+#define HISTORY_SWEEP 1000
+void history_table_sweep(struct history_table *table, uint64_t now);
+
+#endif

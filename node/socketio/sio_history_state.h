@@ -1,0 +1,71 @@
+/*
+ * The history of rooms: what the files of this layer share. A server without --history has no struct sio_history, and
+ * an emit costs one comparison.
+ *
+ *   sio_history.c        stores the events of this server, and reads entries
+ *   sio_history_join.c   sends entries to sockets that join, before newer events of the room
+ *   sio_history_entry.c  the bytes of an entry
+ *   sio_history_rules.c  the option
+ *
+ * Emissions, rooms and sockets call these files through struct sio_history_work, because the files themselves emit
+ * and join.
+ */
+#ifndef NODE_SOCKETIO_SIO_HISTORY_STATE_H
+#define NODE_SOCKETIO_SIO_HISTORY_STATE_H
+
+#include "broker/wire.h"
+#include "node/socketio/sio_history_rules.h"
+#include "node/socketio/sio_history_stats.h"
+#include "node/socketio/sio_socket.h"
+#include "node/socketio/sio_turn.h"
+
+struct sio_history;
+struct sio_history_join;
+
+/* An event on its way to sockets of this server. Borrowed. */
+struct sio_history_event {
+	struct sio_nsp *nsp;
+	const struct sio_selector *who;
+	const struct sio_content *what;
+	struct wire_mark mark; /* origin 0: the event is in no history */
+	unsigned flags;	       /* SIO_FLAG_ */
+};
+
+struct sio_history_work {
+	/* Stores an event that this server emits, in each of its rooms that has a history. Sets event->mark. */
+	void (*store)(struct sio_history *history, struct sio_history_event *event);
+	/* Takes the sockets that must not get the event now out of the selection. */
+	void (*hold)(struct sio_history *history, const struct sio_history_event *event, struct sio_selection *to);
+	/* A socket with joins leaves the room. */
+	void (*left)(struct sio_socket *s, struct text room);
+};
+
+struct sio_history {
+	struct sio_server *io;
+	const struct sio_history_work *work;
+	struct history *store; /* NULL: the server has not joined the other nodes yet, or has left them */
+	struct sio_history_rules rules;
+	uint64_t origin, number;   /* of the last mark */
+	struct list reads;	   /* struct history_read that wait for the store */
+	unsigned asks;		   /* reads and joins that wait for the store */
+	struct table groups;	   /* struct join_group of sio_history_join.c, by namespace and room */
+	struct list ending;	   /* callbacks of joins that have ended */
+	struct sio_job ending_job; /* calls them, and those of reads that were cut off */
+	bool cut;		   /* the store was left: all reads are to be ended by the job */
+	struct buffer key, entry;
+	struct log_limit log_limit;
+	struct sio_history_stats stats;
+};
+
+/* Returns the key of a room in the store, valid until the next call. */
+static inline struct text
+sio_history_key(struct sio_history *history, struct text nsp, struct text room)
+{
+	buffer_reset(&history->key);
+	buffer_add_text(&history->key, nsp);
+	buffer_add_byte(&history->key, '#');
+	buffer_add_text(&history->key, room);
+	return buffer_text(&history->key);
+}
+
+#endif

@@ -1,0 +1,531 @@
+/*
+ * The history of rooms at one server: what is stored, and what a socket gets that joins with history. The test plays
+ * the store, which answers when the test says so, and the other servers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/base/error.h"
+#include "node/socketio/sio_history_entry.h"
+#include "node/socketio/sio_history_join.h"
+#include "tests/unit/socketio/fake_engine.h"
+
+#define STORED_MAX 2000
+#define PEER UINT64_C(0x1234) /* the origin of another server's events */
+
+/* --------------------------------------------------------------- the store */
+
+static struct history store;
+static struct {
+	char key[64];
+	struct block *payload;
+} stored[STORED_MAX];
+static unsigned stored_count, asks, removed_count;
+static struct history_ask *asked; /* the last one that waits */
+static struct history_query query;
+static char asked_key[64];
+
+static void
+store_append(struct history *history, struct text key, const struct history_limits *limits, struct text payload)
+{
+	assert_ptr_equal(history, &store);
+	assert_int_equal(limits->count, 100);
+	must(stored_count < STORED_MAX && key.n < sizeof stored->key);
+	memcpy(stored[stored_count].key, key.at, key.n);
+	stored[stored_count].key[key.n] = '\0';
+	stored[stored_count++].payload = block_copy(payload.at, payload.n);
+}
+
+static void
+store_read(struct history *history, struct text key, const struct history_limits *limits,
+	const struct history_query *wanted, struct history_ask *ask)
+{
+	(void)history, (void)limits;
+	query = *wanted;
+	asked = ask;
+	ask->pending = ask;
+	asks++;
+	snprintf(asked_key, sizeof asked_key, "%.*s", (int)key.n, key.at);
+}
+
+static void
+store_remove(struct history *history, struct text key, struct history_id id, struct history_ask *ask)
+{
+	(void)history, (void)key;
+	removed_count += id.ms == 0 && id.seq == 0 ? 100 : 1;
+	asked = ask;
+	ask->pending = ask;
+}
+
+static void
+store_cancel(struct history *history, struct history_ask *ask)
+{
+	(void)history;
+	ask->pending = NULL;
+	if (asked == ask)
+		asked = NULL;
+}
+
+static void
+store_stats(const struct history *history, struct history_stats *out)
+{
+	(void)history;
+	*out = (struct history_stats){.appended = stored_count};
+}
+
+static void
+store_free(struct history *history)
+{
+	(void)history;
+}
+
+static const struct history_form store_form = {
+	store_append, store_read, store_remove, store_cancel, store_stats, store_free};
+
+/* Answers the last ask with the entries of its key from `from` to before `to`. */
+static void
+answer(unsigned from, unsigned to)
+{
+	static struct history_item items[STORED_MAX];
+	struct history_ask *ask = asked;
+	unsigned n = 0;
+
+	for (unsigned i = from; i < to; i++) {
+		if (strcmp(stored[i].key, asked_key) == 0)
+			items[n++] = (struct history_item){{1000 + i, 0},
+				text_of((const char *)stored[i].payload->data, stored[i].payload->len)};
+	}
+	asked = NULL;
+	ask->pending = NULL;
+	ask->on_answer(ask, 0, items, n);
+	fake_turn();
+}
+
+static void
+answer_error(int error)
+{
+	struct history_ask *ask = asked;
+
+	asked = NULL;
+	ask->pending = NULL;
+	ask->on_answer(ask, error, NULL, 0);
+	fake_turn();
+}
+
+/* ------------------------------------------------------------------- bench */
+
+static sio_socket *sockets[4];
+static unsigned socket_count;
+static int joined_error;
+static unsigned joined_sent, joined_calls;
+static bool joined_gone;
+
+static void
+on_connection(sio_socket *s, void *arg)
+{
+	(void)arg;
+	sockets[socket_count++] = s;
+}
+
+static void
+on_joined(sio_socket *s, int error, unsigned sent, void *arg)
+{
+	assert_ptr_equal(arg, &joined_calls);
+	joined_calls++;
+	joined_error = error;
+	joined_sent = sent;
+	joined_gone = s == NULL;
+}
+
+static int
+setup(void **state)
+{
+	struct sio_options o = fake_options();
+
+	(void)state;
+	o.history = (char *)"room*=100";
+	stored_count = asks = removed_count = socket_count = joined_calls = 0;
+	asked = NULL;
+	fake_start(&o);
+	store = (struct history){&store_form, &fake_loop};
+	sio_core_set_history(fake_io, &store);
+	sio_on_connection(sio_of(fake_io, "/"), on_connection, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		fake_receive(fake_open(i), false, "0", 1);
+		fake_turn();
+	}
+	assert_int_equal(socket_count, 2);
+	for (unsigned i = 0; i < 2; i++)
+		buffer_reset(&fake_engine.sessions[i].sent);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	fake_stop();
+	for (unsigned i = 0; i < stored_count; i++)
+		block_unref(stored[i].payload);
+	return 0;
+}
+
+static sio_nsp *
+nsp(void)
+{
+	return sio_of(fake_io, "/");
+}
+
+static void
+say(const char *room, int n)
+{
+	assert_int_equal(sio_emit(sio_to(sio_all(nsp()), room), "e", "i", n), 0);
+}
+
+/* An event of another server, whose mark is (PEER, number). */
+static void
+hear(const char *room, uint64_t number, int n)
+{
+	struct text name = text_from(room);
+	struct wire_target to = {.rooms = &name, .room_count = 1, .mark = {PEER, number}};
+	char json[32];
+
+	snprintf(json, sizeof json, "[\"e\",%d]", n);
+	sio_core_broker_ops()->on_broadcast(nsp(), &to, text_from(json), NULL);
+}
+
+/* Stores an event of another server. */
+static void
+peer_stores(const char *key, uint64_t number, int n)
+{
+	struct sio_history_entry entry = {.mark = {PEER, number}};
+	struct history_limits limits = {100, 0};
+	struct buffer bytes;
+	char json[32];
+
+	snprintf(json, sizeof json, "[\"e\",%d]", n);
+	buffer_init(&bytes, 1000);
+	assert_int_equal(sio_history_entry_write(&bytes, &entry, text_from(json), NULL), 0);
+	store_append(&store, text_from(key), &limits, buffer_text(&bytes));
+	buffer_fini(&bytes);
+}
+
+static void
+join(const char *room, unsigned count)
+{
+	assert_int_equal(sio_join_with_history(sockets[0], room, count, on_joined, &joined_calls), 0);
+	assert_true(sio_in_room(sockets[0], room));
+}
+
+/* The numbers that a client has got since the last call. */
+static const char *
+got(unsigned which)
+{
+	struct buffer *sent = &fake_engine.sessions[which].sent;
+	static char numbers[8192];
+	size_t n = 0;
+	struct text rest, line;
+
+	fake_turn();
+	numbers[0] = '\0';
+	rest = buffer_text(sent);
+	while (text_cut(&rest, '\n', &line)) {
+		const char *comma = line.n > 0 ? memchr(line.at, ',', line.n) : NULL;
+
+		if (comma != NULL && text_has(line, TEXT("\"e\"")))
+			n += (size_t)snprintf(
+				numbers + n, sizeof numbers - n, "%s%d", n > 0 ? " " : "", atoi(comma + 1));
+	}
+	buffer_reset(sent);
+	return numbers;
+}
+
+/* ------------------------------------------------------------------- tests */
+
+static void
+only_events_to_rooms_with_a_rule_are_stored(void **state)
+{
+	(void)state;
+	say("room", 1);
+	say("other", 2);
+	assert_int_equal(sio_emit(sio_all(nsp()), "e", "i", 3), 0);
+	assert_int_equal(sio_emit(sio_volatile(sio_to(sio_all(nsp()), "room")), "e", "i", 4), 0);
+	assert_int_equal(sio_emit(sio_local(sio_to(sio_all(nsp()), "room")), "e", "i", 5), 0);
+	assert_int_equal(sio_emit(sio_only(sockets[0]), "e", "i", 6), 0);
+	hear("room", 1, 7); /* its server has stored it */
+	assert_int_equal(stored_count, 1);
+	assert_int_equal(sio_emit(sio_to(sio_to(sio_to(sio_all(nsp()), "room1"), "other"), "room2"), "e", "i", 8), 0);
+	assert_int_equal(stored_count, 3);
+	assert_string_equal(stored[1].key, "/#room1");
+	assert_string_equal(stored[2].key, "/#room2");
+	assert_int_equal(stored[1].payload->len, stored[2].payload->len);
+	assert_memory_equal(stored[1].payload->data, stored[2].payload->data, stored[1].payload->len);
+}
+
+static void
+history_comes_before_what_is_said_meanwhile(void **state)
+{
+	(void)state;
+	say("room", 1);
+	say("room", 2);
+	join("room", 7);
+	assert_int_equal(query.count, 7);
+	assert_string_equal(asked_key, "/#room");
+	say("room", 3);							   /* held, and in the answer */
+	hear("room", 1, 100);						   /* held, and not in the answer */
+	assert_int_equal(sio_emit(sio_only(sockets[0]), "e", "i", 50), 0); /* is no event of the room */
+	assert_string_equal(got(0), "50");
+	assert_int_equal(joined_calls, 0);
+	answer(0, stored_count);
+	assert_string_equal(got(0), "1 2 3 100");
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, 0);
+	assert_int_equal(joined_sent, 3);
+	say("room", 4);
+	assert_string_equal(got(0), "4");
+	assert_string_equal(got(1), "");
+}
+
+static void
+a_copy_that_is_late_is_dropped_and_an_older_one_too(void **state)
+{
+	(void)state;
+	for (uint64_t i = 1; i <= 5; i++)
+		peer_stores("/#room", i, (int)i);
+	join("room", 2);
+	hear("room", 2, 2);
+	answer(3, 5); /* the last two: 4 and 5 */
+	assert_string_equal(got(0), "4 5");
+	hear("room", 3, 3); /* older than what was wanted */
+	hear("room", 4, 4);
+	hear("room", 5, 5);
+	hear("room", 6, 6);
+	assert_string_equal(got(0), "6");
+	fake_sleep(31000); /* no copy can be that late */
+	hear("room", 5, 5);
+	assert_string_equal(got(0), "5");
+}
+
+static void
+an_event_for_two_rooms_comes_once(void **state)
+{
+	(void)state;
+	assert_int_equal(sio_emit(sio_to(sio_to(sio_all(nsp()), "room1"), "room2"), "e", "i", 1), 0);
+	say("room2", 2);
+	join("room1", 0);
+	answer(0, stored_count);
+	join("room2", 0);
+	assert_int_equal(query.count, 100);
+	answer(0, stored_count);
+	assert_string_equal(got(0), "1 2");
+	assert_int_equal(joined_sent, 1);
+}
+
+static void
+excepted_rooms_do_not_get_it_and_excepted_sockets_do(void **state)
+{
+	(void)state;
+	assert_int_equal(sio_emit(sio_to(sio_others(sockets[0]), "room"), "e", "i", 1), 0);
+	assert_int_equal(sio_emit(sio_except(sio_to(sio_all(nsp()), "room"), "banned"), "e", "i", 2), 0);
+	assert_int_equal(sio_join(sockets[0], "banned"), 0);
+	join("room", 0);
+	answer(0, stored_count);
+	assert_string_equal(got(0), "1");
+}
+
+static void
+without_an_answer_the_newer_events_come(void **state)
+{
+	(void)state;
+	say("room", 1);
+	join("room", 0);
+	say("room", 2);
+	answer_error(ERROR_TIMEOUT);
+	say("room", 3);
+	assert_string_equal(got(0), "2 3");
+	assert_int_equal(joined_error, SIO_ERR_TIMEOUT);
+	assert_int_equal(joined_sent, 0);
+}
+
+static void
+too_many_events_are_not_held(void **state)
+{
+	static char wanted[8192];
+	size_t n = 0;
+
+	(void)state;
+	join("room", 0);
+	for (int i = 0; i <= SIO_HISTORY_HELD_MAX + 1; i++) {
+		say("room", i);
+		n += (size_t)snprintf(wanted + n, sizeof wanted - n, "%s%d", i > 0 ? " " : "", i);
+	}
+	assert_null(asked); /* the read was given up */
+	assert_string_equal(got(0), wanted);
+	fake_sleep(1);
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, SIO_ERR_TOO_MANY);
+}
+
+static void
+leaving_ends_the_wait(void **state)
+{
+	(void)state;
+	say("room", 1);
+	join("room", 0);
+	say("room", 2);
+	sio_leave(sockets[0], "room");
+	assert_null(asked);
+	assert_int_equal(joined_calls, 0); /* not from within the call */
+	fake_turn();
+	assert_int_equal(joined_calls, 1);
+	assert_true(joined_gone);
+	assert_int_equal(joined_error, SIO_ERR_STATE);
+	assert_string_equal(got(0), "");
+
+	join("room", 0);
+	join("room", 0); /* again: the first has no meaning any more */
+	fake_turn();
+	assert_int_equal(joined_calls, 2);
+	answer(0, 1);
+	assert_int_equal(joined_calls, 3);
+	assert_string_equal(got(0), "1");
+
+	join("room", 0);
+	fake_gone(&fake_engine.sessions[0], EIO_TRANSPORT_CLOSE);
+	fake_turn();
+	assert_null(asked);
+	assert_int_equal(joined_calls, 4);
+	assert_true(joined_gone);
+}
+
+static void
+leave_when_sent(sio_socket *s, sio_event *event, void *arg)
+{
+	(void)event, (void)arg;
+	sio_leave(s, "room");
+}
+
+static void
+a_listener_that_leaves_while_the_history_is_sent(void **state)
+{
+	(void)state;
+	say("room", 1);
+	say("room", 2);
+	join("room", 0);
+	say("room", 3);
+	sio_on_any_outgoing(nsp(), leave_when_sent, NULL);
+	answer(0, 2);
+	fake_turn();
+	assert_string_equal(got(0), "1");
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, SIO_ERR_STATE);
+	assert_false(sio_in_room(sockets[0], "room"));
+}
+
+static void
+a_room_without_history_is_joined(void **state)
+{
+	(void)state;
+	join("other", 0);
+	assert_int_equal(asks, 0);
+	say("other", 1);
+	fake_sleep(1);
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, 0);
+	assert_string_equal(got(0), "1");
+}
+
+/* ------------------------------------------------------------- sio_history */
+
+static char read_text[256];
+static int read_error;
+
+static void
+on_read(sio_server *io, int error, const sio_history_entry *entries, unsigned count, void *arg)
+{
+	size_t n = 0;
+
+	(void)arg;
+	assert_ptr_equal(io, fake_io);
+	read_error = error;
+	read_text[0] = '\0';
+	for (unsigned i = 0; i < count; i++)
+		n += (size_t)snprintf(read_text + n, sizeof read_text - n, "%s %s %u %d;", entries[i].id,
+			entries[i].event, sio_length(entries[i].args), (int)sio_int(sio_at(entries[i].args, 0), -1));
+}
+
+static void
+the_application_reads_and_removes(void **state)
+{
+	struct history_limits limits = {100, 0};
+
+	(void)state;
+	say("room", 1);
+	store_append(&store, TEXT("/#room"), &limits, TEXT("rubbish"));
+	assert_int_equal(sio_emit(sio_to(sio_all(nsp()), "room"), "bare", NULL), 0);
+	assert_int_equal(sio_history(nsp(), "room", 5, NULL, NULL, on_read, NULL), 0);
+	assert_int_equal(query.count, 5);
+	answer(0, stored_count);
+	assert_string_equal(read_text, "1000-0 e 1 1;1002-0 bare 0 -1;");
+	assert_int_equal(sio_history(nsp(), "room", 5, "7-1", NULL, on_read, NULL), 0);
+	assert_true(query.before.ms == 7 && query.before.seq == 1 && !query.from_oldest);
+	answer_error(ERROR_CLOSED);
+	assert_int_equal(read_error, SIO_ERR_TIMEOUT);
+	assert_int_equal(sio_history(nsp(), "room", 0, NULL, "8-2", on_read, NULL), 0);
+	assert_true(query.after.ms == 8 && query.after.seq == 2 && query.from_oldest && query.count == 1000);
+	answer(0, 0);
+	assert_int_equal(sio_history(nsp(), "other", 5, NULL, NULL, on_read, NULL), SIO_ERR_NOT_FOUND);
+	assert_int_equal(sio_history(nsp(), "room", 5, "x", NULL, on_read, NULL), SIO_ERR_ARGUMENT);
+	assert_int_equal(sio_history_remove(nsp(), "room", "7-1", NULL, NULL), 0);
+	answer_error(0);
+	assert_int_equal(removed_count, 1);
+	assert_int_equal(sio_history_clear(nsp(), "room", NULL, NULL), 0);
+	assert_int_equal(removed_count, 101);
+	assert_int_equal(sio_history_remove(nsp(), "room", "0-0", NULL, NULL), SIO_ERR_ARGUMENT);
+}
+
+static void
+leaving_the_store_ends_what_waits(void **state)
+{
+	(void)state;
+	read_error = 0;
+	assert_int_equal(sio_history(nsp(), "room", 5, NULL, NULL, on_read, NULL), 0);
+	join("room", 0);
+	say("room", 1);
+	sio_core_set_history(fake_io, NULL);
+	assert_int_equal(read_error, 0);
+	fake_turn();
+	assert_int_equal(read_error, SIO_ERR_STATE);
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, SIO_ERR_STATE);
+	assert_int_equal(sio_history(nsp(), "room", 5, NULL, NULL, on_read, NULL), SIO_ERR_STATE);
+	say("room", 2);
+	assert_int_equal(stored_count, 1);
+	assert_string_equal(got(0), "2");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(only_events_to_rooms_with_a_rule_are_stored),
+		TEST(history_comes_before_what_is_said_meanwhile),
+		TEST(a_copy_that_is_late_is_dropped_and_an_older_one_too),
+		TEST(an_event_for_two_rooms_comes_once),
+		TEST(excepted_rooms_do_not_get_it_and_excepted_sockets_do),
+		TEST(without_an_answer_the_newer_events_come),
+		TEST(too_many_events_are_not_held),
+		TEST(leaving_ends_the_wait),
+		TEST(a_listener_that_leaves_while_the_history_is_sent),
+		TEST(a_room_without_history_is_joined),
+		TEST(the_application_reads_and_removes),
+		TEST(leaving_the_store_ends_what_waits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
