@@ -92,7 +92,7 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	struct broker *broker = nsp->broker;
 	struct wire_message *decoded = &broker->message;
 	struct text payload = message->payload;
-	uint64_t number = broker->keeper ? bus_keep_number_take(&payload) : 0;
+	uint64_t number = broker->keeper ? broker_keep_number(broker, &payload) : 0;
 	int rc;
 
 	if (broker->ops->on_number != NULL)
@@ -400,19 +400,21 @@ broker_take_payload(struct broker_nsp *nsp, enum bus_kind kind, struct text addr
 	return payload;
 }
 
-typedef int (*publish_function)(struct bus_end *end, const struct bus_member *member, enum bus_kind kind,
-	struct text address, struct block *payload);
-
+/* `recorded`: a form with a log records the message; `event` is as in struct bus_form. */
 static int
-broker_publish_by(publish_function publish, struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc)
+broker_publish_by(
+	struct broker_nsp *nsp, bool recorded, uint64_t event, enum bus_kind kind, struct text address, int rc)
 {
+	const struct bus_form *form = nsp->broker->form;
 	struct block *payload = broker_take_payload(nsp, kind, address, &rc);
 
 	if (payload == NULL)
 		return rc;
 	if (log_debug())
 		broker_trace_out(nsp, kind, kind == BUS_BROADCAST ? address : TEXT_NONE, payload->len);
-	rc = publish(nsp->broker->end, &nsp->member, kind, address, payload);
+	rc = recorded && form->record != NULL
+		     ? form->record(nsp->broker->end, &nsp->member, kind, address, payload, event)
+		     : form->publish(nsp->broker->end, &nsp->member, kind, address, payload);
 	block_unref(payload);
 	return rc;
 }
@@ -420,16 +422,14 @@ broker_publish_by(publish_function publish, struct broker_nsp *nsp, enum bus_kin
 int
 broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc)
 {
-	return broker_publish_by(nsp->broker->form->publish, nsp, kind, address, rc);
+	return broker_publish_by(nsp, false, 0, kind, address, rc);
 }
 
 /* As broker_publish(), for a statement. A form with a log records it. */
 static int
 broker_record(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc)
 {
-	const struct bus_form *form = nsp->broker->form;
-
-	return broker_publish_by(form->record != NULL ? form->record : form->publish, nsp, kind, address, rc);
+	return broker_publish_by(nsp, true, 0, kind, address, rc);
 }
 
 void
@@ -546,6 +546,12 @@ broker_broadcast_recorded(struct broker_nsp *nsp, const struct wire_target *to, 
 	struct block *payload;
 	int rc;
 
+	if (broker->form->store != NULL) {
+		room = broker_room_of(nsp, to);
+		rc = broker_write_broadcast(nsp, to, room.at != NULL, &event);
+		broker->stats.broadcasts_out++;
+		return broker_publish_by(nsp, true, local, BUS_BROADCAST, room, rc);
+	}
 	bus_keep_head_add(&broker->out, &head);
 	rc = broker_write_broadcast(nsp, to, room.at != NULL, &event);
 	broker->stats.broadcasts_out += keep == NULL;

@@ -172,7 +172,11 @@ int broker_server_emit(struct broker_nsp *nsp, struct text data, const struct at
 
 /* ----------------------------------------------------------------- keeper */
 
+struct bus;
 struct bus_keep;
+/* The bus for the functions of bus_store.h, if the server of the form keeps events and sessions; NULL: it does not.
+ */
+struct bus *broker_store(const struct broker *broker);
 /*
  * The keeper of recorded events (bus_keep.h), of a form that has one. The callee calls keep->on_ready() and
  * keep->on_message() from the loop until broker_keep_close().
@@ -183,8 +187,8 @@ void broker_keep_close(struct broker *broker, struct bus_keep *keep);
 /* Sends a message to the keeper, after all that was published before. Errors as for broker_broadcast(). */
 int broker_keep_send(struct broker *broker, struct bus_keep *keep, struct text message);
 /*
- * Publishes an event that this node has recorded. `keep` not NULL: only the keeper gets it. Errors as for
- * broker_broadcast().
+ * Publishes an event that this node has recorded. `keep` not NULL: only the keeper gets it; a form that has a store
+ * publishes it all the same. Errors as for broker_broadcast().
  */
 int broker_broadcast_recorded(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t origin, uint64_t local, struct bus_keep *keep);
@@ -253,6 +257,8 @@ void broker_reply_server_emit(struct broker_reply *reply, struct text json,
 
 /* The nodes of the cluster as this node knows them; valid as long as the broker is open. */
 const struct members *broker_members(const struct broker *broker);
+/* Counts the servers of the cluster again, beside the counts that are made at intervals. */
+void broker_recount(const struct broker *broker);
 /* Tells the other nodes that this node begins to drain. broker_close() tells them that it leaves. */
 void broker_drain(struct broker *broker);
 

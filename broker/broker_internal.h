@@ -99,6 +99,9 @@ broker_attachments(const struct wire_message *decoded)
 struct bus_keep;
 int broker_keep_send_block(struct broker *broker, struct bus_keep *keep, struct block *message);
 
+/* Returns the number that the keeper has given the event, and takes it off the payload; 0: it has none. */
+uint64_t broker_keep_number(const struct broker *broker, struct text *payload);
+
 int broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc);
 
 /* Publishes broker->out as an answer to the node `asker`. `rc` is as above; an error is counted and logged. */

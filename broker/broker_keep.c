@@ -1,7 +1,24 @@
 /* The broker's way to the keeper of recorded events (bus_keep.h). */
 #include "broker/broker_internal.h"
 #include "broker/bus_keep.h"
+#include "broker/bus_store.h"
 #include "common/base/error.h"
+
+uint64_t
+broker_keep_number(const struct broker *broker, struct text *payload)
+{
+	struct bus_point point;
+
+	if (broker->form->store == NULL)
+		return bus_keep_number_take(payload);
+	return bus_store_point(broker->form->store(broker->end), &point) ? point.event : 0;
+}
+
+struct bus *
+broker_store(const struct broker *broker)
+{
+	return broker->form->store != NULL ? broker->form->store(broker->end) : NULL;
+}
 
 bool
 broker_keeps(const struct broker *broker)

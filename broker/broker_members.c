@@ -170,6 +170,13 @@ broker_members_fini(struct broker *broker)
 }
 
 void
+broker_recount(const struct broker *broker)
+{
+	if (broker->members != NULL)
+		members_recount(broker->members);
+}
+
+void
 broker_drain(struct broker *broker)
 {
 	members_drain(broker->members);

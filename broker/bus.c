@@ -106,6 +106,7 @@ bus_on_turn_end(struct loop_call *call)
 	struct bus *bus = container_of(call, struct bus, call);
 
 	bus_answer_refused(bus);
+	bus_store_fail_calls(bus);
 	bus_hear_update(bus);
 	if (bus->state == BUS_CLOSING && bus->commands.conn == NULL)
 		bus_free(bus);

@@ -113,8 +113,10 @@ bool bus_flows(const struct bus *bus);
 /*
  * As bus_publish(), and records the message in the log if the bus has one, so that it is delivered once to every node
  * that was connected before. Recorded messages are neither lost nor doubled if a connection breaks.
+ * `event`: its number among the events that connection state recovery replays, which the caller counts without gaps;
+ * 0: it is not one.
  */
-int bus_record(struct bus *bus, struct text channel, struct block *payload);
+int bus_record(struct bus *bus, struct text channel, struct block *payload, uint64_t event);
 
 /*
  * A subscription to one channel or to all channels with a prefix. The caller owns the storage, which must stay valid

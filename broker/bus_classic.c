@@ -86,12 +86,12 @@ bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum b
 
 int
 bus_classic_record(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
-	struct block *payload)
+	struct block *payload, uint64_t event)
 {
 	struct text channel = bus_classic_channel(end, member, kind, address);
 	int rc = address.at != NULL && kind == BUS_BROADCAST ? buffer_error(&end->channel) : 0;
 
-	return rc == 0 ? bus_record(end->bus, channel, payload) : rc;
+	return rc == 0 ? bus_record(end->bus, channel, payload, event) : rc;
 }
 
 /*
@@ -371,6 +371,12 @@ int
 bus_classic_keep_send(struct bus_end *end, struct bus_keep *keep, struct block *message)
 {
 	return bus_publish(end->bus, buffer_text(&keep->keeper), message);
+}
+
+struct bus *
+bus_classic_store(struct bus_end *end)
+{
+	return end->bus;
 }
 
 /* -------------------------------------------------------------------- life */

@@ -28,7 +28,7 @@ struct text bus_classic_channel(
 int bus_classic_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
 	struct block *payload);
 int bus_classic_record(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
-	struct block *payload);
+	struct block *payload, uint64_t event);
 void bus_classic_count(struct bus_end *end, struct bus_count *query, const struct bus_member *member);
 
 void bus_classic_room_appeared(struct bus_end *end, struct bus_member *member, struct text room, bool own);
@@ -39,10 +39,11 @@ void bus_classic_enter(struct bus_end *end, struct bus_presence *presence);
 void bus_classic_depart(struct bus_end *end, struct bus_presence *presence);
 bool bus_classic_announce(struct bus_end *end, struct bus_presence *presence, struct block *payload);
 void bus_classic_count_present(struct bus_end *end, struct bus_count *query, struct text id);
-/* For a hub that has a keeper. */
+/* For a hub that has a keeper. bus_classic_store() is for a Redis server. */
 void bus_classic_keep_open(struct bus_end *end, struct bus_keep *keep);
 void bus_classic_keep_close(struct bus_end *end, struct bus_keep *keep);
 int bus_classic_keep_send(struct bus_end *end, struct bus_keep *keep, struct block *message);
+struct bus *bus_classic_store(struct bus_end *end);
 void bus_classic_count_strangers(
 	struct bus_end *end, struct bus_count *query); /* for a Redis server, not for a hub */
 

@@ -191,6 +191,7 @@ bus_wait_cancel(struct bus_wait *wait)
 	list_remove(&wait->link);
 }
 
+struct bus;
 struct bus_keep;
 
 struct bus_form {
@@ -241,9 +242,10 @@ struct bus_form {
 		struct block *payload);
 	/*
 	 * As publish(), for messages that want no answer: a form with a log records them. NULL if the form has none.
+	 * `event`: see bus_record().
 	 */
 	int (*record)(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room,
-		struct block *payload);
+		struct block *payload, uint64_t event);
 	void (*count)(struct bus_end *end, struct bus_count *query, const struct bus_member *member);
 
 	/*
@@ -283,6 +285,12 @@ struct bus_form {
 	void (*keep_open)(struct bus_end *end, struct bus_keep *keep);
 	void (*keep_close)(struct bus_end *end, struct bus_keep *keep);
 	int (*keep_send)(struct bus_end *end, struct bus_keep *keep, struct block *message);
+
+	/*
+	 * A form that keeps events and sessions at its server (bus_store.h) has these in place of keep_send(). NULL:
+	 * it does not. store() returns the bus for the functions of bus_store.h.
+	 */
+	struct bus *(*store)(struct bus_end *end);
 };
 
 extern const struct bus_form bus_alone, bus_hub, bus_redis, bus_sharded, bus_streams;

@@ -23,6 +23,7 @@ enum expected_kind {
 	EXPECT_PUBLISHES,
 	EXPECT_COUNT,
 	EXPECT_ROLE,
+	EXPECT_CALL,
 	EXPECT_RECORDS,
 	EXPECT_QUEUED,
 	EXPECT_CHECK,
@@ -40,6 +41,8 @@ struct waiting_publish {
 	uint32_t after;	 /* ticket that must be heard before (bus_hear.c) */
 	char kind;	 /* of a recorded message (bus_record.h); 0: not recorded */
 	uint64_t number; /* of a recorded message that has been sent (struct bus_stamp); 0: not sent yet */
+	uint64_t event;	 /* its number among the recorded events (struct bus_stamp); 0: it is not an event */
+	bool hole;	 /* as in struct bus_stamp; set when it is sent for the first time */
 	size_t n;
 	char channel[];
 };
@@ -112,7 +115,9 @@ struct bus {
 	uint64_t settle_ms, settle_until;
 	struct wheel_entry settle_timer;
 
-	struct bus_log *log; /* NULL: nothing is recorded */
+	struct bus_log *log;  /* NULL: nothing is recorded */
+	uint64_t open_events; /* recorded events that have no answer yet */
+	struct list calls;    /* struct bus_call that could not be sent; they fail at the end of the turn */
 
 	struct bus_subscription check;
 	char *check_channel;
@@ -187,7 +192,7 @@ size_t waiting_publish_cost(const struct waiting_publish *waiting);
 /* Subscriptions that were asked for before the publish are not confirmed yet. */
 bool waiting_publish_is_early(const struct bus *bus, const struct waiting_publish *waiting);
 /* Frees a publish that is in no list. */
-void waiting_publish_free(struct waiting_publish *waiting);
+void waiting_publish_free(struct bus *bus, struct waiting_publish *waiting);
 /* Puts publishes that were sent back to the front of the queue. `from` is left empty. */
 void bus_wait_again(struct bus *bus, struct list *from);
 /* A command was sent; `records` is the number of recorded messages in it, or of the answers for EXPECT_QUEUED. */
@@ -200,10 +205,19 @@ void bus_expire_waiting(struct bus *bus);
 void bus_send_waiting(struct bus *bus);
 void bus_on_answer(struct bus_link *link, const struct resp *reply);
 bool bus_expects_status(const struct bus_link *link);
+struct bus_call;
+struct bus_script;
+/* The answer to a script of bus_store.h is expected next. */
+void bus_expect_call(struct bus *bus, struct bus_call *call, struct bus_script *script);
 /* The command link is lost: pending counts end with ERROR_CLOSED, unanswered publishes are counted as uncertain. */
 void bus_forget_answers(struct bus *bus);
 /* Ends the counts that could not be asked for; called at the end of the turn. */
 void bus_answer_refused(struct bus *bus);
+
+/* bus_store.c. `call` NULL: it was cancelled. */
+void bus_store_on_answer(struct bus_call *call, struct bus_script *script, const struct resp *reply);
+/* Ends the calls that could not be sent, or have lost their link; called at the end of the turn. */
+void bus_store_fail_calls(struct bus *bus);
 
 /* bus_settle.c. `channel` is copied. Without a channel, or with settle_ms 0, the queue is never held. */
 void bus_settle_init(struct bus *bus, uint64_t settle_ms, struct text channel);

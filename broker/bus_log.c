@@ -49,13 +49,13 @@ bus_log_new(struct bus *bus, const char *key, uint64_t length, bool sealed)
 }
 
 static void
-log_free_all(struct list *publishes)
+log_free_all(struct bus_log *log, struct list *publishes)
 {
 	while (!list_empty(publishes)) {
 		struct waiting_publish *first = container_of(publishes->next, struct waiting_publish, link);
 
 		list_remove(&first->link);
-		waiting_publish_free(first);
+		waiting_publish_free(log->bus, first);
 	}
 }
 
@@ -65,8 +65,8 @@ bus_log_free(struct bus_log *log)
 	if (log == NULL)
 		return;
 	loop_call_cancel(&log->flush);
-	log_free_all(&log->sent);
-	log_free_all(&log->doubtful);
+	log_free_all(log, &log->sent);
+	log_free_all(log, &log->doubtful);
 	bus_log_forget(log);
 	mem_free(log->stream);
 	mem_free(log->counter);
@@ -81,7 +81,8 @@ bus_log_write_off(struct bus_log *log)
 		struct waiting_publish *first = container_of(log->doubtful.next, struct waiting_publish, link);
 
 		list_remove(&first->link);
-		waiting_publish_free(first);
+		log->hole |= first->event != 0;
+		waiting_publish_free(log->bus, first);
 		log->bus->stats.uncertain++;
 	}
 }

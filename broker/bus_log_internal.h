@@ -7,6 +7,7 @@
 
 #include "broker/bus_log.h"
 #include "broker/bus_log_scripts.h"
+#include "broker/bus_store.h"
 #include "broker/log_marks.h"
 #include "broker/wire.h"
 
@@ -45,6 +46,8 @@ struct bus_log {
 	char error[LOG_ERROR_MAX]; /* the first of the transaction that is being answered; empty: none */
 	struct log_marks marks;
 	uint64_t last_number;
+	uint64_t last_event; /* the newest one that was sent (bus_record()) */
+	bool hole;	     /* events after it were dropped */
 	struct log_script {
 		struct text text;
 		char sha[LOG_SCRIPT_SHA_LENGTH];
@@ -80,6 +83,7 @@ struct bus_log {
 
 	struct table senders[2]; /* struct log_sender: those heard of lately, and those heard of before them */
 	struct table rooms;	 /* struct log_room: those that appeared while behind */
+	struct bus_point point;	 /* where this node is in the log; `event` is that of the message being delivered */
 	/* The message that was heard last, and the subscription by which it came. */
 	struct log_heard {
 		char sender[BUS_SENDER_LENGTH];

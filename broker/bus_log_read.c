@@ -27,7 +27,7 @@
 struct held_message {
 	struct list link;
 	struct bus_position position; /* of the stamp */
-	uint64_t number;
+	uint64_t number, event;
 	char sender[BUS_SENDER_LENGTH];
 	size_t prefix_n; /* length of the prefix that the subscription has; 0: it has the whole channel */
 	size_t channel_n, message_n;
@@ -210,6 +210,7 @@ log_hold(
 	}
 	held->position = stamp->position;
 	held->number = stamp->number;
+	held->event = stamp->event;
 	memcpy(held->sender, stamp->sender.at, BUS_SENDER_LENGTH);
 	held->prefix_n = prefix_n;
 	held->channel_n = channel.n;
@@ -218,6 +219,23 @@ log_hold(
 	memcpy(held->bytes + channel.n, message.at, message.n);
 	list_add_tail(&log->held, &held->link);
 	log->held_bytes += size;
+}
+
+/* Everything up to the position has been handled. */
+static void
+log_reach(struct bus_log *log, struct bus_position position)
+{
+	log->point.position = position;
+	log->point.number = 0;
+}
+
+/* Everything before this message has been handled, and it is the next one to be delivered. */
+static void
+log_reach_message(struct bus_log *log, const struct bus_stamp *stamp)
+{
+	memcpy(log->point.sender, stamp->sender.at, BUS_SENDER_LENGTH);
+	log->point.number = stamp->number;
+	log->point.event = stamp->event;
 }
 
 /*
@@ -230,7 +248,13 @@ log_hears(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struc
 	if (!log->known || bus_position_compare(stamp->position, log->position) > 0)
 		log->position = stamp->position;
 	log->known = true;
-	return log_is_own(log, stamp->sender) || log_is_new(log, stamp, prefix, name);
+	log->point.event = 0;
+	if (!log_is_own(log, stamp->sender) && !log_is_new(log, stamp, prefix, name))
+		return false;
+	/* the message is behind every position that was heard before it or with it */
+	log->point.position = log->position;
+	log_reach_message(log, stamp);
+	return true;
 }
 
 bool
@@ -238,8 +262,10 @@ bus_log_on_message(struct bus_log *log, bool prefix, struct text name, struct te
 {
 	struct bus_stamp stamp;
 
-	if (!bus_stamp_take(message, log->sealed, &stamp))
+	if (!bus_stamp_take(message, log->sealed, &stamp)) {
+		log->point.event = 0;
 		return true;
+	}
 	if (!log->behind)
 		return log_hears(log, &stamp, prefix, name);
 	log_hold(log, &stamp, prefix ? name.n : 0, channel, *message);
@@ -276,8 +302,10 @@ bus_log_on_check(struct bus_log *log, struct text message, struct text nonce)
 		log->clock_ahead = (int64_t)(ms - log->check_sent);
 		log->clock_known = true;
 	}
-	if (bus->state == BUS_UP) /* all that came before has been heard */
+	if (bus->state == BUS_UP) { /* all that came before has been heard */
 		log->position = log->head;
+		log_reach(log, log->head);
+	}
 	return true;
 }
 
@@ -379,7 +407,7 @@ log_found_own(struct bus_log *log, uint64_t number)
 		list_remove(&publish->link);
 		bus_log_count_published(log, publish);
 		log->bus->stats.log_found++;
-		waiting_publish_free(publish);
+		waiting_publish_free(log->bus, publish);
 		return;
 	}
 }
@@ -412,6 +440,8 @@ log_on_records(struct bus_log *log, struct bus_position position, struct text re
 	}
 	log->messages += (unsigned)n;
 	while (bus_record_next(&records, log->sealed, &record) > 0 && log->bus->state == BUS_CATCHING_UP) {
+		if (missed)
+			log_reach_message(log, &record.stamp);
 		if (log_is_own(log, record.stamp.sender))
 			log_found_own(log, record.stamp.number);
 		else if (missed && log_reads_new(log, &record.stamp))
@@ -433,6 +463,8 @@ log_on_entry(struct bus_log *log, const struct bus_log_entry *entry)
 	if (entry->unusable)
 		log->bus->stats.log_unusable++;
 	log_on_records(log, entry->position, entry->records, missed);
+	if (missed)
+		log_reach(log, entry->position);
 }
 
 static void
@@ -448,6 +480,7 @@ log_deliver_held(struct bus_log *log)
 		struct held_message *first = container_of(held.next, struct held_message, link);
 		struct bus_stamp stamp = {.position = first->position,
 			.number = first->number,
+			.event = first->event,
 			.sender = text_of(first->sender, BUS_SENDER_LENGTH)};
 		struct text channel = text_of(first->bytes, first->channel_n);
 		struct text name = first->prefix_n > 0 ? text_of(channel.at, first->prefix_n) : channel;
@@ -510,6 +543,7 @@ log_on_end(struct bus_log *log)
 	if (log->behind && !log->met) {
 		log_gap(log, "the log ends before the position, because it was emptied or its end was lost");
 		log->position = log->entries > 0 ? log->from : log->head;
+		log_reach(log, log->position);
 	}
 	log_caught_up(log);
 }
@@ -524,6 +558,7 @@ log_stop_reading(struct bus_log *log)
 		if (!passed || log->overflowed)
 			log_gap(log, "reading the log took too long");
 		log->position = passed ? log->from : log->head;
+		log_reach(log, log->position);
 	}
 	log_caught_up(log);
 }
@@ -614,6 +649,7 @@ log_begin_reading(struct bus_log *log)
 	if (!log->behind && list_empty(&log->doubtful)) {
 		log_lower_floor(log);
 		log->position = log->head;
+		log_reach(log, log->head);
 		log->known = true;
 		return false;
 	}

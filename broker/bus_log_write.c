@@ -138,22 +138,40 @@ log_send_entry(struct bus_log *log, const struct list *first, const struct bus_s
 	conn_send(c, bus->crlf, 0, bus->crlf->len);
 }
 
+/* Numbers a message that is sent for the first time, or anew. */
+static void
+log_number(struct bus_log *log, struct waiting_publish *publish)
+{
+	if (publish->number != 0)
+		return;
+	publish->number = ++log->last_number;
+	if (publish->event <= log->last_event)
+		return; /* it is sent again, or it is not an event */
+	publish->hole = log->hole || publish->event != log->last_event + 1;
+	log->last_event = publish->event;
+	log->hole = false;
+}
+
 /* Sends the first `n` messages of the queue, which may be none. */
 static void
 log_send_transaction(struct bus_log *log, unsigned n)
 {
 	struct bus *bus = log->bus;
 	struct conn *c = bus->commands.conn;
+	struct bus_stamp stamp = {.position = log->latest, .sender = text_of(log->sender, BUS_SENDER_LENGTH)};
 	struct bus_stamped stamped[LOG_BATCH_MAX];
 	const struct list *at = bus->waiting.next;
 
 	for (unsigned i = 0; i < n; i++, at = at->next) {
 		struct waiting_publish *publish = container_of(at, struct waiting_publish, link);
 
-		if (publish->number == 0)
-			publish->number = ++log->last_number;
-		bus_stamp_add(text_of((const char *)publish->payload->data, publish->payload->len), publish->kind,
-			log->latest, log->sender, publish->number, &stamped[i]);
+		log_number(log, publish);
+		stamp.kind = publish->kind;
+		stamp.number = publish->number;
+		stamp.event = publish->event;
+		stamp.hole = publish->hole;
+		bus_stamp_add(
+			text_of((const char *)publish->payload->data, publish->payload->len), &stamp, &stamped[i]);
 	}
 	conn_send_copy(c, "*1\r\n$5\r\nMULTI\r\n", 15);
 	log_send_entry(log, bus->waiting.next, stamped, n);
@@ -366,7 +384,7 @@ log_on_executed(struct bus_log *log, unsigned records)
 		struct waiting_publish *first = log_take_first_sent(log);
 
 		bus_log_count_published(log, first);
-		waiting_publish_free(first);
+		waiting_publish_free(log->bus, first);
 	}
 }
 

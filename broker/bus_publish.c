@@ -4,6 +4,7 @@
 #include "broker/bus_error.h"
 #include "broker/bus_internal.h"
 #include "broker/bus_log.h"
+#include "broker/bus_store.h"
 #include "broker/cluster_map.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -22,6 +23,8 @@ struct expected {
 	enum expected_kind kind;
 	unsigned records;	 /* messages in one command; EXPECT_RECORDS only */
 	struct bus_count *count; /* NULL: cancelled */
+	struct bus_call *call;	 /* NULL: cancelled */
+	struct bus_script *script;
 };
 
 size_t
@@ -31,8 +34,9 @@ waiting_publish_cost(const struct waiting_publish *waiting)
 }
 
 void
-waiting_publish_free(struct waiting_publish *waiting)
+waiting_publish_free(struct bus *bus, struct waiting_publish *waiting)
 {
+	bus->open_events -= waiting->event != 0;
 	block_unref(waiting->payload);
 	mem_free(waiting);
 }
@@ -43,7 +47,7 @@ bus_waits_no_more(struct bus *bus, struct waiting_publish *waiting)
 {
 	bus->waiting_bytes -= waiting_publish_cost(waiting);
 	list_remove(&waiting->link);
-	waiting_publish_free(waiting);
+	waiting_publish_free(bus, waiting);
 }
 
 /* Refuses a publish that is larger than the whole queue. Dropping other publishes would not make room for it. */
@@ -100,7 +104,7 @@ bus_trim_waiting(struct bus *bus)
 
 /* Appends a publish to the queue, whatever its size. */
 static int
-bus_add_waiting(struct bus *bus, struct text channel, struct block *payload, char kind)
+bus_add_waiting(struct bus *bus, struct text channel, struct block *payload, char kind, uint64_t event)
 {
 	struct waiting_publish *waiting = mem_try_alloc(sizeof *waiting + channel.n);
 
@@ -113,6 +117,9 @@ bus_add_waiting(struct bus *bus, struct text channel, struct block *payload, cha
 	waiting->after = bus->asked;
 	waiting->kind = kind;
 	waiting->number = 0;
+	waiting->event = event;
+	waiting->hole = false;
+	bus->open_events += event != 0;
 	waiting->n = channel.n;
 	memcpy(waiting->channel, channel.at, channel.n);
 	list_add_tail(&bus->waiting, &waiting->link);
@@ -134,14 +141,14 @@ bus_wait_again(struct bus *bus, struct list *from)
 }
 
 static int
-bus_queue_publish(struct bus *bus, struct text channel, struct block *payload, char kind)
+bus_queue_publish(struct bus *bus, struct text channel, struct block *payload, char kind, uint64_t event)
 {
 	size_t size = sizeof(struct waiting_publish) + channel.n + payload->len;
 	int rc;
 
 	if (size > bus->max_queue)
 		return bus_refuse_publish(bus, size);
-	rc = bus_add_waiting(bus, channel, payload, kind);
+	rc = bus_add_waiting(bus, channel, payload, kind, event);
 	if (rc < 0)
 		return rc;
 	bus_trim_waiting(bus);
@@ -165,6 +172,19 @@ bus_expect(struct bus *bus, enum expected_kind kind, unsigned records)
 	last = mem_alloc(sizeof *last);
 	*last = (struct expected){.n = kind == EXPECT_QUEUED ? records : 1, .kind = kind, .records = records};
 	list_add_tail(&bus->expected, &last->link);
+}
+
+void
+bus_expect_call(struct bus *bus, struct bus_call *call, struct bus_script *script)
+{
+	struct expected *last;
+
+	bus_expect(bus, EXPECT_CALL, 0);
+	last = container_of(bus->expected.prev, struct expected, link);
+	last->call = call;
+	last->script = script;
+	if (call != NULL)
+		call->slot = &last->call;
 }
 
 void
@@ -304,7 +324,7 @@ bus_publish(struct bus *bus, struct text channel, struct block *payload)
 	if (bus->ordered && bus->state == BUS_UP)
 		bus_keep_order(bus, sizeof(struct waiting_publish) + channel.n + payload->len);
 	if (!bus_flows(bus) || !list_empty(&bus->waiting) || (bus->ordered && bus->heard != bus->asked))
-		return bus_queue_publish(bus, channel, payload, 0);
+		return bus_queue_publish(bus, channel, payload, 0, 0);
 	bus_send_publish(bus, channel, payload);
 	bus->stats.published++;
 	bus->stats.bytes_published += payload->len;
@@ -312,7 +332,7 @@ bus_publish(struct bus *bus, struct text channel, struct block *payload)
 }
 
 int
-bus_record(struct bus *bus, struct text channel, struct block *payload)
+bus_record(struct bus *bus, struct text channel, struct block *payload, uint64_t event)
 {
 	char kind = bus->log != NULL ? bus_log_kind(bus->log, text_of((const char *)payload->data, payload->len)) : 0;
 	int rc;
@@ -324,8 +344,8 @@ bus_record(struct bus *bus, struct text channel, struct block *payload)
 	if (bus->ordered && bus->state == BUS_UP)
 		bus_keep_order(bus, sizeof(struct waiting_publish) + channel.n + payload->len);
 	if (!bus_flows(bus) || !bus_log_may_send(bus->log))
-		return bus_queue_publish(bus, channel, payload, kind);
-	rc = bus_add_waiting(bus, channel, payload, kind);
+		return bus_queue_publish(bus, channel, payload, kind, event);
+	rc = bus_add_waiting(bus, channel, payload, kind, event);
 	if (bus->waiting_bytes >= RECORDS_FLUSHED)
 		bus_send_waiting(bus);
 	else
@@ -417,6 +437,10 @@ bus_forget_answers(struct bus *bus)
 		} else if (expected->count != NULL) {
 			expected->count->slot = NULL;
 			bus_refuse_count(bus, expected->count);
+		} else if (expected->call != NULL) {
+			expected->call->slot = NULL;
+			list_add_tail(&bus->calls, &expected->call->link);
+			loop_defer(bus->loop, &bus->call);
 		}
 		list_remove(&expected->link);
 		mem_free(expected);
@@ -590,7 +614,9 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 	struct bus *bus = link->arg;
 	struct expected *expected =
 		list_empty(&bus->expected) ? NULL : container_of(bus->expected.next, struct expected, link);
+	struct bus_script *script;
 	struct bus_count *count;
+	struct bus_call *call;
 	enum expected_kind kind;
 	unsigned records;
 	char why[BUS_WHY_MAX];
@@ -607,6 +633,8 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 	kind = expected->kind;
 	records = expected->records;
 	count = expected->count;
+	call = expected->call;
+	script = expected->script;
 	if (--expected->n == 0) {
 		list_remove(&expected->link);
 		mem_free(expected);
@@ -615,7 +643,9 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 		return;
 	if (kind >= EXPECT_RECORDS && !bus_log_on_answer(bus->log, kind, records, reply))
 		return;
-	if (kind == EXPECT_COUNT)
+	if (kind == EXPECT_CALL)
+		bus_store_on_answer(call, script, reply);
+	else if (kind == EXPECT_COUNT)
 		bus_on_count_answer(bus, count, reply);
 	else if (kind == EXPECT_ROLE)
 		bus_on_role_answer(bus, reply);
@@ -632,6 +662,7 @@ bus_publish_init(struct bus *bus)
 	list_init(&bus->waiting);
 	list_init(&bus->expected);
 	list_init(&bus->refused);
+	list_init(&bus->calls);
 }
 
 void
@@ -641,5 +672,7 @@ bus_publish_fini(struct bus *bus)
 		bus_waits_no_more(bus, container_of(bus->waiting.next, struct waiting_publish, link));
 	while (!list_empty(&bus->refused)) /* asked for after the end */
 		list_remove(bus->refused.next);
+	while (!list_empty(&bus->calls))
+		list_remove(bus->calls.next);
 	block_unref(bus->crlf);
 }

@@ -62,14 +62,16 @@ bus_record_kind(struct text message, bool sealed)
 }
 
 void
-bus_stamp_add(struct text message, char kind, struct bus_position position, const char *sender, uint64_t number,
-	struct bus_stamped *out)
+bus_stamp_add(struct text message, const struct bus_stamp *from, struct bus_stamped *out)
 {
-	char stamp[BUS_STAMP_MAX];
-	size_t n = bus_position_write(stamp, position);
+	char stamp[BUS_STAMP_MAX], kind = from->kind;
+	size_t n = bus_position_write(stamp, from->position);
 
-	n += (size_t)snprintf(stamp + n, sizeof stamp - n, "/%c%.*s/%llu", kind, BUS_SENDER_LENGTH, sender,
-		(unsigned long long)number);
+	if (from->event != 0)
+		n += (size_t)snprintf(stamp + n, sizeof stamp - n, "%c%llu", from->hole ? '!' : ':',
+			(unsigned long long)from->event);
+	n += (size_t)snprintf(stamp + n, sizeof stamp - n, "/%c%.*s/%llu", kind, BUS_SENDER_LENGTH, from->sender.at,
+		(unsigned long long)from->number);
 	out->first = (char)(message.at[0] + (kind == 'a' || kind == 'm'));
 	out->end = message.n - (kind == 'j');
 	if (kind == 'j')
@@ -85,9 +87,30 @@ bus_record_write_head(char out[BUS_RECORD_HEAD_MAX], size_t channel_n, size_t me
 	return (size_t)snprintf(out, BUS_RECORD_HEAD_MAX, "%zu %zu\n", channel_n, message_n);
 }
 
+/* Cuts the number of the event off the position. */
+static bool
+read_event(struct text *position, struct bus_stamp *stamp)
+{
+	size_t n = 0;
+
+	stamp->event = 0;
+	stamp->hole = false;
+	while (n < position->n && position->at[n] != ':' && position->at[n] != '!')
+		n++;
+	if (n == position->n)
+		return true;
+	stamp->hole = position->at[n] == '!';
+	if (!read_number(text_of(position->at + n + 1, position->n - n - 1), &stamp->event) || stamp->event == 0)
+		return false;
+	position->n = n;
+	return true;
+}
+
 static bool
 read_stamp(struct text text, struct bus_stamp *stamp)
 {
+	struct text position;
+
 	const char *slash = memchr(text.at, '/', text.n);
 	size_t n = slash != NULL ? (size_t)(slash - text.at) : 0;
 
@@ -96,7 +119,8 @@ read_stamp(struct text text, struct bus_stamp *stamp)
 	stamp->kind = slash[1];
 	stamp->sender = text_of(slash + 2, BUS_SENDER_LENGTH);
 	n += 3 + BUS_SENDER_LENGTH;
-	return bus_position_parse(text_of(text.at, (size_t)(slash - text.at)), &stamp->position) &&
+	position = text_of(text.at, (size_t)(slash - text.at));
+	return read_event(&position, stamp) && bus_position_parse(position, &stamp->position) &&
 	       read_number(text_of(text.at + n, text.n - n), &stamp->number) && stamp->number > 0;
 }
 

@@ -14,6 +14,10 @@
  *   j      JSON object                      one more member, "position"
  *   s      sealed (seal.h)                  a str 8 behind the tag
  *
+ * The stamp of an event that connection state recovery replays also has the number of the event, behind the position:
+ * "1732838400000-0:9/aQ8Y0uvXk3J1b/17". The events of a sender are numbered without gaps. An event before which some
+ * events of its sender were never recorded has "!" in place of ":".
+ *
  * Clients choose bytes of messages, so a stamp counts only where no client's bytes can stand: no unstamped message is
  * an array or a map of four, and a JSON object that ends with an argument does not end with a string.
  *
@@ -33,7 +37,7 @@
 
 #define BUS_POSITION_TEXT_MAX 42 /* two 64-bit numbers, "-" and a NUL */
 #define BUS_SENDER_LENGTH 12
-#define BUS_STAMP_MAX 96			/* maximum bytes of a stamp */
+#define BUS_STAMP_MAX 120			/* maximum bytes of a stamp */
 #define BUS_STAMP_TAIL_MAX (BUS_STAMP_MAX + 16) /* with what precedes and follows it */
 
 /* The id of an entry in a Redis stream. */
@@ -59,6 +63,8 @@ struct bus_stamp {
 	char kind;		      /* a, m, j or s */
 	struct text sender;	      /* BUS_SENDER_LENGTH bytes of the message */
 	uint64_t number;	      /* > 0; rises with each message of the sender */
+	uint64_t event;		      /* number among the events of the sender; 0: it is not a numbered event */
+	bool hole;		      /* events before this one were never recorded */
 };
 
 /* Returns the kind of a message that is to be recorded, or 0 if it cannot carry a stamp. */
@@ -71,9 +77,8 @@ struct bus_stamped {
 	char tail[BUS_STAMP_TAIL_MAX];
 };
 
-/* `number` > 0; `sender` is BUS_SENDER_LENGTH bytes. */
-void bus_stamp_add(struct text message, char kind, struct bus_position position, const char *sender, uint64_t number,
-	struct bus_stamped *out);
+/* stamp->number > 0. */
+void bus_stamp_add(struct text message, const struct bus_stamp *stamp, struct bus_stamped *out);
 static inline size_t
 bus_stamped_size(const struct bus_stamped *stamped)
 {

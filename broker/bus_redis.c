@@ -40,5 +40,8 @@ const struct bus_form bus_redis = {
 	.name = "redis",
 	.open = redis_open,
 	.count_strangers = bus_classic_count_strangers,
+	.keep_open = bus_classic_keep_open,
+	.keep_close = bus_classic_keep_close,
+	.store = bus_classic_store,
 	BUS_CLASSIC,
 };

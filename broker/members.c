@@ -145,6 +145,13 @@ members_ask_counts(struct members *members)
 		members->asking_others = members->ops->ask_others(members->arg, &members->others);
 }
 
+void
+members_recount(struct members *members)
+{
+	if (!members->asking_servers)
+		members->asking_servers = members->ops->ask_servers(members->arg, &members->servers);
+}
+
 /* -------------------------------------------------------------- heartbeats */
 
 /* The state of a member that is heard, by its last heartbeat. */

@@ -125,6 +125,8 @@ void members_touch(struct members *members);
 void members_drain(struct members *members);
 /* Sends the last heartbeat. */
 void members_leave(struct members *members);
+/* Counts the servers now, unless a count is under way. */
+void members_recount(struct members *members);
 /* Asks which members are still connected to the bus, because one of them seems to be gone. */
 void members_probe(struct members *members);
 

@@ -33,7 +33,8 @@ check_stamp(struct text message)
 	}
 	if (kind == 0)
 		return;
-	bus_stamp_add(message, kind, (struct bus_position){1, 2}, "abcdefghijkl", 3, &stamped);
+	stamp = (struct bus_stamp){{1, 2}, kind, TEXT("abcdefghijkl"), 3, 4, true};
+	bus_stamp_add(message, &stamp, &stamped);
 	assert(stamped.end >= 1 && stamped.end <= message.n && stamped.tail_n < sizeof stamped.tail);
 }
 

@@ -104,10 +104,12 @@ static inline void
 log_write_record_at(
 	struct buffer *out, struct bus_position position, uint64_t number, struct text channel, struct text message)
 {
+	const struct bus_stamp stamp = {
+		.position = position, .kind = 'j', .sender = text_of(OTHER, BUS_SENDER_LENGTH), .number = number};
 	struct bus_stamped stamped;
 	char head[BUS_RECORD_HEAD_MAX];
 
-	bus_stamp_add(message, 'j', position, OTHER, number, &stamped);
+	bus_stamp_add(message, &stamp, &stamped);
 	buffer_add(out, head, bus_record_write_head(head, channel.n, bus_stamped_size(&stamped)));
 	buffer_add_text(out, channel);
 	buffer_add(out, message.at, stamped.end);
@@ -403,7 +405,7 @@ record(struct bus_bench *b, const char *text)
 
 	snprintf(message, sizeof message, "{\"m\":\"%s\"}", text);
 	block = block_copy(message, strlen(message));
-	assert_int_equal(bus_record(b->bus, TEXT("news"), block), 0);
+	assert_int_equal(bus_record(b->bus, TEXT("news"), block, 0), 0);
 	block_unref(block);
 }
 

@@ -59,15 +59,24 @@ positions_are_ordered(void **state)
 
 /* Writes a message with its stamp. */
 static struct text
-complete(char out[512], struct text message, char kind, struct bus_position position, uint64_t number)
+complete_event(char out[512], struct text message, const struct bus_stamp *stamp)
 {
 	struct bus_stamped stamped;
 
-	bus_stamp_add(message, kind, position, SENDER, number, &stamped);
+	bus_stamp_add(message, stamp, &stamped);
 	memcpy(out, message.at, stamped.end);
 	out[0] = stamped.first;
 	memcpy(out + stamped.end, stamped.tail, stamped.tail_n);
 	return text_of(out, bus_stamped_size(&stamped));
+}
+
+static struct text
+complete(char out[512], struct text message, char kind, struct bus_position position, uint64_t number)
+{
+	const struct bus_stamp stamp = {
+		.position = position, .kind = kind, .sender = text_of(SENDER, BUS_SENDER_LENGTH), .number = number};
+
+	return complete_event(out, message, &stamp);
 }
 
 static const struct {
@@ -81,6 +90,44 @@ static const struct {
 	{TEXT("\x93\xa1u\x80\x80 and a tag \xd9\x04"), true, 's'},
 	{TEXT("{\"uid\":\"u\"} and a tag"), true, 's'},
 };
+
+static void
+a_stamp_has_the_number_of_an_event(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof messages / sizeof *messages; i++) {
+		const struct bus_stamp event = {.position = {UINT64_MAX, UINT64_MAX},
+			.kind = messages[i / 2].kind,
+			.sender = text_of(SENDER, BUS_SENDER_LENGTH),
+			.number = UINT64_MAX,
+			.event = UINT64_MAX - 1,
+			.hole = i % 2 != 0};
+		struct bus_stamp stamp;
+		char out[512];
+		struct text message = complete_event(out, messages[i / 2].message, &event);
+
+		assert_true(bus_stamp_take(&message, messages[i / 2].sealed, &stamp));
+		assert_true(stamp.event == event.event && stamp.hole == event.hole && stamp.number == event.number);
+		assert_int_equal(bus_position_compare(stamp.position, event.position), 0);
+	}
+}
+
+static void
+a_stamp_with_a_bad_event_is_none(void **state)
+{
+	static const char *const bad[] = {"1-2:/a", "1-2:0/a", "1-2:01/a", "1-2!x/a", "1-2:1:1/a", ":1/a"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char text[128], out[128];
+		int n = snprintf(text, sizeof text, "%s%.*s/3", bad[i], BUS_SENDER_LENGTH, SENDER);
+		struct text message =
+			text_of(out, (size_t)snprintf(out, sizeof out, "\x94\xa1u\xa1p\xa1o\xd9%c%s", (char)n, text));
+		struct bus_stamp stamp;
+
+		assert_false(bus_stamp_take(&message, false, &stamp));
+	}
+}
 
 static void
 a_stamp_is_found_in_each_kind_of_message(void **state)
@@ -332,6 +379,8 @@ main(void)
 		cmocka_unit_test(positions_are_two_numbers),
 		cmocka_unit_test(positions_are_ordered),
 		cmocka_unit_test(a_stamp_is_found_in_each_kind_of_message),
+		cmocka_unit_test(a_stamp_has_the_number_of_an_event),
+		cmocka_unit_test(a_stamp_with_a_bad_event_is_none),
 		cmocka_unit_test(a_stamped_message_is_read_as_before),
 		cmocka_unit_test(some_messages_cannot_carry_a_stamp),
 		cmocka_unit_test(what_is_not_a_stamp_stays_untouched),
