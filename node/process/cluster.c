@@ -46,7 +46,8 @@ cluster_db(const struct broker_settings *settings)
  * variants.
  */
 static void
-cluster_name_mode(struct beat_about *about, const struct bus_form *form, const struct broker_settings *settings)
+cluster_name_mode(
+	struct beat_about *about, const struct bus_form *form, const struct broker_settings *settings, bool recovers)
 {
 	static const char *const subscriptions[] = {
 		[BUS_SUBSCRIPTION_DYNAMIC] = "dynamic",
@@ -60,7 +61,8 @@ cluster_name_mode(struct beat_about *about, const struct bus_form *form, const s
 	else if (form == &bus_streams && settings->redis_stream_sharded_pub_sub)
 		snprintf(about->mode, sizeof about->mode, "%s sharded", form->name);
 	else if (form == &bus_redis)
-		snprintf(about->mode, sizeof about->mode, "classic%s", settings->redis_log ? " log" : "");
+		snprintf(about->mode, sizeof about->mode, "classic%s%s", settings->redis_log ? " log" : "",
+			recovers ? " recovery" : "");
 	else
 		snprintf(about->mode, sizeof about->mode, "%s", form->name);
 }
@@ -154,7 +156,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.secret_accepted = redis ? settings->redis_secret_accepted : NULL,
 		.requests_timeout_ms = settings->requests_timeout,
 		.visitor = self == NULL,
-		.keeper = hub->keeper && !redis,
+		.keeper = redis ? self != NULL && self->recovers : hub->keeper,
 		.members = {.interval_ms = settings->heartbeat_interval, .timeout_ms = settings->heartbeat_timeout}};
 	struct broker *broker;
 	struct cluster *cluster;
@@ -165,7 +167,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		options.bus.access = broker_settings_access(settings);
 	if (self != NULL) {
 		cluster_describe(&options.members.self, self, settings);
-		cluster_name_mode(&options.members.self, options.form, settings);
+		cluster_name_mode(&options.members.self, options.form, settings, self->recovers);
 		options.clients = cluster_clients;
 		options.clients_arg = io;
 	}

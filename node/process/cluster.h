@@ -19,14 +19,15 @@ struct cluster;
 struct cluster_hub {
 	const char *name;		   /* of hub_listen(); NULL: no hub */
 	const struct broker_settings *ear; /* the Redis at which the hub subscribes for its workers; NULL: none */
-	bool keeper;			   /* the hub keeps the sessions and events of connection state recovery */
-	bool history;			   /* the hub keeps the history of rooms */
+	bool keeper;  /* the hub keeps the sessions and events of connection state recovery; never with Redis */
+	bool history; /* the hub keeps the history of rooms */
 };
 
 /* What this worker tells the other nodes about itself. */
 struct cluster_self {
 	const char *instance; /* of the node: its workers share it; NULL: one is chosen */
 	unsigned node, worker, port;
+	bool recovers; /* connection state recovery is on; with Redis, sessions and events are kept there */
 };
 
 /*

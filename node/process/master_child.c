@@ -59,7 +59,8 @@ master_hub(const struct master *master)
 {
 	return (struct cluster_hub){.name = master->hub_name,
 		.ear = master_has_ear(master) ? &master->server->broker : NULL,
-		.keeper = master->count > 1 && master->server->sio.connection_state_recovery,
+		.keeper = master->count > 1 && master->server->sio.connection_state_recovery &&
+			  !broker_settings_redis(&master->server->broker),
 		.history = master->count > 1 && server_options_keep_history(master->server)};
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/bus_url.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -309,14 +310,37 @@ program_workers(const struct program_options *options)
 	return n > DOORS_MAX ? DOORS_MAX : (unsigned)n;
 }
 
-/* Recovery refuses --redis, because the hub does not record the events of other nodes. */
+/* Returns why clients cannot be recovered through this Redis, or NULL. Sessions are kept there without a seal. */
+static const char *
+recovery_options_fault(const struct broker_settings *broker)
+{
+	char error[BUS_ERROR_MAX];
+	struct bus_url url;
+	bool cluster;
+
+	if (broker->redis_mode != BROKER_MODE_CLASSIC)
+		return "works with --redis-mode classic and --redis-log, or on a single node without --redis";
+	if (!broker->redis_log)
+		return "needs --redis-log with --redis";
+	if (broker->redis_secret != NULL && broker->redis_secret[0] != '\0')
+		return "does not work with --redis-secret, because sessions in Redis are not sealed (leave one out)";
+	if (bus_url_parse(&url, broker->redis, error) < 0)
+		return NULL; /* broker_settings_check() says so */
+	cluster = url.cluster;
+	bus_url_fini(&url);
+	return cluster ? "does not work with a Redis Cluster (name a single server or Sentinels)" : NULL;
+}
+
 static int
 recovery_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX])
 {
-	if (!options->sio.connection_state_recovery || !broker_settings_redis(&options->broker))
+	const char *fault = NULL;
+
+	if (options->sio.connection_state_recovery && broker_settings_redis(&options->broker))
+		fault = recovery_options_fault(&options->broker);
+	if (fault == NULL)
 		return 0;
-	snprintf(error, OPTION_ERROR_MAX,
-		"option --connection-state-recovery: works on a single node only (leave out --redis)");
+	snprintf(error, OPTION_ERROR_MAX, "option --connection-state-recovery: %s", fault);
 	return ERROR_ARGUMENT;
 }
 

@@ -401,11 +401,15 @@ server_check_history(const struct sio_host *host, char *error)
 	return SIO_ERR_ARGUMENT;
 }
 
-/* With several workers, the hub keeps missed events. It has started before the application could set the option. */
+/*
+ * With several workers and without Redis, the hub keeps missed events. It has started before the application could
+ * set the option.
+ */
 static int
 server_check_recovery(const struct sio_host *host, char *error)
 {
-	if (!host->options.sio.connection_state_recovery || host->place->hub.keeper || host->place->doors->count == 1)
+	if (!host->options.sio.connection_state_recovery || host->place->hub.keeper ||
+		host->place->doors->count == 1 || broker_settings_redis(&host->options.broker))
 		return server_check_history(host, error);
 	snprintf(error, SIO_ERROR_LINE,
 		"the application sets connectionStateRecovery, which the workers share; set it by a flag, or use "
@@ -482,7 +486,8 @@ server_join_cluster(struct sio_host *host, char error[SIO_ERROR_LINE])
 	struct cluster_self self = {.instance = place ? place->instance : NULL,
 		.node = (unsigned)host->options.node.node_id,
 		.worker = server_worker_number(host),
-		.port = front_port(host->front)};
+		.port = front_port(host->front),
+		.recovers = host->options.sio.connection_state_recovery};
 
 	return cluster_join(
 		&host->cluster, &host->loop, host->core, &host->options.broker, server_hub(host), &self, error);

@@ -65,8 +65,8 @@ sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsig
 			nsp->broker, &to, what->json, what->attachments, SIO_KEEP_NOT_RECORDED, 0, NULL));
 	if (keep != NULL && recording != NULL && recording->who != NULL) {
 		origin = recording->number != 0 ? keep->origin : SIO_KEEP_LOST;
-		return sio_cluster_error(broker_broadcast_recorded(
-			nsp->broker, &to, what->json, what->attachments, origin, keep->local, NULL));
+		return sio_cluster_error(broker_broadcast_recorded(nsp->broker, &to, what->json, what->attachments,
+			origin, recording->number != 0 ? keep->local : 0, NULL));
 	}
 	return sio_cluster_error(broker_broadcast(nsp->broker, &to, what->json, what->attachments));
 }

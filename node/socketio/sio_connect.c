@@ -23,7 +23,7 @@
 #include "common/base/must.h"
 #include "node/socketio/sio_arrival.h"
 #include "node/socketio/sio_handshake.h"
-#include "node/socketio/sio_keep.h"
+#include "node/socketio/sio_keep_ask.h"
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_middleware.h"
 #include "node/socketio/sio_owner.h"

@@ -34,6 +34,16 @@ emission_droppable(const struct sio_emission *emission)
 	return (emission->flags & SIO_FLAG_VOLATILE) != 0;
 }
 
+/* Another server has sent an event that nobody has recorded. */
+static void
+emission_meet_stranger(const struct sio_emission *emission)
+{
+	struct sio_keep *keep = emission->nsp->io->recovery->keep;
+
+	if (keep->welcome && keep->peer->stranger != NULL && !emission_droppable(emission))
+		keep->peer->stranger(keep, emission->nsp);
+}
+
 /*
  * Prepares to record the event, if the namespace is recorded. As in Node.js, volatile events and events that want
  * acknowledgements are not recorded. A volatile event still gets an offset if it ends with a string
@@ -53,6 +63,8 @@ emission_record(struct sio_outgoing *out, struct sio_recording *recording, const
 		recording->numbered = emission->remote && emission->nsp->io->recovery->keep->numbered;
 		if (emission->remote ? !recording->numbered : (emission->flags & SIO_FLAG_LOCAL) != 0)
 			recording->who = NULL;
+		if (emission->remote && !recording->numbered)
+			emission_meet_stranger(emission);
 	}
 	out->recording = recording;
 }

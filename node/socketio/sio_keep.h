@@ -1,7 +1,8 @@
 /*
- * Connection state recovery with several workers: the worker's side. The keeper in the hub (sio_keeper.h) has the log
- * and the sessions of lost clients. A worker has the sessions of its live sockets, and sends each change of a session
- * to the keeper before the next flush. The keeper's answers come through the broker.
+ * Connection state recovery with several workers: the worker's side. Its peer has the log and the sessions of lost
+ * clients: the keeper in the hub (sio_keep_hub.h, sio_keeper.h), or Redis (sio_vault.h). A worker has the sessions of
+ * its live sockets, and sends each change of a session to the peer before the next flush. The peer's answers come
+ * through the broker. With the hub:
  *
  *   state     what the worker does
  *   unknown   gives events no offsets; lets claims wait for up to 5 seconds. Ends with WELCOME from the keeper,
@@ -26,15 +27,7 @@ void sio_keep_free(struct sio_keep *keep);
 
 /* An event of the namespace has arrived from the hub. `number`: its number in the keeper's log; 0: not recorded. */
 void sio_keep_number(struct sio_nsp *nsp, uint64_t number);
-/* Prepares the log of a new namespace. */
-void sio_keep_adopt(struct sio_nsp *nsp);
 /* Sends a recorded event for one socket to the keeper. */
 void sio_keep_record_one(struct sio_nsp *nsp, const struct sio_selector *who, const struct sio_content *what);
-
-/*
- * A waiting socket is about to connect. Returns true if it must first wait for the events that it missed: `then` is
- * called when they have been sent, or when the socket goes on as a new one.
- */
-bool sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s));
 
 #endif

@@ -60,8 +60,8 @@ static const struct option_row rows[] = {
 		"Maximum size of all histories in memory, without Redis; beyond it the oldest events are dropped",
 		.group = NULL, .needs = "history"},
 	{"connectionStateRecovery", OPTION_FLAG, AT(connection_state_recovery), "false", 0, 0, NULL, NULL,
-		"Let a client that lost its connection continue its session, with the events that it missed; works "
-		"without Redis",
+		"Let a client that lost its connection continue its session, with the events that it missed; with "
+		"Redis, it needs redisLog",
 		.group = "Connection state recovery"},
 	{"maxDisconnectionDuration", OPTION_MS, AT(max_disconnection_duration), "2m", 1000, 86400000, NULL, "MS",
 		"Time within which a lost client can come back", .group = NULL, .needs = "connectionStateRecovery"},

@@ -232,7 +232,7 @@ auth_without_secret(struct sio_server *io, struct text auth)
 	return text_of(copy, (size_t)(at - copy));
 }
 
-#define SECRET_MAX (SIO_OFFSET_MAX > SIO_PID_LENGTH ? SIO_OFFSET_MAX : SIO_PID_LENGTH)
+#define SECRET_MAX (SIO_OFFSET_LONG > SIO_PID_LENGTH ? SIO_OFFSET_LONG : SIO_PID_LENGTH)
 
 /* Decodes a string of a client. Returns an empty text if it is longer than any pid or offset of this server. */
 static struct text

@@ -136,12 +136,23 @@ sio_recovery_log_free(struct sio_recovery_log *log)
 }
 
 size_t
-sio_recovery_offset_write(const struct sio_recovery_log *log, uint64_t number, char out[SIO_OFFSET_MAX + 1])
+sio_recovery_offset_place(const struct sio_recovery_log *log, bool own, char *out, size_t n)
+{
+	if (log->placer == NULL)
+		return n;
+	out[n++] = ':';
+	return n + log->placer->write(log->placer, own, out + n);
+}
+
+size_t
+sio_recovery_offset_write(
+	const struct sio_recovery_log *log, uint64_t number, bool own, char out[SIO_OFFSET_LONG + 1])
 {
 	struct sio_recovery_position position = {log->heard, number - log->heard, log->origin};
 
 	if (log->origin != 0)
-		return sio_recovery_position_write(log->epoch, &position, out);
+		return sio_recovery_offset_place(
+			log, own, out, sio_recovery_position_write(log->epoch, &position, out));
 	memcpy(out, log->epoch, SIO_EPOCH_LENGTH);
 	return SIO_EPOCH_LENGTH +
 	       (size_t)snprintf(out + SIO_EPOCH_LENGTH, SIO_OFFSET_MAX + 1 - SIO_EPOCH_LENGTH, "%" PRIu64, number);
@@ -195,7 +206,7 @@ sio_recovery_position_read(
 bool
 sio_recovery_offset_read(const struct sio_recovery_log *log, struct text offset, uint64_t *number)
 {
-	char again[SIO_OFFSET_MAX + 1];
+	char again[SIO_OFFSET_LONG + 1];
 	uint64_t n = 0;
 
 	if (offset.n <= SIO_EPOCH_LENGTH || offset.n > SIO_OFFSET_MAX)
@@ -207,7 +218,7 @@ sio_recovery_offset_read(const struct sio_recovery_log *log, struct text offset,
 	}
 	*number = n;
 	/* leading zeros, a number that has overflowed and another epoch do not give the same text again */
-	return n <= log->head && text_is(offset, text_of(again, sio_recovery_offset_write(log, n, again)));
+	return n <= log->head && text_is(offset, text_of(again, sio_recovery_offset_write(log, n, false, again)));
 }
 
 /* ---------------------------------------------------------------- entries */
@@ -280,12 +291,12 @@ struct sio_recovery_entry *
 sio_recovery_log_add(struct sio_recovery_log *log, uint64_t at, const struct sio_selector *who, struct text json,
 	const struct attachments *attachments, bool compress)
 {
-	char offset[SIO_OFFSET_MAX + 1], *end;
+	char offset[SIO_OFFSET_LONG + 1], *end;
 	struct sio_recovery_entry *entry;
 
 	must(json.n >= 2 && json.at[json.n - 1] == ']');
 	log->head++;
-	entry = entry_new(log, log->head, who, json.n + SIO_OFFSET_MAX + 4);
+	entry = entry_new(log, log->head, who, json.n + sio_recovery_offset_max(log) + 4);
 	if (entry == NULL)
 		return NULL;
 	entry->compress = compress;
@@ -293,7 +304,7 @@ sio_recovery_log_add(struct sio_recovery_log *log, uint64_t at, const struct sio
 		attachments_add(&entry->attachments, attachments->blocks[i]);
 	end = mempcpy((char *)(entry->marks + entry->mark_count), json.at, json.n - 1);
 	end = mempcpy(end, ",\"", 2);
-	end = mempcpy(end, offset, sio_recovery_offset_write(log, entry->number, offset));
+	end = mempcpy(end, offset, sio_recovery_offset_write(log, entry->number, true, offset));
 	end = mempcpy(end, "\"]", 2);
 	entry_add(entry, at, end, who);
 	return entry;

@@ -29,7 +29,16 @@ struct sio_selector;
 
 #define SIO_EPOCH_LENGTH 8
 #define SIO_ORIGIN_LENGTH 8
-#define SIO_OFFSET_MAX (SIO_EPOCH_LENGTH + 20 + 1 + SIO_ORIGIN_LENGTH + 20) /* bytes of an offset */
+#define SIO_OFFSET_MAX (SIO_EPOCH_LENGTH + 20 + 1 + SIO_ORIGIN_LENGTH + 20) /* bytes of an offset without a place */
+#define SIO_PLACE_MAX 160						    /* bytes of a place (sio_vault_place.h) */
+#define SIO_OFFSET_LONG (SIO_OFFSET_MAX + 1 + SIO_PLACE_MAX)
+
+/* Adds the place in another log to each offset. */
+struct sio_recovery_placer {
+	/* Writes at most SIO_PLACE_MAX bytes, and returns their number. `own`: of an event that is not recorded yet.
+	 */
+	size_t (*write)(const struct sio_recovery_placer *placer, bool own, char *out);
+};
 
 /*
  * How far a client of one of several workers has got. It has the events of other workers up to the number `heard`, by
@@ -56,6 +65,9 @@ struct sio_recovery_log {
 	uint64_t heard, origin; /* of this worker in the hub's log; origin 0: not connected to a keeper */
 	/* several workers: called for a session that is new or has changed; one worker: NULL */
 	void (*touched)(struct sio_recovery_session *session);
+	const struct sio_recovery_placer *placer; /* NULL: offsets have no place */
+	/* called when the socket of a session stops getting events; NULL: see sio_recovery_session_deaf() */
+	void (*deaf)(struct sio_recovery_session *session);
 	uint64_t moves;	   /* counts the joins and leaves of sockets, for the user of the log */
 	uint64_t searches; /* the number of the last search, which marks the entries that it found */
 	char epoch[SIO_EPOCH_LENGTH];
@@ -132,8 +144,17 @@ int sio_recovery_log_find(struct sio_recovery_log *log, uint64_t after, const st
 	uint64_t max_bytes, struct sio_recovery_found *out);
 void sio_recovery_found_fini(struct sio_recovery_found *found);
 
-/* Writes the offset for a number. Returns its length. */
-size_t sio_recovery_offset_write(const struct sio_recovery_log *log, uint64_t number, char out[SIO_OFFSET_MAX + 1]);
+/* Writes the offset for a number. `own`: as in struct sio_recovery_placer. Returns its length. */
+size_t sio_recovery_offset_write(
+	const struct sio_recovery_log *log, uint64_t number, bool own, char out[SIO_OFFSET_LONG + 1]);
+/* Appends the place to the first `n` bytes of an offset, if the log has a placer. Returns the new length. */
+size_t sio_recovery_offset_place(const struct sio_recovery_log *log, bool own, char *out, size_t n);
+/* Returns the maximum length of the log's offsets. */
+static inline size_t
+sio_recovery_offset_max(const struct sio_recovery_log *log)
+{
+	return log->placer != NULL ? SIO_OFFSET_LONG : SIO_OFFSET_MAX;
+}
 /* The same for a position, with several workers. The reader returns false if the epoch or the form is wrong. */
 size_t sio_recovery_position_write(const char epoch[SIO_EPOCH_LENGTH], const struct sio_recovery_position *position,
 	char out[SIO_OFFSET_MAX + 1]);

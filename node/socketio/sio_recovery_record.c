@@ -48,16 +48,16 @@ static void
 recovery_mark(struct sio_outgoing *out, const struct sio_recovery_log *log, bool always)
 {
 	struct text json = out->packet.json;
-	char offset[SIO_OFFSET_MAX + 1], *room, *at;
+	char offset[SIO_OFFSET_LONG + 1], *room, *at;
 
 	if (!always && !ends_with_string(json))
 		return;
-	room = at = sio_turn_room(&out->recording->nsp->io->turn, json.n + SIO_OFFSET_MAX + 4);
+	room = at = sio_turn_room(&out->recording->nsp->io->turn, json.n + sio_recovery_offset_max(log) + 4);
 	if (room == NULL)
 		return;
 	at = mempcpy(at, json.at, json.n - 1);
 	at = mempcpy(at, ",\"", 2);
-	at = mempcpy(at, offset, sio_recovery_offset_write(log, log->head, offset));
+	at = mempcpy(at, offset, sio_recovery_offset_write(log, log->head, false, offset));
 	at = mempcpy(at, "\"]", 2);
 	out->packet.json = text_of(room, (size_t)(at - room));
 }

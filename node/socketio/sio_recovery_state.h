@@ -56,6 +56,9 @@ struct sio_recovery_session {
 		struct { /* several workers: log->heard at the moments of start, changed_head and heard */
 			uint64_t start_heard, changed_heard, deaf_heard;
 		};
+		struct { /* several workers with a vault (sio_vault.h): the bound that begins with the session */
+			uint64_t bound_sum, bound_changed, bound_origin;
+		};
 	};
 	uint64_t asked;		 /* several workers, claimed: nonce of the question for the missed events */
 	struct sio_stored *data; /* the snapshot: data, rooms */
@@ -99,7 +102,9 @@ static inline void
 sio_recovery_session_deaf(struct sio_recovery_session *session)
 {
 	session->heard = session->log->head;
-	if (session->log->touched != NULL)
+	if (session->log->deaf != NULL)
+		session->log->deaf(session);
+	else if (session->log->touched != NULL)
 		session->deaf_heard = session->log->heard;
 }
 

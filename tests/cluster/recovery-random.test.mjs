@@ -3,63 +3,15 @@
 // order; a client that is not has a new id and nothing from before. SEED sets another run, STRETCHES sets its length.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { io } from "socket.io-client";
 import { next, within } from "../clients/support/wait.mjs";
-import { QUICK, WORKERS, clientAt, pidOf, startRecovering, workerOf } from "./support/recovery.mjs";
+import { Modelled, random } from "./support/recovery-model.mjs";
+import { WORKERS, clientAt, pidOf, startRecovering, workerOf } from "./support/recovery.mjs";
 
 const STRETCHES = Number(process.env.STRETCHES ?? 40), STEPS = 40, CLIENTS = 4;
 const ROOMS = ["a", "b", "c"];
-let seed = Number(process.env.SEED ?? 1);
-const first = seed;
-
-/** mulberry32 */
-function below(n) {
-  seed = (seed + 0x6d2b79f5) | 0;
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) % n;
-}
+const first = Number(process.env.SEED ?? 1);
+const below = random(first);
 const some = (list) => list.filter(() => below(2));
-
-/** One client, and what the model says that it gets. */
-class Modelled {
-  constructor(url) {
-    this.socket = io(url, { ...QUICK, transports: ["websocket"], autoConnect: false, reconnection: false });
-    this.got = [];
-    this.wanted = [];
-    this.rooms = new Set();
-    this.socket.on("n", (n) => this.got.push(n));
-  }
-
-  async connect() {
-    const id = this.id, had = this.got.length;
-    const back = next(this.socket, "connect");
-    this.socket.connect();
-    await back;
-    this.id = this.socket.id;
-    if (this.socket.recovered) {
-      assert.equal(this.id, id);
-      return true;
-    }
-    assert.notEqual(this.id, id);
-    assert.equal(this.got.length, had, "an event came to a client that is new");
-    this.got = [];
-    this.wanted = [];
-    this.rooms.clear();
-    return false;
-  }
-
-  wants({ to, except }, n) {
-    const within = (rooms) => rooms.some((room) => this.rooms.has(room));
-    if ((to.length === 0 || within(to)) && !within(except)) this.wanted.push(n);
-  }
-
-  /** Both emitters' events are in order; a client of one gets its events before those of the other. */
-  check() {
-    for (const emitter of WORKERS)
-      assert.deepEqual(this.got.filter((n) => n % 2 === emitter), this.wanted.filter((n) => n % 2 === emitter));
-  }
-}
 
 test("what recovered clients of two workers have got is what the model says", async (t) => {
   const server = await startRecovering(t);
@@ -88,7 +40,7 @@ test("what recovered clients of two workers have got is what the model says", as
   for (const slot of WORKERS) await observe(slot);
   try {
     for (let stretch = 0; stretch < STRETCHES; stretch++) {
-      const clients = Array.from({ length: CLIENTS }, () => new Modelled(server.url));
+      const clients = Array.from({ length: CLIENTS }, () => new Modelled(server.url, WORKERS.length));
       for (const client of clients) await client.connect();
       for (let step = 0; step < STEPS; step++) {
         const client = clients[below(CLIENTS)];

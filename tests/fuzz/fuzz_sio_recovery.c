@@ -44,13 +44,13 @@ static void
 look_at_offset(const char *text)
 {
 	const struct sio_recovery_log *log = sio_of(fake_io, "/")->log;
-	char again[SIO_OFFSET_MAX + 1];
+	char again[SIO_OFFSET_LONG + 1];
 	uint64_t number;
 
 	if (!sio_recovery_offset_read(log, text_from(text), &number))
 		return;
 	must(number <= log->head);
-	must(text_is(text_of(again, sio_recovery_offset_write(log, number, again)), text_from(text)));
+	must(text_is(text_of(again, sio_recovery_offset_write(log, number, false, again)), text_from(text)));
 }
 
 static void

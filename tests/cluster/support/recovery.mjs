@@ -47,3 +47,40 @@ export async function startRecovering(t, args = []) {
     }
   return server;
 }
+
+const NODE = ["--connection-state-recovery", "--redis-log", "--ping-interval", "2000", "--ping-timeout", "4000"];
+
+/** Starts a node of two workers that recovers connections through Redis. */
+export async function startRedisNode(t, redis, args = [], env = {}) {
+  const server = await startSockeye(path.join(build, "tests/everything.so"), [...NODE, "--redis", redis.url, "--workers", "2", ...args], env);
+  t.after(() => server.stop());
+  await server.until(() => server.logged("bus").filter(({ state }) => state === "up").length >= 2);
+  for (const slot of WORKERS)
+    for (let known = false; !known; ) {
+      const socket = await clientAt(t, server, slot, { transports: ["websocket"], reconnection: false });
+      await comeBack(socket);
+      known = socket.recovered;
+      socket.disconnect();
+    }
+  return server;
+}
+
+/** The client's next connections go to this node. */
+export function moveTo(socket, server) {
+  const { port } = new URL(server.url);
+  socket.io.uri = server.url;
+  Object.assign(socket.io.opts, { hostname: "127.0.0.1", port });
+}
+
+/** Loses the connection and comes back, at `server` if there is one. Resolves when the client is connected again. */
+export async function comeBack(socket, server) {
+  const back = next(socket, "connect");
+  if (server) moveTo(socket, server);
+  if (socket.connected) {
+    const gone = next(socket, "disconnect");
+    socket.io.engine.close();
+    await gone;
+  }
+  socket.connect();
+  await back;
+}

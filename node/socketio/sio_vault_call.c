@@ -1,0 +1,78 @@
+#include <stdio.h>
+
+#include "broker/broker.h"
+#include "common/base/base64.h"
+#include "common/base/sha256.h"
+#include "node/socketio/sio_vault_state.h"
+
+#define KEY_HASH 22 /* base64url characters of a hash, 132 bits */
+
+struct text
+sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT_KEY_MAX])
+{
+	struct sha256 hash = sha256_of(TEXT("session"), pid);
+	size_t n = (size_t)snprintf(
+		out, SIO_VAULT_KEY_MAX - KEY_HASH, "{%.900s}-session#", bus_store_stream(vault->bus));
+
+	for (unsigned i = 0; i < KEY_HASH; i++)
+		out[n++] = base64url_alphabet[hash.bytes[i] & 63];
+	return text_of(out, n);
+}
+
+struct text
+sio_vault_stranger_key(const struct sio_vault *vault, struct text nsp, char out[SIO_VAULT_KEY_MAX])
+{
+	int n = snprintf(out, SIO_VAULT_KEY_MAX, "{%.600s}-stranger#%.*s", bus_store_stream(vault->bus), (int)nsp.n,
+		nsp.n != 0 ? nsp.at : "");
+
+	return text_of(out, (size_t)n < SIO_VAULT_KEY_MAX ? (size_t)n : SIO_VAULT_KEY_MAX - 1);
+}
+
+struct text
+sio_vault_number(struct vault_number *room, uint64_t number)
+{
+	return text_of(
+		room->text, (size_t)snprintf(room->text, sizeof room->text, "%llu", (unsigned long long)number));
+}
+
+void
+sio_vault_call(struct sio_vault *vault, enum sio_vault_script script, unsigned keys, const struct text *args,
+	unsigned count, struct bus_call *call)
+{
+	bus_store_call(vault->bus, &vault->scripts[script], keys, args, count, call);
+}
+
+bool
+sio_vault_where(const struct sio_vault *vault, struct sio_vault_place *place, struct bus_point *point)
+{
+	if (!bus_store_point(vault->bus, point))
+		return false;
+	*place = (struct sio_vault_place){.entry = point->position,
+		.number = point->number,
+		.newest = vault->keep->local,
+		.open = point->open,
+		.floor = point->floor};
+	memcpy(place->sender, point->sender, BUS_SENDER_LENGTH);
+	return true;
+}
+
+enum sio_vault_strangers
+sio_vault_strangers(struct sio_vault *vault, int64_t servers)
+{
+	uint64_t now = vault->keep->recovery->io->loop->now;
+	struct members_stats members;
+	int64_t strangers;
+
+	members_stats(broker_members(vault->keep->broker), &members);
+	strangers = members.foreign;
+	if (servers >= 0)
+		strangers = servers - members.count[MEMBER_SERVING] - members.count[MEMBER_DRAINING] -
+			    members.count[MEMBER_SILENT];
+	if (strangers == 0 || (servers >= 0 && strangers < 0)) {
+		vault->counted_since = 0;
+		return VAULT_NO_STRANGERS;
+	}
+	if (vault->counted_since == 0)
+		vault->counted_since = now;
+	return strangers > 0 && now - vault->counted_since >= SIO_VAULT_SURE_MS ? VAULT_STRANGERS : VAULT_PERHAPS;
+}

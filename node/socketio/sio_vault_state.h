@@ -1,0 +1,74 @@
+/*
+ * What the files of the vault share: sio_vault_call.c makes keys and calls scripts, sio_vault_ask.c claims and
+ * replays sessions, and sio_vault.c saves them.
+ */
+#ifndef NODE_SOCKETIO_SIO_VAULT_STATE_H
+#define NODE_SOCKETIO_SIO_VAULT_STATE_H
+
+#include "broker/bus_store.h"
+#include "node/socketio/sio_keep_state.h"
+#include "node/socketio/sio_vault_place.h"
+#include "node/socketio/sio_vault_scripts.h"
+
+#define SIO_VAULT_CLAIM (BUS_KEEP_ID + 12) /* bytes of a claim: the worker's channel, and random characters */
+
+struct sio_vault {
+	struct sio_keep *keep;
+	struct bus *bus;
+	struct text key; /* of the channels; a part of the stream's name */
+	struct sio_recovery_placer placer;
+	struct bus_script scripts[VAULT_SCRIPTS];
+	struct list writes;  /* struct vault_write under way */
+	struct list firsts;  /* struct vault_first: of the sessions that have begun in this turn */
+	struct list asks;    /* struct vault_ask */
+	struct list claimed; /* struct vault_claimed */
+	struct wheel_entry timer;
+	uint64_t gaps;		/* of the last struct bus_point */
+	uint64_t counted_since; /* loop time since when each count had strangers; 0: the last one had none */
+	uint64_t stranger_at;	/* loop time of the last note of a Node.js server */
+	uint64_t stranger_here; /* the same for an event of another server, */
+	const struct sio_nsp *stranger_nsp; /* in this namespace, which may be gone */
+	struct buffer out;		    /* scratch */
+};
+
+/* sio_vault_call.c */
+
+/* The key of a session in Redis. It is derived from the pid, and does not tell it. */
+#define SIO_VAULT_KEY_MAX 1024
+struct text sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT_KEY_MAX]);
+/* The key under which the time of strangers is noted: in a namespace; TEXT_NONE: anywhere. */
+struct text sio_vault_stranger_key(const struct sio_vault *vault, struct text nsp, char out[SIO_VAULT_KEY_MAX]);
+
+/* Runs a script. */
+void sio_vault_call(struct sio_vault *vault, enum sio_vault_script script, unsigned keys, const struct text *args,
+	unsigned count, struct bus_call *call);
+/* Fills in where this worker is in the log. Returns false if it is unknown. */
+bool sio_vault_where(const struct sio_vault *vault, struct sio_vault_place *place, struct bus_point *point);
+
+/* A number as the argument of a script. */
+struct vault_number {
+	char text[24];
+};
+struct text sio_vault_number(struct vault_number *room, uint64_t number);
+
+/*
+ * Whether there are Node.js servers, which do not record what they send. A new server is counted before it has said
+ * that it records, so a count is believed only when another one, SIO_VAULT_SURE_MS later, agrees.
+ */
+#define SIO_VAULT_SURE_MS 1500
+enum sio_vault_strangers { VAULT_NO_STRANGERS, VAULT_PERHAPS, VAULT_STRANGERS };
+/* `servers`: the number of servers that Redis has just counted; negative: that of the last count. */
+enum sio_vault_strangers sio_vault_strangers(struct sio_vault *vault, int64_t servers);
+
+/* sio_vault_ask.c */
+void sio_vault_claim(struct sio_keep *keep, const struct keep_ask *ask);
+void sio_vault_replay(struct sio_keep *keep, struct keep_ask *ask);
+/* The message that VAULT_READ has published. */
+void sio_vault_on_read(struct sio_vault *vault, struct text message);
+/* Forgets what is known of a claimed session. */
+void sio_vault_forget(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
+/* Repeats the calls whose time has come. Returns the ms until the next one, at most `most`. */
+uint64_t sio_vault_retry(struct sio_vault *vault, uint64_t most);
+void sio_vault_end_asks(struct sio_vault *vault);
+
+#endif

@@ -1,0 +1,273 @@
+// Connection state recovery with nodes that share one Redis: clients come back at another node, after the death of theirs too.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { io } from "socket.io-client";
+import { io as io462 } from "socket.io-client-4.6";
+import parser from "socket.io-msgpack-parser";
+import { Ws } from "../clients/support/raw.mjs";
+import { collect, next, within } from "../clients/support/wait.mjs";
+import { startPeer } from "./support/cluster.mjs";
+import { QUICK, comeBack, moveTo, pidOf, startRedisNode } from "./support/recovery.mjs";
+import { Redis } from "./support/redis.mjs";
+
+const WS = { transports: ["websocket"] };
+const numbers = (n) => Array.from({ length: n }, (_, i) => i + 1);
+const KINDS = [
+  ["4.8 over WebSocket", io, WS],
+  ["4.8 over long-polling", io, { transports: ["polling"] }],
+  ["4.8 with the MessagePack parser", io, { ...WS, parser }],
+  ["4.6 over WebSocket", io462, WS],
+];
+
+async function cluster(t, redisArgs = [], nodeArgs = []) {
+  const redis = await Redis.start(redisArgs);
+  t.after(() => redis.stop());
+  const nodes = [await startRedisNode(t, redis, nodeArgs), await startRedisNode(t, redis, nodeArgs)];
+  return { redis, nodes };
+}
+
+async function client(t, server, options = {}, connect = io) {
+  const socket = connect(server.url, { ...QUICK, ...WS, reconnection: false, ...options });
+  t.after(() => socket.disconnect());
+  await next(socket, "connect");
+  return socket;
+}
+
+const emit = (driver, to, n) => driver.emitWithAck("emit", { to }, "n", n);
+const join = (socket, room) => new Promise((joined) => socket.emit("join", room, joined));
+
+/** The reply to CONNECT. */
+async function connected(ws) {
+  for (;;) {
+    const text = await ws.message();
+    if (text.startsWith("40")) return JSON.parse(text.slice(2));
+  }
+}
+
+/** Connects with these members in the auth. Resolves with the reply. */
+async function returnsWith(t, server, auth, nsp = "") {
+  const ws = await Ws.open(server, "/socket.io/");
+  t.after(() => ws.close());
+  ws.send(`40${nsp}${JSON.stringify(auth)}`);
+  for (;;) {
+    const text = await ws.message();
+    if (text.startsWith(`40${nsp}`)) return { ws, ...JSON.parse(text.slice(2 + nsp.length)) };
+  }
+}
+
+test("clients of a node that is killed under load come back at another node and miss nothing", async (t) => {
+  const { redis, nodes: [dying, other] } = await cluster(t);
+  const driver = await client(t, other);
+  const clients = [];
+  for (const [name, connect, options] of KINDS)
+    for (const server of [dying, other]) {
+      const socket = await client(t, server, options, connect);
+      await join(socket, "room");
+      await new Promise((done) => socket.emit("data", { name }, done));
+      clients.push({ name, server, socket, id: socket.id, got: collect(socket, "n") });
+    }
+  const losers = clients.filter(({ server }) => server === dying);
+  let sent = 0, back = 0;
+  while (back < losers.length || sent < 300) {
+    if (sent === 100) {
+      const gone = losers.map(({ socket }) => (moveTo(socket, other), next(socket, "disconnect").then(() => comeBack(socket)).then(() => back++)));
+      for (const slot of [0, 1]) process.kill(pidOf(dying, slot), "SIGKILL");
+      dying.child.kill("SIGKILL");
+      dying.stop = async () => {};
+      gone.forEach((promise) => promise.catch((error) => assert.fail(error)));
+    }
+    await emit(driver, ["room"], ++sent);
+  }
+  for (const { name, socket, id, got } of clients) {
+    await got.take(sent);
+    assert.deepEqual(got.seen.map(([n]) => n), numbers(sent), name);
+    assert.equal(socket.id, id, name);
+  }
+  for (const { name, socket } of losers) assert.equal(socket.recovered, true, name);
+  const fetched = new Promise((found) => driver.once("fetched", found));
+  await driver.emitWithAck("fetch", { to: [losers[0].id] });
+  assert.deepEqual(await fetched.then(({ data, rooms }) => ({ data, rooms })), { data: { name: losers[0].name }, rooms: 2 });
+  assert.ok(redis);
+});
+
+test("a client moves from node to node, ten times in a row: same id and rooms, and each event once", async (t) => {
+  const { nodes } = await cluster(t);
+  const drivers = [await client(t, nodes[0]), await client(t, nodes[1])];
+  const socket = await client(t, nodes[0]);
+  const id = socket.id, got = collect(socket, "n");
+  let sent = 0;
+  await join(socket, "room");
+  for (let i = 0; i < 10; i++) {
+    const gone = next(socket, "disconnect");
+    if (i % 3 === 2) socket.io.engine.transport.ws._socket.resetAndDestroy();
+    else socket.io.engine.close();
+    await gone;
+    if (i !== 5) // once, nothing is missed
+      for (const driver of drivers) await emit(driver, ["room"], ++sent);
+    await comeBack(socket, nodes[(i + 1) % 2]);
+    assert.equal(socket.recovered, true, `return ${i}`);
+    assert.equal(socket.id, id);
+    if (i !== 7) // once, nothing comes between two losses
+      for (const driver of drivers) await emit(driver, [id], ++sent);
+    await got.take(sent);
+  }
+  const seen = got.seen.map(([n]) => n);
+  for (const odd of [0, 1])
+    assert.deepEqual(seen.filter((n) => n % 2 === odd), numbers(sent).filter((n) => n % 2 === odd));
+});
+
+test("a client that comes to another node before its loss is noticed takes its session over", async (t) => {
+  const { nodes } = await cluster(t);
+  for (let i = 0; i < 8; i++) {
+    const first = await Ws.open(nodes[i % 2], "/socket.io/");
+    first.send("40");
+    const { sid, pid } = await connected(first);
+    const second = await returnsWith(t, nodes[(i + 1) % 2], { pid });
+    assert.deepEqual({ sid: second.sid, pid: second.pid }, { sid, pid });
+    await first.closed;
+  }
+});
+
+test("a pid restores one socket, in its namespace, with an offset of the log", async (t) => {
+  const { nodes } = await cluster(t);
+  const driver = await client(t, nodes[1]);
+  const lost = async () => {
+    const socket = await client(t, nodes[0]);
+    const got = collect(socket, "n");
+    await emit(driver, [socket.id], 1);
+    await got.take(1);
+    const { id, _pid: pid, _lastOffset: offset } = socket;
+    const gone = next(socket, "disconnect");
+    socket.io.engine.close();
+    await gone;
+    return { id, pid, offset };
+  };
+  const one = await lost();
+  const offsets = ["", "0-0", "18446744073709551615-18446744073709551615", "x".repeat(1 << 16), one.offset.slice(1),
+    `${one.offset}~`, one.offset.replace(/:.*/, ""), one.offset.replace(/:/, ":-")];
+  for (const offset of offsets) {
+    const { ws, sid } = await returnsWith(t, nodes[1], { pid: one.pid, offset });
+    assert.notEqual(sid, one.id, offset.slice(0, 80));
+    ws.close();
+  }
+  const changed = one.pid.slice(0, -1) + (one.pid.endsWith("A") ? "B" : "A");
+  for (const pid of [changed, one.pid.slice(1), "", "é".repeat(32), one.id, "*".repeat(32)])
+    assert.notEqual((await returnsWith(t, nodes[1], { pid, offset: one.offset })).sid, one.id);
+  assert.notEqual((await returnsWith(t, nodes[1], { pid: one.pid, offset: one.offset }, "/counted,")).sid, one.id);
+  assert.equal((await returnsWith(t, nodes[1], { pid: one.pid, offset: one.offset })).sid, one.id);
+
+  // of two claims at once, one takes the socket; or the other takes it over from the first
+  const two = await lost();
+  const both = await Promise.all(nodes.map((node) => returnsWith(t, node, two)));
+  assert.ok(both.some(({ sid }) => sid === two.id));
+  if (both.every(({ sid }) => sid === two.id)) await Promise.race(both.map(({ ws }) => ws.closed));
+});
+
+test("after an outage of Redis its data decide", async (t) => {
+  const { redis, nodes } = await cluster(t, ["--appendonly", "yes", "--appendfsync", "always"], ["--redis-log-length", "200"]);
+  const up = async (act) => {
+    const from = nodes.map((node) => node.logged("bus").length);
+    await act();
+    for (const [i, node] of nodes.entries())
+      await node.until(() => node.logged("bus").slice(from[i]).filter(({ state }) => state === "up").length >= 2);
+  };
+  const driver = await client(t, nodes[1]);
+  const lost = async () => {
+    const socket = await client(t, nodes[0]);
+    const got = collect(socket, "n");
+    await emit(driver, [socket.id], 1);
+    await got.take(1);
+    const gone = next(socket, "disconnect"), id = socket.id;
+    socket.io.engine.close();
+    await gone;
+    await emit(driver, [id], 2);
+    return { socket, id, got };
+  };
+  const returns = async ({ socket, id, got }, recovered, what) => {
+    await comeBack(socket, nodes[1]);
+    assert.equal(socket.recovered, recovered, what);
+    if (recovered) await got.take(2);
+    assert.equal(socket.id === id, recovered, what);
+    assert.deepEqual(got.seen.map(([n]) => n), recovered ? [1, 2] : [1], what);
+  };
+
+  const restarted = await lost();
+  await up(async () => {
+    await redis.kill("SIGTERM");
+    await redis.run();
+  });
+  await returns(restarted, true, "Redis restarted with its data");
+
+  const paused = await lost();
+  redis.pause();
+  setTimeout(() => redis.resume(), 1000);
+  await returns(paused, true, "Redis was paused");
+
+  const trimmed = await lost();
+  for (let n = 0; n < 3000; n += 100) await Promise.all(Array.from({ length: 100 }, () => emit(driver, ["nobody"], 0)));
+  await returns(trimmed, false, "the log was trimmed");
+
+  const flushed = await lost();
+  await redis.command("FLUSHALL");
+  await returns(flushed, false, "Redis was emptied");
+  // until the workers have the end of the new log, from their next check messages
+  for (let known = false; !known; ) {
+    const { socket } = await lost();
+    await comeBack(socket, nodes[1]);
+    known = socket.recovered;
+  }
+});
+
+test("while a Node.js server is in the cluster, clients are new", async (t) => {
+  const { redis, nodes } = await cluster(t);
+  const first = await client(t, nodes[0]), second = await client(t, nodes[0]);
+  const ids = [first.id, second.id];
+  await comeBack(first, nodes[1]);
+  assert.equal(first.recovered, true);
+  const peer = await startPeer("js", redis);
+  t.after(() => peer.stop());
+  const gone = next(second, "disconnect");
+  second.io.engine.close();
+  await gone;
+  await comeBack(first, nodes[0]);
+  assert.equal(first.recovered, false);
+  assert.notEqual(first.id, ids[0]);
+  // it has been noted, so it counts after its end, too
+  await within((async () => {
+    while (!(await redis.command("EXISTS", "{socket.io-log}-stranger#"))) await new Promise(setImmediate);
+  })(), "the note");
+  await peer.stop();
+  await comeBack(second, nodes[1]);
+  assert.equal(second.recovered, false);
+});
+
+test("an event that nobody records makes the clients that may have missed it new", async (t) => {
+  const { redis, nodes } = await cluster(t);
+  const socket = await client(t, nodes[0]), witness = await client(t, nodes[1]);
+  await join(socket, "room");
+  await join(witness, "room");
+  const gone = next(socket, "disconnect");
+  socket.io.engine.close();
+  await gone;
+  const heard = next(witness, "n");
+  const { encode } = await import("notepack.io");
+  const packet = encode(["emitter", { type: 2, data: ["n", 1], nsp: "/" }, { rooms: ["room"], except: [], flags: {} }]);
+  const publisher = (await import("redis")).createClient({ url: redis.url });
+  await publisher.connect();
+  await publisher.publish("socket.io#/#room#", packet);
+  await publisher.disconnect();
+  await heard;
+  await comeBack(socket, nodes[1]);
+  assert.equal(socket.recovered, false);
+});
+
+test("the options that it needs are checked", async () => {
+  const { spawnSync } = await import("node:child_process");
+  const { build } = await import("../clients/support/server.mjs");
+  const refused = (...args) => spawnSync(`${build}/sockeye`, ["--app", `${build}/tests/everything.so`, "--connection-state-recovery", ...args], { encoding: "utf8" }).stderr;
+  const redis = ["--redis", "redis://127.0.0.1:1"];
+  assert.match(refused(...redis), /connection-state-recovery: needs --redis-log with --redis/);
+  assert.match(refused(...redis, "--redis-mode", "sharded"), /works with --redis-mode classic/);
+  assert.match(refused(...redis, "--redis-log", "--redis-secret", "s".repeat(32)), /does not work with --redis-secret/);
+  assert.match(refused("--redis", "redis+cluster://127.0.0.1:1", "--redis-log"), /does not work with a Redis Cluster/);
+});

@@ -1,0 +1,69 @@
+/*
+ * Texts of clients and of Redis: an offset, a place or a mark of a session, as the first byte says. What is accepted
+ * is written as the same text again, or for a mark as one that reads the same.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/must.h"
+#include "node/socketio/sio_vault_place.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+look_at_place(struct text text)
+{
+	char again[SIO_PLACE_MAX + 1];
+	struct sio_vault_place place;
+
+	if (sio_vault_place_read(text, &place))
+		must(text_is(text, text_of(again, sio_vault_place_write(&place, again))));
+}
+
+static void
+look_at_mark(struct text text)
+{
+	struct sio_vault_mark mark, same;
+	char again[SIO_MARK_MAX];
+
+	if (!sio_vault_mark_read(text, &mark))
+		return;
+	must(sio_vault_mark_read(text_of(again, sio_vault_mark_write(&mark, again)), &same));
+	must(same.bound_origin == mark.bound_origin && same.bound_sum == mark.bound_sum && same.sum == mark.sum &&
+		same.start == mark.start && same.origin == mark.origin && same.local == mark.local);
+}
+
+static void
+look_at_offset(struct text text)
+{
+	struct sio_vault_mark mark = {.origin = 1, .sum = 5};
+	struct sio_vault_offset offset;
+	struct sio_vault_from from;
+
+	if (!sio_vault_offset_read("epochepo", text, &offset))
+		return;
+	must(offset.at.heard < UINT64_MAX / 4 && offset.at.local < UINT64_MAX / 4);
+	must(sio_vault_choose(&mark, NULL, &offset, &from));
+	mark.bound_origin = offset.at.origin;
+	mark.bound_sum = offset.at.heard + offset.at.local + 1;
+	must(!sio_vault_choose(&mark, NULL, &offset, &from) || offset.at.origin == mark.origin);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text;
+
+	if (size == 0)
+		return 0;
+	text = malloc(size); /* exactly as long as the input, so that reading further is noticed */
+	memcpy(text, data, size);
+	if (data[0] == 'p')
+		look_at_place(text_of(text + 1, size - 1));
+	else if (data[0] == 'm')
+		look_at_mark(text_of(text + 1, size - 1));
+	else
+		look_at_offset(text_of(text + 1, size - 1));
+	free(text);
+	return 0;
+}
