@@ -123,8 +123,8 @@ test_other_nodes_fetch(void **state)
 	sio_join(sockets[2], "a\"b");
 	sio_set_data(sockets[2], "[B]", "bytes", (size_t)5);
 	id = text_of(sockets[2]->id, SIO_ID_LENGTH);
-	one = (struct wire_target){&id, NULL, 1, 0, 0};
-	none = (struct wire_target){&room, NULL, 1, 0, 0};
+	one = (struct wire_target){.rooms = &id, .room_count = 1};
+	none = (struct wire_target){.rooms = &room, .room_count = 1};
 	ops->on_select(main_nsp(), &none, &names);
 	assert_int_equal(names.len, 0);
 	ops->on_select(main_nsp(), &one, &names);

@@ -215,7 +215,8 @@ test_broadcasts_of_a_cluster(void **state)
 	/* without receivers, nothing is encoded */
 	before = allocations_now();
 	sio_core_broker_ops()->on_broadcast(sio_of(fake_io, "/"),
-		&(struct wire_target){&TEXT("nobody"), NULL, 1, 0, 0}, text_of(data, sizeof data - 1), NULL);
+		&(struct wire_target){.rooms = &TEXT("nobody"), .room_count = 1}, text_of(data, sizeof data - 1),
+		NULL);
 	assert_int_equal(allocations, before);
 	assert_int_equal(fake_engine.sessions[9].messages, 1 + 3 + 3);
 	assert_true(text_is(fake_broker_log(), TEXT("broadcast / [\"shout\",1,2]\nbroadcast / [\"shout\",1,2]\n"

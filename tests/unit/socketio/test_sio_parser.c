@@ -138,7 +138,7 @@ test_nothing_without_receivers(void **state)
 	encoded[0] = 0;
 	assert_int_equal(sio_emit(sio_to(sio_all(nsp), "nobody"), "x", "B", "\x01", (size_t)1), 0);
 	sio_core_broker_ops()->on_broadcast(
-		nsp, &(struct wire_target){&TEXT("nobody"), NULL, 1, 0, 0}, TEXT("[\"x\"]"), NULL);
+		nsp, &(struct wire_target){.rooms = &TEXT("nobody"), .room_count = 1}, TEXT("[\"x\"]"), NULL);
 	fake_turn();
 	assert_int_equal(encoded[0], 0);
 	/* volatile, and no receiver can take it */
