@@ -29,6 +29,7 @@
 #include "common/io/tls_internal.h"
 
 _Static_assert(sizeof(struct conn) <= 256, "an idle connection must stay small");
+_Static_assert(NAMES_MAX <= 256, "a close reason fits into struct conn");
 
 /* Services such as the bus write before clients, because other nodes wait for them. */
 static struct list *

@@ -55,18 +55,18 @@ struct conn {
 	uint32_t kept_len;
 	uint16_t peer_port;
 	uint8_t peer_family;
-	bool hurried; /* has left loop.unflushed once since its last flush */
+	bool hurried : 1; /* has left loop.unflushed once since its last flush */
+	bool ahead : 1;	  /* conn_set_ahead() */
 	uint8_t peer_address[16];
 	struct wheel_entry deadline; /* deadline of the owner */
 	void (*on_deadline)(struct conn *c);
 	struct wheel_entry guard; /* internal timer for handshake, stall or linger, which exclude one another */
 
-	uint32_t held; /* conn_hold(), in units of HELD_UNIT bytes */
-	unsigned reason : 7;
+	uint32_t held;	     /* conn_hold(), in units of HELD_UNIT bytes */
+	unsigned reason : 8; /* below NAMES_MAX */
 	bool dead : 1;
 	bool service : 1;   /* conn_set_service() */
 	bool patient : 1;   /* conn_set_patient() */
-	bool ahead : 1;	    /* conn_set_ahead() */
 	bool finishing : 1; /* conn_finish() was called */
 	bool ending : 1;    /* conn_end() was called */
 	bool ended : 1;	    /* FIN has been sent */
