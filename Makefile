@@ -319,7 +319,7 @@ test:
 	tests/lanes.sh build/lanes
 
 # docs/options.md and docs/operations.md contain tables that --help=markdown and --help=metrics print. The table of
-# docs/cluster.md comes from the scenarios that tests/cluster/history.test.mjs plays.
+# README.md and docs/cluster.md comes from the scenarios that tests/cluster/history.test.mjs plays.
 # `make readme` replaces the lines between the two comments around each table, `make readme-check` compares them.
 # $(call with-table,name of the comments,argument of --help)
 with-table = { sed '/<!-- $(1):/q' $<; echo; $(BUILD)/sockeye --help=$(2); echo; sed -n '/<!-- end of $(1)/,$$p' $<; } > $@
@@ -329,14 +329,14 @@ $(BUILD)/docs/options.md: docs/options.md $(BUILD)/sockeye
 $(BUILD)/docs/operations.md: docs/operations.md $(BUILD)/sockeye
 	@mkdir -p $(@D) && $(call with-table,metrics,metrics)
 
-$(BUILD)/docs/cluster.md: docs/cluster.md tests/cluster/history/table.mjs tests/cluster/history/scenarios.mjs | $(TESTS_NPM)
+$(BUILD)/docs/cluster.md $(BUILD)/README.md: $(BUILD)/%: % tests/cluster/history/table.mjs tests/cluster/history/scenarios.mjs | $(TESTS_NPM)
 	@mkdir -p $(@D)
 	@{ sed '/<!-- kept:/q' $<; echo; node tests/cluster/history/table.mjs; echo; sed -n '/<!-- end of kept/,$$p' $<; } > $@
 
-WITH_TABLES := docs/options.md docs/operations.md docs/cluster.md
+WITH_TABLES := docs/options.md docs/operations.md docs/cluster.md README.md
 .PHONY: readme readme-check screenshots
 readme: $(addprefix $(BUILD)/,$(WITH_TABLES))
-	cp $^ docs
+	@for file in $(WITH_TABLES); do cp $(BUILD)/$$file $$file; done
 
 # The pictures of the chat's page.
 screenshots: all $(TESTS_NPM)
@@ -412,7 +412,7 @@ help:
 	@echo "make bench-idle       100,000 idle clients for 10 minutes"
 	@echo "make bench-backends   an application on plain Node.js, and the same behind the server"
 	@echo "make bench-cluster    what a message costs Redis in clusters of 2 to 64 workers"
-	@echo "make readme           write the tables of docs/options.md, docs/operations.md and docs/cluster.md"
+	@echo "make readme           write the tables of README.md and three pages of docs/"
 	@echo "make symbols          add new functions to the list of the library's functions (deploy/debian/libsockeye0.symbols)"
 	@echo "make screenshots      take the pictures of the chat in docs/images"
 	@echo "make clients-table    try the clients of docs/clients.md and write the table there"
