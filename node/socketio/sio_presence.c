@@ -137,6 +137,8 @@ presence_move_all(struct sio_socket *s, const struct sio_present *from, const st
 		membership->present = to != NULL && sio_presence_moved(presence, to, true, name);
 		if (before)
 			(void)sio_presence_moved(presence, from, false, name);
+		else if (from != NULL)
+			sio_presence_gave_up(presence, name);
 	}
 }
 

@@ -67,6 +67,13 @@ sio_presence_moved(struct sio_presence *presence, const struct sio_present *pres
 	return counted;
 }
 
+void
+sio_presence_gave_up(struct sio_presence *presence, struct text room)
+{
+	if (sio_presence_watches(presence, room) && presence->table.own->refused > 0)
+		presence->table.own->refused--;
+}
+
 /* -------------------------------------------------------------------- life */
 
 void

@@ -83,6 +83,8 @@ void sio_presence_touch(struct sio_presence *presence);
  */
 bool sio_presence_moved(
 	struct sio_presence *presence, const struct sio_present *present, bool joined, struct text room);
+/* A socket with a user that is not counted in this room leaves it, so it no longer waits to come in. */
+void sio_presence_gave_up(struct sio_presence *presence, struct text room);
 
 /* Returns the bytes of extra->present; accepts NULL. */
 size_t sio_present_size(const struct sio_present *present);

@@ -272,8 +272,12 @@ presence_clear(struct presence_table *table, struct presence_owner *owner, struc
 	struct presence_user *who = presence_find(table, room, user);
 	struct presence_entry *entry = who != NULL ? presence_entry_of(who, owner) : NULL;
 
-	if (entry == NULL)
+	if (entry == NULL) {
+		/* perhaps it was never counted, so the last one is counted until it is tried again */
+		if (owner->refused > 1)
+			owner->refused--;
 		return;
+	}
 	if (owner == table->own && --entry->sockets > 0)
 		return;
 	presence_entry_free(table, entry);

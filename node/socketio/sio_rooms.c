@@ -56,6 +56,18 @@ rooms_show_presence(const struct sio_socket *s, struct text room)
 	       sio_presence_moved(s->nsp->presence, s->extra->present, true, room);
 }
 
+/* The same when the user leaves it. `present`: he is counted there. */
+static inline void
+rooms_hide_presence(const struct sio_socket *s, bool present, struct text room)
+{
+	if (__builtin_expect(s->nsp->presence == NULL, 1) || s->extra == NULL || s->extra->present == NULL)
+		return;
+	if (present)
+		(void)sio_presence_moved(s->nsp->presence, s->extra->present, false, room);
+	else
+		sio_presence_gave_up(s->nsp->presence, room);
+}
+
 /* Ends what the socket waits for in a room that it leaves. */
 static inline void
 rooms_end_joins(struct sio_socket *s, struct text room)
@@ -190,9 +202,7 @@ membership_free(struct sio_membership *membership)
 	room_charge(s->client, room, -1);
 	rooms_moved(s);
 	rooms_end_joins(s, text_of(room->name, room->node.key_len));
-	if (present && nsp->presence != NULL)
-		(void)sio_presence_moved(
-			nsp->presence, s->extra->present, false, text_of(room->name, room->node.key_len));
+	rooms_hide_presence(s, present, text_of(room->name, room->node.key_len));
 	rooms_member_changed(s, SIO_ROOM_LEFT, text_of(room->name, room->node.key_len));
 	if (list_empty(&room->members)) {
 		table_remove(&nsp->rooms, &room->node);

@@ -511,6 +511,56 @@ who_was_left_out_comes_in_when_there_is_room(void **state)
 	assert_false(sio_is_present(main_nsp(), "room2", "bob", NULL));
 }
 
+/* Sockets that were left out, and leave before there is room, do not keep the others out. */
+static void
+who_has_left_does_not_wait_to_come_in(void **state)
+{
+	char room[16];
+
+	(void)state;
+	fake_io->options.presence_max_users = 32;
+	sio_set_present(sockets[0], "ada", NULL);
+	sio_set_present(sockets[1], "bob", NULL);
+	for (unsigned i = 1; i <= 32; i++) {
+		snprintf(room, sizeof room, "room%u", i);
+		sio_join(sockets[0], room);
+	}
+	for (unsigned i = 0; i < 10; i++) {
+		sio_join(sockets[1], "room1");
+		sio_leave(sockets[1], "room1");
+	}
+	sio_join(sockets[1], "room1");
+	sio_set_present(sockets[1], "eve", NULL);
+	sio_set_present(sockets[1], "bob", NULL);
+	sio_leave(sockets[0], "room32");
+	fake_sleep(TICK);
+	assert_true(sio_is_present(main_nsp(), "room1", "bob", NULL));
+}
+
+static void
+users_of_others_who_left_before_there_was_room_are_not_missed(void **state)
+{
+	char change[64];
+
+	(void)state;
+	fake_sleep(TICK); /* "hello" */
+	fake_io->options.presence_max_users = 32;
+	sio_set_present(sockets[0], "ada", NULL);
+	for (unsigned i = 1; i <= 32; i++) {
+		snprintf(change, sizeof change, "room%u", i);
+		sio_join(sockets[0], change);
+	}
+	fake_sleep(INTERVAL);
+	peer_says("5,\"list\",1,[[\"room1\",\"bob\",null],[\"room1\",\"eve\",null],[\"room1\",\"dan\",null]],true");
+	peer_says("6,\"change\",[[\"room1\",\"eve\"],[\"room1\",\"dan\"]]");
+	fake_sleep(TICK);
+	forget_told();
+	sio_leave(sockets[0], "room32");
+	fake_sleep(TICK);
+	fake_sleep(TICK);
+	assert_non_null(memmem(fake_broker.log.data, fake_broker.log.len, "\"want\",[\"" PEER, 9 + strlen(PEER)));
+}
+
 static void
 users_of_others_who_were_left_out_are_asked_for(void **state)
 {
@@ -551,6 +601,8 @@ main(void)
 		PRESENCE_CASE(a_walk_may_change_the_room),
 		PRESENCE_CASE(sockets_that_were_left_out_are_not_counted),
 		PRESENCE_CASE(who_was_left_out_comes_in_when_there_is_room),
+		PRESENCE_CASE(who_has_left_does_not_wait_to_come_in),
+		PRESENCE_CASE(users_of_others_who_left_before_there_was_room_are_not_missed),
 		PRESENCE_CASE(users_of_others_who_were_left_out_are_asked_for),
 	};
 
