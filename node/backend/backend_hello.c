@@ -53,11 +53,14 @@ read_number(struct text object, struct text key, int64_t min, int64_t max, int64
 }
 
 static bool
-is_true(struct text object, struct text key)
+read_flag(struct text object, struct text key, bool *out)
 {
 	struct text value = json_object_get(object, key);
 
-	return value.n > 0 && json_type(value) == JSON_TRUE;
+	if (value.n == 0 || json_type(value) == JSON_NULL)
+		return true;
+	*out = json_type(value) == JSON_TRUE;
+	return *out || json_type(value) == JSON_FALSE;
 }
 
 static bool
@@ -165,15 +168,16 @@ read_all(struct text json, struct text *names, struct text_pool *pool, struct ba
 		!read_number(json, TEXT("weight"), 1, WEIGHT_MAX, &weight) ||
 		!read_number(json, TEXT("worker"), 0, WORKER_MAX, &worker) ||
 		!read_number(json, TEXT("pid"), 0, INT32_MAX, &pid) || !read_on_loss(json, &out->on_loss) ||
+		!read_flag(json, TEXT("recovery"), &out->recovers) ||
 		!read_namespaces(json_object_get(json, TEXT("namespaces")), names, pool, out))
 		return false;
 	if (hooks.n > 0 && json_type(hooks) == JSON_OBJECT) {
-		out->wants_requests = is_true(hooks, TEXT("request"));
-		out->wants_errors = is_true(hooks, TEXT("errors"));
+		if (!read_flag(hooks, TEXT("request"), &out->wants_requests) ||
+			!read_flag(hooks, TEXT("errors"), &out->wants_errors))
+			return false;
 	} else if (hooks.n > 0 && json_type(hooks) != JSON_NULL) {
 		return false;
 	}
-	out->recovers = is_true(json, TEXT("recovery"));
 	out->weight = (unsigned)weight;
 	out->worker = (unsigned)worker;
 	out->pid = (long)pid;

@@ -123,7 +123,9 @@ refuses_nonsense(void **state)
 		"{\"v\":[1],\"instance\":\"a\",\"namespaces\":[\"\"]}",
 		"{\"v\":[1],\"instance\":\"a\",\"namespaces\":[\"chat\"]}",
 		"{\"v\":[1],\"instance\":\"a\",\"hooks\":true}", "{\"v\":[1],\"instance\":\"a\",\"proof\":7}",
-		"{\"v\":[1],\"instance\":\"a\"} x", "{\"v\":[1],\"instance\":\"a\",\"group\":[[[[[[[[[]]]]]]]]]}"};
+		"{\"v\":[1],\"instance\":\"a\",\"hooks\":{\"request\":1}}",
+		"{\"v\":[1],\"instance\":\"a\",\"recovery\":\"true\"}", "{\"v\":[1],\"instance\":\"a\"} x",
+		"{\"v\":[1],\"instance\":\"a\",\"group\":[[[[[[[[[]]]]]]]]]}"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
