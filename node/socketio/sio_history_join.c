@@ -577,17 +577,28 @@ sio_history_join_left(struct sio_socket *s, struct text room)
 	}
 }
 
+/* Ends the joins of a list of a group. The group goes with its last join, so nothing may follow that needs it. */
+static void
+group_end_joins(struct list *joins)
+{
+	struct list *it, *next;
+
+	list_each(it, next, joins) join_abandon(container_of(it, struct sio_history_join, link));
+}
+
 void
 sio_history_join_end_all(struct sio_history *history)
 {
-	struct table_cursor start, cursor = {0};
+	struct table_cursor cursor = {0};
 	struct table_node *node;
 
-	for (start = cursor; (node = table_next(&history->groups, &cursor)) != NULL; cursor = start) {
+	while ((node = table_next(&history->groups, &cursor)) != NULL) {
 		struct join_group *group = container_of(node, struct join_group, node);
-		struct list *from = !list_empty(&group->waiting) ? &group->waiting : &group->settled;
+		bool stays = !list_empty(&group->settled);
 
-		join_end(container_of(from->next, struct sio_history_join, link));
+		group_end_joins(&group->waiting);
+		if (stays)
+			group_end_joins(&group->settled);
 	}
 }
 

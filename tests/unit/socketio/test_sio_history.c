@@ -426,6 +426,44 @@ a_listener_that_leaves_while_the_history_is_sent(void **state)
 }
 
 static void
+close_when_sent(sio_socket *s, sio_event *event, void *arg)
+{
+	(void)s, (void)event, (void)arg;
+	sio_core_close(fake_io);
+}
+
+static void
+a_listener_that_closes_the_server_while_the_history_is_sent(void **state)
+{
+	(void)state;
+	say("room", 1);
+	say("room", 2);
+	join("room", 0);
+	say("room", 3);
+	assert_int_equal(sio_join_with_history(sockets[1], "room", 0, on_joined, &joined_calls), 0);
+	sio_on_any_outgoing(nsp(), close_when_sent, NULL);
+	answer(0, 2); /* to the second */
+	fake_turn();
+	assert_null(asked);
+	assert_int_equal(joined_calls, 2);
+	assert_int_equal(joined_error, SIO_ERR_STATE);
+}
+
+static void
+a_listener_that_closes_the_server_while_held_events_are_sent(void **state)
+{
+	(void)state;
+	join("room", 0);
+	for (int i = 0; i < SIO_HISTORY_HELD_MAX; i++)
+		say("room", i);
+	sio_on_any_outgoing(nsp(), close_when_sent, NULL);
+	say("room", SIO_HISTORY_HELD_MAX);
+	fake_turn();
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, SIO_ERR_STATE);
+}
+
+static void
 a_room_without_history_is_joined(void **state)
 {
 	(void)state;
@@ -522,6 +560,8 @@ main(void)
 		TEST(too_many_events_are_not_held),
 		TEST(leaving_ends_the_wait),
 		TEST(a_listener_that_leaves_while_the_history_is_sent),
+		TEST(a_listener_that_closes_the_server_while_the_history_is_sent),
+		TEST(a_listener_that_closes_the_server_while_held_events_are_sent),
 		TEST(a_room_without_history_is_joined),
 		TEST(the_application_reads_and_removes),
 		TEST(leaving_the_store_ends_what_waits),
