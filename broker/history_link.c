@@ -14,7 +14,8 @@
  *               of the slot, or an answer is late
  *
  * Commands wait in one queue until they are answered. When the link is lost, all are sent again: an append that had
- * been carried out is then stored twice, which readers notice by the mark in its payload.
+ * been carried out is then stored twice, which readers notice by the mark in its payload. Reads and removals for
+ * which nobody waits any more are not sent again, so that they do not pile up while the server is away.
  */
 #include <stdio.h>
 
@@ -48,7 +49,7 @@ struct link_command {
 	bool sent, refused;
 	uint64_t sent_at; /* loop time */
 	struct block *bytes;
-	struct link_ask *ask; /* NULL: nobody waits */
+	struct link_ask *ask; /* NULL: nobody waits, or LINK_APPEND */
 };
 
 /* What an ask has found so far, in the order of the answers. */
@@ -114,6 +115,16 @@ command_free(struct history_link *h, struct link_command *command)
 	list_remove(&command->link);
 	block_unref(command->bytes);
 	mem_free(command);
+}
+
+/* The ask of a command ends. If the server may have the command already, its answer is still to come. */
+static void
+command_abandon(struct history_link *h, struct link_command *command)
+{
+	command->ask->command = NULL;
+	command->ask = NULL;
+	if (!command->sent)
+		command_free(h, command);
 }
 
 static void
@@ -252,10 +263,10 @@ link_arm_late(struct history_link *h)
 }
 
 static void
-ask_free(struct link_ask *ask)
+ask_free(struct history_link *h, struct link_ask *ask)
 {
 	if (ask->command != NULL)
-		ask->command->ask = NULL;
+		command_abandon(h, ask->command);
 	ask->ask->pending = NULL;
 	list_remove(&ask->link);
 	buffer_fini(&ask->bytes);
@@ -272,6 +283,8 @@ ask_end(struct history_link *h, struct link_ask *ask, int error, unsigned remove
 
 	asked->pending = NULL;
 	list_remove(&ask->link);
+	if (ask->command != NULL)
+		command_abandon(h, ask->command);
 	h->stats.failed += error != 0;
 	h->stats.read += error == 0 ? ask->count : 0;
 	for (unsigned i = 0; error == 0 && i < ask->count; i++)
@@ -283,12 +296,9 @@ ask_end(struct history_link *h, struct link_ask *ask, int error, unsigned remove
 		ask->items[i] = swapped;
 	}
 	asked->on_answer(asked, error, error == 0 ? ask->items : NULL, error != 0 ? 0 : ask->count + removed);
-	asked = ask->ask;
 	buffer_fini(&ask->bytes);
 	mem_free(ask->items);
 	mem_free(ask->starts);
-	if (ask->command != NULL)
-		ask->command->ask = NULL;
 	mem_free(ask);
 	link_arm_late(h);
 }
@@ -409,7 +419,7 @@ link_cancel(struct history *history, struct history_ask *asked)
 {
 	struct history_link *h = link_of(history);
 
-	ask_free(asked->pending);
+	ask_free(h, asked->pending);
 	link_arm_late(h);
 }
 
@@ -689,16 +699,31 @@ link_on_drain(struct bus_link *link)
 	(void)link;
 }
 
+/* The commands that were sent wait for the next connection, unless nobody waits for their answers. */
+static void
+link_take_back(struct history_link *h)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &h->commands)
+	{
+		struct link_command *command = container_of(it, struct link_command, link);
+
+		command->sent = false;
+		if (command->kind != LINK_APPEND && command->ask == NULL)
+			command_free(h, command);
+	}
+}
+
 static void
 link_pause(struct history_link *h, const char *why)
 {
 	uint64_t pause = h->attempts < 4 ? (uint64_t)LINK_PAUSE_MIN_MS << h->attempts : LINK_PAUSE_MAX_MS;
-	struct list *it, *next;
 
 	h->ready = false;
 	buffer_reset(&h->input);
 	h->tree = (struct resp_tree){.open = 1};
-	list_each(it, next, &h->commands) container_of(it, struct link_command, link)->sent = false;
+	link_take_back(h);
 	link_trim_queue(h);
 	link_warn(h, "the history is not reached", why);
 	h->attempts++;
@@ -775,7 +800,7 @@ link_free(struct history *history)
 	struct history_link *h = link_of(history);
 
 	while (!list_empty(&h->asks))
-		ask_free(container_of(h->asks.next, struct link_ask, link));
+		ask_free(h, container_of(h->asks.next, struct link_ask, link));
 	while (!list_empty(&h->commands))
 		command_free(h, container_of(h->commands.next, struct link_command, link));
 	loop_disarm(history->loop, &h->retry);
