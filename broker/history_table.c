@@ -158,39 +158,47 @@ query_wants(const struct history_query *query, const struct history_entry *entry
 	       (!is_set(query->before) || history_id_compare(entry->id, query->before) < 0);
 }
 
+static void
+found_reverse(struct history_found *found)
+{
+	for (unsigned i = 0, j = found->count; i + 1 < j; i++) {
+		struct history_found_item swapped = found->at[--j];
+
+		found->at[j] = found->at[i];
+		found->at[i] = swapped;
+	}
+}
+
 int
 history_table_read(struct history_table *table, uint64_t now, struct text key, const struct history_query *query,
 	struct history_found *out)
 {
 	struct history_room *room = room_find(table, key);
-	unsigned want, skip = 0, matching = 0;
-	struct list *it;
+	bool forward = query->from_oldest;
+	unsigned most;
+	size_t bytes = 0;
 
 	*out = (struct history_found){NULL, 0};
 	if (room == NULL || !room_trim(table, room, now))
 		return 0;
-	for (it = room->entries.next; it != &room->entries; it = it->next)
-		matching += query_wants(query, container_of(it, struct history_entry, in_room));
-	want = matching < query->count ? matching : query->count;
-	if (want == 0)
-		return 0;
-	if (!query->from_oldest)
-		skip = matching - want;
-	out->at = mem_try_alloc(want * sizeof *out->at);
+	most = room->count < query->count ? room->count : query->count;
+	out->at = mem_try_alloc(most * sizeof *out->at);
 	if (out->at == NULL)
 		return ERROR_MEMORY;
-	for (it = room->entries.next; out->count < want; it = it->next) {
+	for (struct list *it = forward ? room->entries.next : room->entries.prev;
+		it != &room->entries && out->count < most; it = forward ? it->next : it->prev) {
 		struct history_entry *entry = container_of(it, struct history_entry, in_room);
 
 		if (!query_wants(query, entry))
 			continue;
-		if (skip > 0) {
-			skip--;
-			continue;
-		}
+		bytes += entry->payload->len;
+		if (bytes > HISTORY_ANSWER_MAX)
+			break;
 		out->at[out->count++] =
 			(struct history_found_item){.id = entry->id, .payload = block_ref(entry->payload)};
 	}
+	if (!forward)
+		found_reverse(out);
 	return 0;
 }
 

@@ -51,7 +51,10 @@ struct history_found {
 	} * at;
 	unsigned count;
 };
-/* Returns 0 or ERROR_MEMORY. history_found_fini() is called in any case. */
+/*
+ * Finds at most HISTORY_ANSWER_MAX bytes. Returns 0 or ERROR_MEMORY. The caller calls history_found_fini() in any
+ * case.
+ */
 int history_table_read(struct history_table *table, uint64_t now, struct text key, const struct history_query *query,
 	struct history_found *out);
 void history_found_fini(struct history_found *found);

@@ -166,6 +166,36 @@ pages_go_both_ways(void **state)
 	assert_int_equal(table.rooms.count, 0);
 }
 
+/* The caller pages on with the ids of the answer, so what is left out is at its far end. */
+static void
+an_answer_has_a_limit_at_its_far_end(void **state)
+{
+	enum { TOTAL = HISTORY_ANSWER_MAX / HISTORY_PAYLOAD_MAX + 10, ANSWERED = TOTAL - 10 };
+	static char payload[HISTORY_PAYLOAD_MAX];
+	struct history_limits limits = {HISTORY_COUNT_MAX, 0};
+	struct history_query query = {.count = HISTORY_COUNT_MAX};
+	struct history_id ids[TOTAL];
+	struct history_found found;
+
+	(void)state;
+	table.max_bytes = 64 * MB;
+	for (int i = 0; i < TOTAL; i++)
+		assert_int_equal(history_table_append(
+					 &table, now, TEXT("a"), &limits, text_of(payload, sizeof payload), &ids[i]),
+			0);
+	assert_int_equal(history_table_read(&table, now, TEXT("a"), &query, &found), 0);
+	assert_int_equal(found.count, ANSWERED);
+	assert_int_equal(history_id_compare(found.at[0].id, ids[10]), 0);
+	assert_int_equal(history_id_compare(found.at[ANSWERED - 1].id, ids[TOTAL - 1]), 0);
+	history_found_fini(&found);
+	query.from_oldest = true;
+	assert_int_equal(history_table_read(&table, now, TEXT("a"), &query, &found), 0);
+	assert_int_equal(found.count, ANSWERED);
+	assert_int_equal(history_id_compare(found.at[0].id, ids[0]), 0);
+	assert_int_equal(history_id_compare(found.at[ANSWERED - 1].id, ids[ANSWERED - 1]), 0);
+	history_found_fini(&found);
+}
+
 static void
 ids_grow_though_the_clock_goes_back(void **state)
 {
@@ -203,6 +233,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_sweep_visits_all_rooms_in_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_oldest_of_all_rooms_go_when_memory_is_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(pages_go_both_ways, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_answer_has_a_limit_at_its_far_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(ids_grow_though_the_clock_goes_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(ids_as_text, setup, teardown),
 	};
