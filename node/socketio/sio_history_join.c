@@ -470,14 +470,14 @@ join_hold(struct sio_history_join *join, const struct sio_content *what, const s
 	return true;
 }
 
-static bool
-selection_has(const struct sio_selection *to, const struct sio_socket *s)
+static struct sio_history_join *
+socket_waits(const struct sio_socket *s, const struct join_group *group)
 {
-	for (unsigned i = 0; i < to->count; i++) {
-		if (to->at[i] == s)
-			return true;
-	}
-	return false;
+	struct sio_history_join *join = s->extra != NULL ? s->extra->joins : NULL;
+
+	while (join != NULL && (join->group != group || join->state == JOIN_SETTLED))
+		join = join->next;
+	return join;
 }
 
 /*
@@ -488,23 +488,26 @@ static bool
 group_hold(struct join_group *group, const struct sio_history_event *event, const struct sio_content *what,
 	struct sio_selection *to)
 {
-	struct list *it, *next;
+	bool held = (event->flags & SIO_FLAG_VOLATILE) == 0;
+	struct sio_history_join *full = NULL;
+	unsigned kept = 0, i = 0;
 
-	list_each(it, next, &group->waiting)
-	{
-		struct sio_history_join *join = container_of(it, struct sio_history_join, link);
+	if (list_empty(&group->waiting))
+		return false;
+	for (; i < to->count && full == NULL; i++) {
+		struct sio_history_join *join = socket_waits(to->at[i], group);
 
-		if (!selection_has(to, join->socket))
+		if (join != NULL && (!held || join_hold(join, what, event)))
 			continue;
-		if ((event->flags & SIO_FLAG_VOLATILE) == 0 && !join_hold(join, what, event)) {
-			if (join->sending)
-				continue;
-			join_give_up(join);
-			return true;
-		}
-		(void)selection_take(to, join->socket);
+		if (join != NULL && !join->sending)
+			full = join;
+		to->at[kept++] = to->at[i];
 	}
-	return false;
+	memmove(&to->at[kept], &to->at[i], (to->count - i) * sizeof *to->at);
+	to->count -= i - kept;
+	if (full != NULL)
+		join_give_up(full);
+	return full != NULL;
 }
 
 static void
