@@ -5,7 +5,7 @@
  *   state     what happens to events of the room for this socket       ends by
  *   SETTLING  they are held                                            this server receives the room's messages
  *   READING   they are held                                            the store answers, or fails
- *   SETTLED   copies of what was sent are dropped, others pass         JOIN_SETTLED_MS have passed
+ *   SETTLED   copies of what was sent are dropped, others pass         30 seconds have passed
  *
  * The read begins when this server receives the room's messages. So an event is in the answer, or arrives later, or
  * both; its mark tells that a held event is in the answer. Another server's copy of an event may still be under way

@@ -369,6 +369,49 @@ all_connections_of_a_loop_can_be_finished(void **state)
 	probe_fini(&b);
 }
 
+static struct probe writers[4]; /* a client, two services, and a service that is ahead */
+static char written[8];
+
+static void
+note_written(struct probe *p)
+{
+	written[strlen(written)] = (char)('0' + (p - writers));
+}
+
+static void
+services_are_written_first_and_one_ahead_of_them(void **state)
+{
+	int peers[4];
+
+	(void)state;
+	memset(written, 0, sizeof written);
+	for (int i = 0; i < 4; i++) {
+		peers[i] = probe_open(&writers[i], &probe_limits, &probe_ops);
+		writers[i].drain = note_written;
+		if (i > 0)
+			conn_set_service(writers[i].conn);
+	}
+	conn_set_ahead(writers[3].conn);
+	for (int i = 0; i < 4; i++)
+		conn_send_copy(writers[i].conn, "x", 1);
+	RUN_UNTIL(strlen(written) == 4);
+	assert_int_equal(written[0], '3');
+	assert_int_equal(written[3], '0');
+	memset(written, 0, sizeof written);
+	for (int i = 3; i >= 0; i--)
+		conn_send_copy(writers[i].conn, "x", 1);
+	RUN_UNTIL(strlen(written) == 4);
+	assert_int_equal(written[0], '3');
+	assert_int_equal(written[3], '0');
+	for (int i = 0; i < 4; i++)
+		conn_close(writers[i].conn, REASON_FORCED);
+	RUN_UNTIL(bench.loop.connections == 0 && bench.loop.services == 0);
+	for (int i = 0; i < 4; i++) {
+		close(peers[i]);
+		probe_fini(&writers[i]);
+	}
+}
+
 static void
 a_service_is_not_counted_as_a_client(void **state)
 {
@@ -487,6 +530,7 @@ main(void)
 		CASE(a_peer_that_never_ends_is_cut_after_the_linger_time),
 		CASE(without_a_linger_time_finish_closes_once_all_is_sent),
 		CASE(all_connections_of_a_loop_can_be_finished),
+		CASE(services_are_written_first_and_one_ahead_of_them),
 		CASE(a_service_is_not_counted_as_a_client),
 		CASE(a_deadline_fires_once_unless_disarmed_or_dead),
 		CASE(a_connection_that_finishes_or_ends_cannot_be_held_back),
