@@ -100,7 +100,7 @@ static const char read[] =
 	"      if not b then return 'G' end\n"
 	"      local last = e + cn + mn\n"
 	"      local sep, event, who, n = string.match(string.sub(d, math.max(e + cn + 1, last - 128), last),\n"
-	"        '([:!]?)(%d*)/%a(............)/(%d+)[\"}]*$')\n"
+	"        '%-%d+([:!]?)(%d*)/%a(............)/(%d+)[\"}]*$')\n"
 	"      if not sep then return 'G' end\n"
 	"      event = tonumber(event)\n"
 	"      local mine = event and string.sub(who, 1, 8) == own\n"

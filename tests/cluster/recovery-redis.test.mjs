@@ -1,10 +1,12 @@
 // Connection state recovery with nodes that share one Redis: clients come back at another node, after the death of theirs too.
 import assert from "node:assert/strict";
+import path from "node:path";
 import { test } from "node:test";
 import { io } from "socket.io-client";
 import { io as io462 } from "socket.io-client-4.6";
 import parser from "socket.io-msgpack-parser";
 import { Ws } from "../clients/support/raw.mjs";
+import { build, startSockeye } from "../clients/support/server.mjs";
 import { collect, next, within } from "../clients/support/wait.mjs";
 import { startPeer } from "./support/cluster.mjs";
 import { QUICK, comeBack, moveTo, pidOf, startRedisNode } from "./support/recovery.mjs";
@@ -261,9 +263,30 @@ test("an event that nobody records makes the clients that may have missed it new
   assert.equal(socket.recovered, false);
 });
 
+test("a server that keeps the log without recovery makes the clients that have missed its events new", async (t) => {
+  const { redis, nodes } = await cluster(t);
+  const plain = await startSockeye(path.join(build, "tests/everything.so"), ["--redis", redis.url, "--redis-log"]);
+  t.after(() => plain.stop());
+  await plain.until(() => plain.logged("bus").some(({ state }) => state === "up"));
+  const driver = await client(t, plain);
+  for (const [own, room] of [["a", "other"], ["b", "b"]]) {
+    const socket = await client(t, nodes[0]);
+    await join(socket, own);
+    const gone = next(socket, "disconnect");
+    socket.io.engine.close();
+    await gone;
+    const recorded = await redis.command("GET", "{socket.io-log}-count");
+    await emit(driver, [room], 1); // no node has a socket in the room
+    await within((async () => {
+      while ((await redis.command("GET", "{socket.io-log}-count")) === recorded) await new Promise(setImmediate);
+    })(), "the event in the log");
+    await comeBack(socket, nodes[1]);
+    assert.equal(socket.recovered, own !== room, room);
+  }
+});
+
 test("the options that it needs are checked", async () => {
   const { spawnSync } = await import("node:child_process");
-  const { build } = await import("../clients/support/server.mjs");
   const refused = (...args) => spawnSync(`${build}/sockeye`, ["--app", `${build}/tests/everything.so`, "--connection-state-recovery", ...args], { encoding: "utf8" }).stderr;
   const redis = ["--redis", "redis://127.0.0.1:1"];
   assert.match(refused(...redis), /connection-state-recovery: needs --redis-log with --redis/);
