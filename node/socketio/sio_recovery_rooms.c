@@ -25,6 +25,14 @@ sio_recovery_room_read(const char **at)
 	return room;
 }
 
+/* A text that comes from Redis may have a name twice. */
+static void
+rooms_add(struct sio_recovery_rooms *rooms, struct text room)
+{
+	if (table_find(&rooms->table, room) == NULL)
+		table_add(&rooms->table, &rooms->nodes[rooms->count++], room);
+}
+
 bool
 sio_recovery_rooms_init(struct sio_recovery_rooms *rooms, const char *written, uint32_t count, struct text own_room)
 {
@@ -33,10 +41,10 @@ sio_recovery_rooms_init(struct sio_recovery_rooms *rooms, const char *written, u
 	rooms->nodes = mem_try_alloc((count + 1) * sizeof *rooms->nodes);
 	if (rooms->nodes == NULL)
 		return false;
-	while (rooms->count < count)
-		table_add(&rooms->table, &rooms->nodes[rooms->count++], sio_recovery_room_read(&written));
+	for (uint32_t i = 0; i < count; i++)
+		rooms_add(rooms, sio_recovery_room_read(&written));
 	if (own_room.at != NULL)
-		table_add(&rooms->table, &rooms->nodes[rooms->count++], own_room);
+		rooms_add(rooms, own_room);
 	return true;
 }
 

@@ -407,6 +407,7 @@ vault_pause(struct sio_vault *vault)
 	keep->welcome = false;
 	sio_keep_name_logs(keep);
 	sio_keep_fail_asks(keep, false);
+	sio_vault_end_asks(vault); /* the claims are made again by sio_keep_send_claims() */
 	log_event(LOG_WARN, "recovery", "warning",
 		LOG_STR("Redis keeps no log for this worker, so clients that lose their connection come back as new"),
 		NULL);

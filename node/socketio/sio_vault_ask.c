@@ -7,14 +7,18 @@
  *                      the bus is down
  *                      the script has taken the session   CHECK
  *                      it has not                         answered
- *   CHECK              the log is whole, or not           answered; the session is a struct vault_claimed, or
- * released REPLAY             own events wait to be sent, or     REPLAY, after a pause the bus is down the log is not
- * whole               answered the message of the script came     answered
+ *   CHECK              the log is whole                   answered; the session is a struct vault_claimed
+ *                      it is not                          answered; the session is released
+ *   REPLAY             own events wait to be sent, or     REPLAY, after a pause
+ *                      the bus is down
+ *                      the log is not whole               answered
+ *                      the message of the script came     answered
  */
 #include <stdio.h>
 
 #include "broker/bus_keep.h"
 #include "broker/wire.h"
+#include "common/base/base64.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/random.h"
@@ -47,7 +51,7 @@ struct vault_ask {
 	uint64_t sent;	/* REPLAY: own events that were sent before the script */
 	uint64_t gaps;	/* REPLAY: of struct bus_point then */
 	bool ghost;
-	char pid[SIO_PID_LENGTH];
+	char pid[SIO_PID_LENGTH], sid[SIO_ID_LENGTH];
 	char claim[SIO_VAULT_CLAIM];
 	char *record; /* CHECK: field s of the session */
 	size_t record_n;
@@ -58,7 +62,7 @@ struct vault_ask {
 /* A session that this worker has claimed and not continued yet. */
 struct vault_claimed {
 	struct list link;
-	char pid[SIO_PID_LENGTH];
+	char pid[SIO_PID_LENGTH], sid[SIO_ID_LENGTH];
 	char claim[SIO_VAULT_CLAIM];
 	struct sio_vault_from from;
 	uint64_t offset_origin, offset_sum; /* of the client's offset; origin 0: it sent none */
@@ -254,6 +258,33 @@ vault_refuse_claim(struct vault_ask *ask, enum sio_recovery_result result)
 	vault_answer_claim(ask, result);
 }
 
+static bool
+vault_is_id(struct text id)
+{
+	for (size_t i = 0; i < id.n; i++) {
+		if (base64url_value(id.at[i]) < 0)
+			return false;
+	}
+	return id.n == SIO_ID_LENGTH;
+}
+
+/*
+ * Returns true if a socket has the id of the claimed session, or another claimed session has it. Then somebody else
+ * has written one of the sessions.
+ */
+static bool
+vault_is_id_taken(const struct sio_vault *vault, const struct sio_nsp *nsp, const char sid[SIO_ID_LENGTH])
+{
+	struct list *it, *next;
+
+	list_each(it, next, &vault->claimed)
+	{
+		if (memcmp(container_of(it, struct vault_claimed, link)->sid, sid, SIO_ID_LENGTH) == 0)
+			return true;
+	}
+	return table_find(&nsp->sockets, text_of(sid, SIO_ID_LENGTH)) != NULL;
+}
+
 /* Checks the field s of a session, and returns its rooms. */
 static bool
 vault_read_record(struct text record, bool *own, struct text *sid, struct text *rooms, uint32_t *count)
@@ -267,7 +298,7 @@ vault_read_record(struct text record, bool *own, struct text *sid, struct text *
 	n = keep_get_u64(&in);
 	*rooms = keep_get_text(&in);
 	(void)keep_get_text(&in); /* data, which is checked when it is decoded */
-	if (in.bad || in.rest.n != 0 || sid->n != SIO_ID_LENGTH || n > UINT32_MAX)
+	if (in.bad || in.rest.n != 0 || !vault_is_id(*sid) || n > UINT32_MAX)
 		return false;
 	*count = (uint32_t)n;
 	in = (struct keep_reader){.rest = *rooms};
@@ -280,14 +311,20 @@ static void
 vault_on_checked(struct vault_ask *ask, int error, struct text value)
 {
 	enum sio_recovery_result result = error == 0 ? vault_read_result(value) : SIO_RECOVERY_NO_HUB;
+	const struct keep_ask *question = vault_question(ask);
 	struct vault_claimed *claimed;
 
-	if (result != SIO_RECOVERY_RECOVERED || vault_question(ask) == NULL) {
+	sio_vault_forget(ask->vault, ask->pid); /* a claim that has ended by its time */
+	if (result == SIO_RECOVERY_RECOVERED && question != NULL &&
+		vault_is_id_taken(ask->vault, question->step->made, ask->sid))
+		result = SIO_RECOVERY_FAILED;
+	if (result != SIO_RECOVERY_RECOVERED || question == NULL) {
 		vault_refuse_claim(ask, result);
 		return;
 	}
 	claimed = mem_zalloc(sizeof *claimed);
 	memcpy(claimed->pid, ask->pid, SIO_PID_LENGTH);
+	memcpy(claimed->sid, ask->sid, SIO_ID_LENGTH);
 	memcpy(claimed->claim, ask->claim, SIO_VAULT_CLAIM);
 	claimed->from = ask->from;
 	claimed->offset_origin = ask->offset.at.origin;
@@ -390,6 +427,7 @@ vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct te
 		return;
 	}
 	memcpy(ask->record, found.record.at, found.record.n);
+	memcpy(ask->sid, sid.at, SIO_ID_LENGTH);
 	ask->record_n = found.record.n;
 	rooms.at = ask->record + (rooms.at - found.record.at);
 	sid.at = ask->record + (sid.at - found.record.at);

@@ -69,6 +69,7 @@ void sio_vault_on_read(struct sio_vault *vault, struct text message);
 void sio_vault_forget(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
 /* Repeats the calls whose time has come. Returns the ms until the next one, at most `most`. */
 uint64_t sio_vault_retry(struct sio_vault *vault, uint64_t most);
+/* Ends all questions and forgets all claimed sessions. */
 void sio_vault_end_asks(struct sio_vault *vault);
 
 #endif

@@ -9,7 +9,7 @@ import { Ws } from "../clients/support/raw.mjs";
 import { build, startSockeye } from "../clients/support/server.mjs";
 import { collect, next, within } from "../clients/support/wait.mjs";
 import { startPeer } from "./support/cluster.mjs";
-import { QUICK, comeBack, moveTo, pidOf, startRedisNode } from "./support/recovery.mjs";
+import { QUICK, clientAt, comeBack, moveTo, pidOf, startRedisNode } from "./support/recovery.mjs";
 import { Redis } from "./support/redis.mjs";
 
 const WS = { transports: ["websocket"] };
@@ -283,6 +283,89 @@ test("a server that keeps the log without recovery makes the clients that have m
     await comeBack(socket, nodes[1]);
     assert.equal(socket.recovered, own !== room, room);
   }
+});
+
+test("sessions that somebody else has written to Redis harm no other client", async (t) => {
+  const { redis, nodes: [node] } = await cluster(t);
+  const live = [await clientAt(t, node, 0, WS), await clientAt(t, node, 1, WS)];
+  const known = new Set(await redis.command("KEYS", "{socket.io-log}-session#*"));
+  const field = (text) => Buffer.concat([Buffer.from(Uint32Array.of(text.length).buffer), Buffer.from(text)]);
+  const record = (sid, rooms, count = rooms.length) => Buffer.concat([
+    Buffer.of(1), field(sid), Buffer.from(BigUint64Array.of(BigInt(count)).buffer), field(Buffer.concat(rooms.map(field))), field("")]);
+  const forged = [
+    ...live.flatMap(({ id }) => Array.from({ length: 5 }, () => ["the id of a live socket", () => record(id, [])])),
+    ["a room twice", (id) => record(id, ["room", "room"])],
+    ["its own room twice", (id) => record(id, [id])],
+    ["an id with quotes", () => record('"quotes":"quotes","x', [])],
+    ["too many rooms", (id) => record(id, ["room"], 2 ** 40)],
+    ["fewer rooms than told", (id) => record(id, ["room"], 2)],
+    ["an empty text", () => Buffer.alloc(0)],
+    ["noise", () => Buffer.alloc(100, 255)],
+  ];
+  for (const [what, make] of forged) {
+    const socket = await client(t, node);
+    const { id, _pid: pid } = socket;
+    const key = await within((async () => {
+      for (;;)
+        for (const name of await redis.command("KEYS", "{socket.io-log}-session#*"))
+          if (!known.has(name)) return name;
+    })(), "the session");
+    known.add(key);
+    const gone = next(socket, "disconnect");
+    socket.io.engine.close();
+    await gone;
+    await within((async () => {
+      while (await redis.command("HEXISTS", key, "l")) await new Promise(setImmediate);
+    })(), "the loss");
+    await redis.command("HSET", key, "s", make(id));
+    const { ws, sid } = await returnsWith(t, node, { pid });
+    assert.match(sid, /^[\w-]{20}$/, what);
+    assert.equal(sid === id, what.endsWith("twice"), what);
+    ws.close();
+    await ws.closed;
+    for (const name of await redis.command("KEYS", "{socket.io-log}-session#*")) known.add(name);
+  }
+  for (const socket of live) {
+    await join(socket, "room");
+    assert.ok(socket.connected);
+  }
+  assert.equal(node.logged("worker_ready").length, 2);
+});
+
+test("entries of the log that somebody else has written make no client recovered", async (t) => {
+  const { redis, nodes: [node, other] } = await cluster(t);
+  const record = (channel, message) => Buffer.concat([Buffer.from(`${channel.length} ${message.length}\n${channel}`), message]);
+  const stamped = (...bytes) => {
+    const stamp = "1-0:1/aAAAAAAAAAAAA/1";
+    return Buffer.concat([Buffer.of(0x94, ...bytes, 0xd9, stamp.length), Buffer.from(stamp)]);
+  };
+  const text = (word) => Buffer.concat([Buffer.of(0xa0 + word.length), Buffer.from(word)]);
+  const event = (...data) => [0xc0, 0x83, ...text("type"), 2, ...text("data"), ...data, ...text("nsp"), ...text("/"), 0xc0];
+  const forged = [
+    ["f", Buffer.from("x")],
+    ["m", Buffer.from("x")],
+    ["m", Buffer.from(`${"9".repeat(300)} 1\n`)],
+    ["m", Buffer.from("18446744073709551615 18446744073709551615\nx")],
+    ["m", record("socket.io#/#", Buffer.from("no stamp"))],
+    ["m", record("socket.io#/#", stamped(0xc1))],
+    ["m", record("socket.io#/#", stamped(0xc0, 0xc0, 0xc0))],
+    ["m", record("socket.io#/#", stamped(...event(1)))], // no array
+    ["m", record("socket.io#/#", stamped(...event(0x90)))], // an empty one
+    ["m", record("socket.io#/#", stamped(...event(0xdd, 255, 255, 255, 255)))],
+  ];
+  for (const [name, value] of forged) {
+    const socket = await client(t, node), what = value.toString("latin1").slice(0, 60);
+    const got = collect(socket, "n"), gone = next(socket, "disconnect");
+    socket.io.engine.close();
+    await gone;
+    const entry = await redis.command("XADD", "socket.io-log", "*", name, value);
+    await comeBack(socket, other);
+    assert.equal(socket.recovered, false, what);
+    assert.equal(got.seen.length, 0, what);
+    await redis.command("XDEL", "socket.io-log", entry);
+    socket.disconnect();
+  }
+  assert.equal(other.logged("worker_ready").length, 2);
 });
 
 test("the options that it needs are checked", async () => {
