@@ -92,7 +92,9 @@ broker_on_broadcast(struct broker_nsp *nsp, const struct bus_message *message)
 	struct broker *broker = nsp->broker;
 	struct wire_message *decoded = &broker->message;
 	struct text payload = message->payload;
-	uint64_t number = broker->keeper ? broker_keep_number(broker, &payload) : 0;
+	uint64_t number = broker->keeper      ? broker_keep_number(broker, &payload)
+			  : broker->by_stream ? message->entry
+					      : 0;
 	int rc;
 
 	if (broker->ops->on_number != NULL)
@@ -157,7 +159,7 @@ broker_on_settled(struct bus_member *member)
 	nsp->broker->ops->on_settled(nsp->owner);
 }
 
-static const struct bus_form_ops form_ops = {broker_on_message, broker_on_settled};
+static const struct bus_form_ops form_ops = {broker_on_message, broker_on_settled, broker_on_own, broker_on_direct};
 
 struct broker_nsp *
 broker_nsp_new(struct broker *broker, struct text name, void *owner)
@@ -248,6 +250,7 @@ broker_free(void *arg)
 	broker_readings_fini(broker);
 	wire_message_fini(&broker->message);
 	buffer_fini(&broker->out);
+	buffer_fini(&broker->entry);
 	seal_free(broker->seal);
 	mem_free(broker);
 	if (closed != NULL)
@@ -282,6 +285,7 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *opt
 	broker->requests_timeout_ms = options->requests_timeout_ms;
 	broker->visitor = options->visitor;
 	broker->keeper = options->keeper && options->form->keep_open != NULL && !options->visitor;
+	broker->by_stream = options->by_stream && options->form->stream_store != NULL && !options->visitor;
 	list_init(&broker->nsps);
 	broker_questions_init(broker);
 	broker_answering_init(broker);
@@ -289,6 +293,7 @@ broker_new(struct broker **out, struct loop *l, const struct broker_options *opt
 	loop_call_init(&broker->call, broker_on_turn_end);
 	wire_message_init(&broker->message);
 	buffer_init(&broker->out, WIRE_PAYLOAD_MAX);
+	buffer_init(&broker->entry, WIRE_PAYLOAD_MAX);
 	broker_members_init(broker, options);
 	*out = broker;
 	return 0;
@@ -460,13 +465,6 @@ broker_room_of(struct broker_nsp *nsp, const struct wire_target *to)
 	return to->rooms[0];
 }
 
-/* An event as text, or as MessagePack. */
-struct broker_event {
-	struct text data;
-	const struct attachments *attachments;
-	const struct wire_outgoing *late; /* NULL: text */
-};
-
 static int
 broker_write_event(struct broker_nsp *nsp, const struct wire_target *to, const struct broker_event *event)
 {
@@ -478,8 +476,7 @@ broker_write_event(struct broker_nsp *nsp, const struct wire_target *to, const s
 	return broker->codec->write_broadcast(&broker->out, &from, to, event->data, event->attachments);
 }
 
-/* `apart`: the message goes to the channel of its only room. */
-static int
+int
 broker_write_broadcast(
 	struct broker_nsp *nsp, const struct wire_target *to, bool apart, const struct broker_event *event)
 {

@@ -51,7 +51,9 @@ struct broker_options {
 	 * broadcasts or wait for its answers.
 	 */
 	bool visitor;
-	bool keeper; /* the hub has a keeper of recorded events (bus_keep.h) */
+	bool keeper;	/* the hub has a keeper of recorded events (bus_keep.h) */
+	bool by_stream; /* sessions and events are recovered from a stream, if the form has one (bus_stream_store.h)
+			 */
 	/* how this node tells the others about itself; `observer` and `alone` are set by the callee */
 	struct members_options members;
 	uint64_t (*clients)(void *arg); /* number of clients of this node, with `clients_arg`; NULL: none */
@@ -103,9 +105,13 @@ struct broker_ops {
 	void (*on_settled)(void *owner);
 	/*
 	 * The broadcast that follows is a recorded event with this number, or one of this node has got the number. 0:
-	 * it has none. May be NULL.
+	 * it has none. With a store, it is the number of an entry (stream_number.h). May be NULL.
 	 */
 	void (*on_number)(void *owner, uint64_t number);
+	/* With a store: an event of broker_broadcast_numbered() has got the number `entry`. */
+	void (*on_own)(void *owner, uint64_t number, uint64_t entry);
+	/* With a store: a message of broker_stream_tell(). Untrusted. */
+	void (*on_direct)(void *owner, struct text message);
 };
 
 /* Returns 0, or the error of the form's open() with one line of text in `error`. `ops` must outlive the broker. */
@@ -192,6 +198,56 @@ int broker_keep_send(struct broker *broker, struct bus_keep *keep, struct text m
  */
 int broker_broadcast_recorded(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t origin, uint64_t local, struct bus_keep *keep);
+
+/* ------------------------------------------------------------------ store */
+
+struct bus_stream_question;
+struct wire_stream_entry;
+/*
+ * The store of a form with streams (bus_stream_store.h), for connection state recovery. broker_stream_open() is
+ * called once, and the other functions only after it.
+ */
+bool broker_has_stream(const struct broker *broker);
+void broker_stream_open(struct broker *broker);
+/* Returns true if an event published now would be read back within moments. */
+bool broker_stream_up(const struct broker *broker);
+/*
+ * As broker_broadcast(). The event must not be served to this node's sockets before on_own() is called with `number`
+ * (> 0). It never is if the bus drops the event.
+ */
+int broker_broadcast_numbered(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, uint64_t number);
+/* Returns the number of the last entry that has been delivered; see bus_stream_store.position. */
+uint64_t broker_stream_position(const struct broker_nsp *nsp);
+/* Appends the key of a session. */
+void broker_stream_key(const struct broker_nsp *nsp, struct text pid, struct buffer *out);
+/* Queues a command, as bus_stream_store.ask. */
+int broker_stream_ask(
+	struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count, const struct text *args);
+/* Asks for up to `count` entries of the namespace's stream, from the entry with the number `from` on. */
+int broker_stream_range(struct broker_nsp *nsp, struct bus_stream_question *question, uint64_t from, unsigned count);
+/*
+ * Sends a message to the node whose namespace has this uid: on_direct() is called there. The answer is the number of
+ * nodes that receive it.
+ */
+int broker_stream_tell(
+	struct broker_nsp *nsp, struct bus_stream_question *question, struct text uid, struct text message);
+/* Adds an entry to the namespace's stream that no server understands, so that the stream is not empty. */
+int broker_stream_mark(struct broker_nsp *nsp);
+void broker_stream_cancel(struct broker_nsp *nsp, struct bus_stream_question *question);
+/*
+ * Reads a broadcast from an entry. Returns 0; 1 if the entry is another message or one of another namespace; or an
+ * error of struct wire_codec.
+ */
+int broker_stream_read(struct broker_nsp *nsp, const struct wire_stream_entry *entry, struct wire_message *out);
+/* The uid of this node in the namespace, which lives as long as `nsp`. */
+struct text broker_nsp_id(const struct broker_nsp *nsp);
+/* The bytes of the seal that broker_stream_seal() appends; 0: there is no secret. */
+size_t broker_stream_tag(const struct broker_nsp *nsp);
+/* Seals bytes that are stored under a key. */
+void broker_stream_seal(const struct broker_nsp *nsp, struct text key, struct buffer *bytes);
+/* Checks the seal and takes it off. Returns false if it is missing or wrong. */
+bool broker_stream_unseal(const struct broker_nsp *nsp, struct text key, struct text *bytes);
 
 /* ------------------------------------------------------------- questions */
 

@@ -20,6 +20,7 @@ struct broker {
 	uint64_t requests_timeout_ms;
 	bool visitor;
 	bool keeper;
+	bool by_stream;
 	struct members *members; /* NULL after broker_close() */
 	struct bus_presence presence;
 	uint64_t (*clients)(void *arg);
@@ -43,6 +44,7 @@ struct broker {
 	bool warned_of_mode;	     /* logged that another node has another subscription mode */
 	struct wire_message message; /* the incoming message being handled */
 	struct buffer out;	     /* scratch buffer for the outgoing message */
+	struct buffer entry;	     /* the message of broker_stream_read() */
 	struct broker_stats stats;
 	struct log_limit log_limit;
 	void (*closed)(void *arg);
@@ -129,6 +131,21 @@ void broker_drop_message(struct broker *broker, struct text channel, int error);
  * does not get the answer.
  */
 void broker_answer_lost(struct broker_nsp *nsp, struct text asker, int error);
+
+/* broker_stream.c */
+void broker_on_own(struct bus_member *member, uint64_t number, uint64_t entry);
+void broker_on_direct(struct bus_member *member, struct text channel, struct text payload);
+
+/* An event as text, or as MessagePack. */
+struct broker_event {
+	struct text data;
+	const struct attachments *attachments;
+	const struct wire_outgoing *late; /* NULL: text */
+};
+
+/* Writes a broadcast to broker->out. `apart`: it goes to the channel of its only room. */
+int broker_write_broadcast(
+	struct broker_nsp *nsp, const struct wire_target *to, bool apart, const struct broker_event *event);
 
 /* broker_respond.c */
 void broker_on_request(struct broker_nsp *nsp, const struct bus_message *message);

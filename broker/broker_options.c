@@ -140,6 +140,10 @@ static const struct option_row rows[] = {
 	  .needs = "redis",
 	  .help = "Streams mode: publish questions and answers to sharded channels, with Redis 7 or later (\"useShardedPubSub\" of "
 		  "the Redis Streams adapter). All servers need the same value" },
+	{ .name = "redisSessionKeyPrefix", .type = OPTION_TEXT, .offset = AT(redis_session_key_prefix), .initial = "sio:session:",
+	  .value = "PREFIX", .needs = "redis",
+	  .help = "Streams mode: prefix of the keys of sessions for connection state recovery (\"sessionKeyPrefix\" of the Redis "
+		  "Streams adapter)" },
 };
 /* clang-format on */
 
@@ -207,6 +211,7 @@ broker_settings_stream(const struct broker_settings *settings)
 		.read_count = (unsigned)settings->redis_stream_read_count,
 		.block_ms = settings->redis_stream_block_time,
 		.sharded = settings->redis_stream_sharded_pub_sub,
+		.session_key_prefix = settings->redis_session_key_prefix,
 	};
 }
 
@@ -242,7 +247,8 @@ broker_streams_set(const struct broker_settings *settings)
 {
 	return !same_text(settings->redis_stream_name, "socket.io") || settings->redis_stream_max_len != 10000 ||
 	       settings->redis_stream_count != 1 || settings->redis_stream_read_count != 100 ||
-	       settings->redis_stream_block_time != 5000 || settings->redis_stream_sharded_pub_sub;
+	       settings->redis_stream_block_time != 5000 || settings->redis_stream_sharded_pub_sub ||
+	       !same_text(settings->redis_session_key_prefix, "sio:session:");
 }
 
 /* Only some modes keep a connection to each member that a slot's channel may belong to. */
@@ -281,7 +287,8 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 	if (!broker_settings_redis(settings))
 		return 0;
 	if (settings->redis_mode != BROKER_MODE_STREAMS && broker_streams_set(settings)) {
-		snprintf(error, OPTION_ERROR_MAX, "option --redis-stream-*: only --redis-mode streams has streams");
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --redis-stream-*, --redis-session-key-prefix: only --redis-mode streams has streams");
 		return ERROR_ARGUMENT;
 	}
 	rc = bus_url_parse(&url, settings->redis, error);

@@ -20,6 +20,7 @@ struct broker_settings {
 	uint64_t redis_stream_max_len, redis_stream_count, redis_stream_read_count;
 	uint64_t redis_stream_block_time; /* ms */
 	bool redis_stream_sharded_pub_sub;
+	char *redis_session_key_prefix;
 	char *redis_key;		      /* prefix of all channel names */
 	char *redis_secret;		      /* NULL: messages are not sealed */
 	char *redis_secret_accepted;	      /* NULL: only redis_secret is accepted */

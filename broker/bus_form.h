@@ -77,6 +77,7 @@ struct bus_message {
 	struct text payload;
 	struct block *block; /* whose data the payload is, for a callee that keeps it; NULL: there is none */
 	struct text id;	     /* of the entry in a stream; empty: none */
+	uint64_t entry;	     /* the same as a number (stream_number.h); 0: none */
 };
 
 struct bus_form_ops {
@@ -84,16 +85,24 @@ struct bus_form_ops {
 	void (*on_message)(struct bus_member *member, const struct bus_message *message);
 	/* The wait that awaits() reported is over: the member receives all messages, or the bus is down. */
 	void (*on_settled)(struct bus_member *member);
+	/*
+	 * For forms with a store (bus_stream_store.h). This node reads an event that it has added with `number`;
+	 * `entry` is as in struct bus_message.
+	 */
+	void (*on_own)(struct bus_member *member, uint64_t number, uint64_t entry);
+	/* For forms with a store: a message for this node alone, which begins with BUS_STREAM_DIRECT. */
+	void (*on_direct)(struct bus_member *member, struct text channel, struct text payload);
 };
 
 /* Streams that the nodes share, with the names of the options of @socket.io/redis-streams-adapter. */
 struct bus_stream_options {
-	const char *name;    /* streamName */
-	unsigned count;	     /* streamCount */
-	uint64_t max_len;    /* maxLen */
-	unsigned read_count; /* readCount */
-	uint64_t block_ms;   /* blockTimeInMs */
-	bool sharded;	     /* useShardedPubSub */
+	const char *name;		/* streamName */
+	unsigned count;			/* streamCount */
+	uint64_t max_len;		/* maxLen */
+	unsigned read_count;		/* readCount */
+	uint64_t block_ms;		/* blockTimeInMs */
+	bool sharded;			/* useShardedPubSub */
+	const char *session_key_prefix; /* sessionKeyPrefix; unused without a store */
 };
 
 struct bus_form_options {
@@ -193,6 +202,7 @@ bus_wait_cancel(struct bus_wait *wait)
 
 struct bus;
 struct bus_keep;
+struct bus_stream_store;
 
 struct bus_form {
 	enum bus_form_id id;
@@ -291,6 +301,8 @@ struct bus_form {
 	 * it does not. store() returns the bus for the functions of bus_store.h.
 	 */
 	struct bus *(*store)(struct bus_end *end);
+	/* What connection state recovery needs of a stream (bus_stream_store.h); NULL: the form has no stream. */
+	const struct bus_stream_store *stream_store;
 };
 
 extern const struct bus_form bus_alone, bus_hub, bus_redis, bus_sharded, bus_streams;

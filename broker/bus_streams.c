@@ -18,7 +18,9 @@
 #include "broker/bus_redis.h"
 #include "broker/bus_presence.h"
 #include "broker/shards.h"
+#include "broker/stream_number.h"
 #include "broker/streams_lanes.h"
+#include "broker/streams_store.h"
 #include "broker/seal.h"
 #include "broker/wire_stream.h"
 #include "common/base/error.h"
@@ -28,6 +30,7 @@
 
 #define CHANNEL_MAX (1 << 20)
 #define MESSAGE_MAX (WIRE_STREAM_ENTRY_MAX + (1 << 20))
+#define TIMEOUT_MS 5000
 #define KEPT_MAX (256 * 1024) /* a larger scratch buffer is freed after use */
 
 struct streams_member {
@@ -45,8 +48,11 @@ struct bus_end {
 	struct loop *loop;
 	struct shards *shards;
 	struct streams_lanes *lanes; /* NULL once they are closed */
+	struct streams_store *store; /* NULL: recovery is off */
+	bool connected;		     /* the server in use is known */
+	uint64_t timeout_ms, flush_until;
 	const struct bus_form_ops *ops;
-	char *key, *stream;
+	char *key, *stream, *session_key_prefix;
 	unsigned stream_count;
 	uint64_t max_len;
 	size_t tag;   /* bytes of seal behind each message */
@@ -67,6 +73,15 @@ streams_write_channel(struct bus_end *end, struct text nsp, struct text uid)
 {
 	buffer_reset(&end->channel);
 	wire_channel_broadcast(&end->channel, text_from(end->key), nsp, uid);
+	return buffer_text(&end->channel);
+}
+
+static struct text
+streams_write_name(struct bus_end *end, const struct streams_member *member)
+{
+	buffer_reset(&end->channel);
+	wire_stream_name(&end->channel, text_from(end->stream), end->stream_count,
+		wire_stream_number_at(end->stream_count, member->stream));
 	return buffer_text(&end->channel);
 }
 
@@ -95,20 +110,18 @@ streams_keep_small(struct buffer *buffer)
 		buffer_fini(buffer);
 }
 
+/* `number` 0: the entry has none. */
 static int
-streams_add(struct bus_end *end, const struct streams_member *member, struct block *payload)
+streams_add(struct bus_end *end, const struct streams_member *member, struct block *payload, uint64_t number)
 {
 	struct text message = text_of((const char *)payload->data, payload->len);
 	struct block *command = NULL;
 	size_t fields = 0;
 	int rc;
 
-	buffer_reset(&end->channel);
 	buffer_reset(&end->command);
-	wire_stream_name(&end->channel, text_from(end->stream), end->stream_count,
-		wire_stream_number_at(end->stream_count, member->stream));
-	rc = wire_stream_add(&end->command, buffer_text(&end->channel), end->max_len, message, member->member->uid,
-		member->member->name, end->tag, &fields);
+	rc = wire_stream_add(&end->command, streams_write_name(end, member), end->max_len, message,
+		member->member->uid, member->member->name, end->tag, number, &fields);
 	if (rc == 0)
 		command = block_try_copy(end->command.data, end->command.len);
 	streams_keep_small(&end->command);
@@ -127,7 +140,7 @@ streams_publish(struct bus_end *end, const struct bus_member *member, enum bus_k
 	struct text message = text_of((const char *)payload->data, payload->len);
 
 	if (kind == BUS_BROADCAST || (kind == BUS_REQUEST && wire_stream_type_is_kept(wire_stream_type(message))))
-		return streams_add(end, member->form_data, payload);
+		return streams_add(end, member->form_data, payload, 0);
 	return shards_publish(end->shards, streams_channel(end, member, kind, address), payload);
 }
 
@@ -148,17 +161,32 @@ streams_find(const struct bus_end *end, struct text nsp)
 	return node != NULL ? container_of(node, struct streams_member, by_name) : NULL;
 }
 
+static void
+streams_on_own_entry(struct bus_end *end, const struct streams_member *to, const struct wire_stream_entry *entry)
+{
+	uint64_t number;
+
+	if (end->store != NULL && entry->number.at != NULL && text_number(entry->number, UINT64_MAX, &number) == 0)
+		end->ops->on_own(to->member, number, stream_number_of(entry->id));
+}
+
 /* A message that has no member here, or that is this node's own, is not decoded. */
 static void
 streams_on_entry(void *arg, const struct wire_stream_entry *entry)
 {
 	struct bus_end *end = arg;
 	const struct streams_member *to = streams_find(end, entry->nsp);
-	struct bus_message message = {
-		.kind = BUS_BROADCAST, .channel = to != NULL ? to->all.name : TEXT_NONE, .id = entry->id_text};
+	struct bus_message message = {.kind = BUS_BROADCAST,
+		.channel = to != NULL ? to->all.name : TEXT_NONE,
+		.id = entry->id_text,
+		.entry = stream_number_of(entry->id)};
 
-	if (to == NULL || to->member->visitor || text_is(entry->uid, to->member->uid))
+	if (to == NULL || to->member->visitor)
 		return;
+	if (text_is(entry->uid, to->member->uid)) {
+		streams_on_own_entry(end, to, entry);
+		return;
+	}
 	buffer_reset(&end->message);
 	if (wire_stream_message(&end->message, entry) == 0)
 		message.payload = buffer_text(&end->message);
@@ -182,7 +210,10 @@ streams_on_answer(struct bus_subscription *subscription, struct text channel, st
 	struct bus_message message = {
 		.kind = BUS_RESPONSE, .channel = channel, .payload = payload, .block = subscription->block};
 
-	to->end->ops->on_message(to->member, &message);
+	if (to->end->store != NULL && payload.n > 0 && (uint8_t)*payload.at == BUS_STREAM_DIRECT)
+		to->end->ops->on_direct(to->member, channel, payload);
+	else
+		to->end->ops->on_message(to->member, &message);
 }
 
 /* --------------------------------------------------------------- confirmed */
@@ -253,8 +284,11 @@ streams_on_up(void *arg)
 {
 	struct bus_end *end = arg;
 
+	end->connected = true;
 	if (end->lanes != NULL)
 		streams_lanes_connect(end->lanes);
+	if (end->store != NULL)
+		streams_store_connect(end->store);
 }
 
 static void
@@ -262,8 +296,11 @@ streams_on_hopeless(void *arg)
 {
 	struct bus_end *end = arg;
 
+	end->connected = false;
 	if (end->lanes != NULL)
 		streams_lanes_rest(end->lanes);
+	if (end->store != NULL)
+		streams_store_rest(end->store);
 	streams_settle_all(end);
 }
 
@@ -393,6 +430,97 @@ streams_count_others(struct bus_end *end, struct bus_count *query)
 	shards_count_other(end->shards, query, streams_write_channel(end, TEXT("/"), TEXT_NONE));
 }
 
+/* ------------------------------------------------------------------- store */
+
+static bool
+streams_store_possible(const struct bus_end *end)
+{
+	return shards_bus(end->shards) != NULL;
+}
+
+static void
+streams_store_open(struct bus_end *end)
+{
+	const struct streams_server server = {.bus = shards_bus(end->shards)};
+
+	must(end->store == NULL && server.bus != NULL);
+	end->store = streams_store_new(end->loop, &server, end->timeout_ms);
+	if (end->connected)
+		streams_store_connect(end->store);
+}
+
+static int
+streams_store_put(struct bus_end *end, struct bus_stream_question *question, unsigned count, const struct text *args)
+{
+	return streams_store_ask(end->store, question, count, args);
+}
+
+static void
+streams_store_drop(struct bus_end *end, struct bus_stream_question *question)
+{
+	(void)end;
+	streams_store_cancel(question);
+}
+
+static struct text
+streams_store_stream(struct bus_end *end, const struct bus_member *member)
+{
+	return streams_write_name(end, member->form_data);
+}
+
+static struct wire_stream_id
+streams_store_position(const struct bus_end *end, const struct bus_member *member)
+{
+	const struct streams_member *own = member->form_data;
+	static const struct wire_stream_id none;
+
+	return end->lanes != NULL ? streams_lanes_passed(end->lanes, own->stream) : none;
+}
+
+static struct text
+streams_store_channel(struct bus_end *end, const struct bus_member *member, struct text uid)
+{
+	return streams_write_channel(end, member->name, uid);
+}
+
+static struct text
+streams_store_publish(const struct bus_end *end)
+{
+	return end->sharded ? TEXT("SPUBLISH") : TEXT("PUBLISH");
+}
+
+static int
+streams_store_add(struct bus_end *end, const struct bus_member *member, struct block *payload, uint64_t number)
+{
+	return streams_add(end, member->form_data, payload, number);
+}
+
+static bool
+streams_store_up(const struct bus_end *end)
+{
+	return end->lanes != NULL && streams_lanes_up(end->lanes) && streams_lanes_flow(end->lanes);
+}
+
+static struct text
+streams_store_prefix(const struct bus_end *end)
+{
+	return text_from(end->session_key_prefix);
+}
+
+static const struct bus_stream_store streams_store_form = {
+	.possible = streams_store_possible,
+	.open = streams_store_open,
+	.ask = streams_store_put,
+	.cancel = streams_store_drop,
+	.stream = streams_store_stream,
+	.position = streams_store_position,
+	.channel = streams_store_channel,
+	.publish_command = streams_store_publish,
+	.prefix = streams_store_prefix,
+	.add = streams_store_add,
+	.up = streams_store_up,
+};
+
 /* -------------------------------------------------------------------- life */
 
 static void
@@ -457,6 +585,10 @@ streams_open(struct bus_end **out, struct loop *l, const struct bus_form_options
 	end->ops = ops;
 	end->key = mem_text(options->key, strlen(options->key));
 	end->stream = mem_text(options->stream.name, strlen(options->stream.name));
+	if (options->stream.session_key_prefix != NULL)
+		end->session_key_prefix =
+			mem_text(options->stream.session_key_prefix, strlen(options->stream.session_key_prefix));
+	end->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
 	end->stream_count = options->stream.count;
 	end->sharded = options->stream.sharded;
 	end->max_len = options->stream.max_len;
@@ -485,6 +617,7 @@ streams_on_shards_closed(void *arg)
 	buffer_fini(&end->command);
 	mem_free(end->key);
 	mem_free(end->stream);
+	mem_free(end->session_key_prefix);
 	mem_free(end);
 	closed(closed_arg);
 }
@@ -499,12 +632,28 @@ streams_on_lanes_closed(void *arg, uint64_t left_ms)
 }
 
 static void
+streams_on_store_closed(void *arg)
+{
+	struct bus_end *end = arg;
+	uint64_t now = end->loop->now;
+
+	streams_store_free(end->store);
+	end->store = NULL;
+	streams_lanes_close(
+		end->lanes, end->flush_until > now ? end->flush_until - now : 0, streams_on_lanes_closed, end);
+}
+
+static void
 streams_close(struct bus_end *end, uint64_t flush_ms, void (*closed)(void *arg), void *arg)
 {
 	must(list_empty(&end->members));
 	end->closed = closed;
 	end->closed_arg = arg;
-	streams_lanes_close(end->lanes, flush_ms, streams_on_lanes_closed, end);
+	end->flush_until = end->loop->now + flush_ms;
+	if (end->store != NULL)
+		streams_store_close(end->store, flush_ms, streams_on_store_closed, end);
+	else
+		streams_lanes_close(end->lanes, flush_ms, streams_on_lanes_closed, end);
 }
 
 static void
@@ -553,4 +702,5 @@ const struct bus_form bus_streams = {
 	.count_present = streams_count_present,
 	.count_strangers = streams_count_strangers,
 	.count_others = streams_count_others,
+	.stream_store = &streams_store_form,
 };

@@ -280,6 +280,12 @@ streams_lanes_await(const struct streams_lanes *lanes, unsigned stream)
 	return !lanes->mapless && streams_reader_awaits(lanes->all[lanes->count > 1 ? stream : 0].reader);
 }
 
+struct wire_stream_id
+streams_lanes_passed(const struct streams_lanes *lanes, unsigned stream)
+{
+	return streams_reader_passed(lanes->all[lanes->count > 1 ? stream : 0].reader, lanes->count > 1 ? 0 : stream);
+}
+
 bool
 streams_lanes_flow(const struct streams_lanes *lanes)
 {

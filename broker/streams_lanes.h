@@ -66,6 +66,8 @@ int streams_lanes_add(struct streams_lanes *lanes, unsigned stream, struct block
 
 /* Returns true if the entries of the stream are not read yet, but should be within moments. */
 bool streams_lanes_await(const struct streams_lanes *lanes, unsigned stream);
+/* Returns the id of the last entry of the stream whose on_entry() has returned. */
+struct wire_stream_id streams_lanes_passed(const struct streams_lanes *lanes, unsigned stream);
 /* Returns true if a message would leave now. */
 bool streams_lanes_flow(const struct streams_lanes *lanes);
 /* Returns true if every stream is written to and, if wanted, read. */

@@ -40,6 +40,7 @@ enum reader_state {
 struct reader_stream {
 	struct text name;
 	struct wire_stream_id position; /* of the last entry read */
+	struct wire_stream_id passed;	/* as the position, but it moves after on_entry() has returned */
 	bool placed;			/* the position is known */
 	bool full;			/* the last answer had as many entries as it may have: more may wait */
 	bool lost;			/* a gap at this position has been counted */
@@ -222,7 +223,7 @@ reader_place(struct streams_reader *reader, struct reader_stream *stream)
 	struct wire_stream_id last = stream->has_last ? stream->last : zero;
 
 	if (!stream->placed) {
-		stream->position = last;
+		stream->position = stream->passed = last;
 		stream->placed = true;
 		return;
 	}
@@ -230,7 +231,7 @@ reader_place(struct streams_reader *reader, struct reader_stream *stream)
 		return;
 	reader_count_gap(reader, stream);
 	if (wire_stream_id_compare(last, stream->position) < 0) {
-		stream->position = last;
+		stream->position = stream->passed = last;
 		stream->lost = false;
 	}
 }
@@ -324,6 +325,7 @@ reader_on_entry(void *arg, const struct wire_stream_entry *entry)
 	reader->entries++;
 	reader->bytes += entry->fields.n;
 	reader->ops->on_entry(reader->arg, entry);
+	reader->reading->passed = reader->reading->position;
 	return reader->state != READER_CLOSED;
 }
 
@@ -336,6 +338,7 @@ reader_on_too_big(void *arg, struct wire_stream_id id)
 	if (!reader_take_entry(reader, id))
 		return true;
 	reader->malformed++;
+	reader->reading->passed = id;
 	wire_stream_id_write(id, text);
 	if (log_allow(&reader->log_limit, 1, reader->loop->now))
 		log_event(LOG_WARN, "stream", "error", LOG_STR("entry larger than the limit skipped"), "id",
@@ -539,6 +542,13 @@ streams_reader_position(const struct streams_reader *reader, unsigned stream)
 {
 	must(stream < reader->count);
 	return reader->streams[stream].position;
+}
+
+struct wire_stream_id
+streams_reader_passed(const struct streams_reader *reader, unsigned stream)
+{
+	must(stream < reader->count);
+	return reader->streams[stream].passed;
 }
 
 void

@@ -53,6 +53,8 @@ bool streams_reader_awaits(const struct streams_reader *reader);
 bool streams_reader_reads(const struct streams_reader *reader);
 /* Returns the id of the last entry read from the stream at `stream` in the names, or 0-0 before the first connect. */
 struct wire_stream_id streams_reader_position(const struct streams_reader *reader, unsigned stream);
+/* The same, but while on_entry() runs, it is the entry before. */
+struct wire_stream_id streams_reader_passed(const struct streams_reader *reader, unsigned stream);
 /* Adds the reader's counters: entries received, gaps, malformed answers, connections. */
 void streams_reader_stats(const struct streams_reader *reader, struct bus_stats *out);
 

@@ -169,6 +169,7 @@ struct wire_message {
 	struct text uid;     /* plain text; may be empty */
 	enum wire_type type; /* WIRE_BROADCAST also for a broadcast with acknowledgements */
 	bool has_request_id;
+	bool has_packet_id;	/* the event is for one client, which is to answer it: see sio_stream.h */
 	struct text request_id; /* plain text */
 	bool has_target;	/* opts was present; otherwise the legacy form with `sid` */
 	struct wire_target target;

@@ -290,6 +290,8 @@ wire_reading_packet(struct wire_reading *reading)
 		else if (json_string_is(key, TEXT("nsp")) && !wire_is_null(value))
 			rc = json_type(value) == JSON_STRING ? wire_reading_plain(message, value, &message->nsp)
 							     : ERROR_SYNTAX;
+		else if (json_string_is(key, TEXT("id")) && !wire_is_null(value))
+			message->has_packet_id = true;
 	}
 	if (rc < 0)
 		return rc;

@@ -130,6 +130,8 @@ entry_set_field(struct wire_stream_entry *out, struct text name, struct text val
 		out->data = value;
 	else if (text_is(name, TEXT("seal")))
 		out->seal = value;
+	else if (text_is(name, TEXT("number")))
+		out->number = value;
 }
 
 /* Parses an item of the wanted type at *at and moves *at behind it. Returns > 0, 0 or an error. */
@@ -404,11 +406,11 @@ add_bulk_base64(struct buffer *out, struct text bytes)
 
 int
 wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, struct text message, struct text uid,
-	struct text nsp, size_t tag, size_t *fields)
+	struct text nsp, size_t tag, uint64_t number, size_t *fields)
 {
 	struct message_parts parts;
 	struct text seal = TEXT_NONE;
-	char number[24];
+	char digits[24];
 
 	if (tag > 0) {
 		if (message.n < tag)
@@ -418,12 +420,13 @@ wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, struct
 	}
 	if (parts_read(message, uid, nsp, &parts) < 0)
 		return ERROR_SYNTAX;
-	buffer_printf(out, "*%u\r\n", 6 + 6 + (parts.data.at != NULL ? 2 : 0) + (tag > 0 ? 2 : 0));
+	buffer_printf(
+		out, "*%u\r\n", 6 + 6 + (parts.data.at != NULL ? 2 : 0) + (tag > 0 ? 2 : 0) + (number != 0 ? 2 : 0));
 	add_bulk(out, TEXT("XADD"));
 	add_bulk(out, stream);
 	add_bulk(out, TEXT("MAXLEN"));
 	add_bulk(out, TEXT("~"));
-	add_bulk(out, text_of(number, (size_t)snprintf(number, sizeof number, "%" PRIu64, max_len)));
+	add_bulk(out, text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, max_len)));
 	add_bulk(out, TEXT("*"));
 	*fields = out->len;
 	add_bulk(out, TEXT("uid"));
@@ -431,7 +434,7 @@ wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, struct
 	add_bulk(out, TEXT("nsp"));
 	add_bulk(out, nsp);
 	add_bulk(out, TEXT("type"));
-	add_bulk(out, text_of(number, (size_t)snprintf(number, sizeof number, "%u", parts.type)));
+	add_bulk(out, text_of(digits, (size_t)snprintf(digits, sizeof digits, "%u", parts.type)));
 	if (parts.data.at != NULL) {
 		add_bulk(out, TEXT("data"));
 		if (parts.packed)
@@ -442,6 +445,10 @@ wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, struct
 	if (tag > 0) {
 		add_bulk(out, TEXT("seal"));
 		add_bulk_base64(out, seal);
+	}
+	if (number != 0) {
+		add_bulk(out, TEXT("number"));
+		add_bulk(out, text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, number)));
 	}
 	return buffer_error(out);
 }

@@ -157,6 +157,7 @@ cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const 
 		.requests_timeout_ms = settings->requests_timeout,
 		.visitor = self == NULL,
 		.keeper = redis ? self != NULL && self->recovers : hub->keeper,
+		.by_stream = self != NULL && self->recovers,
 		.members = {.interval_ms = settings->heartbeat_interval, .timeout_ms = settings->heartbeat_timeout}};
 	struct broker *broker;
 	struct cluster *cluster;

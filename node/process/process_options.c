@@ -310,44 +310,73 @@ program_workers(const struct program_options *options)
 	return n > DOORS_MAX ? DOORS_MAX : (unsigned)n;
 }
 
-/* Returns why clients cannot be recovered through this Redis, or NULL. Sessions are kept there without a seal. */
-static const char *
-recovery_options_fault(const struct broker_settings *broker)
+static bool
+history_is_on(const struct server_options *options)
+{
+	return options->sio.history != NULL && options->sio.history[0] != '\0';
+}
+
+/* Returns true if the text of --redis names a Redis Cluster. A text that cannot be read is broker_settings_check()'s.
+ */
+static bool
+recovery_wants_cluster(const struct broker_settings *broker)
 {
 	char error[BUS_ERROR_MAX];
 	struct bus_url url;
 	bool cluster;
 
-	if (broker->redis_mode != BROKER_MODE_CLASSIC)
-		return "works with --redis-mode classic and --redis-log, or on a single node without --redis";
-	if (!broker->redis_log)
-		return "needs --redis-log with --redis";
-	if (broker->redis_secret != NULL && broker->redis_secret[0] != '\0')
-		return "does not work with --redis-secret, because sessions in Redis are not sealed (leave one out)";
 	if (bus_url_parse(&url, broker->redis, error) < 0)
-		return NULL; /* broker_settings_check() says so */
+		return false;
 	cluster = url.cluster;
 	bus_url_fini(&url);
-	return cluster ? "does not work with a Redis Cluster (name a single server or Sentinels)" : NULL;
+	return cluster;
+}
+
+/*
+ * Returns why clients cannot be recovered through this Redis, or NULL. Only in streams mode sessions are kept there
+ * with a seal.
+ */
+static const char *
+recovery_options_fault(const struct broker_settings *broker)
+{
+	bool streams = broker->redis_mode == BROKER_MODE_STREAMS;
+
+	if (broker->redis_mode == BROKER_MODE_SHARDED)
+		return "works with --redis-mode classic and --redis-log, with --redis-mode streams, or on a single "
+		       "node without --redis";
+	if (!streams && !broker->redis_log)
+		return "needs --redis-log or --redis-mode streams with --redis";
+	if (!streams && broker->redis_secret != NULL && broker->redis_secret[0] != '\0')
+		return "does not work with --redis-secret, because sessions in Redis are not sealed (leave one out, "
+		       "or use --redis-mode streams)";
+	return recovery_wants_cluster(broker)
+		       ? "does not work with a Redis Cluster (name a single server or Sentinels)"
+		       : NULL;
 }
 
 static int
 recovery_options_check(const struct server_options *options, char error[OPTION_ERROR_MAX])
 {
+	const struct broker_settings *broker = &options->broker;
+	bool redis = broker_settings_redis(broker);
 	const char *fault = NULL;
 
-	if (options->sio.connection_state_recovery && broker_settings_redis(&options->broker))
-		fault = recovery_options_fault(&options->broker);
-	if (fault == NULL)
+	if (!options->sio.connection_state_recovery)
 		return 0;
-	snprintf(error, OPTION_ERROR_MAX, "option --connection-state-recovery: %s", fault);
+	if (redis)
+		fault = recovery_options_fault(broker);
+	if (fault == NULL && redis && broker->redis_mode == BROKER_MODE_STREAMS && history_is_on(options))
+		fault = "does not work with --history in --redis-mode streams (leave one out, or use --redis-log)";
+	if (fault != NULL)
+		snprintf(error, OPTION_ERROR_MAX, "option --connection-state-recovery: %s", fault);
+	else if (options->sio.recovery_trust_foreign && !(redis && broker->redis_mode == BROKER_MODE_STREAMS))
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --recovery-trust-foreign: needs --redis-mode streams with --redis, because only "
+			"there "
+			"Node.js servers store sessions");
+	else
+		return 0;
 	return ERROR_ARGUMENT;
-}
-
-static bool
-history_is_on(const struct server_options *options)
-{
-	return options->sio.history != NULL && options->sio.history[0] != '\0';
 }
 
 bool

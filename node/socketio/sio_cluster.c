@@ -3,6 +3,7 @@
 #include "common/base/error.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_keep.h"
+#include "node/socketio/sio_stream_state.h"
 
 bool
 sio_cluster_reached(const struct sio_nsp *nsp, unsigned flags)
@@ -42,8 +43,8 @@ target_of_selector(const struct sio_selector *who, unsigned flags)
 bool
 sio_cluster_copies(const struct sio_nsp *nsp, const struct sio_content *what)
 {
-	/* what the hub records is text */
-	if (nsp->io->recovery != NULL && nsp->io->recovery->keep != NULL)
+	/* what the hub or a stream records is text */
+	if (nsp->io->recovery != NULL && (nsp->io->recovery->keep != NULL || nsp->io->recovery->stream != NULL))
 		return false;
 	return what->late != NULL && broker_copies(nsp->broker, &what->late->values);
 }
@@ -53,10 +54,15 @@ sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsig
 	const struct sio_content *what, const struct sio_recording *recording, struct wire_mark mark)
 {
 	const struct sio_keep *keep = nsp->io->recovery != NULL ? nsp->io->recovery->keep : NULL;
+	struct sio_stream *stream = nsp->io->recovery != NULL ? sio_stream_of(nsp) : NULL;
 	struct wire_target to = target_of_selector(who, flags);
 	uint64_t origin;
 
 	to.mark = mark;
+	if (stream != NULL && (flags & SIO_FLAG_VOLATILE) == 0)
+		return sio_cluster_error(broker_broadcast_numbered(
+			nsp->broker, &to, what->json, what->attachments, stream->ops->number_unheld(stream, nsp)));
+
 	if (sio_cluster_copies(nsp, what))
 		return sio_cluster_error(broker_broadcast_late(nsp->broker, &to,
 			&(struct wire_outgoing){.name = what->late->name, .values = what->late->values}));

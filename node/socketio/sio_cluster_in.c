@@ -11,6 +11,7 @@
 #include "node/socketio/sio_presence_peers.h"
 #include "node/socketio/sio_recovery_record.h"
 #include "node/socketio/sio_server_event.h"
+#include "node/socketio/sio_stream_state.h"
 #include "node/socketio/sio_tables.h"
 
 #define MARK_MAX 256 /* bytes of the observer's mark of a socket */
@@ -75,17 +76,43 @@ reply_release(void *arg)
 
 static const struct sio_sink sink_to_asker = {.count = reply_count, .answer = reply_add, .end = reply_release};
 
-/* Returns true if this process records the events of other nodes. With several workers the hub records them. */
+/*
+ * Returns true if this process records the events of other nodes. With several workers the hub records them; in
+ * streams mode the stream has them.
+ */
 static bool
 cluster_in_records(const struct sio_nsp *nsp)
 {
-	return sio_recovery_on(nsp) && nsp->io->recovery->keep == NULL;
+	return sio_recovery_on(nsp) && nsp->io->recovery->keep == NULL && nsp->io->recovery->stream == NULL;
 }
 
 static void
 cluster_in_on_number(void *owner, uint64_t number)
 {
-	sio_keep_number(owner, number);
+	const struct sio_nsp *nsp = owner;
+
+	if (nsp->io->recovery != NULL && nsp->io->recovery->stream != NULL)
+		nsp->io->recovery->stream->entry = number;
+	else
+		sio_keep_number(owner, number);
+}
+
+static void
+cluster_in_on_own(void *owner, uint64_t number, uint64_t entry)
+{
+	const struct sio_nsp *nsp = owner;
+
+	if (nsp->io->recovery != NULL && nsp->io->recovery->stream != NULL)
+		nsp->io->recovery->stream->ops->on_own(owner, number, entry);
+}
+
+static void
+cluster_in_on_direct(void *owner, struct text message)
+{
+	const struct sio_nsp *nsp = owner;
+
+	if (nsp->io->recovery != NULL && nsp->io->recovery->stream != NULL)
+		nsp->io->recovery->stream->ops->on_direct(owner, message);
 }
 
 struct cluster_in_emission {
@@ -105,6 +132,8 @@ cluster_in_begin(struct cluster_in_emission *in, struct sio_nsp *nsp, const stru
 		.timeout_ms = BROKER_REPLY_MS,
 		.remote = true,
 		.mark = to->mark,
+		.entry = sio_recovery_on(nsp) && nsp->io->recovery->stream != NULL ? nsp->io->recovery->stream->entry
+										   : 0,
 		.scratch = sio_scratch_take(&nsp->io->turn)};
 	in->who = selector_of(to);
 	in->rc = sio_rooms_select(nsp, &in->who, &in->emission.scratch->selection);
@@ -360,5 +389,7 @@ const struct broker_ops sio_cluster_ops = {
 	.on_socket = cluster_in_on_socket,
 	.on_server_emit = cluster_in_on_server_emit,
 	.on_number = cluster_in_on_number,
+	.on_own = cluster_in_on_own,
+	.on_direct = cluster_in_on_direct,
 	.on_settled = cluster_in_on_settled,
 };

@@ -30,6 +30,7 @@
 #include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_stream_state.h"
 #include "node/socketio/sio_tables.h"
 #include "node/socketio/sio_trace.h"
 
@@ -57,7 +58,7 @@ connect_write_reply(const struct sio_socket *s, char reply[CONNECT_REPLY_MAX])
 	char *at = mempcpy(mempcpy(reply, "{\"sid\":\"", 8), s->id, SIO_ID_LENGTH);
 
 	if (s->session != NULL)
-		at = mempcpy(mempcpy(at, "\",\"pid\":\"", 9), s->session->pid, SIO_PID_LENGTH);
+		at = mempcpy(mempcpy(at, "\",\"pid\":\"", 9), s->session->pid, s->session->pid_n);
 	at = mempcpy(at, "\"}", 2);
 	return text_of(reply, (size_t)(at - reply));
 }
@@ -94,7 +95,7 @@ connect_enter(struct sio_socket *s)
 }
 
 /*
- * Sends the events that a recovered socket missed. Returns true if they come from the hub, with several workers: then
+ * Sends the events that a recovered socket missed. Returns true if they come from the hub or from a stream: then
  * `then` is called later. The socket may be a new one afterwards, and its client may be closing.
  */
 static bool
@@ -102,6 +103,8 @@ connect_replays(struct sio_socket *s, void (*then)(struct sio_socket *s))
 {
 	if (!sio_recovery_on(s->nsp) || !sio_client_open(s->client))
 		return false;
+	if (sio_stream_of(s->nsp) != NULL)
+		return s->nsp->io->recovery->stream->ops->replay(s, then);
 	if (s->nsp->io->recovery->keep != NULL)
 		return sio_keep_replay(s, then);
 	sio_recovery_replay(s);

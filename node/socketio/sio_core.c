@@ -13,6 +13,7 @@
 #include "node/socketio/sio_history.h"
 #include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_recovery.h"
+#include "node/socketio/sio_stream.h"
 #include "node/socketio/sio_request.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_step.h"
@@ -172,10 +173,13 @@ sio_core_ops(void)
 	return &ops;
 }
 
-/* With several workers, the keeper in the hub has the log and the sessions of lost clients. */
+/* In streams mode, Redis has the log and the sessions. With several workers, the keeper in the hub has them. */
 static void
 core_join_keeper(struct sio_server *io)
 {
+	if (io->recovery != NULL && io->broker != NULL && broker_has_stream(io->broker) &&
+		io->recovery->stream == NULL)
+		sio_stream_new(io->recovery, io->broker);
 	if (io->recovery != NULL && io->broker != NULL && broker_keeps(io->broker))
 		sio_keep_new(io->recovery, io->broker);
 }
@@ -221,8 +225,10 @@ sio_core_set_broker(struct sio_server *io, struct broker *broker)
 	struct table_node *node;
 
 	must(broker == NULL || io->broker == NULL);
-	if (io->recovery != NULL && io->broker != NULL)
+	if (io->recovery != NULL && io->broker != NULL) {
 		sio_keep_free(io->recovery->keep);
+		sio_stream_free(io->recovery->stream);
+	}
 	if (broker != NULL)
 		io->broker = broker;
 	if (broker != NULL)

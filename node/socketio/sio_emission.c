@@ -5,6 +5,7 @@
 #include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_recovery_record.h"
+#include "node/socketio/sio_stream_state.h"
 
 static int
 emission_describe(struct sio_outgoing *out, const struct sio_emission *emission, const uint64_t *id)
@@ -26,6 +27,13 @@ emission_describe(struct sio_outgoing *out, const struct sio_emission *emission,
 		out->packet.late = NULL;
 	}
 	return rc;
+}
+
+/* Returns the state of recovery in streams mode if it may hold the event, else NULL. */
+static inline const struct sio_stream *
+emission_stream(const struct sio_nsp *nsp)
+{
+	return nsp->io->recovery != NULL ? sio_stream_of(nsp) : NULL;
 }
 
 static bool
@@ -58,7 +66,11 @@ emission_record(struct sio_outgoing *out, struct sio_recording *recording, const
 		return;
 	*recording = (struct sio_recording){
 		.nsp = emission->nsp, .who = emission_droppable(emission) ? NULL : who, .plain = out->packet.json};
-	if (emission->nsp->io->recovery->keep != NULL) {
+	if (emission->nsp->io->recovery->stream != NULL) {
+		recording->number = emission_droppable(emission) ? 0 : emission->entry;
+		if (recording->number == 0)
+			recording->who = NULL;
+	} else if (emission->nsp->io->recovery->keep != NULL) {
 		/* events for this worker only are not recorded */
 		recording->numbered = emission->remote && emission->nsp->io->recovery->keep->numbered;
 		if (emission->remote ? !recording->numbered : (emission->flags & SIO_FLAG_LOCAL) != 0)
@@ -88,6 +100,10 @@ static void
 emission_record_one(struct sio_outgoing *out, struct emission_of_one *one, const struct sio_emission *emission,
 	const struct sio_socket *s)
 {
+	/* a client that is to be recovered must not take the newest offset for its own before it has what it missed
+	 */
+	if (s->state == SIO_WAITING && emission->nsp->io->recovery->stream != NULL)
+		return;
 	one->own = sio_socket_id_text(s);
 	one->who = (struct sio_selector){.rooms = &one->own, .rooms_count = 1};
 	emission_record(out, &one->recording, emission, emission_records_one(s) ? &one->who : NULL);
@@ -126,12 +142,15 @@ int
 sio_emission_one(const struct sio_emission *emission, struct sio_socket *s)
 {
 	struct sio_nsp *nsp = emission->nsp;
+	const struct sio_stream *stream = emission->released ? NULL : emission_stream(nsp);
 	bool asks = emission->ask.fn != NULL;
 	struct emission_of_one one;
 	struct sio_outgoing out;
-	uint64_t id = nsp->ids;
+	uint64_t id = emission->has_id ? emission->id : nsp->ids;
 	int rc;
 
+	if (stream != NULL && !asks && stream->ops->hold_one(emission, s, NULL, &rc))
+		return rc;
 	if (!sio_socket_open(s)) {
 		if (asks)
 			sio_ack_refused(s, &emission->ask);
@@ -141,14 +160,16 @@ sio_emission_one(const struct sio_emission *emission, struct sio_socket *s)
 	}
 	if (s->owner_accepted && emission_records_one(s) && !asks && !emission_droppable(emission))
 		return emission_miss(emission, s);
-	rc = emission_describe(&out, emission, asks ? &id : NULL);
+	rc = emission_describe(&out, emission, asks || emission->has_id ? &id : NULL);
 	if (rc == 0 && asks) {
 		rc = sio_ack_wait(
 			s, id, (emission->flags & SIO_FLAG_TIMEOUT) != 0, emission->timeout_ms, &emission->ask);
 		if (rc == 0)
 			nsp->ids++;
 	}
-	if (rc == 0) {
+	if (rc == 0 && asks && stream != NULL && stream->ops->hold_one(emission, s, &id, &rc)) {
+		/* the packet is sent later */
+	} else if (rc == 0) {
 		if (sio_recovery_on(nsp))
 			emission_record_one(&out, &one, emission, s);
 		sio_deliver_one(s, &out, emission->name, emission_droppable(emission));
@@ -224,13 +245,17 @@ int
 sio_emission_many(const struct sio_emission *emission, const struct sio_selector *who)
 {
 	struct sio_nsp *nsp = emission->nsp;
+	const struct sio_stream *stream = emission->released ? NULL : emission_stream(nsp);
 	struct sio_gather *gather = NULL;
 	struct wire_mark mark = {0, 0};
 	struct sio_recording recording;
 	struct sio_outgoing out;
 	uint64_t id = nsp->ids;
-	int rc = emission_describe(&out, emission, emission->ask.fn != NULL ? &id : NULL);
+	int rc;
 
+	if (stream != NULL && stream->ops->hold_many(emission, who, &rc))
+		return rc;
+	rc = emission_describe(&out, emission, emission->ask.fn != NULL ? &id : NULL);
 	if (rc == 0)
 		rc = sio_rooms_select(nsp, who, &emission->scratch->selection);
 	if (rc != 0)

@@ -61,7 +61,7 @@ static const struct option_row rows[] = {
 		.group = NULL, .needs = "history"},
 	{"connectionStateRecovery", OPTION_FLAG, AT(connection_state_recovery), "false", 0, 0, NULL, NULL,
 		"Let a client that lost its connection continue its session, with the events that it missed; with "
-		"Redis, it needs redisLog",
+		"Redis, it needs redisLog or redisMode streams",
 		.group = "Connection state recovery"},
 	{"maxDisconnectionDuration", OPTION_MS, AT(max_disconnection_duration), "2m", 1000, 86400000, NULL, "MS",
 		"Time within which a lost client can come back", .group = NULL, .needs = "connectionStateRecovery"},
@@ -74,6 +74,11 @@ static const struct option_row rows[] = {
 		.group = NULL, .needs = "connectionStateRecovery"},
 	{"recoveryMaxSessions", OPTION_NUMBER, AT(recovery_max_sessions), "100000", 1, 100000000, NULL, "N",
 		"Maximum number of lost clients whose sessions are kept; beyond it the longest lost are dropped",
+		.group = NULL, .needs = "connectionStateRecovery"},
+	{"recoveryTrustForeign", OPTION_FLAG, AT(recovery_trust_foreign), "false", 0, 0, NULL, NULL,
+		"Redis streams mode: continue sessions that Node.js servers have stored, although they do not name "
+		"their "
+		"namespace",
 		.group = NULL, .needs = "connectionStateRecovery"},
 };
 

@@ -28,6 +28,7 @@ struct sio_options {
 	bool skip_middlewares;		     /* for a recovered socket */
 	uint64_t recovery_max_bytes;	     /* events and sessions that are kept */
 	uint64_t recovery_max_sessions;
+	bool recovery_trust_foreign; /* continue sessions that Node.js servers have stored */
 	uint64_t loss_notice;  /* not an option: ms until a lost client is noticed, set by the owner of the engine */
 	uint64_t work_threads; /* for sio_work() */
 	uint64_t max_work;     /* calls of sio_work() that are not done yet */

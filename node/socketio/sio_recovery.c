@@ -10,6 +10,7 @@
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_stream_state.h"
 
 /* ----------------------------------------------------------------- limits */
 
@@ -90,8 +91,8 @@ sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stat
 	*out = (struct sio_recovery_stats){
 		.replayed = recovery->replayed, .ended = recovery->ended, .displaced = recovery->displaced};
 	memcpy(out->results, recovery->results, sizeof out->results);
-	if (recovery->keep != NULL)
-		return; /* the hub has the sessions and the events */
+	if (recovery->keep != NULL || recovery->stream != NULL)
+		return; /* the hub or Redis has the sessions and the events */
 	out->sessions = recovery->stored_count;
 	out->events = store->count;
 	out->bytes = store->bytes;
@@ -261,6 +262,12 @@ sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text auth, 
 	if (offset.at != NULL)
 		offset = secret_of(offset, offset_room);
 	auth = auth_without_secret(nsp->io, auth);
+	if (sio_stream_of(nsp) != NULL) {
+		if (!nsp->io->recovery->stream->ops->claim(
+			    c, nsp, pid, offset.at != NULL ? &offset : NULL, auth, then))
+			then(c, nsp, auth, NULL);
+		return true;
+	}
 	if (nsp->io->recovery->keep != NULL) {
 		if (!nsp->io->recovery->keep->ops->claim(c, nsp, pid, offset.at != NULL ? &offset : NULL, auth, then))
 			then(c, nsp, auth, NULL);
@@ -276,7 +283,9 @@ sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text auth, 
 void
 sio_recovery_unclaim(struct sio_recovery_session *session)
 {
-	if (session->nsp->io->recovery->keep != NULL)
+	if (session->nsp->io->recovery->stream != NULL)
+		session->nsp->io->recovery->stream->ops->unclaim(session);
+	else if (session->nsp->io->recovery->keep != NULL)
 		session->nsp->io->recovery->keep->ops->unclaim(session);
 	else
 		sio_recovery_session_return(session);
@@ -407,8 +416,8 @@ sio_recovery_enter(struct sio_socket *s)
 		/* the socket enters its own room, which it may have left before its loss */
 		if (session->moved || !session->own)
 			sio_recovery_session_moved(session, s->last_event, false);
-		else if (session->data_changed)
-			session->log->touched(session);
+		else if (session->data_changed || s->nsp->io->recovery->stream != NULL)
+			session->log->touched(session); /* in streams mode, the claim has removed the session */
 	} else if (s->client->parser->revision >= 5) {
 		(void)sio_recovery_session_new(s);
 	}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/stream_number.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -150,6 +151,8 @@ sio_recovery_offset_write(
 {
 	struct sio_recovery_position position = {log->heard, number - log->heard, log->origin};
 
+	if (log->by_entries)
+		return wire_stream_id_write(stream_number_id(number), out);
 	if (log->origin != 0)
 		return sio_recovery_offset_place(
 			log, own, out, sio_recovery_position_write(log->epoch, &position, out));

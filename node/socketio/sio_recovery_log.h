@@ -23,9 +23,11 @@
 #include "common/base/table.h"
 #include "common/base/text.h"
 
+struct sio_nsp;
 struct sio_recovery_rooms;
 struct sio_recovery_session;
 struct sio_selector;
+struct stream_queue;
 
 #define SIO_EPOCH_LENGTH 8
 #define SIO_ORIGIN_LENGTH 8
@@ -39,6 +41,8 @@ struct sio_recovery_placer {
 	 */
 	size_t (*write)(const struct sio_recovery_placer *placer, bool own, char *out);
 };
+
+_Static_assert(SIO_OFFSET_MAX + 1 >= 42, "the id of a stream's entry must fit");
 
 /*
  * How far a client of one of several workers has got. It has the events of other workers up to the number `heard`, by
@@ -68,8 +72,13 @@ struct sio_recovery_log {
 	const struct sio_recovery_placer *placer; /* NULL: offsets have no place */
 	/* called when the socket of a session stops getting events; NULL: see sio_recovery_session_deaf() */
 	void (*deaf)(struct sio_recovery_session *session);
-	uint64_t moves;	   /* counts the joins and leaves of sockets, for the user of the log */
-	uint64_t searches; /* the number of the last search, which marks the entries that it found */
+	/* streams mode (sio_stream.h): numbers are those of entries, and the head lags behind the position */
+	uint64_t (*position)(const struct sio_nsp *nsp);
+	uint64_t early;		    /* see sio_stream_early(); 0: every event has been delivered with its offset */
+	struct stream_queue *queue; /* of sio_stream_hold.c: events that wait; NULL: none */
+	bool by_entries;	    /* offsets are the ids of entries */
+	uint64_t moves;		    /* counts the joins and leaves of sockets, for the user of the log */
+	uint64_t searches;	    /* the number of the last search, which marks the entries that it found */
 	char epoch[SIO_EPOCH_LENGTH];
 };
 

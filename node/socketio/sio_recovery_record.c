@@ -50,7 +50,7 @@ recovery_mark(struct sio_outgoing *out, const struct sio_recovery_log *log, bool
 	struct text json = out->packet.json;
 	char offset[SIO_OFFSET_LONG + 1], *room, *at;
 
-	if (!always && !ends_with_string(json))
+	if (!always && (!ends_with_string(json) || (log->by_entries && log->head == 0)))
 		return;
 	room = at = sio_turn_room(&out->recording->nsp->io->turn, json.n + sio_recovery_offset_max(log) + 4);
 	if (room == NULL)
@@ -72,6 +72,12 @@ sio_recovery_stamp(struct sio_outgoing *out)
 	struct sio_recovery_entry *entry;
 
 	out->packet.json = recording->plain = without_white_end(out->packet.json);
+	if (recovery->stream != NULL) {
+		if (recording->number != 0)
+			log->head = recording->number;
+		recovery_mark(out, log, recording->number != 0);
+		return;
+	}
 	if (keep != NULL && !keep->welcome) {
 		keep->unheard |= recording->who != NULL;
 		return;

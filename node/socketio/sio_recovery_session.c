@@ -7,6 +7,7 @@
 #include "node/socketio/sio_keep_state.h"
 #include "node/socketio/sio_recovery_record.h"
 #include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_stream_state.h"
 
 struct sio_recovery_session *
 sio_recovery_session_new(struct sio_socket *s)
@@ -22,6 +23,7 @@ sio_recovery_session_new(struct sio_socket *s)
 	if (session->log->touched == NULL)
 		session->start = session->log->head;
 	memcpy(session->sid, s->id, SIO_ID_LENGTH);
+	session->pid_n = SIO_PID_LENGTH;
 	do
 		random_id(session->pid, SIO_PID_LENGTH);
 	while (table_find(&recovery->sessions, text_of(session->pid, SIO_PID_HANDLE)) != NULL);
@@ -51,7 +53,8 @@ sio_recovery_session_of(struct sio_nsp *nsp, struct text pid, struct text sid, s
 	session->log = nsp->log;
 	session->claimed = true;
 	memcpy(session->sid, sid.at, SIO_ID_LENGTH);
-	memcpy(session->pid, pid.at, SIO_PID_LENGTH);
+	memcpy(session->pid, pid.at, pid.n);
+	session->pid_n = (unsigned char)pid.n;
 	table_add(&nsp->io->recovery->sessions, &session->node, text_of(session->pid, SIO_PID_HANDLE));
 	return session;
 }
@@ -110,13 +113,15 @@ sio_recovery_session_find(const struct sio_recovery *recovery, struct text pid)
 	struct table_node *node;
 	unsigned char differs = 0;
 
-	if (pid.n != SIO_PID_LENGTH)
+	if (pid.n <= SIO_PID_HANDLE || pid.n > SIO_PID_LENGTH)
 		return NULL;
 	node = table_find(&recovery->sessions, text_of(pid.at, SIO_PID_HANDLE));
 	if (node == NULL)
 		return NULL;
 	session = container_of(node, struct sio_recovery_session, node);
-	for (size_t i = SIO_PID_HANDLE; i < SIO_PID_LENGTH; i++)
+	if (session->pid_n != pid.n)
+		return NULL;
+	for (size_t i = SIO_PID_HANDLE; i < pid.n; i++)
 		differs |= (unsigned char)(session->pid[i] ^ pid.at[i]);
 	return differs == 0 ? container_of(node, struct sio_recovery_session, node) : NULL;
 }
@@ -354,7 +359,9 @@ sio_recovery_end_stored(struct sio_recovery *recovery, struct text pid)
 void
 sio_recovery_session_leave(struct sio_recovery_session *session, struct sio_socket *s)
 {
-	if (s->nsp->io->recovery->keep != NULL) {
+	if (s->nsp->io->recovery->stream != NULL) {
+		s->nsp->io->recovery->stream->ops->leave(session, s, sio_recovery_session_may_return(s));
+	} else if (s->nsp->io->recovery->keep != NULL) {
 		s->nsp->io->recovery->keep->ops->leave(session, s, sio_recovery_session_may_return(s));
 	} else if (session->claimed) {
 		sio_recovery_session_return(session);

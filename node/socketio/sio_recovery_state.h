@@ -10,6 +10,7 @@ struct sio_nsp;
 struct sio_socket;
 struct sio_stored;
 struct sio_keep;
+struct sio_stream;
 struct sio_client;
 struct sio_recovery_session;
 /* Continues a CONNECT, see sio_recovery_claim(). */
@@ -31,6 +32,7 @@ struct sio_recovery {
 	void (*displace)(struct sio_nsp *nsp);
 	void (*adopt)(struct sio_nsp *nsp); /* several workers: called for a new namespace; one worker: NULL */
 	struct sio_keep *keep;		    /* several workers: this worker's link to the keeper; one worker: NULL */
+	struct sio_stream *stream;	    /* streams mode (sio_stream.h); else NULL */
 	uint64_t results[SIO_RECOVERY_RESULTS], replayed, ended, displaced; /* see struct sio_recovery_stats */
 	struct wheel_entry timer; /* drops old entries and sessions; armed while there are any */
 	bool armed;
@@ -66,16 +68,25 @@ struct sio_recovery_session {
 	uint32_t rooms_n, room_count;
 	uint32_t bytes; /* charged to the store */
 	bool claimed, ghost;
-	bool moved;	   /* joined or left a room while claimed */
-	bool own;	   /* was in its own room */
-	bool answered;	   /* several workers: `asked` has been answered */
-	bool data_changed; /* several workers: data has changed while claimed */
-	unsigned char why; /* ended: enum sio_session_end */
+	bool moved;	     /* joined or left a room while claimed */
+	bool own;	     /* was in its own room */
+	bool answered;	     /* several workers: `asked` has been answered */
+	bool data_changed;   /* several workers: data has changed while claimed */
+	bool saved;	     /* streams mode: Redis has the session, unless another server has taken it */
+	unsigned char why;   /* ended: enum sio_session_end */
+	unsigned char pid_n; /* of Node.js: shorter than SIO_PID_LENGTH */
 	char pid[SIO_PID_LENGTH];
 	char sid[SIO_ID_LENGTH];
 };
 
 _Static_assert(sizeof(struct sio_recovery_session) <= 240, "an idle client got larger");
+
+/* Every event up to this number has been delivered to the socket. */
+static inline uint64_t
+sio_recovery_session_head(const struct sio_recovery_session *session)
+{
+	return session->log->position != NULL ? session->log->position(session->nsp) : session->log->head;
+}
 
 /*
  * The socket has joined or left a room. `last_event` is the socket's. `deaf`: the socket has stopped getting events
@@ -89,7 +100,7 @@ sio_recovery_session_moved(struct sio_recovery_session *session, uint64_t last_e
 	if (session->claimed)
 		return;
 	session->changed_last = last_event;
-	session->changed_head = deaf ? session->heard : session->log->head;
+	session->changed_head = deaf ? session->heard : sio_recovery_session_head(session);
 	session->log->moves++;
 	if (session->log->touched == NULL)
 		return;
@@ -101,7 +112,7 @@ sio_recovery_session_moved(struct sio_recovery_session *session, uint64_t last_e
 static inline void
 sio_recovery_session_deaf(struct sio_recovery_session *session)
 {
-	session->heard = session->log->head;
+	session->heard = sio_recovery_session_head(session);
 	if (session->log->deaf != NULL)
 		session->log->deaf(session);
 	else if (session->log->touched != NULL)

@@ -372,7 +372,7 @@ test("the options that it needs are checked", async () => {
   const { spawnSync } = await import("node:child_process");
   const refused = (...args) => spawnSync(`${build}/sockeye`, ["--app", `${build}/tests/everything.so`, "--connection-state-recovery", ...args], { encoding: "utf8" }).stderr;
   const redis = ["--redis", "redis://127.0.0.1:1"];
-  assert.match(refused(...redis), /connection-state-recovery: needs --redis-log with --redis/);
+  assert.match(refused(...redis), /connection-state-recovery: needs --redis-log or --redis-mode streams with --redis/);
   assert.match(refused(...redis, "--redis-mode", "sharded"), /works with --redis-mode classic/);
   assert.match(refused(...redis, "--redis-log", "--redis-secret", "s".repeat(32)), /does not work with --redis-secret/);
   assert.match(refused("--redis", "redis+cluster://127.0.0.1:1", "--redis-log"), /does not work with a Redis Cluster/);

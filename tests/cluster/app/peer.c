@@ -20,7 +20,8 @@ static void
 on_connection(sio_socket *socket, void *arg)
 {
 	(void)arg;
-	sio_set_data(socket, "{s:s}", "node", node_name());
+	if (!sio_recovered(socket))
+		sio_set_data(socket, "{s:s}", "node", node_name());
 }
 
 static void

@@ -221,7 +221,8 @@ on_settled(void *owner)
 }
 
 static const struct broker_ops ops = {has_room, has_sockets, on_broadcast, on_broadcast_late, on_broadcast_ack,
-	on_join, on_leave, on_disconnect, on_select, on_all_rooms, on_socket, on_server_emit, on_settled, NULL};
+	on_join, on_leave, on_disconnect, on_select, on_all_rooms, on_socket, on_server_emit, on_settled, NULL, NULL,
+	NULL};
 
 static inline void
 node_start(struct node *n, char name)

@@ -32,7 +32,7 @@ member_on_settled(struct bus_member *m)
 	container_of(m, struct member, member)->settled++;
 }
 
-static const struct bus_form_ops member_ops = {member_on_message, member_on_settled};
+static const struct bus_form_ops member_ops = {.on_message = member_on_message, .on_settled = member_on_settled};
 
 static inline void
 end_open_with(struct end *e, const struct bus_form *form, const struct bus_form_options *options,

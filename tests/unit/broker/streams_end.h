@@ -37,7 +37,8 @@ streams_end_on_settled(struct bus_member *member)
 	container_of(member, struct streams_end, member)->settled++;
 }
 
-static const struct bus_form_ops streams_end_ops = {streams_end_on_message, streams_end_on_settled};
+static const struct bus_form_ops streams_end_ops = {
+	.on_message = streams_end_on_message, .on_settled = streams_end_on_settled};
 
 static inline void
 streams_end_on_closed(void *arg)

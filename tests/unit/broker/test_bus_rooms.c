@@ -34,7 +34,7 @@ on_settled(struct bus_member *m)
 	(void)m;
 }
 
-static const struct bus_form_ops form_ops = {on_message, on_settled};
+static const struct bus_form_ops form_ops = {.on_message = on_message, .on_settled = on_settled};
 
 static void
 on_closed(void *arg)

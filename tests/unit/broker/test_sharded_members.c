@@ -230,7 +230,7 @@ leave_both(struct bus_member *m, const struct bus_message *message)
 static void
 members_may_leave_while_called(void **state)
 {
-	static const struct bus_form_ops leave_ops = {leave_both, member_on_settled};
+	static const struct bus_form_ops leave_ops = {.on_message = leave_both, .on_settled = member_on_settled};
 	struct bus_form_options o = {.server = redis.url, .key = "k", .max_queue = 20000, .timeout_ms = 1000};
 	struct end e;
 	struct member a, b;
@@ -266,7 +266,7 @@ join_on_message(struct bus_member *m, const struct bus_message *message)
 static void
 a_room_may_appear_while_called(void **state)
 {
-	static const struct bus_form_ops join_ops = {join_on_message, member_on_settled};
+	static const struct bus_form_ops join_ops = {.on_message = join_on_message, .on_settled = member_on_settled};
 	struct bus_form_options o = {.server = redis.url, .key = "k", .max_queue = 20000, .timeout_ms = 1000};
 	struct end e;
 	struct member a, b;

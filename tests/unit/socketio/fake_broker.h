@@ -274,6 +274,42 @@ broker_recount(const struct broker *broker)
 {
 	(void)broker;
 }
+/* The fake has no store, so only broker_has_stream() is ever called. */
+bool
+broker_has_stream(const struct broker *broker)
+{
+	(void)broker;
+	return false;
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#define FAKE_NEVER(type, name, ...)                                                                                  \
+	type name(__VA_ARGS__)                                                                                       \
+	{                                                                                                            \
+		abort();                                                                                             \
+	}
+FAKE_NEVER(void, broker_stream_open, struct broker *broker)
+FAKE_NEVER(bool, broker_stream_up, const struct broker *broker)
+FAKE_NEVER(int, broker_broadcast_numbered, struct broker_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, uint64_t number)
+FAKE_NEVER(uint64_t, broker_stream_position, const struct broker_nsp *nsp)
+FAKE_NEVER(void, broker_stream_key, const struct broker_nsp *nsp, struct text pid, struct buffer *out)
+FAKE_NEVER(int, broker_stream_ask, struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count,
+	const struct text *args)
+FAKE_NEVER(int, broker_stream_range, struct broker_nsp *nsp, struct bus_stream_question *question, uint64_t from,
+	unsigned count)
+FAKE_NEVER(int, broker_stream_tell, struct broker_nsp *nsp, struct bus_stream_question *question, struct text uid,
+	struct text message)
+FAKE_NEVER(int, broker_stream_mark, struct broker_nsp *nsp)
+FAKE_NEVER(void, broker_stream_cancel, struct broker_nsp *nsp, struct bus_stream_question *question)
+FAKE_NEVER(int, broker_stream_read, struct broker_nsp *nsp, const struct wire_stream_entry *entry,
+	struct wire_message *out)
+FAKE_NEVER(struct text, broker_nsp_id, const struct broker_nsp *nsp)
+FAKE_NEVER(size_t, broker_stream_tag, const struct broker_nsp *nsp)
+FAKE_NEVER(void, broker_stream_seal, const struct broker_nsp *nsp, struct text key, struct buffer *bytes)
+FAKE_NEVER(bool, broker_stream_unseal, const struct broker_nsp *nsp, struct text key, struct text *bytes)
+#pragma GCC diagnostic pop
 
 bool
 broker_keeps(const struct broker *broker)

@@ -1,0 +1,677 @@
+/*
+ * A client comes back with the pid of a session:
+ *
+ *   step    question                                              next
+ *           the session is live in this worker                    its socket leaves, which stores the session
+ *   READ    GETRANGE: the session                                 live in another worker: TELL; else CHECK
+ *   TELL    PUBLISH to that worker: let it go                     nobody receives it: the worker has died, CHECK;
+ *                                                                 else WAIT
+ *   WAIT    the worker stores the session and says so             READ again, once
+ *   CHECK   XRANGE: is the entry of the client's position there?  REMOVE
+ *   REMOVE  DEL                                                   removed: the session is this client's
+ *
+ * A claim that cannot succeed ends before REMOVE, so that it takes the session from nobody.
+ *
+ * Messages between workers (broker_stream_tell()): a letter, then fields, each with its length in 2 bytes before it.
+ *
+ *   T uid pid offset   the client of the session is back at `uid`, with the number of this offset; empty: without one
+ *   L pid answer       1: the session is stored, or this worker does not have it; 0: the offset is wrong
+ */
+#include "node/socketio/sio_stream_claim.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker/broker.h"
+#include "broker/bus_stream_store.h"
+#include "broker/stream_number.h"
+#include "common/base/base64.h"
+#include "common/base/bytes.h"
+#include "common/base/error.h"
+#include "common/base/json_msgpack.h"
+#include "common/base/mem.h"
+#include "node/socketio/sio_client.h"
+#include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_recovery.h"
+#include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_step.h"
+#include "node/socketio/sio_stream_session.h"
+#include "node/socketio/sio_stream_store.h"
+
+#define CLAIM_MS 5000 /* longest time of a claim */
+#define TICK_MS 250
+#define DATA_DEPTH 64
+#define MESSAGE_MAX 512
+#define UID_MAX 64
+
+struct stream_claim {
+	struct list link; /* in stream->claims */
+	struct sio_stream *stream;
+	struct sio_step *step; /* holds the client, its auth and the namespace */
+	sio_recovery_then *then_connect;
+	struct bus_stream_question question;
+	uint64_t until; /* loop time */
+	enum { CLAIM_READ, CLAIM_TELL, CLAIM_WAIT, CLAIM_CHECK, CLAIM_REMOVE } phase;
+	bool told;  /* the worker that had the session has been told */
+	bool ghost; /* the loss had not been noticed */
+	bool has_offset;
+	bool found; /* the entry at `from` */
+	uint64_t offset, from;
+	struct buffer map, rooms; /* `record` points into them */
+	struct sio_stream_session record;
+	uint8_t pid_n;
+	char pid[SIO_STREAM_PID_MAX];
+};
+
+static struct text
+claim_pid(const struct stream_claim *claim)
+{
+	return text_of(claim->pid, claim->pid_n);
+}
+
+/* --------------------------------------------------------------- position */
+
+struct claim_position {
+	uint64_t start, last, heard, moved, since;
+	bool stored; /* `last` and `heard` are those of the loss */
+};
+
+/*
+ * Finds the position after which the client has missed events, as session_position() of sio_recovery.c does. Returns
+ * false if the client cannot be recovered.
+ */
+static bool
+position_from(const struct claim_position *position, const uint64_t *offset, uint64_t *from)
+{
+	*from = position->start;
+	if (offset != NULL && *offset > *from)
+		*from = *offset;
+	if (*from == 0 || *from < position->moved)
+		return false;
+	if (*from < position->since)
+		*from = position->since;
+	if (position->stored && *from >= position->last && *from < position->heard)
+		*from = position->heard;
+	return true;
+}
+
+/* ---------------------------------------------------------------- messages */
+
+struct letter {
+	uint8_t bytes[MESSAGE_MAX];
+	size_t n;
+};
+
+static void
+letter_put(struct letter *letter, struct text field)
+{
+	if (letter->n + 2 + field.n > sizeof letter->bytes)
+		return; /* the reader refuses a message that lacks a field */
+	bytes_write(letter->bytes + letter->n, field.n, 2);
+	if (field.n > 0)
+		memcpy(letter->bytes + letter->n + 2, field.at, field.n);
+	letter->n += 2 + field.n;
+}
+
+static bool
+letter_get(struct text *rest, size_t max, struct text *field)
+{
+	size_t n;
+
+	if (rest->n < 2)
+		return false;
+	n = (size_t)((uint8_t)rest->at[0] << 8 | (uint8_t)rest->at[1]);
+	if (n > max || rest->n - 2 < n)
+		return false;
+	*field = text_of(rest->at + 2, n);
+	*rest = text_of(rest->at + 2 + n, rest->n - 2 - n);
+	return true;
+}
+
+static int
+letter_send(
+	const struct sio_nsp *nsp, struct bus_stream_question *question, struct text uid, const struct letter *letter)
+{
+	return broker_stream_tell(nsp->broker, question, uid, text_of((const char *)letter->bytes, letter->n));
+}
+
+/* ------------------------------------------------------------------ ghosts */
+
+/*
+ * The client of the session is back. Ends its socket here, which stores the session. Returns the result: RECOVERED
+ * also if the session is not here.
+ */
+static enum sio_recovery_result
+ghost_end(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const uint64_t *offset, bool *was_live)
+{
+	struct sio_recovery_session *session = sio_recovery_session_find(nsp->io->recovery, pid);
+	struct claim_position position;
+	uint64_t from;
+
+	*was_live = false;
+	if (session == NULL || session->socket == NULL)
+		return SIO_RECOVERY_RECOVERED;
+	if (session->nsp != nsp)
+		return SIO_RECOVERY_FOREIGN;
+	position = (struct claim_position){
+		.start = session->start, .moved = session->changed_last, .since = session->changed_head};
+	if (offset != NULL && *offset > sio_stream_position(nsp) && !session->claimed)
+		return SIO_RECOVERY_OFFSET_GONE;
+	if (!position_from(&position, offset, &from))
+		return SIO_RECOVERY_OFFSET_GONE;
+	*was_live = !session->claimed;
+	sio_recovery_end_ghost(c, session->socket);
+	return SIO_RECOVERY_RECOVERED;
+}
+
+static void
+on_take(struct sio_nsp *nsp, struct text rest)
+{
+	struct letter letter = {.bytes = {'L'}, .n = 1};
+	struct text uid, pid, digits;
+	enum sio_recovery_result result;
+	uint64_t offset = 0;
+	bool was_live;
+
+	if (!letter_get(&rest, UID_MAX, &uid) || !letter_get(&rest, SIO_STREAM_PID_MAX, &pid) ||
+		!letter_get(&rest, 20, &digits) || (digits.n > 0 && text_number(digits, UINT64_MAX, &offset) < 0))
+		return;
+	sio_nsp_used(nsp);
+	result = ghost_end(NULL, nsp, pid, digits.n > 0 ? &offset : NULL, &was_live);
+	letter_put(&letter, pid);
+	letter_put(&letter, result == SIO_RECOVERY_RECOVERED ? TEXT("1") : TEXT("0"));
+	if (nsp->broker != NULL)
+		(void)letter_send(nsp, NULL, uid, &letter); /* behind the command that stores the session */
+	sio_nsp_unused(nsp);
+}
+
+/* ------------------------------------------------------------------- claims */
+
+static void
+claim_free(struct stream_claim *claim)
+{
+	if (claim->question.command != NULL)
+		broker_stream_cancel(claim->step->made->broker, &claim->question);
+	list_remove(&claim->link);
+	buffer_fini(&claim->map);
+	buffer_fini(&claim->rooms);
+	sio_step_free(claim->step);
+	mem_free(claim);
+}
+
+static int64_t
+claim_held_bytes(const struct sio_step *step)
+{
+	return (int64_t)(step->nsp.n + step->auth.n);
+}
+
+/* Continues the CONNECT, with the session, or without one if it is NULL. Frees the claim. */
+static void
+claim_end(struct stream_claim *claim, enum sio_recovery_result result, struct sio_recovery_session *session)
+{
+	struct sio_step *step = claim->step;
+	struct sio_client *c = step->client;
+	struct sio_nsp *nsp = step->made;
+
+	list_remove(&claim->link);
+	if (result != SIO_RECOVERY_RECOVERED)
+		nsp->io->recovery->results[result]++;
+	if (c != NULL) {
+		list_remove(&step->held.link);
+		c->places--;
+		sio_client_hold(c, -claim_held_bytes(step));
+	}
+	if (c != NULL && sio_client_open(c))
+		claim->then_connect(c, nsp, step->auth, session);
+	else if (session != NULL)
+		sio_stream_unclaim(session);
+	claim_free(claim);
+}
+
+static void
+claim_fail(struct stream_claim *claim, enum sio_recovery_result result)
+{
+	claim_end(claim, result, NULL);
+}
+
+static void claim_on_end(struct bus_stream_question *question, int error, const struct resp_item *answer);
+static void claim_on_entry(struct bus_stream_question *question, const struct wire_stream_entry *entry);
+
+static void
+claim_ask(struct stream_claim *claim, unsigned phase, unsigned count, const struct text *args)
+{
+	uint64_t now = claim->stream->recovery->io->loop->now;
+
+	claim->phase = phase;
+	claim->question = (struct bus_stream_question){.on_end = claim_on_end,
+		.repeatable = phase == CLAIM_READ,
+		.wait_ms = claim->until > now ? claim->until - now : 1};
+	if (broker_stream_ask(claim->step->made->broker, &claim->question, count, args) != 0)
+		claim_fail(claim, SIO_RECOVERY_NO_HUB);
+}
+
+/* A longer value than a session may have is cut, and refused when it is read. */
+static void
+claim_read(struct stream_claim *claim)
+{
+	char last[24];
+	struct text args[4] = {TEXT("GETRANGE"), sio_stream_key(claim->stream, claim->step->made, claim_pid(claim)),
+		TEXT("0"),
+		text_of(last, (size_t)snprintf(last, sizeof last, "%d", BASE64_ENCODED(SIO_STREAM_SESSION_MAX)))};
+
+	claim_ask(claim, CLAIM_READ, 4, args);
+}
+
+static void
+claim_tell(struct stream_claim *claim)
+{
+	const struct sio_nsp *nsp = claim->step->made;
+	struct letter letter = {.bytes = {'T'}, .n = 1};
+	char digits[24];
+
+	letter_put(&letter, broker_nsp_id(nsp->broker));
+	letter_put(&letter, claim_pid(claim));
+	letter_put(&letter, claim->has_offset ? text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64,
+									claim->offset))
+					      : TEXT(""));
+	claim->phase = CLAIM_TELL;
+	claim->told = true;
+	claim->question = (struct bus_stream_question){.on_end = claim_on_end, .wait_ms = CLAIM_MS};
+	if (letter_send(nsp, &claim->question, claim->record.owner, &letter) != 0)
+		claim_fail(claim, SIO_RECOVERY_NO_HUB);
+}
+
+static void
+claim_check(struct stream_claim *claim)
+{
+	const struct sio_stream_session *record = &claim->record;
+	struct claim_position position = {.start = record->start,
+		.last = record->last,
+		.heard = record->heard,
+		.moved = record->moved,
+		.since = record->since,
+		.stored = record->owner.n == 0 && record->ours};
+
+	if ((!record->ours && !claim->has_offset) ||
+		!position_from(&position, claim->has_offset ? &claim->offset : NULL, &claim->from)) {
+		claim_fail(claim, SIO_RECOVERY_OFFSET_GONE);
+		return;
+	}
+	claim->phase = CLAIM_CHECK;
+	claim->found = false;
+	claim->question =
+		(struct bus_stream_question){.on_entry = claim_on_entry, .on_end = claim_on_end, .wait_ms = CLAIM_MS};
+	if (broker_stream_range(claim->step->made->broker, &claim->question, claim->from, 1) != 0)
+		claim_fail(claim, SIO_RECOVERY_NO_HUB);
+}
+
+/* A client gets offsets of events of its namespace only. */
+static void
+claim_on_entry(struct bus_stream_question *question, const struct wire_stream_entry *entry)
+{
+	struct stream_claim *claim = container_of(question, struct stream_claim, question);
+	bool given = claim->has_offset && claim->from == claim->offset;
+
+	claim->found = stream_number_of(entry->id) == claim->from &&
+		       (!given || (entry->nsp.at != NULL && text_is(entry->nsp, sio_nsp_text(claim->step->made)) &&
+					  text_is(entry->type, TEXT("3"))));
+}
+
+static void
+claim_remove(struct stream_claim *claim)
+{
+	struct text args[2] = {TEXT("DEL"), sio_stream_key(claim->stream, claim->step->made, claim_pid(claim))};
+
+	claim_ask(claim, CLAIM_REMOVE, 2, args);
+}
+
+/* --------------------------------------------------------------- sessions */
+
+/* Compares in constant time. */
+static bool
+same_secret(struct text a, struct text b)
+{
+	unsigned char differs = 0;
+
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		differs |= (unsigned char)(a.at[i] ^ b.at[i]);
+	return differs == 0;
+}
+
+/* Reads the stored session to claim->record. Returns RECOVERED, or why the claim fails. */
+static enum sio_recovery_result
+claim_take_record(struct stream_claim *claim, struct text value)
+{
+	const struct sio_nsp *nsp = claim->step->made;
+	struct text key = sio_stream_key(claim->stream, nsp, claim_pid(claim)), map;
+	uint8_t *room;
+	int64_t n;
+
+	if (value.n == 0)
+		return SIO_RECOVERY_NO_SESSION;
+	if (value.n > BASE64_ENCODED(SIO_STREAM_SESSION_MAX))
+		return SIO_RECOVERY_TOO_BIG;
+	buffer_reset(&claim->map);
+	buffer_reset(&claim->rooms);
+	room = buffer_room(&claim->map, BASE64_DECODED_MAX(value.n));
+	if (room == NULL)
+		return SIO_RECOVERY_FAILED;
+	n = base64_decode(value, room);
+	if (n < 0)
+		return SIO_RECOVERY_FAILED;
+	claim->map.len += (size_t)n;
+	map = buffer_text(&claim->map);
+	if (!broker_stream_unseal(nsp->broker, key, &map))
+		return SIO_RECOVERY_FOREIGN;
+	if (sio_stream_session_read(map, broker_stream_tag(nsp->broker), &claim->rooms, &claim->record) < 0 ||
+		claim->record.sid.n != SIO_ID_LENGTH || !same_secret(claim->record.pid, claim_pid(claim)))
+		return SIO_RECOVERY_FAILED;
+	if (claim->record.ours ? !text_is(claim->record.nsp, sio_nsp_text(nsp))
+			       : !nsp->io->options.recovery_trust_foreign)
+		return SIO_RECOVERY_FOREIGN;
+	return SIO_RECOVERY_RECOVERED;
+}
+
+/* Returns NULL without memory, with *failed set if the data cannot be read. */
+static struct sio_stored *
+claim_data(const struct stream_claim *claim, bool *failed)
+{
+	struct text packed = claim->record.data;
+	struct sio_stored *stored = NULL;
+	struct attachments attachments;
+	struct buffer json;
+
+	*failed = false;
+	if (packed.n == 0)
+		return NULL;
+	attachments_init(&attachments);
+	buffer_init(&json, SIO_STREAM_SESSION_MAX * 4);
+	if (msgpack_to_json((const uint8_t *)packed.at, packed.n, DATA_DEPTH, &attachments, &json) > 0 &&
+		buffer_error(&json) == 0)
+		stored = sio_stored_new(buffer_text(&json), attachments.count != 0 ? &attachments : NULL);
+	*failed = stored == NULL;
+	buffer_fini(&json);
+	attachments_fini(&attachments);
+	return stored;
+}
+
+/* Makes the claimed session. Returns NULL if it is known here already, or cannot be made. */
+static struct sio_recovery_session *
+claim_session(const struct stream_claim *claim)
+{
+	const struct sio_stream_session *record = &claim->record;
+	struct sio_nsp *nsp = claim->step->made;
+	struct sio_recovery_session *session;
+	struct sio_stored *data;
+	bool failed;
+
+	if (table_find(&nsp->io->recovery->sessions, text_of(claim->pid, SIO_PID_HANDLE)) != NULL)
+		return NULL;
+	data = claim_data(claim, &failed);
+	if (failed)
+		return NULL;
+	session = sio_recovery_session_of(nsp, claim_pid(claim), record->sid, record->rooms, record->room_count);
+	if (session == NULL) {
+		sio_stored_unref(data);
+		return NULL;
+	}
+	session->data = data;
+	session->own = record->own;
+	session->ghost = claim->ghost;
+	session->start = record->start;
+	session->changed_last = record->moved;
+	session->changed_head = record->since;
+	session->heard = record->heard;
+	/* a worker that has died has not said which event was the last one for the socket */
+	session->last = record->ours && record->owner.n == 0 ? record->last : UINT64_MAX;
+	session->lost_at = record->lost != 0 ? record->lost : loop_wall_ms();
+	session->from = claim->from;
+	return session;
+}
+
+/* ----------------------------------------------------------------- answers */
+
+static void
+claim_on_record(struct stream_claim *claim, struct text value)
+{
+	enum sio_recovery_result result = claim_take_record(claim, value);
+	const struct sio_nsp *nsp = claim->step->made;
+
+	if (result != SIO_RECOVERY_RECOVERED)
+		claim_fail(claim, result);
+	else if (claim->record.owner.n == 0 || text_is(claim->record.owner, broker_nsp_id(nsp->broker)))
+		claim_check(claim);
+	else if (claim->told || claim->record.owner.n > UID_MAX)
+		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* the worker could not store it */
+	else
+		claim_tell(claim);
+}
+
+static void
+claim_on_removed(struct stream_claim *claim, int64_t removed)
+{
+	struct sio_recovery_session *session;
+
+	if (removed != 1) {
+		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* another server has it */
+		return;
+	}
+	session = claim_session(claim);
+	claim_end(claim, session != NULL ? SIO_RECOVERY_RECOVERED : SIO_RECOVERY_FAILED, session);
+}
+
+static void
+claim_on_end(struct bus_stream_question *question, int error, const struct resp_item *answer)
+{
+	struct stream_claim *claim = container_of(question, struct stream_claim, question);
+
+	if (error != 0 || claim->step->made->broker == NULL) {
+		claim_fail(claim, SIO_RECOVERY_NO_HUB);
+		return;
+	}
+	if (claim->step->client == NULL && claim->phase != CLAIM_REMOVE) {
+		claim_fail(claim, SIO_RECOVERY_FAILED); /* the client has gone, so it takes nothing */
+		return;
+	}
+	switch (claim->phase) {
+	case CLAIM_READ:
+		claim_on_record(claim, answer->type == RESP_BULK ? answer->text : TEXT(""));
+		break;
+	case CLAIM_TELL:
+		if (answer->type == RESP_INTEGER && answer->integer == 0)
+			claim_check(claim);
+		else
+			claim->phase = CLAIM_WAIT; /* unless the answer has overtaken this one */
+		break;
+	case CLAIM_CHECK:
+		if (claim->found)
+			claim_remove(claim);
+		else
+			claim_fail(claim, SIO_RECOVERY_OFFSET_GONE);
+		break;
+	default:
+		claim_on_removed(claim, answer->type == RESP_INTEGER ? answer->integer : 0);
+	}
+}
+
+static void
+on_left(struct sio_nsp *nsp, struct text rest)
+{
+	struct sio_stream *stream = nsp->io->recovery->stream;
+	struct text pid, answer;
+	struct list *it, *next;
+
+	if (!letter_get(&rest, SIO_STREAM_PID_MAX, &pid) || !letter_get(&rest, 1, &answer))
+		return;
+	list_each(it, next, &stream->claims)
+	{
+		struct stream_claim *claim = container_of(it, struct stream_claim, link);
+
+		if (claim->step->made != nsp || !text_is(claim_pid(claim), pid) ||
+			(claim->phase != CLAIM_TELL && claim->phase != CLAIM_WAIT))
+			continue;
+		if (claim->question.command != NULL)
+			broker_stream_cancel(nsp->broker, &claim->question);
+		claim->ghost = true;
+		if (text_is(answer, TEXT("1")))
+			claim_read(claim);
+		else
+			claim_fail(claim, SIO_RECOVERY_OFFSET_GONE);
+		return;
+	}
+}
+
+void
+sio_stream_on_direct(struct sio_nsp *nsp, struct text message)
+{
+	struct text rest = message.n > 0 ? text_of(message.at + 1, message.n - 1) : message;
+
+	if (nsp->log == NULL || message.n == 0)
+		return;
+	if (*message.at == 'T')
+		on_take(nsp, rest);
+	else if (*message.at == 'L')
+		on_left(nsp, rest);
+}
+
+/* ------------------------------------------------------------------ begin */
+
+/* Does nothing, because the application never answers this step. */
+static void
+claim_resume(struct sio_step *step)
+{
+	(void)step;
+}
+
+/* Returns NULL without memory. */
+static struct sio_step *
+claim_step(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
+{
+	char *copy = mem_try_alloc(nsp->node.key_len + 1 + auth.n);
+	struct sio_step *step;
+
+	if (copy == NULL)
+		return NULL;
+	step = sio_step_new(nsp->io, 0, claim_resume);
+	memcpy(mempcpy(copy, nsp->name, nsp->node.key_len + 1), auth.at, auth.n);
+	step->nsp = text_of(copy, nsp->node.key_len);
+	step->auth = text_of(copy + nsp->node.key_len + 1, auth.n);
+	step->client = c;
+	step->made = nsp;
+	sio_nsp_used(nsp);
+	list_add_tail(&c->checks, &step->held.link);
+	c->places++;
+	sio_client_hold(c, claim_held_bytes(step));
+	return step;
+}
+
+static bool
+pid_is_plausible(struct text pid)
+{
+	if (pid.n <= SIO_PID_HANDLE || pid.n > SIO_STREAM_PID_MAX)
+		return false;
+	for (size_t i = 0; i < pid.n; i++) {
+		if (base64url_value(pid.at[i]) < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+offset_read(struct text offset, uint64_t *number)
+{
+	struct wire_stream_id id;
+	char again[WIRE_STREAM_ID_SIZE];
+
+	if (wire_stream_id_parse(offset, &id) < 0 ||
+		!text_is(offset, text_of(again, wire_stream_id_write(id, again))))
+		return false;
+	*number = stream_number_of(id);
+	return *number != 0;
+}
+
+/* Ends a claim before it has begun. */
+static bool
+claim_refuse(struct sio_nsp *nsp, enum sio_recovery_result result)
+{
+	nsp->io->recovery->results[result]++;
+	return false;
+}
+
+bool
+sio_stream_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
+	struct text auth, sio_recovery_then *then)
+{
+	struct sio_stream *stream = nsp->io->recovery->stream;
+	enum sio_recovery_result result;
+	struct stream_claim *claim;
+	struct sio_step *step;
+	uint64_t number = 0;
+	bool was_live;
+
+	if (!pid_is_plausible(pid))
+		return claim_refuse(nsp, SIO_RECOVERY_NO_SESSION);
+	if (offset != NULL && !offset_read(*offset, &number))
+		return claim_refuse(nsp, SIO_RECOVERY_OFFSET_GONE);
+	step = claim_step(c, nsp, auth);
+	if (step == NULL)
+		return claim_refuse(nsp, SIO_RECOVERY_FAILED);
+	claim = mem_zalloc(sizeof *claim);
+	claim->stream = stream;
+	claim->step = step;
+	claim->then_connect = then;
+	claim->until = nsp->io->loop->now + CLAIM_MS;
+	claim->has_offset = offset != NULL;
+	claim->offset = number;
+	claim->pid_n = (uint8_t)pid.n;
+	memcpy(claim->pid, pid.at, pid.n);
+	buffer_init(&claim->map, SIO_STREAM_SESSION_MAX + 16);
+	buffer_init(&claim->rooms, 2 * SIO_STREAM_SESSION_MAX);
+	list_init(&claim->link);
+	list_add_tail(&stream->claims, &claim->link);
+	loop_arm(nsp->io->loop, &stream->claims_timer, TICK_MS);
+	result = ghost_end(c, nsp, claim_pid(claim), offset != NULL ? &number : NULL, &was_live);
+	claim->ghost = was_live;
+	if (result != SIO_RECOVERY_RECOVERED)
+		claim_fail(claim, result);
+	else
+		claim_read(claim);
+	return true;
+}
+
+/* -------------------------------------------------------------------- life */
+
+static void
+claims_on_timer(struct wheel_entry *entry)
+{
+	struct sio_stream *stream = container_of(entry, struct sio_stream, claims_timer);
+	uint64_t now = stream->recovery->io->loop->now;
+
+	while (!list_empty(&stream->claims)) {
+		struct stream_claim *claim = container_of(stream->claims.next, struct stream_claim, link);
+
+		if (claim->until > now)
+			break;
+		claim_fail(claim, SIO_RECOVERY_NO_HUB);
+	}
+	if (!list_empty(&stream->claims))
+		loop_arm(stream->recovery->io->loop, &stream->claims_timer, TICK_MS);
+}
+
+void
+sio_stream_claims_init(struct sio_stream *stream)
+{
+	list_init(&stream->claims);
+	wheel_entry_init(&stream->claims_timer, claims_on_timer);
+}
+
+void
+sio_stream_claims_fini(struct sio_stream *stream)
+{
+	while (!list_empty(&stream->claims))
+		claim_fail(container_of(stream->claims.next, struct stream_claim, link), SIO_RECOVERY_NO_HUB);
+	loop_disarm(stream->recovery->io->loop, &stream->claims_timer);
+}

@@ -1,0 +1,419 @@
+/*
+ * Events of this worker are added to the stream at once and delivered to this worker's sockets when they are read
+ * back: then they have an offset, and their place among the events of other nodes. An event that is not recorded
+ * (volatile, local, or one that wants acknowledgements) waits behind the events before it, so that none overtakes
+ * another.
+ *
+ *   an event at the head of the queue        what is done
+ *   not recorded                             delivered, and published if it has other receivers
+ *   recorded, its entry is read              delivered with its offset
+ *   recorded, an entry after it is read      the bus has dropped it: delivered without an offset
+ *   waits for more than HOLD_MS, or more     the stream is taken for being away: everything is delivered without an
+ *   than recoveryMaxBytes are held           offset. When such an event is read later, it raises the floor
+ */
+#include "node/socketio/sio_stream_hold.h"
+
+#include "broker/broker.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "common/base/must.h"
+#include "node/socketio/sio_emission.h"
+#include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_stream_store.h"
+
+#define HOLD_MS 2000
+#define TICK_MS 250
+
+/* The events of one namespace that wait. It exists while there are any. */
+struct stream_queue {
+	struct list link; /* in stream->queues */
+	struct list items;
+	struct sio_nsp *nsp; /* used */
+	bool releasing;	     /* stream_release() runs for it, which frees it */
+};
+
+struct stream_item {
+	struct list link;
+	uint64_t number; /* 0: not recorded */
+	uint64_t since;	 /* loop time */
+	size_t bytes;
+	struct sio_emission emission; /* its content and its name are the item's */
+	struct sio_selector who;
+	struct attachments attachments;
+	bool one;	     /* the only receiver is the socket whose id is the only room */
+	struct text names[]; /* rooms and exceptions; then all texts */
+};
+
+/* ------------------------------------------------------------------ items */
+
+static char *
+item_copy(char *at, struct text from, struct text *to)
+{
+	*to = from.at != NULL ? text_of(at, from.n) : TEXT_NONE;
+	if (from.at == NULL)
+		return at;
+	at = from.n > 0 ? mempcpy(at, from.at, from.n) : at;
+	*at = '\0'; /* the name of an event ends with NUL */
+	return at + 1;
+}
+
+static size_t
+names_size(const struct text *names, unsigned count)
+{
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		bytes += sizeof *names + names[i].n + 1;
+	return bytes;
+}
+
+/* Returns NULL without memory. */
+static struct stream_item *
+item_new(const struct sio_emission *emission, const struct sio_content *what, const struct sio_selector *to)
+{
+	size_t size = sizeof(struct stream_item) + names_size(to->rooms, to->rooms_count) +
+		      names_size(to->except, to->except_count) + what->json.n + 1 + emission->name.n + 1;
+	struct stream_item *item = mem_try_alloc(size);
+	struct text *names;
+	char *at;
+
+	if (item == NULL)
+		return NULL;
+	*item = (struct stream_item){.emission = *emission, .who = *to, .bytes = size};
+	item->emission.scratch = NULL;
+	item->emission.released = true;
+	names = item->names;
+	item->who.rooms = names;
+	item->who.except = names + to->rooms_count;
+	at = (char *)(names + to->rooms_count + to->except_count);
+	for (unsigned i = 0; i < to->rooms_count; i++)
+		at = item_copy(at, to->rooms[i], &names[i]);
+	for (unsigned i = 0; i < to->except_count; i++)
+		at = item_copy(at, to->except[i], &names[to->rooms_count + i]);
+	at = item_copy(at, what->json, &item->emission.what.json);
+	(void)item_copy(at, emission->name, &item->emission.name);
+	item->emission.what.late = NULL;
+	item->emission.what.attachments = NULL;
+	attachments_init(&item->attachments);
+	for (unsigned i = 0; what->attachments != NULL && i < what->attachments->count; i++)
+		attachments_add(&item->attachments, what->attachments->blocks[i]);
+	if (item->attachments.count > 0) {
+		item->emission.what.attachments = &item->attachments;
+		item->bytes += attachments_bytes(&item->attachments);
+	}
+	return item;
+}
+
+static void
+item_free(struct stream_item *item)
+{
+	attachments_fini(&item->attachments);
+	mem_free(item);
+}
+
+/* ----------------------------------------------------------------- queues */
+
+static struct stream_queue *
+queue_new(struct sio_stream *stream, struct sio_nsp *nsp)
+{
+	struct stream_queue *queue = mem_zalloc(sizeof *queue);
+
+	if (list_empty(&stream->queues))
+		loop_arm(stream->recovery->io->loop, &stream->held_timer, TICK_MS);
+	list_init(&queue->items);
+	list_add_tail(&stream->queues, &queue->link);
+	queue->nsp = nsp;
+	nsp->log->queue = queue;
+	sio_nsp_used(nsp);
+	return queue;
+}
+
+static struct stream_item *
+queue_first(const struct stream_queue *queue)
+{
+	return list_empty(&queue->items) ? NULL : container_of(queue->items.next, struct stream_item, link);
+}
+
+static bool
+queue_waits_for(const struct stream_queue *queue, uint64_t number)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &queue->items)
+	{
+		uint64_t has = container_of(it, struct stream_item, link)->number;
+
+		if (has >= number)
+			return has == number;
+	}
+	return false;
+}
+
+/* --------------------------------------------------------------- delivery */
+
+/* Delivers and frees an item that has been taken off its queue. `entry` 0: without an offset. */
+static void
+item_deliver(struct stream_item *item, uint64_t entry)
+{
+	struct sio_emission *emission = &item->emission;
+	struct sio_nsp *nsp = emission->nsp;
+	struct sio_socket *s;
+
+	emission->entry = entry;
+	emission->scratch = sio_scratch_take(&nsp->io->turn);
+	if (item->number != 0 && entry == 0)
+		sio_stream_early(nsp, item->number);
+	if (item->one) {
+		s = sio_socket_find(nsp, item->who.rooms[0]);
+		if (s != NULL)
+			(void)sio_emission_one(emission, s);
+	} else if (item->number == 0) {
+		(void)sio_emission_many(emission, &item->who);
+	} else if (sio_rooms_select(nsp, &item->who, &emission->scratch->selection) == 0) {
+		(void)sio_emission_here(emission, &item->who, NULL, NULL);
+	}
+	sio_scratch_give(&nsp->io->turn, emission->scratch);
+	item_free(item);
+}
+
+/*
+ * Delivers the items up to the one with this number, and those behind it that are not recorded. `all`: every item,
+ * without an offset. Listeners of outgoing packets may emit meanwhile, which adds items.
+ */
+static void
+queue_release(struct sio_stream *stream, struct stream_queue *queue, uint64_t number, uint64_t entry, bool all)
+{
+	struct stream_item *item;
+
+	if (queue->releasing)
+		return;
+	queue->releasing = true;
+	while ((item = queue_first(queue)) != NULL && (all || item->number <= number)) {
+		list_remove(&item->link);
+		stream->held_bytes -= item->bytes;
+		item_deliver(item, !all && item->number == number ? entry : 0);
+	}
+	queue->releasing = false;
+	if (!list_empty(&queue->items))
+		return;
+	list_remove(&queue->link);
+	queue->nsp->log->queue = NULL;
+	sio_nsp_unused(queue->nsp);
+	mem_free(queue);
+}
+
+void
+sio_stream_on_own(struct sio_nsp *nsp, uint64_t number, uint64_t entry)
+{
+	struct sio_stream *stream = nsp->io->recovery != NULL ? nsp->io->recovery->stream : NULL;
+	struct stream_queue *queue = nsp->log != NULL ? nsp->log->queue : NULL;
+
+	if (stream == NULL || nsp->log == NULL)
+		return;
+	if (queue == NULL || !queue_waits_for(queue, number)) {
+		/* the event has been delivered without this offset: whoever has an older one would get it again */
+		sio_stream_read_early(nsp, number, entry);
+		return;
+	}
+	queue_release(stream, queue, number, entry, false);
+	if (nsp->log->early != 0)
+		sio_stream_read_early(nsp, number, entry);
+}
+
+static void
+stream_release_all(struct sio_stream *stream)
+{
+	struct list all;
+
+	if (stream->releasing)
+		return;
+	stream->releasing = true;
+	list_init(&all);
+	list_move_all(&all, &stream->queues);
+	while (!list_empty(&all)) {
+		struct stream_queue *queue = container_of(all.next, struct stream_queue, link);
+
+		list_remove(&queue->link);
+		list_add_tail(&stream->queues, &queue->link);
+		queue_release(stream, queue, 0, 0, true);
+	}
+	stream->releasing = false;
+}
+
+/* ---------------------------------------------------------------- holding */
+
+static void
+hold(struct sio_stream *stream, struct stream_queue *queue, struct stream_item *item)
+{
+	struct sio_nsp *nsp = item->emission.nsp;
+
+	if (queue == NULL)
+		queue = queue_new(stream, nsp);
+	item->since = nsp->io->loop->now;
+	list_init(&item->link);
+	list_add_tail(&queue->items, &item->link);
+	stream->held_bytes += item->bytes;
+	if (stream->held_bytes > nsp->io->options.recovery_max_bytes)
+		loop_arm(nsp->io->loop, &stream->held_timer, 0);
+}
+
+/* Returns false if the event fails a limit, which its emission then reports. */
+static bool
+hold_may(const struct sio_emission *emission, struct sio_content *what)
+{
+	const struct sio_server *io = emission->nsp->io;
+
+	*what = emission->what;
+	return sio_content_write(what) == 0 && what->json.n + attachments_bytes(what->attachments) <= io->max_emit &&
+	       (what->attachments == NULL || what->attachments->count <= SIO_ATTACHMENTS_MAX);
+}
+
+static bool
+hold_recordable(const struct sio_emission *emission)
+{
+	return emission->ask.fn == NULL && (emission->flags & (SIO_FLAG_VOLATILE | SIO_FLAG_LOCAL)) == 0;
+}
+
+/* Adds the event to the stream. Returns its number, or 0 if it cannot be added. */
+static uint64_t
+hold_publish(struct sio_stream *stream, const struct sio_emission *emission, const struct sio_selector *who,
+	const struct sio_content *what)
+{
+	struct wire_target to = {.rooms = who->rooms,
+		.except = who->except,
+		.room_count = who->rooms_count,
+		.except_count = who->except_count,
+		.flags = (emission->flags & SIO_FLAG_NO_COMPRESS) != 0 ? WIRE_NO_COMPRESS : 0};
+	uint64_t number = stream->number + 1;
+
+	if (broker_broadcast_numbered(emission->nsp->broker, &to, what->json, what->attachments, number) != 0)
+		return 0;
+	return stream->number = number;
+}
+
+bool
+sio_stream_hold_many(const struct sio_emission *emission, const struct sio_selector *who, int *rc)
+{
+	struct sio_nsp *nsp = emission->nsp;
+	struct sio_stream *stream = nsp->io->recovery->stream;
+	struct stream_queue *queue = nsp->log->queue;
+	bool recordable = hold_recordable(emission);
+	struct stream_item *item;
+	struct sio_content what;
+	uint64_t number = 0;
+
+	if (queue == NULL && !(recordable && broker_stream_up(stream->broker)))
+		return false; /* it is published with sio_stream_number_unheld() */
+	if (!hold_may(emission, &what))
+		return false;
+	item = item_new(emission, &what, who);
+	if (item == NULL) {
+		*rc = SIO_ERR_SYSTEM;
+		return true;
+	}
+	if (recordable)
+		number = hold_publish(stream, emission, who, &what);
+	if (number == 0 && queue == NULL) { /* the emission tries again, and reports the error */
+		item_free(item);
+		return false;
+	}
+	item->number = number;
+	hold(stream, queue, item);
+	*rc = 0;
+	return true;
+}
+
+bool
+sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, const uint64_t *id, int *rc)
+{
+	struct sio_nsp *nsp = emission->nsp;
+	struct sio_stream *stream = nsp->io->recovery->stream;
+	struct stream_queue *queue = nsp->log->queue;
+	bool recordable = id == NULL && hold_recordable(emission) && s->session != NULL;
+	struct text own = sio_socket_id_text(s);
+	struct sio_selector who = {.rooms = &own, .rooms_count = 1};
+	struct stream_item *item;
+	struct sio_content what;
+
+	if (s->state == SIO_WAITING || (!recordable && !sio_socket_open(s)))
+		return false;
+	if (queue == NULL && !(recordable && broker_stream_up(stream->broker))) {
+		if (recordable)
+			sio_stream_early(nsp, stream->number + 1);
+		return false;
+	}
+	if (!hold_may(emission, &what))
+		return false;
+	item = item_new(emission, &what, &who);
+	if (item == NULL) {
+		*rc = SIO_ERR_SYSTEM;
+		return true;
+	}
+	item->one = true;
+	item->emission.ask.fn = NULL; /* the answer is waited for already */
+	item->emission.has_id = id != NULL;
+	item->emission.id = id != NULL ? *id : 0;
+	if (recordable)
+		item->number = hold_publish(stream, emission, &who, &what);
+	if (item->number == 0 && queue == NULL) {
+		item_free(item);
+		sio_stream_early(nsp, stream->number + 1);
+		return false;
+	}
+	hold(stream, queue, item);
+	*rc = 0;
+	return true;
+}
+
+uint64_t
+sio_stream_number_unheld(struct sio_stream *stream, struct sio_nsp *nsp)
+{
+	sio_stream_early(nsp, ++stream->number);
+	return stream->number;
+}
+
+/* ------------------------------------------------------------------- life */
+
+static bool
+hold_is_over(const struct sio_stream *stream)
+{
+	const struct sio_server *io = stream->recovery->io;
+	struct list *it, *next;
+
+	if (stream->held_bytes > io->options.recovery_max_bytes)
+		return true;
+	list_each(it, next, &stream->queues)
+	{
+		const struct stream_item *item = queue_first(container_of(it, struct stream_queue, link));
+
+		if (item != NULL && io->loop->now - item->since > HOLD_MS)
+			return true;
+	}
+	return false;
+}
+
+static void
+hold_on_timer(struct wheel_entry *entry)
+{
+	struct sio_stream *stream = container_of(entry, struct sio_stream, held_timer);
+
+	if (hold_is_over(stream))
+		stream_release_all(stream);
+	if (!list_empty(&stream->queues))
+		loop_arm(stream->recovery->io->loop, &stream->held_timer, TICK_MS);
+}
+
+void
+sio_stream_hold_init(struct sio_stream *stream)
+{
+	list_init(&stream->queues);
+	wheel_entry_init(&stream->held_timer, hold_on_timer);
+}
+
+void
+sio_stream_hold_fini(struct sio_stream *stream)
+{
+	stream_release_all(stream);
+	must(list_empty(&stream->queues));
+	loop_disarm(stream->recovery->io->loop, &stream->held_timer);
+}

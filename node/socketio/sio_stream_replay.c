@@ -1,0 +1,406 @@
+/*
+ * Sends the missed events when the socket connects. They are read from the stream page by page, and sent once the
+ * worker has read as far itself: up to its position they are sent from here, behind it they come as all others do. So
+ * no event is missing between the two, and none comes twice.
+ */
+#include "node/socketio/sio_stream_replay.h"
+
+#include <stdlib.h>
+
+#include "broker/broker.h"
+#include "broker/bus_stream_store.h"
+#include "broker/stream_number.h"
+#include "common/base/error.h"
+#include "common/base/json.h"
+#include "common/base/json_msgpack.h"
+#include "common/base/mem.h"
+#include "node/socketio/sio_client.h"
+#include "node/socketio/sio_event.h"
+#include "node/socketio/sio_recovery.h"
+#include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_selector.h"
+#include "node/socketio/sio_stream_store.h"
+
+#define REPLAY_MS 5000	 /* longest time of a replay, from its first question */
+#define PAGE 200	 /* entries that are asked for at once */
+#define REPLAYS_MAX 64	 /* at a time; each holds up to the bytes of one client's queue */
+#define EXCLUDED_COST 16 /* bytes that count for an event that is not sent */
+
+/* A missed event, with its offset. */
+struct missed {
+	struct list link;
+	uint64_t number;
+	struct attachments attachments;
+	bool compress;
+	size_t json_n;
+	char json[];
+};
+
+struct stream_replay {
+	struct list link; /* in stream->replays, or in stream->replays_waiting */
+	struct sio_stream *stream;
+	struct sio_nsp *nsp; /* used */
+	struct bus_stream_question question;
+	uint64_t nonce, until;
+	uint64_t from;	  /* the last entry that has been read, at first the client's position */
+	uint64_t start;	  /* the client's position */
+	bool begun;	  /* the entry at `from` has been seen in this page */
+	unsigned entries; /* of this page */
+	enum sio_recovery_result result;
+	struct list events; /* struct missed */
+	size_t bytes;
+	struct wire_message message;
+	void (*then)(struct sio_socket *s);
+	char handle[SIO_PID_HANDLE];
+};
+
+/* ------------------------------------------------------------------ entries */
+
+/* Returns the socket that waits for the replay, or NULL if it has left. */
+static struct sio_socket *
+replay_socket(const struct stream_replay *replay)
+{
+	const struct sio_recovery *recovery = replay->stream->recovery;
+	struct table_node *node = table_find(&recovery->sessions, text_of(replay->handle, SIO_PID_HANDLE));
+	const struct sio_recovery_session *session =
+		node != NULL ? container_of(node, struct sio_recovery_session, node) : NULL;
+
+	return session != NULL && session->claimed && session->asked == replay->nonce ? session->socket : NULL;
+}
+
+static bool
+is_one_of(const struct sio_recovery_rooms *rooms, const struct text *names, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (sio_recovery_rooms_has(rooms, names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Returns true if the event was for the socket, and is one that is recovered. */
+static bool
+replay_wants(const struct sio_recovery_rooms *rooms, const struct wire_message *message)
+{
+	const struct wire_target *to = &message->target;
+
+	if ((to->flags & WIRE_VOLATILE) != 0 || message->has_packet_id)
+		return false;
+	return (to->room_count == 0 || is_one_of(rooms, to->rooms, to->room_count)) &&
+	       !is_one_of(rooms, to->except, to->except_count);
+}
+
+/* Returns 0, or why the event cannot be taken: ERROR_SYNTAX if no client would have got it. */
+static int
+replay_text(struct wire_message *message, struct sio_payload *payload)
+{
+	struct text rest = message->data, name;
+	int64_t n = 0;
+	int rc;
+
+	if (message->event.array.at != NULL) {
+		n = msgpack_to_json((const uint8_t *)message->event.array.at, message->event.array.n, JSON_DEPTH_MAX,
+			&payload->attachments, &payload->json);
+		rest = buffer_text(&payload->json);
+	}
+	if (n < 0 || !json_array_next(&rest, &name) || !sio_event_name_allowed(name))
+		return n == ERROR_MEMORY ? ERROR_MEMORY : ERROR_SYNTAX;
+	if (message->event.array.at != NULL)
+		return buffer_error(&payload->json);
+	rc = json_placeholders_copy(message->data, &message->attachments, &payload->attachments, &payload->json);
+	return rc < 0 ? rc : buffer_error(&payload->json);
+}
+
+/* Returns NULL without memory. */
+static struct missed *
+missed_new(uint64_t number, const struct sio_payload *payload, bool compress)
+{
+	struct text json = buffer_text(&payload->json);
+	char offset[WIRE_STREAM_ID_SIZE], *at;
+	size_t n = wire_stream_id_write(stream_number_id(number), offset);
+	struct missed *missed;
+
+	while (json.at[json.n - 1] != ']')
+		json.n--;
+	missed = mem_try_alloc(sizeof *missed + json.n + n + 4);
+	if (missed == NULL)
+		return NULL;
+	missed->number = number;
+	missed->compress = compress;
+	list_init(&missed->link);
+	at = mempcpy(missed->json, json.at, json.n - 1);
+	at = mempcpy(at, ",\"", 2);
+	at = mempcpy(at, offset, n);
+	at = mempcpy(at, "\"]", 2);
+	missed->json_n = (size_t)(at - missed->json);
+	attachments_init(&missed->attachments);
+	for (unsigned i = 0; i < payload->attachments.count; i++)
+		attachments_add(&missed->attachments, payload->attachments.blocks[i]);
+	return missed;
+}
+
+static void
+missed_free(struct missed *missed)
+{
+	list_remove(&missed->link);
+	attachments_fini(&missed->attachments);
+	mem_free(missed);
+}
+
+static void
+replay_keep(struct stream_replay *replay, uint64_t number)
+{
+	struct sio_scratch *scratch = sio_scratch_take(&replay->nsp->io->turn);
+	int rc = replay_text(&replay->message, &scratch->payload);
+	struct missed *missed = NULL;
+
+	if (rc == 0) {
+		missed =
+			missed_new(number, &scratch->payload, (replay->message.target.flags & WIRE_NO_COMPRESS) == 0);
+		rc = missed == NULL ? ERROR_MEMORY : 0;
+	}
+	if (missed != NULL) {
+		list_add_tail(&replay->events, &missed->link);
+		replay->bytes += missed->json_n + attachments_bytes(&missed->attachments);
+	} else if (rc != ERROR_SYNTAX) { /* nobody got a malformed event */
+		replay->result = rc == ERROR_MEMORY ? SIO_RECOVERY_FAILED : SIO_RECOVERY_TOO_BIG;
+	}
+	sio_scratch_give(&replay->nsp->io->turn, scratch);
+}
+
+static void
+replay_filter(struct stream_replay *replay, const struct wire_stream_entry *entry, uint64_t number)
+{
+	const struct sio_socket *s = replay_socket(replay);
+	struct sio_recovery_rooms rooms;
+	int rc;
+
+	if (s == NULL)
+		return;
+	rc = broker_stream_read(replay->nsp->broker, entry, &replay->message);
+	if (rc == ERROR_MEMORY)
+		replay->result = SIO_RECOVERY_FAILED;
+	if (rc != 0)
+		return; /* another message, or one that every server has dropped as malformed */
+	if (!sio_recovery_session_rooms(s->session, &rooms))
+		replay->result = SIO_RECOVERY_FAILED;
+	else if (replay_wants(&rooms, &replay->message))
+		replay_keep(replay, number);
+	else
+		replay->bytes += EXCLUDED_COST;
+	sio_recovery_rooms_fini(&rooms);
+	if (replay->result == SIO_RECOVERY_RECOVERED && replay->bytes > replay->nsp->io->max_emit)
+		replay->result = SIO_RECOVERY_TOO_BIG;
+}
+
+/* The first entry of a page is the last one of the page before, which shows that none between them was trimmed. */
+static void
+replay_on_entry(struct bus_stream_question *question, const struct wire_stream_entry *entry)
+{
+	struct stream_replay *replay = container_of(question, struct stream_replay, question);
+	uint64_t number = stream_number_of(entry->id);
+
+	replay->entries++;
+	if (replay->result != SIO_RECOVERY_RECOVERED)
+		return;
+	if (!replay->begun) {
+		replay->begun = true;
+		if (number != replay->from)
+			replay->result = SIO_RECOVERY_OFFSET_GONE;
+		return;
+	}
+	if (number <= replay->from) {
+		replay->result = SIO_RECOVERY_FAILED; /* an id that does not fit */
+		return;
+	}
+	replay->from = number;
+	replay_filter(replay, entry, number);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static void replay_begin_next(struct sio_stream *stream);
+
+static void
+replay_free(struct stream_replay *replay)
+{
+	struct sio_stream *stream = replay->stream;
+
+	if (replay->question.command != NULL)
+		broker_stream_cancel(replay->nsp->broker, &replay->question);
+	list_remove(&replay->link);
+	while (!list_empty(&replay->events))
+		missed_free(container_of(replay->events.next, struct missed, link));
+	wire_message_fini(&replay->message);
+	sio_nsp_unused(replay->nsp);
+	mem_free(replay);
+	stream->replays_count--;
+}
+
+/* Ends a replay without its events: the socket goes on as a new one. */
+static void
+replay_fail(struct stream_replay *replay, enum sio_recovery_result result)
+{
+	struct sio_stream *stream = replay->stream;
+	struct sio_socket *s = replay_socket(replay);
+	void (*then)(struct sio_socket * s) = replay->then;
+
+	replay_free(replay);
+	if (s != NULL) {
+		s->session->answered = true;
+		sio_recovery_give_up(s, result);
+		then(s);
+	}
+	replay_begin_next(stream);
+}
+
+/* Sends the events up to the position. Returns false if the client cannot take them. */
+static bool
+replay_send(const struct stream_replay *replay, struct sio_socket *s, uint64_t position)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &replay->events)
+	{
+		const struct missed *missed = container_of(it, struct missed, link);
+
+		if (missed->number > position)
+			break;
+		if (!sio_recovery_send(s, text_of(missed->json, missed->json_n),
+			    missed->attachments.count != 0 ? &missed->attachments : NULL, missed->compress))
+			return false;
+		s->last_event = missed->number;
+		replay->nsp->io->recovery->replayed++;
+	}
+	return true;
+}
+
+static void
+replay_finish(struct stream_replay *replay, uint64_t position)
+{
+	struct sio_stream *stream = replay->stream;
+	struct sio_socket *s = replay_socket(replay);
+	void (*then)(struct sio_socket * s) = replay->then;
+
+	if (s != NULL) {
+		s->session->answered = true;
+		/* if the last event for the socket is unknown, it was at most this one */
+		s->last_event = s->session->last != UINT64_MAX ? s->session->last : position;
+		if (!replay_send(replay, s, position)) {
+			/* the client may have got some of the events, so it must come back as a new one */
+			sio_recovery_give_up(s, SIO_RECOVERY_FAILED);
+			sio_client_close(s->client);
+		}
+	}
+	replay_free(replay);
+	if (s != NULL)
+		then(s);
+	replay_begin_next(stream);
+}
+
+/* ---------------------------------------------------------------- questions */
+
+static void replay_ask(struct stream_replay *replay);
+
+static void
+replay_on_end(struct bus_stream_question *question, int error, const struct resp_item *answer)
+{
+	struct stream_replay *replay = container_of(question, struct stream_replay, question);
+	uint64_t position;
+
+	(void)answer;
+	if (replay_socket(replay) == NULL || error != 0 || replay->nsp->broker == NULL) {
+		replay_fail(replay, SIO_RECOVERY_NO_HUB);
+		return;
+	}
+	if (replay->result == SIO_RECOVERY_RECOVERED && !replay->begun)
+		replay->result = SIO_RECOVERY_OFFSET_GONE;
+	if (replay->result != SIO_RECOVERY_RECOVERED) {
+		replay_fail(replay, replay->result);
+		return;
+	}
+	position = sio_stream_position(replay->nsp);
+	/* this worker may be behind the one that the client comes from */
+	if (replay->entries < PAGE && replay->from >= position && position >= replay->start)
+		replay_finish(replay, position);
+	else if (replay->nsp->io->loop->now > replay->until)
+		replay_fail(replay, SIO_RECOVERY_NO_HUB);
+	else
+		replay_ask(replay);
+}
+
+static void
+replay_ask(struct stream_replay *replay)
+{
+	replay->begun = false;
+	replay->entries = 0;
+	replay->question = (struct bus_stream_question){
+		.on_entry = replay_on_entry, .on_end = replay_on_end, .wait_ms = REPLAY_MS};
+	if (broker_stream_range(replay->nsp->broker, &replay->question, replay->from, PAGE) != 0)
+		replay_fail(replay, SIO_RECOVERY_NO_HUB);
+}
+
+static void
+replay_begin_next(struct sio_stream *stream)
+{
+	struct stream_replay *replay;
+
+	if (stream->replays_count >= REPLAYS_MAX || list_empty(&stream->replays_waiting))
+		return;
+	replay = container_of(stream->replays_waiting.next, struct stream_replay, link);
+	list_remove(&replay->link);
+	list_add_tail(&stream->replays, &replay->link);
+	stream->replays_count++;
+	replay->until = stream->recovery->io->loop->now + REPLAY_MS;
+	replay_ask(replay);
+}
+
+bool
+sio_stream_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
+{
+	struct sio_recovery_session *session = s->session;
+	struct sio_stream *stream = s->nsp->io->recovery->stream;
+	struct stream_replay *replay;
+
+	if (session == NULL || !session->claimed || session->answered)
+		return false;
+	replay = mem_zalloc(sizeof *replay);
+	replay->stream = stream;
+	replay->nsp = s->nsp;
+	sio_nsp_used(s->nsp);
+	replay->nonce = session->asked = ++stream->nonce;
+	replay->from = replay->start = session->from;
+	replay->then = then;
+	replay->result = SIO_RECOVERY_RECOVERED;
+	memcpy(replay->handle, session->pid, SIO_PID_HANDLE);
+	list_init(&replay->link);
+	list_init(&replay->events);
+	wire_message_init(&replay->message);
+	list_add_tail(&stream->replays_waiting, &replay->link);
+	replay_begin_next(stream);
+	return true;
+}
+
+/* -------------------------------------------------------------------- life */
+
+void
+sio_stream_replays_init(struct sio_stream *stream)
+{
+	list_init(&stream->replays);
+	list_init(&stream->replays_waiting);
+}
+
+void
+sio_stream_replays_fini(struct sio_stream *stream)
+{
+	struct stream_replay *replay;
+
+	while (!list_empty(&stream->replays_waiting) || !list_empty(&stream->replays)) {
+		struct list *from =
+			!list_empty(&stream->replays_waiting) ? &stream->replays_waiting : &stream->replays;
+
+		replay = container_of(from->next, struct stream_replay, link);
+		stream->replays_count += from == &stream->replays_waiting; /* replay_free() counts it down */
+		replay_fail(replay, SIO_RECOVERY_NO_HUB);
+	}
+}

@@ -1,0 +1,76 @@
+/*
+ * The state of a worker that recovers connections by Redis streams (sio_stream.h). The files of sio_stream call the
+ * other files of recovery and of emissions; those call them back through struct sio_stream_ops.
+ */
+#ifndef NODE_SOCKETIO_SIO_STREAM_STATE_H
+#define NODE_SOCKETIO_SIO_STREAM_STATE_H
+
+#include "node/socketio/sio_recovery_record.h"
+#include "node/socketio/sio_recovery_state.h"
+#include "node/socketio/sio_socket.h"
+
+struct broker;
+struct sio_emission;
+struct sio_selector;
+
+struct sio_stream_ops {
+	/* As sio_keep_ops.claim. */
+	bool (*claim)(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
+		struct text auth, sio_recovery_then *then);
+	/* Stores a claimed session again, for the rest of its time, and frees it. */
+	void (*unclaim)(struct sio_recovery_session *session);
+	/* Called when the socket leaves, before it leaves its rooms. Stores or ends its session. */
+	void (*leave)(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);
+	/* As sio_keep_replay(). */
+	bool (*replay)(struct sio_socket *s, void (*then)(struct sio_socket *s));
+	/*
+	 * Takes over an event, to deliver it when it has its offset and after all events before it. Returns false if
+	 * the caller is to deliver it now. Otherwise `*rc` is the result of the emit. `id`: of the acknowledgement
+	 * that is waited for; NULL: none.
+	 */
+	bool (*hold_one)(const struct sio_emission *emission, struct sio_socket *s, const uint64_t *id, int *rc);
+	bool (*hold_many)(const struct sio_emission *emission, const struct sio_selector *who, int *rc);
+	/*
+	 * Returns the number for an event that is published but not held. When it is read back, older offsets become
+	 * invalid: sockets got it without one.
+	 */
+	uint64_t (*number_unheld)(struct sio_stream *stream, struct sio_nsp *nsp);
+	void (*on_own)(struct sio_nsp *nsp, uint64_t number, uint64_t entry);
+	void (*on_direct)(struct sio_nsp *nsp, struct text message);
+};
+
+struct sio_stream {
+	const struct sio_stream_ops *ops;
+	struct sio_recovery *recovery;
+	struct broker *broker;
+	uint64_t entry;	 /* of the broadcast that comes next from the bus; 0: it has none */
+	uint64_t number; /* the last one given to an event of this worker */
+	uint64_t nonce;
+
+	/* sio_stream_hold.c */
+	struct list queues; /* struct stream_queue */
+	uint64_t held_bytes;
+	struct wheel_entry held_timer; /* armed while events are held */
+	bool releasing;
+
+	/* sio_stream_store.c */
+	struct list changed;   /* struct sio_recovery_session by `kept`, to be stored */
+	struct loop_call call; /* stores them, before the next flush */
+	struct wheel_entry refresh_timer;
+	unsigned refresh_round;
+	struct buffer out, key, text; /* work space */
+
+	/* sio_stream_claim.c, sio_stream_replay.c */
+	struct list claims, replays, replays_waiting;
+	unsigned replays_count;
+	struct wheel_entry claims_timer;
+};
+
+/* Returns the state if the events of the namespace are recorded in a stream, else NULL. */
+static inline struct sio_stream *
+sio_stream_of(const struct sio_nsp *nsp)
+{
+	return sio_recovery_on(nsp) && nsp->broker != NULL ? nsp->io->recovery->stream : NULL;
+}
+
+#endif

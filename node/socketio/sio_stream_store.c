@@ -1,0 +1,407 @@
+#include "node/socketio/sio_stream_store.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "broker/broker.h"
+#include "common/base/base64.h"
+#include "common/base/error.h"
+#include "common/base/json_msgpack.h"
+#include "common/base/mem.h"
+#include "node/socketio/sio_recovery.h"
+#include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_rooms.h"
+#include "node/socketio/sio_stored.h"
+#include "node/socketio/sio_stream_session.h"
+
+#define ROUNDS 16	     /* a part of the sessions is renewed in each */
+#define RENEW_MIN_MS 4000    /* interval at which a session is renewed: a quarter of the window */
+#define RENEW_MAX_MS 30000   /* within these */
+#define KEPT_MAX (64 * 1024) /* a larger work space is freed after use */
+#define KEY_MAX 4096
+
+/* ---------------------------------------------------------------- position */
+
+uint64_t
+sio_stream_position(const struct sio_nsp *nsp)
+{
+	uint64_t read = nsp->broker != NULL ? broker_stream_position(nsp->broker) : 0;
+
+	/* while an event is delivered, it is the head of the log already, but not read as far as the broker knows */
+	return read > nsp->log->head ? read : nsp->log->head;
+}
+
+/* ---------------------------------------------------------------- storing */
+
+static uint64_t
+stream_window(const struct sio_stream *stream)
+{
+	return stream->recovery->io->options.max_disconnection_duration;
+}
+
+static uint64_t
+stream_renew_ms(const struct sio_stream *stream)
+{
+	uint64_t ms = stream_window(stream) / 4;
+
+	return ms < RENEW_MIN_MS ? RENEW_MIN_MS : ms > RENEW_MAX_MS ? RENEW_MAX_MS : ms;
+}
+
+/* How long a live session stays after its worker has died. */
+static uint64_t
+stream_live_ms(const struct sio_stream *stream)
+{
+	return stream_window(stream) + 2 * stream_renew_ms(stream);
+}
+
+struct text
+sio_stream_key(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid)
+{
+	buffer_reset(&stream->key);
+	broker_stream_key(nsp->broker, pid, &stream->key);
+	return buffer_text(&stream->key);
+}
+
+static struct text
+session_pid(const struct sio_recovery_session *session)
+{
+	return text_of(session->pid, session->pid_n);
+}
+
+static void
+stream_remove(struct sio_stream *stream, const struct sio_recovery_session *session)
+{
+	struct text args[2] = {TEXT("DEL"), sio_stream_key(stream, session->nsp, session_pid(session))};
+
+	(void)broker_stream_ask(session->nsp->broker, NULL, 2, args);
+}
+
+/* Writes the session to stream->text, sealed and in Base64. Returns 0 or an error. */
+static int
+stream_write(struct sio_stream *stream, const struct sio_nsp *nsp, const struct sio_stream_session *record)
+{
+	struct buffer *out = &stream->out, *text = &stream->text;
+	struct text key = sio_stream_key(stream, nsp, record->pid);
+	size_t tag = broker_stream_tag(nsp->broker);
+	uint8_t *room;
+
+	buffer_reset(out);
+	buffer_reset(text);
+	sio_stream_session_write(out, record, tag);
+	if (buffer_error(out) == 0 && tag > 0)
+		broker_stream_seal(nsp->broker, key, out);
+	if (buffer_error(out) != 0)
+		return buffer_error(out);
+	room = buffer_room(text, BASE64_ENCODED(out->len));
+	if (room == NULL)
+		return ERROR_MEMORY;
+	base64_encode(out->data, out->len, (char *)room);
+	text->len += BASE64_ENCODED(out->len);
+	return 0;
+}
+
+/* SET, for `ms`. `again`: only if the session is there, because another server may have taken it. */
+static int
+stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct sio_stream_session *record, uint64_t ms,
+	bool again)
+{
+	int rc = stream_write(stream, nsp, record);
+	char digits[24];
+	struct text args[6] = {TEXT("SET"), buffer_text(&stream->key), buffer_text(&stream->text), TEXT("PX"),
+		text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, ms)), TEXT("XX")};
+
+	if (rc == 0)
+		rc = broker_stream_ask(nsp->broker, NULL, again ? 6 : 5, args);
+	if (stream->out.size > KEPT_MAX)
+		buffer_fini(&stream->out);
+	if (stream->text.size > KEPT_MAX)
+		buffer_fini(&stream->text);
+	return rc;
+}
+
+/* ------------------------------------------------------------ live sessions */
+
+/* Copies the rooms of the socket, except its own one, to `out`. */
+static void
+stream_put_rooms(struct buffer *out, const struct sio_socket *s)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &s->rooms)
+	{
+		const struct sio_room *room = container_of(it, struct sio_membership, in_socket)->key.room;
+		uint8_t *at = buffer_room(out, sizeof(uint32_t) + room->node.key_len);
+
+		if (at == NULL)
+			return;
+		(void)sio_recovery_room_write((char *)at, text_of(room->name, room->node.key_len));
+		out->len += sizeof(uint32_t) + room->node.key_len;
+	}
+}
+
+/* Stores the session of a socket. `lost`: the socket leaves. */
+static int
+stream_store(struct sio_stream *stream, struct sio_recovery_session *session, const struct sio_socket *s, bool lost)
+{
+	const struct sio_nsp *nsp = session->nsp;
+	const struct sio_stored *data = s->extra != NULL ? s->extra->data : NULL;
+	struct sio_stream_session record = {
+		.sid = sio_socket_id_text(s),
+		.pid = session_pid(session),
+		.room_count = s->room_count,
+		.own = s->in_own_room,
+		.nsp = sio_nsp_text(nsp),
+		.owner = lost ? TEXT("") : broker_nsp_id(nsp->broker),
+		.start = session->start,
+		.last = s->last_event,
+		.heard = lost ? session->heard : 0,
+		.moved = session->changed_last > nsp->log->floor ? session->changed_last : nsp->log->floor,
+		.since = session->changed_head,
+		.lost = lost ? loop_wall_ms() : 0,
+	};
+	struct buffer rooms, packed;
+	int rc = 0;
+
+	if (session->start >= nsp->log->floor)
+		record.moved = session->changed_last;
+	buffer_init(&rooms, SIO_STREAM_SESSION_MAX);
+	buffer_init(&packed, SIO_STREAM_SESSION_MAX);
+	stream_put_rooms(&rooms, s);
+	if (data != NULL)
+		rc = json_to_msgpack(data->owner.json, &data->attachments, &packed);
+	if (rc == 0)
+		rc = buffer_error(&rooms) != 0 ? buffer_error(&rooms) : buffer_error(&packed);
+	record.rooms = buffer_text(&rooms);
+	record.data = buffer_text(&packed);
+	if (rc == 0)
+		rc = stream_set(
+			stream, nsp, &record, lost ? stream_window(stream) : stream_live_ms(stream), session->saved);
+	buffer_fini(&rooms);
+	buffer_fini(&packed);
+	return rc;
+}
+
+/*
+ * A session that cannot be stored as it is now must not stay as it was: the client would come back with other rooms
+ * or data.
+ */
+static void
+stream_store_or_remove(
+	struct sio_stream *stream, struct sio_recovery_session *session, const struct sio_socket *s, bool lost)
+{
+	if (stream_store(stream, session, s, lost) == 0) {
+		session->saved = true;
+		return;
+	}
+	stream->recovery->displaced++;
+	stream_remove(stream, session);
+}
+
+static void
+stream_before_flush(struct loop_call *call)
+{
+	struct sio_stream *stream = container_of(call, struct sio_stream, call);
+
+	while (!list_empty(&stream->changed)) {
+		struct sio_recovery_session *session =
+			container_of(stream->changed.next, struct sio_recovery_session, kept);
+
+		list_remove(&session->kept);
+		if (session->log->early == 0)
+			stream_store_or_remove(stream, session, session->socket, false);
+	}
+}
+
+/* The session is new, or its rooms or data have changed. It is stored before its client can learn of the change. */
+static void
+stream_touched(struct sio_recovery_session *session)
+{
+	struct sio_stream *stream = session->nsp->io->recovery->stream;
+
+	session->data_changed = session->claimed;
+	if (stream == NULL || session->claimed || session->socket == NULL)
+		return;
+	if (!session->saved && session->start == 0)
+		session->start = sio_stream_position(session->nsp);
+	list_remove(&session->kept);
+	list_add_tail(&stream->changed, &session->kept);
+	loop_defer_to_flush(stream->recovery->io->loop, &stream->call);
+}
+
+static void
+stream_each_live(struct sio_nsp *nsp, void (*each)(struct sio_recovery_session *session))
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&nsp->io->recovery->sessions, &cursor)) != NULL) {
+		struct sio_recovery_session *session = container_of(node, struct sio_recovery_session, node);
+
+		if (session->nsp == nsp && session->socket != NULL && !session->claimed)
+			each(session);
+	}
+}
+
+static void
+stream_withdraw(struct sio_recovery_session *session)
+{
+	if (session->saved)
+		stream_remove(session->nsp->io->recovery->stream, session);
+	session->saved = false;
+}
+
+void
+sio_stream_early(struct sio_nsp *nsp, uint64_t number)
+{
+	if (nsp->log->early == 0)
+		stream_each_live(nsp, stream_withdraw);
+	if (number > nsp->log->early)
+		nsp->log->early = number;
+}
+
+void
+sio_stream_read_early(struct sio_nsp *nsp, uint64_t number, uint64_t entry)
+{
+	struct sio_recovery_log *log = nsp->log;
+
+	if (entry == 0)
+		log->floor = UINT64_MAX; /* of an event that cannot have an offset */
+	else if (entry > log->floor)
+		log->floor = entry;
+	if (number >= log->early)
+		log->early = 0;
+	stream_each_live(nsp, stream_touched);
+}
+
+/* ---------------------------------------------------------- lost sessions */
+
+void
+sio_stream_leave(struct sio_recovery_session *session, struct sio_socket *s, bool may_return)
+{
+	struct sio_stream *stream = session->nsp->io->recovery->stream;
+
+	if (session->claimed) {
+		sio_stream_unclaim(session);
+		return;
+	}
+	if (may_return && session->log->early == 0)
+		stream_store_or_remove(stream, session, s, true);
+	else
+		stream_remove(stream, session);
+	sio_recovery_session_free(session);
+}
+
+void
+sio_stream_unclaim(struct sio_recovery_session *session)
+{
+	struct sio_stream *stream = session->nsp->io->recovery->stream;
+	uint64_t now = loop_wall_ms(), end = session->lost_at + stream_window(stream);
+	struct sio_stream_session record = {
+		.sid = text_of(session->sid, SIO_ID_LENGTH),
+		.pid = session_pid(session),
+		.rooms = text_of(session->rooms, session->rooms_n),
+		.room_count = session->room_count,
+		.own = session->own,
+		.nsp = sio_nsp_text(session->nsp),
+		.owner = TEXT(""),
+		.start = session->start,
+		.last = session->last,
+		.heard = session->heard,
+		.moved = session->changed_last,
+		.since = session->changed_head,
+		.lost = session->lost_at,
+	};
+	struct buffer packed;
+	int rc = 0;
+
+	buffer_init(&packed, SIO_STREAM_SESSION_MAX);
+	if (session->data != NULL)
+		rc = json_to_msgpack(session->data->owner.json, &session->data->attachments, &packed);
+	record.data = buffer_text(&packed);
+	if (rc == 0 && buffer_error(&packed) == 0 && end > now && session->nsp->broker != NULL)
+		(void)stream_set(stream, session->nsp, &record, end - now, false);
+	buffer_fini(&packed);
+	sio_recovery_session_free(session);
+}
+
+/* ---------------------------------------------------------------- renewal */
+
+static void
+stream_renew(struct sio_stream *stream, const struct sio_recovery_session *session)
+{
+	char digits[24];
+	struct text args[3] = {TEXT("PEXPIRE"), sio_stream_key(stream, session->nsp, session_pid(session)),
+		text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, stream_live_ms(stream)))};
+
+	(void)broker_stream_ask(session->nsp->broker, NULL, 3, args);
+}
+
+/*
+ * Gives a stream that is empty a first entry, which no server understands. Otherwise a client that has got no event
+ * could not be recovered: nobody could tell whether the events after its CONNECT are all there.
+ */
+static void
+stream_mark_empty(struct sio_stream *stream)
+{
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+
+	while ((node = table_next(&stream->recovery->io->nsps, &cursor)) != NULL) {
+		const struct sio_nsp *nsp = container_of(node, struct sio_nsp, node);
+
+		if (nsp->broker != NULL && sio_stream_position(nsp) == 0 && broker_stream_up(stream->broker))
+			(void)broker_stream_mark(nsp->broker);
+	}
+}
+
+static void
+stream_on_refresh(struct wheel_entry *entry)
+{
+	struct sio_stream *stream = container_of(entry, struct sio_stream, refresh_timer);
+	struct table_cursor cursor = {0};
+	struct table_node *node;
+	unsigned round = stream->refresh_round++ % ROUNDS;
+
+	while ((node = table_next(&stream->recovery->sessions, &cursor)) != NULL) {
+		const struct sio_recovery_session *session = container_of(node, struct sio_recovery_session, node);
+
+		if (!session->claimed && session->saved && session->nsp->broker != NULL &&
+			(unsigned char)session->pid[0] % ROUNDS == round)
+			stream_renew(stream, session);
+	}
+	stream_mark_empty(stream);
+	loop_arm(stream->recovery->io->loop, &stream->refresh_timer, stream_renew_ms(stream) / ROUNDS);
+}
+
+/* -------------------------------------------------------------------- life */
+
+void
+sio_stream_adopt(struct sio_nsp *nsp)
+{
+	nsp->log->touched = stream_touched;
+	nsp->log->position = sio_stream_position;
+	nsp->log->by_entries = true;
+}
+
+void
+sio_stream_store_init(struct sio_stream *stream)
+{
+	list_init(&stream->changed);
+	loop_call_init(&stream->call, stream_before_flush);
+	wheel_entry_init(&stream->refresh_timer, stream_on_refresh);
+	buffer_init(&stream->out, SIO_STREAM_SESSION_MAX);
+	buffer_init(&stream->text, BASE64_ENCODED(SIO_STREAM_SESSION_MAX));
+	buffer_init(&stream->key, KEY_MAX);
+	loop_arm(stream->recovery->io->loop, &stream->refresh_timer, stream_renew_ms(stream) / ROUNDS);
+}
+
+void
+sio_stream_store_fini(struct sio_stream *stream)
+{
+	stream_before_flush(&stream->call);
+	loop_call_cancel(&stream->call);
+	loop_disarm(stream->recovery->io->loop, &stream->refresh_timer);
+	buffer_fini(&stream->out);
+	buffer_fini(&stream->text);
+	buffer_fini(&stream->key);
+}
