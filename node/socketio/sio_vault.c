@@ -22,6 +22,7 @@
 #define HIDDEN_MS 15000			/* within which the death of a node is noticed */
 #define HEARD_FIRST (UINT64_C(1) << 32) /* heard counts from here, so that offsets may be below it */
 #define SCRATCH_MAX (64 << 20)
+#define NOTES_MAX 256 /* notes of strangers under way; beyond it, one for all namespaces follows */
 
 /* A write whose answer matters. */
 struct vault_write {
@@ -30,6 +31,13 @@ struct vault_write {
 	struct sio_vault *vault;
 	bool saves;
 	char handle[SIO_PID_HANDLE];
+};
+
+/* A note of a stranger, which must not get lost. */
+struct vault_note {
+	struct bus_call call;
+	struct list link;
+	struct sio_vault *vault;
 };
 
 static struct text
@@ -294,6 +302,18 @@ vault_release(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
 
 /* --------------------------------------------------------------- strangers */
 
+static void
+vault_on_noted(struct bus_call *call, int error, struct text value)
+{
+	struct vault_note *note = container_of(call, struct vault_note, call);
+
+	(void)value;
+	note->vault->note_count--;
+	note->vault->unnoted = note->vault->unnoted || error != 0;
+	list_remove(&note->link);
+	mem_free(note);
+}
+
 /* Notes that a stranger was there. `ahead_ms`: the note counts for so long after now. */
 static void
 vault_note_stranger(struct sio_vault *vault, struct text nsp, uint64_t ahead_ms)
@@ -302,8 +322,27 @@ vault_note_stranger(struct sio_vault *vault, struct text nsp, uint64_t ahead_ms)
 	struct vault_number ttl, ahead;
 	const struct text args[] = {sio_vault_stranger_key(vault, nsp, key),
 		sio_vault_number(&ttl, vault_live_ms(vault) + RENEW_MS), sio_vault_number(&ahead, ahead_ms)};
+	struct vault_note *note;
 
-	sio_vault_call(vault, VAULT_STRANGER, 1, args, 3, NULL);
+	if (vault->note_count == NOTES_MAX) {
+		vault->unnoted = true;
+		return;
+	}
+	note = mem_zalloc(sizeof *note);
+	vault->note_count++;
+	bus_call_init(&note->call, vault_on_noted);
+	note->vault = vault;
+	list_add_tail(&vault->notes, &note->link);
+	sio_vault_call(vault, VAULT_STRANGER, 1, args, 3, &note->call);
+}
+
+void
+sio_vault_note_lost(struct sio_vault *vault)
+{
+	if (!vault->unnoted)
+		return;
+	vault->unnoted = false;
+	vault_note_stranger(vault, TEXT_NONE, 0);
 }
 
 /* An event without a number has come. Events of one millisecond need one note. */
@@ -382,12 +421,17 @@ vault_on_message(struct bus_keep *bus, struct text message)
 
 /* ------------------------------------------------------------------- states */
 
-/* The log is known now, or again. Sums must not go back. */
+/*
+ * The log is known now, or again. Sums must not go back. Meanwhile this worker may have published events that are not
+ * in the log, as a stranger does.
+ */
 static void
 vault_begin(struct sio_vault *vault, const struct bus_point *point)
 {
 	struct sio_keep *keep = vault->keep;
 	bool again = keep->heard != 0;
+
+	vault->unnoted = vault->unnoted || again;
 
 	keep->heard = again ? keep->heard + keep->local + 1 : HEARD_FIRST;
 	memcpy(&keep->origin, point->self, sizeof keep->origin);
@@ -396,6 +440,7 @@ vault_begin(struct sio_vault *vault, const struct bus_point *point)
 	sio_keep_name_logs(keep);
 	sio_keep_register_all(keep, again || keep->unheard);
 	keep->unheard = false;
+	sio_vault_note_lost(vault);
 	sio_keep_send_claims(keep);
 }
 
@@ -441,6 +486,7 @@ vault_on_timer(struct wheel_entry *entry)
 
 	vault_look(vault);
 	if (keep->welcome) {
+		sio_vault_note_lost(vault);
 		vault_watch_strangers(vault);
 		sio_keep_before_flush(&keep->call); /* what Redis has not taken is sent again */
 	}
@@ -467,6 +513,13 @@ vault_close(struct sio_keep *keep)
 		bus_call_cancel(&write->call);
 		list_remove(&write->link);
 		mem_free(write);
+	}
+	while (!list_empty(&vault->notes)) {
+		struct vault_note *note = container_of(vault->notes.next, struct vault_note, link);
+
+		bus_call_cancel(&note->call);
+		list_remove(&note->link);
+		mem_free(note);
 	}
 	sio_vault_end_asks(vault);
 	vault_forget_firsts(vault);
@@ -501,6 +554,7 @@ sio_vault_open(struct sio_keep *keep)
 	for (unsigned i = 0; i < VAULT_SCRIPTS; i++)
 		bus_script_init(&vault->scripts[i], sio_vault_script((enum sio_vault_script)i));
 	list_init(&vault->writes);
+	list_init(&vault->notes);
 	list_init(&vault->asks);
 	list_init(&vault->firsts);
 	list_init(&vault->claimed);

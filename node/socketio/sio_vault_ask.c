@@ -189,8 +189,8 @@ vault_read(struct vault_ask *ask, const struct sio_vault_from *from, struct text
 	const char *at = rooms.at;
 	unsigned n = READ_ARGS;
 
-	buffer_init(&channel, SIO_VAULT_KEY_MAX);
-	buffer_init(&prefix, SIO_VAULT_KEY_MAX);
+	buffer_init(&channel, SIZE_MAX / 2); /* names are as long as redisKey and the namespace allow */
+	buffer_init(&prefix, SIZE_MAX / 2);
 	if (publishes)
 		bus_keep_channel(&channel, vault->key, text_of(vault->keep->bus.id, BUS_KEEP_ID));
 	wire_channel_broadcast(&prefix, vault->key, nsp, TEXT_NONE);
@@ -504,6 +504,7 @@ sio_vault_claim(struct sio_keep *keep, const struct keep_ask *question)
 
 	memcpy(ask->claim, keep->bus.id, BUS_KEEP_ID);
 	random_id(ask->claim + BUS_KEEP_ID, SIO_VAULT_CLAIM - BUS_KEEP_ID);
+	sio_vault_note_lost(keep->vault);
 	vault_send_claim(ask);
 }
 

@@ -18,7 +18,10 @@ struct sio_vault {
 	struct text key; /* of the channels; a part of the stream's name */
 	struct sio_recovery_placer placer;
 	struct bus_script scripts[VAULT_SCRIPTS];
-	struct list writes;  /* struct vault_write under way */
+	struct list writes; /* struct vault_write under way */
+	struct list notes;  /* struct vault_note under way */
+	unsigned note_count;
+	bool unnoted;	     /* Redis may not have taken a note of a stranger */
 	struct list firsts;  /* struct vault_first: of the sessions that have begun in this turn */
 	struct list asks;    /* struct vault_ask */
 	struct list claimed; /* struct vault_claimed */
@@ -59,6 +62,9 @@ struct text sio_vault_number(struct vault_number *room, uint64_t number);
 enum sio_vault_strangers { VAULT_NO_STRANGERS, VAULT_PERHAPS, VAULT_STRANGERS };
 /* `servers`: the number of servers that Redis has just counted; negative: that of the last count. */
 enum sio_vault_strangers sio_vault_strangers(struct sio_vault *vault, int64_t servers);
+
+/* sio_vault.c. Notes a stranger for all namespaces if Redis may have missed a note. Call it before a claim. */
+void sio_vault_note_lost(struct sio_vault *vault);
 
 /* sio_vault_ask.c */
 void sio_vault_claim(struct sio_keep *keep, const struct keep_ask *ask);
