@@ -263,6 +263,25 @@ test("an event that nobody records makes the clients that may have missed it new
   assert.equal(socket.recovered, false);
 });
 
+test("events of a time without the log make the clients that have missed them new", async (t) => {
+  const { redis, nodes } = await cluster(t);
+  const socket = await client(t, nodes[0]), driver = await client(t, nodes[1]);
+  await join(socket, "room");
+  const gone = next(socket, "disconnect");
+  socket.io.engine.close();
+  await gone;
+  await redis.command("ACL", "SETUSER", "default", "-xadd");
+  await emit(driver, ["elsewhere"], 1); // refused, so the workers go on without the log
+  const unlogged = (node) => node.until(() => node.logged("recovery").length !== 0);
+  await redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  await Promise.all(nodes.map(unlogged));
+  await emit(driver, ["room"], 2); // no node has a socket in the room
+  await redis.command("ACL", "SETUSER", "default", "+xadd");
+  await redis.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+  await comeBack(socket, nodes[1]);
+  assert.equal(socket.recovered, false);
+});
+
 test("a server that keeps the log without recovery makes the clients that have missed its events new", async (t) => {
   const { redis, nodes } = await cluster(t);
   const plain = await startSockeye(path.join(build, "tests/everything.so"), ["--redis", redis.url, "--redis-log"]);
