@@ -281,7 +281,7 @@ $(TESTS_NPM): tests/package-lock.json
 
 # Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names the build folder.
 test-clients: all $(TEST_APP) $(PEER_APP) $(TESTS_NPM) admin-ui
-	TEST_BUILD=$(abspath $(BUILD)) timeout 900 node --test --test-concurrency=1 tests/clients/*.test.mjs
+	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 node --test --test-concurrency=1 tests/clients/*.test.mjs
 
 # All programs that the steps of `make test` run from this build folder. They are built first, because steps that run at the same
 # time must not build in one folder.
@@ -294,9 +294,9 @@ units: unit
 units: SAN=1 unit
 units: unit-python
 units: unit-javascript
+units: DEBUG=1 unit-socketio
+units: fuzz-check
 computing: readme-check structure-check test-install
-computing: DEBUG=1 unit-socketio
-computing: fuzz-check
 computing: bench-cost-check
 $(if $(COMPOSE),computing: test-compose)
 $(if $(COMPOSE),computing: test-deb)

@@ -152,4 +152,4 @@ deb: $(BUNDLE_DIR)/bundle.c admin-ui
 
 # It needs root. Not at the same time as test-install, which makes the same files for another folder of libraries.
 test-deb: all admin-ui
-	timeout --kill-after=30 1500 tests/deb/run.sh $(BUILD)
+	timeout --kill-after=30 2400 tests/deb/run.sh $(BUILD)
