@@ -82,7 +82,9 @@ on_ask_wrongly(sio_socket *s, sio_event *event, void *arg)
 {
 	(void)arg;
 	assert_int_equal(sio_ack_answers(event, sio_all(sio_socket_nsp(s)), "disconnect", NULL), SIO_ERR_RESERVED);
+#ifndef SIO_CHECKED
 	assert_int_equal(sio_ack_sockets(event, sio_to(sio_all(sio_socket_nsp(s)), NULL)), SIO_ERR_ARGUMENT);
+#endif
 	assert_int_equal(sio_ack(event, "s", "no"), 0);
 }
 
@@ -151,8 +153,10 @@ work_runs_in_a_thread(void **state)
 	assert_int_equal(sio_work(fake_io, ask, on_answer, &question), 0);
 	assert_int_equal(sio_work(fake_io, ask, on_answer, &question), 0);
 	assert_int_equal(sio_work(fake_io, ask, on_answer, &question), SIO_ERR_TOO_MANY);
+#ifndef SIO_CHECKED /* there these calls end the program */
 	assert_int_equal(sio_work(fake_io, NULL, on_answer, &question), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_work(fake_io, ask, NULL, &question), SIO_ERR_ARGUMENT);
+#endif
 	sem_post(&question.go);
 	sem_post(&question.go);
 	while (question.answered < 2)
