@@ -59,8 +59,8 @@ async function doctor(...args) {
 }
 
 test("the doctor names what is wrong with a balancer, or with a node", async () => {
-  // pings much later than the balancer's 1 s, also if the doctor is slow; it leaves sessions that would hold up a long drain
-  const servers = await nodes("--ping-interval", "12s", "--ping-timeout", "30s", "--drain-time", "1s");
+  // pings much later than the balancer's 1 s; the doctor leaves sessions that would hold up a long drain
+  const servers = await nodes("--ping-interval", "6s", "--ping-timeout", "30s", "--drain-time", "1s");
   const [unsticky, hasty] = [await freePort(), await freePort()];
   const file = path.join(dir, "wrong.cfg");
   const server = ({ port }, i) => `\tserver n${i} 127.0.0.1:${port}`;
