@@ -242,7 +242,7 @@ void broker_stream_cancel(struct broker_nsp *nsp, struct bus_stream_question *qu
 int broker_stream_read(struct broker_nsp *nsp, const struct wire_stream_entry *entry, struct wire_message *out);
 /* The uid of this node in the namespace, which lives as long as `nsp`. */
 struct text broker_nsp_id(const struct broker_nsp *nsp);
-/* The bytes of the seal that broker_stream_seal() appends; 0: there is no secret. */
+/* The bytes of the seal that broker_stream_seal() appends; 0 without a secret. */
 size_t broker_stream_tag(const struct broker_nsp *nsp);
 /* Seals bytes that are stored under a key. */
 void broker_stream_seal(const struct broker_nsp *nsp, struct text key, struct buffer *bytes);

@@ -301,7 +301,7 @@ struct bus_form {
 	 * it does not. store() returns the bus for the functions of bus_store.h.
 	 */
 	struct bus *(*store)(struct bus_end *end);
-	/* What connection state recovery needs of a stream (bus_stream_store.h); NULL: the form has no stream. */
+	/* What connection state recovery needs of a stream (bus_stream_store.h); NULL: not supported. */
 	const struct bus_stream_store *stream_store;
 };
 

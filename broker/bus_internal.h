@@ -116,7 +116,7 @@ struct bus {
 	struct wheel_entry settle_timer;
 
 	struct bus_log *log;  /* NULL: nothing is recorded */
-	uint64_t open_events; /* recorded events that have no answer yet */
+	uint64_t open_events; /* recorded events that the server has not answered yet */
 	struct list calls;    /* struct bus_call that could not be sent; they fail at the end of the turn */
 
 	struct bus_subscription check;

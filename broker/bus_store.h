@@ -19,7 +19,7 @@ struct bus_point {
 	char sender[BUS_SENDER_LENGTH];
 
 	uint64_t event; /* struct bus_stamp.event of the message that is being delivered */
-	/* own events (bus_record()) that have no answer yet; all of them are behind `floor` */
+	/* own events (bus_record()) that the server has not answered yet; all are behind `floor` */
 	uint64_t open;
 	struct bus_position floor;
 	bool behind;	  /* the subscription link was lost, and the node has not caught up yet */

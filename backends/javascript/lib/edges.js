@@ -85,7 +85,7 @@ class EdgeSet {
 		if (this.addresses.length === 0) throw new TypeError("attach() needs the address of an edge, such as unix:///run/sockeye/backend.sock");
 		this.places = new Map(); // "host:port" or path -> {at, slots}
 		this.ready = []; // links, sorted by edge and worker
-		this.casting = []; // those of them that a broadcast leaves on
+		this.casting = []; // the ready links by which a broadcast leaves
 		this.absent = new Set(); // slots without a ready link that may get one at any time
 		this.recent = new RecentCasts();
 		this.isCluster = undefined; // from the last WELCOME: one link reaches the workers of all edges
