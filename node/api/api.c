@@ -5,18 +5,19 @@
 #include "node/api/api_call.h"
 
 struct route {
-	bool get; /* otherwise POST */
-	enum api_kind kind;
-	void (*list)(struct api_call *call);
+	void (*get)(struct api_call *call);    /* NULL: POST */
+	enum api_kind kind;		       /* of a POST */
+	void (*remove)(struct api_call *call); /* DELETE; NULL: not allowed */
 };
 
 static const struct route routes[API_PATH_OTHER] = {
-	[API_PATH_EMIT] = {false, API_EMIT, NULL},
-	[API_PATH_JOIN] = {false, API_JOIN, NULL},
-	[API_PATH_LEAVE] = {false, API_LEAVE, NULL},
-	[API_PATH_DISCONNECT] = {false, API_DISCONNECT, NULL},
-	[API_PATH_SOCKETS] = {true, 0, api_list_sockets},
-	[API_PATH_ROOMS] = {true, 0, api_list_rooms},
+	[API_PATH_EMIT] = {.kind = API_EMIT},
+	[API_PATH_JOIN] = {.kind = API_JOIN},
+	[API_PATH_LEAVE] = {.kind = API_LEAVE},
+	[API_PATH_DISCONNECT] = {.kind = API_DISCONNECT},
+	[API_PATH_SOCKETS] = {.get = api_list_sockets},
+	[API_PATH_ROOMS] = {.get = api_list_rooms},
+	[API_PATH_HISTORY] = {.get = api_read_history, .remove = api_remove_history},
 };
 
 /* ---------------------------------------------------------------- exchange */
@@ -52,9 +53,10 @@ post_on_complete(struct http_request *request, void *user)
 	const struct route *route = &routes[call->path];
 	struct api_fault fault;
 
-	(void)request;
-	if (route->list != NULL)
-		route->list(call);
+	if (request->method == HTTP_DELETE)
+		route->remove(call);
+	else if (route->get != NULL)
+		route->get(call);
 	else if (!api_command_read(&call->command, route->kind, buffer_text(&call->body), &fault))
 		api_refuse(call, &fault);
 	else if (api_call_once(call))
@@ -136,12 +138,13 @@ static bool
 api_check_method(enum api_path path, struct http_request *request, struct api_fault *fault)
 {
 	const struct route *route = &routes[path];
+	const char *allowed = route->remove != NULL ? "GET, DELETE" : route->get != NULL ? "GET" : "POST";
 
-	if (request->method == (route->get ? HTTP_GET : HTTP_POST))
+	if (request->method == (route->get != NULL ? HTTP_GET : HTTP_POST) ||
+		(route->remove != NULL && request->method == HTTP_DELETE))
 		return true;
-	http_add_header(request, "Allow", route->get ? TEXT("GET") : TEXT("POST"));
-	return api_fault(fault, 405, "method_not_allowed", TEXT_NONE, "%s takes %s", api_path_name(path),
-		route->get ? "GET" : "POST");
+	http_add_header(request, "Allow", text_from(allowed));
+	return api_fault(fault, 405, "method_not_allowed", TEXT_NONE, "%s takes %s", api_path_name(path), allowed);
 }
 
 static bool
@@ -151,7 +154,10 @@ api_check_busy(const struct api *api, enum api_path path, struct api_fault *faul
 		return api_fault(fault, 429, "too_many_requests", TEXT_NONE,
 			"%llu requests are under way (apiMaxRequests): send this one again later",
 			(unsigned long long)api->options->max_requests);
-	if (routes[path].list != NULL && api->listings >= API_LISTINGS_MAX)
+	if (path == API_PATH_HISTORY && api->reads >= API_READS_MAX)
+		return api_fault(fault, 429, "too_many_requests", TEXT_NONE,
+			"%d histories are being read: send this request again later", API_READS_MAX);
+	if (path != API_PATH_HISTORY && routes[path].get != NULL && api->listings >= API_LISTINGS_MAX)
 		return api_fault(fault, 429, "too_many_requests", TEXT_NONE,
 			"%d lists are being made: send this request again later", API_LISTINGS_MAX);
 	return true;
@@ -166,16 +172,17 @@ api_check_request(const struct api *api, enum api_path path, struct http_request
 	if (path == API_PATH_OTHER)
 		return api_fault(fault, 404, "not_found", TEXT_NONE,
 			"unknown path; use POST /api/emit, /api/join, /api/leave, /api/disconnect, or GET "
-			"/api/sockets, /api/rooms");
-	return api_check_method(path, request, fault) && (routes[path].get || api_check_post(api, request, fault)) &&
-	       api_check_busy(api, path, fault);
+			"/api/sockets, /api/rooms, /api/history");
+	return api_check_method(path, request, fault) &&
+	       (routes[path].get != NULL || api_check_post(api, request, fault)) && api_check_busy(api, path, fault);
 }
 
 static void
 api_begin_call(struct api *api, struct http_request *request, enum api_path path)
 {
-	bool get = routes[path].get;
-	struct api_call *call = api_call_new(api, request, path, get);
+	bool get = routes[path].get != NULL;
+	unsigned *group = path == API_PATH_HISTORY ? &api->reads : get ? &api->listings : NULL;
+	struct api_call *call = api_call_new(api, request, path, group);
 
 	buffer_init(&call->body, get ? 0 : api->options->max_body);
 	/* on_body() applies the limit, because its answer explains it. */

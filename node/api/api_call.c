@@ -53,19 +53,20 @@ api_refuse_request(struct api *api, struct http_request *request, enum api_path 
 /* ------------------------------------------------------------------- calls */
 
 struct api_call *
-api_call_new(struct api *api, struct http_request *request, enum api_path path, bool listing)
+api_call_new(struct api *api, struct http_request *request, enum api_path path, unsigned *group)
 {
 	struct api_call *call = mem_zalloc(sizeof *call);
 
 	call->api = api;
 	call->request = request;
 	call->path = path;
-	call->listing = listing;
+	call->group = group;
 	buffer_init(&call->named, SILENT_BYTES_MAX);
 	attachments_init(&call->command.attachments);
 	list_add_tail(&api->calls, &call->link);
 	api->running++;
-	api->listings += listing;
+	if (group != NULL)
+		++*group;
 	return call;
 }
 
@@ -103,7 +104,8 @@ api_call_free(struct api_call *call)
 {
 	if (call->api != NULL) {
 		call->api->running--;
-		call->api->listings -= call->listing;
+		if (call->group != NULL)
+			--*call->group;
 	}
 	list_remove(&call->link);
 	buffer_fini(&call->body);
@@ -179,6 +181,17 @@ api_find(struct api_call *call, struct text nsp, struct api_reach *out)
 	if (out->away == NULL)
 		return true;
 	(void)api_fault(&fault, 503, "unavailable", TEXT_NONE, "%s", out->away);
+	api_refuse(call, &fault);
+	return false;
+}
+
+bool
+api_call_query(struct api_call *call, enum api_list list)
+{
+	struct api_fault fault;
+
+	if (api_query_read(&call->query, list, call->request->query, &fault))
+		return true;
 	api_refuse(call, &fault);
 	return false;
 }

@@ -1,6 +1,6 @@
 /*
- * One request of the HTTP API, from its head to its answer. Private to the API: api.c reads requests; api_do.c and
- * api_list.c answer them.
+ * One request of the HTTP API, from its head to its answer. Private to the API: api.c reads requests; api_do.c,
+ * api_list.c and api_history.c answer them.
  *
  *   state     in           ends with
  *   READING   api->calls   the whole body: api_do(). An error, or the client leaves: gone
@@ -24,6 +24,7 @@
 
 #define API_ANSWER_MAX (8u << 20) /* bytes of one answer; a longer list is cut, and its answer says so */
 #define API_LISTINGS_MAX 4	  /* lists made at the same time: each may hold the sockets of all nodes */
+#define API_READS_MAX 16	  /* reads of histories at the same time: each may hold HISTORY_ANSWER_MAX */
 
 struct api {
 	struct loop *loop;
@@ -34,7 +35,8 @@ struct api {
 	struct api_once once;
 	struct api_counts counts;
 	struct list calls;
-	unsigned running, listings;
+	unsigned running;
+	unsigned listings, reads; /* of them: lists, and reads and removals in histories */
 	struct log_limit log_limit, forgotten_limit;
 };
 
@@ -53,8 +55,8 @@ struct api_call {
 	enum api_path path;
 	struct buffer body;
 	struct api_once_entry *once; /* NULL: no Idempotency-Key */
-	bool listing;
-	bool queued; /* as in struct api_reach */
+	unsigned *group;	     /* api->listings, api->reads or NULL: counts the call */
+	bool queued;		     /* as in struct api_reach */
 	struct api_command command;
 	struct api_query query;
 	/* For lists: results of the questions so far. */
@@ -64,16 +66,20 @@ struct api_call {
 	bool partial;	     /* a question had no complete answer */
 };
 
-/* Act on a complete POST or GET. Afterwards the call is gone, or waits for an answer of the raw entry. */
+/* Act on a complete request. Afterwards the call is gone, or waits for an answer of the raw entry. */
 void api_do(struct api_call *call);
 void api_list_sockets(struct api_call *call);
 void api_list_rooms(struct api_call *call);
+void api_read_history(struct api_call *call);
+void api_remove_history(struct api_call *call);
+/* Reads call->query. Returns false if the call has been answered. */
+bool api_call_query(struct api_call *call, enum api_list list);
 
 /* Within the callback of a question: replaces `out` by a JSON member with the silent nodes, or by nothing. */
 void api_write_silent(struct buffer *out, const sio_server *io);
 
-/* Makes a call, which is in api->calls and counts as running. */
-struct api_call *api_call_new(struct api *api, struct http_request *request, enum api_path path, bool listing);
+/* Makes a call, which is in api->calls and counts as running, and in *group unless it is NULL. */
+struct api_call *api_call_new(struct api *api, struct http_request *request, enum api_path path, unsigned *group);
 /* Frees a call whose request is gone. A call with a request ends by its answer. */
 void api_call_free(struct api_call *call);
 /* Answers a request that has no call. `api` may be NULL. */

@@ -19,6 +19,7 @@ static const char *const names[API_PATHS] = {
 	[API_PATH_DISCONNECT] = "/api/disconnect",
 	[API_PATH_SOCKETS] = "/api/sockets",
 	[API_PATH_ROOMS] = "/api/rooms",
+	[API_PATH_HISTORY] = "/api/history",
 	[API_PATH_OTHER] = "other",
 };
 

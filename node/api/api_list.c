@@ -234,17 +234,6 @@ list_check_asked(struct api_call *call, int rc)
 		api_wait(call);
 }
 
-static bool
-list_read_query(struct api_call *call, bool sockets)
-{
-	struct api_fault fault;
-
-	if (api_query_read(&call->query, sockets, call->request->query, &fault))
-		return true;
-	api_refuse(call, &fault);
-	return false;
-}
-
 /* Asks for the sockets in the rooms of the page. A socket's id is a room, too. */
 static void
 list_fetch_page(struct api_call *call, sio_fetch_fn *fn, const char *name)
@@ -359,7 +348,7 @@ api_list_sockets(struct api_call *call)
 {
 	struct sio_raw_to to;
 
-	if (!list_read_query(call, true) || !list_find_namespace(call, &to, "sockets"))
+	if (!api_call_query(call, API_LIST_SOCKETS) || !list_find_namespace(call, &to, "sockets"))
 		return;
 	to.who = (struct sio_selector){.rooms = call->query.rooms, .rooms_count = call->query.room_count};
 	list_check_asked(call, sio_raw_ids(&to, list_on_ids, call));
@@ -455,6 +444,6 @@ api_list_rooms(struct api_call *call)
 {
 	struct sio_raw_to to;
 
-	if (list_read_query(call, false) && list_find_namespace(call, &to, "rooms"))
+	if (api_call_query(call, API_LIST_ROOMS) && list_find_namespace(call, &to, "rooms"))
 		list_check_asked(call, sio_all_rooms(to.nsp, list_on_rooms, call));
 }

@@ -32,6 +32,13 @@ query_read_room(struct api_query *query, struct text value, struct api_fault *fa
 	return true;
 }
 
+/* The room of a history. */
+static bool
+query_read_one_room(struct api_query *query, struct text value, struct api_fault *fault)
+{
+	return value.n != 0 ? query_read_room(query, value, fault) : query_refuse(fault, "room", "not be empty");
+}
+
 static bool
 query_read_limit(struct api_query *query, struct text value, struct api_fault *fault)
 {
@@ -41,6 +48,50 @@ query_read_limit(struct api_query *query, struct text value, struct api_fault *f
 		return query_refuse(fault, "limit", "be a whole number from 1 to 10000");
 	query->limit = (unsigned)n;
 	return true;
+}
+
+static bool
+query_read_few(struct api_query *query, struct text value, struct api_fault *fault)
+{
+	uint64_t n;
+
+	if (text_number(value, HISTORY_COUNT_MAX, &n) != 0 || n == 0)
+		return query_refuse(fault, "limit", "be a whole number from 1 to 1000");
+	query->limit = (unsigned)n;
+	return true;
+}
+
+/* An id of zeros is refused, because it stands for a missing parameter. */
+static bool
+query_read_id(const char *name, struct text value, struct history_id *out, struct api_fault *fault)
+{
+	return (history_id_read(value, out) && (out->ms != 0 || out->seq != 0)) ||
+	       query_refuse(fault, name, "be the id of an event, as GET /api/history tells it");
+}
+
+static bool
+query_read_before(struct api_query *query, struct text value, struct api_fault *fault)
+{
+	return query_read_id("before", value, &query->before_id, fault);
+}
+
+static bool
+query_read_after(struct api_query *query, struct text value, struct api_fault *fault)
+{
+	return query_read_id("after", value, &query->after_id, fault);
+}
+
+static bool
+query_read_event(struct api_query *query, struct text value, struct api_fault *fault)
+{
+	return query_read_id("id", value, &query->id, fault);
+}
+
+static bool
+query_read_all(struct api_query *query, struct text value, struct api_fault *fault)
+{
+	query->all = text_is(value, TEXT("true"));
+	return query->all || query_refuse(fault, "all", "be true, or not be given");
 }
 
 static bool
@@ -77,28 +128,46 @@ query_read_counts(struct api_query *query, struct text value, struct api_fault *
 	return query->counts || text_is(value, TEXT("false")) || query_refuse(fault, "counts", "be true or false");
 }
 
+enum {
+	IN_SOCKETS = 1 << API_LIST_SOCKETS,
+	IN_ROOMS = 1 << API_LIST_ROOMS,
+	IN_HISTORY = 1 << API_LIST_HISTORY,
+	IN_REMOVAL = 1 << API_LIST_REMOVAL
+};
+
 static const struct parameter {
 	const char *name;
-	bool sockets, rooms; /* which list takes this parameter */
+	unsigned lists; /* which lists take this parameter */
 	bool (*read)(struct api_query *query, struct text value, struct api_fault *fault);
 } parameters[] = {
-	{"namespace", true, true, query_read_namespace},
-	{"limit", true, true, query_read_limit},
-	{"cursor", true, true, query_read_cursor},
-	{"room", true, false, query_read_room},
-	{"fields", true, false, query_read_parts},
-	{"counts", false, true, query_read_counts},
+	{"namespace", IN_SOCKETS | IN_ROOMS | IN_HISTORY | IN_REMOVAL, query_read_namespace},
+	{"limit", IN_SOCKETS | IN_ROOMS, query_read_limit},
+	{"limit", IN_HISTORY, query_read_few},
+	{"cursor", IN_SOCKETS | IN_ROOMS, query_read_cursor},
+	{"room", IN_SOCKETS, query_read_room},
+	{"room", IN_HISTORY | IN_REMOVAL, query_read_one_room},
+	{"fields", IN_SOCKETS, query_read_parts},
+	{"counts", IN_ROOMS, query_read_counts},
+	{"before", IN_HISTORY, query_read_before},
+	{"after", IN_HISTORY, query_read_after},
+	{"id", IN_REMOVAL, query_read_event},
+	{"all", IN_REMOVAL, query_read_all},
 };
 #define PARAMETERS (sizeof parameters / sizeof *parameters)
 
+static const char *const known[] = {[API_LIST_SOCKETS] = "namespace, limit, cursor, room and fields",
+	[API_LIST_ROOMS] = "namespace, limit, cursor and counts",
+	[API_LIST_HISTORY] = "namespace, room, limit, before and after",
+	[API_LIST_REMOVAL] = "namespace, room, id and all"};
+
 static bool
-query_read_one(struct api_query *query, bool sockets, struct text key, struct text value, unsigned *seen,
+query_read_one(struct api_query *query, enum api_list list, struct text key, struct text value, unsigned *seen,
 	struct api_fault *fault)
 {
 	for (unsigned i = 0; i < PARAMETERS; i++) {
 		const struct parameter *p = &parameters[i];
 
-		if (!text_is(key, text_from(p->name)) || !(sockets ? p->sockets : p->rooms))
+		if (!text_is(key, text_from(p->name)) || (p->lists & 1u << list) == 0)
 			continue;
 		if ((*seen & 1u << i) != 0 && p->read != query_read_room)
 			return query_refuse(fault, p->name, "not be given twice");
@@ -107,12 +176,24 @@ query_read_one(struct api_query *query, bool sockets, struct text key, struct te
 			return query_refuse(fault, p->name, "be UTF-8 without U+0000");
 		return p->read(query, value, fault);
 	}
-	return api_fault(fault, 400, "unknown_parameter", key, "unknown parameter; use namespace, limit, cursor%s",
-		sockets ? ", room and fields" : " and counts");
+	return api_fault(fault, 400, "unknown_parameter", key, "unknown parameter; use %s", known[list]);
+}
+
+/* A removal without `id` must say `all`: an id that the caller has lost must not remove everything. */
+static bool
+query_check(const struct api_query *query, enum api_list list, struct api_fault *fault)
+{
+	bool one = query->id.ms != 0 || query->id.seq != 0;
+
+	if ((list == API_LIST_HISTORY || list == API_LIST_REMOVAL) && query->room_count == 0)
+		return query_refuse(fault, "room", "be given");
+	if (list == API_LIST_REMOVAL && one == query->all)
+		return query_refuse(fault, "id", "be given, or all=true for all events of the room, and not both");
+	return true;
 }
 
 bool
-api_query_read(struct api_query *query, bool sockets, struct text string, struct api_fault *fault)
+api_query_read(struct api_query *query, enum api_list list, struct text string, struct api_fault *fault)
 {
 	struct text key, value;
 	unsigned seen = 0;
@@ -128,12 +209,15 @@ api_query_read(struct api_query *query, bool sockets, struct text string, struct
 		size_t key_n = http_query_decode(key, plain), n = http_query_decode(value, plain + key_n);
 
 		used += key_n + n;
-		if (!query_read_one(query, sockets, text_of(plain, key_n), text_of(plain + key_n, n), &seen, fault)) {
+		if (!query_read_one(query, list, text_of(plain, key_n), text_of(plain + key_n, n), &seen, fault)) {
 			api_query_fini(query);
 			return false;
 		}
 	}
-	return true;
+	if (query_check(query, list, fault))
+		return true;
+	api_query_fini(query);
+	return false;
 }
 
 void

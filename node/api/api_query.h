@@ -1,12 +1,16 @@
-/* The query string of a GET from /api/...: pure, and as strict as api_command.h. */
+/* The query string of a GET or DELETE to /api/...: pure, and as strict as api_command.h. */
 #ifndef NODE_API_API_QUERY_H
 #define NODE_API_API_QUERY_H
 
+#include "broker/history.h"
 #include "node/api/api_fault.h"
 
 #define API_LIMIT_MAX 10000
 #define API_LIMIT_INITIAL 1000
 #define API_QUERY_ROOMS 64
+
+/* What a query is for; each takes other parameters. */
+enum api_list { API_LIST_SOCKETS, API_LIST_ROOMS, API_LIST_HISTORY, API_LIST_REMOVAL };
 
 enum api_part { API_PART_ROOMS = 1, API_PART_DATA = 2, API_PART_HANDSHAKE = 4, API_PARTS_ALL = 7 };
 
@@ -18,14 +22,19 @@ struct api_query {
 	unsigned limit;
 	unsigned parts; /* details of a socket beside its id */
 	bool counts;	/* list the number of sockets in each room */
-	char *plain;	/* private: holds the texts */
+	/* API_LIST_HISTORY: as in struct history_query; zeroed if the parameter is missing */
+	struct history_id before_id, after_id;
+	struct history_id id; /* API_LIST_REMOVAL: the event; zeroed: all events of the room */
+	bool all;
+	char *plain; /* private: holds the texts */
 };
 
 /*
- * Reads the query of /api/sockets (`sockets`), which takes rooms and fields, or of /api/rooms, which takes counts.
- * Returns false if it is malformed; then `fault` says why, and `query` is empty.
+ * Reads the query of /api/sockets, which takes rooms and fields; of /api/rooms, which takes counts; or of
+ * /api/history, which has exactly one room. Returns false if it is malformed; then `fault` says why, and `query` is
+ * empty.
  */
-bool api_query_read(struct api_query *query, bool sockets, struct text string, struct api_fault *fault);
+bool api_query_read(struct api_query *query, enum api_list list, struct text string, struct api_fault *fault);
 void api_query_fini(struct api_query *query);
 
 #endif

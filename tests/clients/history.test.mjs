@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { io } from "socket.io-client";
 import parser from "socket.io-msgpack-parser";
+import { Api, apiEnv, apiFlags } from "../cluster/support/api.mjs";
 import { peerApp } from "../cluster/support/cluster.mjs";
-import { ask, joinWhileWriting, keeps, kept, say } from "./support/history.mjs";
+import { ask, historyOverHttp, joinWhileWriting, keeps, kept, say } from "./support/history.mjs";
 import { freePort } from "./support/port.mjs";
 import { startSockeye } from "./support/server.mjs";
 import { collect, next } from "./support/wait.mjs";
@@ -18,7 +19,7 @@ async function connect(server, options = {}, nsp = "/") {
 }
 
 for (const workers of [1, 2]) {
-  const start = (...args) => startSockeye(peerApp, ["--workers", String(workers), ...RULES, ...args]);
+  const start = (args = [], env = {}) => startSockeye(peerApp, ["--workers", String(workers), ...RULES, ...args], env);
 
   test(`${workers} workers: those who join get the last events, in order, of each parser and with binary`, async () => {
     const server = await start();
@@ -56,8 +57,10 @@ for (const workers of [1, 2]) {
   });
 
   test(`${workers} workers: pages, removal, exceptions and events for several rooms`, async () => {
-    const server = await start();
+    const api = new Api(await freePort());
+    const server = await start(apiFlags(api.port), apiEnv);
     const ada = await connect(server);
+    await historyOverHttp(api, ada, "many:http");
     const id = ada.id;
     for (let i = 1; i <= 30; i++) await say(ada, "many:a", i);
     await keeps(ada, "many:a", [...Array(30).keys()].map((i) => i + 1));
@@ -145,6 +148,25 @@ test("the oldest events go first when the memory is full", async () => {
   assert.equal(value("displaced_total"), 40 - left.length);
   assert.equal(value("dropped_total"), 1);
   assert.ok(value("bytes") > 0 && value("bytes") <= 65536);
+  ada.disconnect();
+  await server.stop();
+});
+
+test("an answer of the HTTP API has at most 8 MiB, and pages reach all events, each once", async () => {
+  const api = new Api(await freePort());
+  const server = await startSockeye(peerApp, [...RULES, ...apiFlags(api.port)], apiEnv);
+  const ada = await connect(server);
+  const EVENTS = 25;
+  for (let i = 0; i < EVENTS; i++) await say(ada, "many:big", `${i} ${"\x01".repeat(60_000)}`); // 360 KB of JSON
+  const page = async (query) => (await api.get(`history?room=many:big&${query}`)).body.events;
+  const number = ({ args }) => parseInt(args[0]);
+  for (const [side, end] of [["before", (events) => events[0]], ["after", (events) => events.at(-1)]]) {
+    const pages = [];
+    let id = side === "before" ? "18446744073709551615-0" : "0-1";
+    for (let events; (events = await page(`${side}=${id}`)).length > 0; id = end(events).id) pages.push(events.map(number));
+    assert.ok(pages.length === 2 && pages[0].length === 23, JSON.stringify(pages));
+    assert.deepEqual(pages.flat().sort((a, b) => a - b), [...Array(EVENTS).keys()]);
+  }
   ada.disconnect();
   await server.stop();
 });

@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import parser from "socket.io-msgpack-parser";
-import { ask, joinWhileWriting, keeps, kept, say } from "../clients/support/history.mjs";
+import { ask, historyOverHttp, joinWhileWriting, keeps, kept, say } from "../clients/support/history.mjs";
 import { collect } from "../clients/support/wait.mjs";
+import { Api, apiEnv, apiFlags } from "./support/api.mjs";
 import { connect, startNode } from "./support/cluster.mjs";
 import { RedisCluster } from "./support/redis-cluster.mjs";
-import { Redis } from "./support/redis.mjs";
+import { freePort, Redis } from "./support/redis.mjs";
 
 const RULES = ["--history", "room:*=5/1h,many:*=200,short:*=10/1s"];
 const FORMS = {
@@ -20,10 +21,12 @@ const FORMS = {
 for (const [form, args] of Object.entries(FORMS)) {
   test(`two nodes read the same history, and add to it without a gap: ${form}`, async () => {
     const redis = await Redis.start();
-    const one = await startNode("one", redis, ["--node-id", "1", ...args, ...RULES, "--workers", "2"]);
-    const two = await startNode("two", redis, ["--node-id", "2", ...args, ...RULES]);
+    const apis = [new Api(await freePort()), new Api(await freePort())];
+    const one = await startNode("one", redis, ["--node-id", "1", ...args, ...RULES, "--workers", "2", ...apiFlags(apis[0].port)], apiEnv);
+    const two = await startNode("two", redis, ["--node-id", "2", ...args, ...RULES, ...apiFlags(apis[1].port)], apiEnv);
     const ada = await connect(one);
     const bob = await connect(two, { parser });
+    for (const api of apis) await historyOverHttp(api, ada, "many:http");
     for (let i = 1; i <= 6; i++) {
       await say(i % 2 ? ada : bob, "room:a", i);
       await keeps(ada, "room:a", [1, 2, 3, 4, 5, 6].slice(Math.max(0, i - 5), i)); // the next one may overtake it on its way to Redis

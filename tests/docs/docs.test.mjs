@@ -201,7 +201,7 @@ test("the examples of the HTTP API give the answers beside them", async () => {
   const examples = [...read(page).matchAll(/^```sh\n(curl [^]*?)^```\n+```json\n([^]*?)^```$/gm)];
   assert.ok(examples.length >= 9);
   const [port, key] = [await freePort(), "key-of-the-examples"];
-  const server = await startSockeye("chat", ["--admin-port", String(port)], { SOCKEYE_API_KEY: key });
+  const server = await startSockeye("chat", ["--history", "room:*=100/1d", "--admin-port", String(port)], { SOCKEYE_API_KEY: key });
   try {
     for (const [, commands, answers] of [...examples, ...blocks("README.md", "sh").filter((text) => text.startsWith("curl ")).map((text) => ["", text, '{"ok":true}\n'])]) {
       const script = commands.replaceAll("127.0.0.1:9100", `127.0.0.1:${port}`).replaceAll("curl ", "curl --silent --show-error ");

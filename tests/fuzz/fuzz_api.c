@@ -68,16 +68,18 @@ check_body(enum api_kind kind, struct text body)
 }
 
 static void
-check_query(bool sockets, struct text query)
+check_query(enum api_list list, struct text query)
 {
 	struct api_fault fault;
 	struct api_query q;
 
-	if (!api_query_read(&q, sockets, query, &fault)) {
+	if (!api_query_read(&q, list, query, &fault)) {
 		check_fault(&fault);
 		return;
 	}
 	must(*q.nsp.at == '/' && q.limit >= 1 && q.limit <= API_LIMIT_MAX && q.room_count <= API_QUERY_ROOMS);
+	must(list < API_LIST_HISTORY || (q.room_count == 1 && q.limit <= HISTORY_COUNT_MAX));
+	must(list != API_LIST_REMOVAL || (q.id.ms == 0 && q.id.seq == 0) == q.all);
 	api_query_fini(&q);
 }
 
@@ -89,10 +91,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0 || size > 4096)
 		return 0;
 	exact = mem_copy(data + 1, size - 1);
-	if (data[0] % 6 < API_KINDS)
-		check_body((enum api_kind)(data[0] % 6), text_of(exact, size - 1));
+	if (data[0] % 8 < API_KINDS)
+		check_body((enum api_kind)(data[0] % 8), text_of(exact, size - 1));
 	else
-		check_query(data[0] % 6 == API_KINDS, text_of(exact, size - 1));
+		check_query((enum api_list)(data[0] % 8 - API_KINDS), text_of(exact, size - 1));
 	mem_free(exact);
 	return 0;
 }

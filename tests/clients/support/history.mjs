@@ -26,6 +26,46 @@ export async function keeps(socket, room, wanted) {
   await within(look(), () => `${text} in the history of ${room}, which has ${last}`);
 }
 
+/** The HTTP API reads, page by page, and removes what the room's history holds: events of `socket`. */
+export async function historyOverHttp(api, socket, room) {
+  const at = (query, method = "GET") => api.send(method, `/api/history?room=${encodeURIComponent(room)}${query}`);
+  const read = async (query) => {
+    const { status, body } = await at(query);
+    assert.equal(status, 200, JSON.stringify(body));
+    return body.events;
+  };
+  const values = async (query) => (await read(query)).map(({ args }) => args[0]);
+  const refused = async (query, status, code, method) => {
+    const answer = await at(query, method);
+    assert.deepEqual([answer.status, answer.body.error.code], [status, code], JSON.stringify(answer.body));
+  };
+  assert.deepEqual(await read(""), []);
+  for (const value of [1, { text: "é\n😀" }, [null, 1.5], "four", Buffer.from([5, 255])]) await say(socket, room, value);
+  let all;
+  do all = await read("");
+  while (all.length < 5); // Redis and the hub are written to at the end of a turn
+  assert.deepEqual(all.map(({ event, args }) => [event, ...args]), [1, { text: "é\n😀" }, [null, 1.5], "four", { $base64: "Bf8=" }].map((value) => ["said", value]));
+  const { entries } = await ask(socket, "history", room, {});
+  assert.deepEqual(all.map(({ id, time }) => ({ id, time })), entries.map(({ id, time }) => ({ id, time })));
+  assert.deepEqual(await values("&limit=2"), ["four", { $base64: "Bf8=" }]);
+  assert.deepEqual(await values(`&limit=2&before=${all[3].id}`), [{ text: "é\n😀" }, [null, 1.5]]);
+  assert.deepEqual(await values(`&limit=2&after=${all[0].id}`), [{ text: "é\n😀" }, [null, 1.5]]);
+  assert.deepEqual(await values(`&before=${all[0].id}`), []);
+  await refused("&before=nonsense", 400, "bad_parameter");
+  await refused("", 400, "bad_parameter", "DELETE");
+  const remove = async (query) => (await at(query, "DELETE")).body;
+  assert.deepEqual(await remove(`&id=${all[0].id}`), { ok: true, removed: 1 });
+  assert.deepEqual(await remove(`&id=${all[0].id}`), { ok: true, removed: 0 });
+  assert.deepEqual(await values("&limit=2&after=1-0"), [{ text: "é\n😀" }, [null, 1.5]]);
+  const { ok, removed } = await remove("&all=true");
+  assert.ok(ok && removed >= 1, String(removed));
+  assert.deepEqual(await read(""), []);
+  for (const method of ["GET", "DELETE"]) {
+    const { status, body } = await api.send(method, `/api/history?room=none${method === "DELETE" ? "&all=true" : ""}`);
+    assert.deepEqual([status, body.error.code, body.error.field], [404, "no_history", "room"]);
+  }
+}
+
 /**
  * While `writer` sends numbers to the room, clients of `connect()` join it with history, again and again. Each must get
  * numbers without a gap and without a repetition, from its history on.

@@ -19,12 +19,12 @@ test_query_is_refused(void **state)
 	(void)state;
 	(void)snprintf(query, sizeof query, "namespace=/%04900d", 1);
 	fault_above = 4000;
-	assert_false(api_query_read(&q, true, text_from(query), &fault));
+	assert_false(api_query_read(&q, API_LIST_SOCKETS, text_from(query), &fault));
 	fault_above = SIZE_MAX;
 	assert_int_equal(fault.status, 503);
 	assert_string_equal(fault.code, "no_memory");
 	api_query_fini(&q);
-	assert_false(api_query_read(&q, true, text_from(query), &fault));
+	assert_false(api_query_read(&q, API_LIST_SOCKETS, text_from(query), &fault));
 	assert_int_equal(fault.status, 400); /* no namespace has such a long name */
 }
 
