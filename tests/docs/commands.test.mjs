@@ -42,7 +42,7 @@ const BY = [
   [/^make (unit|unit-ws|unit-javascript|test-clients|test-backends|test-cluster|test-load)$/, "Makefile", /^units: unit$[^]*^release: test-clients$/m],
   [/^make (test-compose|test-deb)$/, "Makefile", "computing: test-deb"],
   [/^make bench-cost$/, "Makefile", "computing: bench-cost-check"],
-  [/^make DEBUG=1$/, "Makefile", "computing: DEBUG=1 unit-socketio"],
+  [/^make DEBUG=1$/, "Makefile", "units: DEBUG=1 unit-socketio"],
   [/^make admin-ui$/, "Makefile", "test-clients: all $(TEST_APP) $(PEER_APP) $(TESTS_NPM) admin-ui"],
   [/^curl .*\/api\//, "tests/docs/docs.test.mjs", "the examples of the HTTP API give the answers beside them"],
   [/^curl .*\/cluster$/, "tests/cluster/members.test.mjs", "/cluster"],
