@@ -1031,6 +1031,20 @@ SIO_API int sio_history_clear(sio_nsp *nsp, const char *room, sio_history_remove
 SIO_API void sio_allow_request(sio_server *io, void (*fn)(sio_server *io, sio_request *request, sio_step *step, void *arg),
 	void *arg);
 /*
+ * generateId: `fn` is called for each handshake that was accepted. It returns SIO_SESSION_ID_LENGTH characters of
+ * base64url (A-Z, a-z, 0-9, - and _), which are copied at once, or NULL: the server makes the id itself. The id of the
+ * session, `socket.conn.id` in Node.js, is 4 characters for the node and the worker, by which balancers and workers
+ * route, and then this text. sio_id() is another id, except for clients of Socket.IO 2 and older.
+ *
+ * Whoever knows the id of a session speaks for its client. The text must therefore be a secret that nobody can guess:
+ * take it from a random source or a keyed hash, never from a name or a counter alone. It must also be new. A text of
+ * another form, or one that an open session of this worker has, refuses the handshake as Engine.IO does when generateId
+ * fails: status 400, code 3 "Bad request", the context ID_GENERATION_ERROR, and the log event `id_refused` at most once
+ * a second. A server has one such function, as for sio_allow_request().
+ */
+#define SIO_SESSION_ID_LENGTH 16
+SIO_API void sio_generate_id(sio_server *io, const char *(*fn)(sio_server *io, sio_request *request, void *arg), void *arg);
+/*
  * The engine's events "headers" and, with `initial` true, "initial_headers" (the request opens a session): `fn` can
  * add header fields to the reply. It is called when the request arrives, before any state changes. It may therefore
  * call every function of this file, and may disconnect sockets or close the server. The fields are sent with the

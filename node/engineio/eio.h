@@ -71,6 +71,13 @@ struct eio_ops {
 	void (*on_headers)(void *arg, struct http_request *r, struct eio_session *session, bool initial);
 
 	/*
+	 * generateId: called for each handshake that was allowed. Returns the part of the sid after node and worker,
+	 * which is copied at once, or TEXT_NONE: the server makes the sid itself. A text that eio_sid_make_of() or an
+	 * open session rules out refuses the handshake with the context ID_GENERATION_ERROR. May be NULL.
+	 */
+	struct text (*on_id)(void *arg, const struct http_request *r);
+
+	/*
 	 * "connection_error": a request was refused. `context` is a word for the failed check ("TRANSPORT_MISMATCH").
 	 * May be NULL.
 	 */

@@ -31,6 +31,7 @@
 	X(EIO_CONTEXT_PROTOCOL_MISMATCH, EIO_BAD_REQUEST, "PROTOCOL_MISMATCH")                                       \
 	X(EIO_CONTEXT_METHOD, EIO_BAD_HANDSHAKE_METHOD, "BAD_HANDSHAKE_METHOD")                                      \
 	X(EIO_CONTEXT_TRANSPORT_HANDSHAKE, EIO_BAD_REQUEST, "TRANSPORT_HANDSHAKE_ERROR")                             \
+	X(EIO_CONTEXT_ID_GENERATION, EIO_BAD_REQUEST, "ID_GENERATION_ERROR")                                         \
 	X(EIO_CONTEXT_FOREIGN_ORIGIN, EIO_FORBIDDEN, "FOREIGN_ORIGIN")                                               \
 	X(EIO_CONTEXT_JSONP, EIO_BAD_REQUEST, "JSONP")                                                               \
 	X(EIO_CONTEXT_FORBIDDEN, EIO_FORBIDDEN, "FORBIDDEN")                                                         \

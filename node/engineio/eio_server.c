@@ -12,11 +12,14 @@
 #include "node/engineio/eio_verify.h"
 #include "node/engineio/eio_websocket.h"
 #include "node/engineio/eio_trace.h"
+#include "node/http/http_client.h"
 #include "node/http/http_cors.h"
 #include "node/ws/ws_deflater.h"
 
 #define ERROR_BODY_MAX                                                                                               \
 	4096 /* limit for the body of a refusal; see eio_refuse_request() for messages that do not fit */
+
+#define BAD_ID_LINES_PER_SECOND 1
 
 struct eio_server {
 	struct eio_sessions sessions;
@@ -32,6 +35,7 @@ struct eio_server {
 	char *path; /* the prefix of all requests */
 	size_t path_len;
 	uint32_t ticket; /* for the session that is being opened */
+	struct log_limit bad_ids;
 };
 
 static const char *
@@ -225,10 +229,28 @@ eio_room_for(const struct eio_server *server, unsigned waiting)
 	return EIO_CONTEXT_COUNT;
 }
 
+/* Returns EIO_CONTEXT_COUNT if the application's sid will do, or if the server has made one. */
+static enum eio_context
+eio_make_sid(struct eio_server *server, const struct http_request *r, char *sid)
+{
+	int error = eio_sessions_make_sid(&server->sessions, r, sid);
+	char room[CONN_ADDRESS_MAX];
+
+	if (error == 0)
+		return EIO_CONTEXT_COUNT;
+	if (log_allow(&server->bad_ids, BAD_ID_LINES_PER_SECOND, server->sessions.loop->now))
+		log_event(LOG_WARN, "id_refused", "address", LOG_TEXT(http_client_address(r, room)), "reason",
+			LOG_STR(error == ERROR_EXISTS ? "another session has the application's id"
+						      : "the application's id is not 16 characters of base64url"),
+			NULL);
+	return EIO_CONTEXT_ID_GENERATION;
+}
+
 /* Opens a session for a request that was allowed. */
 static void
 eio_open_session(struct eio_server *server, struct http_request *r, struct eio_arrival arrival)
 {
+	char sid[EIO_SID_LENGTH];
 	enum eio_context fault = eio_verify_revision(&server->gate, r, &arrival);
 	struct eio_session *s;
 
@@ -240,14 +262,19 @@ eio_open_session(struct eio_server *server, struct http_request *r, struct eio_a
 	}
 	if (arrival.upgrade && !check_websocket(server, r, &arrival))
 		return;
-	eio_ask_headers(server, r, NULL, true);
-	arrival.asked = true;
-	fault = eio_room_for(server, 0); /* again, because on_headers may call any function */
+	fault = eio_make_sid(server, r, sid);
 	if (fault != EIO_CONTEXT_COUNT) {
 		eio_refuse_request(server, r, &arrival, fault, NULL);
 		return;
 	}
-	s = eio_session_new(&server->sessions, r, arrival.revision);
+	eio_ask_headers(server, r, NULL, true);
+	arrival.asked = true;
+	fault = eio_room_for(server, 0); /* again, because on_id and on_headers may call any function */
+	if (fault != EIO_CONTEXT_COUNT) {
+		eio_refuse_request(server, r, &arrival, fault, NULL);
+		return;
+	}
+	s = eio_session_new(&server->sessions, r, arrival.revision, sid);
 	if (s == NULL) {
 		loop_count_no_memory(server->sessions.loop);
 		eio_refuse_request(server, r, &arrival, EIO_CONTEXT_NO_MEMORY, NULL);

@@ -334,8 +334,24 @@ eio_sessions_next(const struct eio_sessions *all, struct table_cursor *cursor)
 	return NULL;
 }
 
+int
+eio_sessions_make_sid(struct eio_sessions *all, const struct http_request *r, char *sid)
+{
+	struct text rest = all->ops->on_id != NULL ? all->ops->on_id(all->arg, r) : TEXT_NONE;
+
+	if (rest.at == NULL) {
+		do
+			eio_sid_make(sid, all->node, all->worker);
+		while (table_find(&all->table, text_of(sid, EIO_SID_LENGTH)) != NULL);
+		return 0;
+	}
+	if (eio_sid_make_of(sid, all->node, all->worker, rest) != 0)
+		return ERROR_SYNTAX;
+	return table_find(&all->table, text_of(sid, EIO_SID_LENGTH)) != NULL ? ERROR_EXISTS : 0;
+}
+
 struct eio_session *
-eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned revision)
+eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned revision, const char *sid)
 {
 	struct eio_handshake *copy = eio_handshake_new(r);
 	struct eio_session *s;
@@ -349,9 +365,7 @@ eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned
 	eio_hold(s, (int64_t)eio_handshake_size(s->handshake));
 	wheel_entry_init(&s->timer, session_timer);
 	list_init(&s->dirty);
-	do
-		eio_sid_make(s->sid, all->node, all->worker);
-	while (table_find(&all->table, eio_sid(s)) != NULL);
+	memcpy(s->sid, sid, EIO_SID_LENGTH);
 	table_add(&all->table, &s->node, eio_sid(s));
 	all->open++;
 	counter_add(&all->loop->counters, COUNT_EIO_OPENED, 1);

@@ -80,10 +80,18 @@ struct eio_session *eio_sessions_find(const struct eio_sessions *all, struct tex
 struct eio_session *eio_sessions_next(const struct eio_sessions *all, struct table_cursor *cursor);
 
 /*
- * Creates a session without a carrier, with a copy of its handshake's request. Returns NULL if memory for the copy
- * runs out.
+ * Writes the sid of a new session, EIO_SID_LENGTH characters that no session has. The application makes it if it
+ * wants to (on_id). Returns 0; ERROR_SYNTAX if the application's text is malformed; ERROR_EXISTS if a session has
+ * that sid.
  */
-struct eio_session *eio_session_new(struct eio_sessions *all, const struct http_request *r, unsigned revision);
+int eio_sessions_make_sid(struct eio_sessions *all, const struct http_request *r, char *sid);
+
+/*
+ * Creates a session without a carrier, with a copy of its handshake's request and of its sid, which must be new.
+ * Returns NULL if memory for the copy runs out.
+ */
+struct eio_session *eio_session_new(
+	struct eio_sessions *all, const struct http_request *r, unsigned revision, const char *sid);
 
 /* Gives a new session its carrier, sends the open packet and starts the heartbeat. */
 void eio_session_open(struct eio_session *s, const struct eio_transport *transport, void *carrier);

@@ -162,6 +162,7 @@ sio_core_ops(void)
 {
 	static const struct eio_ops ops = {
 		.on_allow = sio_request_on_allow,
+		.on_id = sio_request_on_id,
 		.on_headers = sio_request_on_headers,
 		.on_refused = sio_request_on_refused,
 		.on_open = sio_receive_open,

@@ -61,6 +61,24 @@ sio_request_on_allow(void *arg, struct eio_pending *pending, const struct http_r
 		request_allow_resume(step);
 }
 
+struct text
+sio_request_on_id(void *arg, const struct http_request *http)
+{
+	struct sio_server *io = arg;
+	struct sio_request request = {io, http, NULL};
+	struct sio_underway before;
+	const char *id;
+
+	if (io->hooks.id == NULL)
+		return TEXT_NONE;
+	before = sio_underway_enter(&io->underway, NULL, "generate id");
+	sio_born(SIO_A_REQUEST, &request);
+	id = io->hooks.id(io, &request, io->hooks.id_arg);
+	sio_died(&request);
+	sio_underway_leave(&io->underway, before);
+	return id != NULL ? text_from(id) : TEXT_NONE;
+}
+
 void
 sio_request_on_headers(void *arg, struct http_request *http, struct eio_session *session, bool initial)
 {
@@ -104,6 +122,14 @@ sio_allow_request(
 	SIO_NEEDS(SIO_A_SERVER, io, );
 	io->hooks.allow = fn;
 	io->hooks.allow_arg = arg;
+}
+
+void
+sio_generate_id(sio_server *io, const char *(*fn)(sio_server *io, sio_request *request, void *arg), void *arg)
+{
+	SIO_NEEDS(SIO_A_SERVER, io, );
+	io->hooks.id = fn;
+	io->hooks.id_arg = arg;
 }
 
 void

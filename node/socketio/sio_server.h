@@ -27,6 +27,8 @@ struct sio_watcher;
 struct sio_hooks_of_engine {
 	void (*allow)(sio_server *io, sio_request *request, sio_step *step, void *arg);
 	void *allow_arg;
+	const char *(*id)(sio_server *io, sio_request *request, void *arg);
+	void *id_arg;
 	void (*headers)(sio_server *io, sio_request *request, bool initial, void *arg);
 	void *headers_arg;
 	void (*refused)(

@@ -45,6 +45,7 @@ chaos_begin(uint64_t seed, sio_server *io, void (*close)(sio_server *io))
 	chaos_listen(sio_of_function(io, chaos_matches, NULL));
 	sio_on_new_namespace(io, chaos_on_new, NULL);
 	sio_allow_request(io, chaos_allow, NULL);
+	sio_generate_id(io, chaos_id, NULL);
 	sio_on_headers(io, chaos_on_headers, NULL);
 	sio_on_connection_error(io, chaos_on_refused, NULL);
 }

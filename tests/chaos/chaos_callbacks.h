@@ -277,6 +277,22 @@ chaos_allow(sio_server *io, sio_request *request, sio_step *step, void *arg)
 		sio_next(step);
 }
 
+/* Mostly the server makes the id, sometimes the application, rarely one that is taken or malformed. */
+static const char *
+chaos_id(sio_server *io, sio_request *request, void *arg)
+{
+	static char id[SIO_SESSION_ID_LENGTH + 1];
+
+	(void)io;
+	(void)arg;
+	chaos_within((struct chaos_at){.request = request});
+	if (chaos_one_in(20))
+		return chaos_one_in(2) ? "no id" : "the-same-again-1";
+	for (unsigned i = 0; i < SIO_SESSION_ID_LENGTH; i++)
+		id[i] = (char)('a' + chaos_below(26));
+	return chaos_one_in(2) ? NULL : id;
+}
+
 static void
 chaos_on_headers(sio_server *io, sio_request *request, bool initial, void *arg)
 {

@@ -377,7 +377,7 @@ chaos_register(const struct chaos_at *at)
 static void
 chaos_hooks(void)
 {
-	switch (chaos_below(5)) {
+	switch (chaos_below(6)) {
 	case 0:
 		sio_allow_request(chaos.io, chaos_one_in(3) ? NULL : chaos_allow, NULL);
 		break;
@@ -389,6 +389,9 @@ chaos_hooks(void)
 		break;
 	case 3:
 		sio_on_new_namespace(chaos.io, chaos_one_in(3) ? NULL : chaos_on_new, NULL);
+		break;
+	case 4:
+		sio_generate_id(chaos.io, chaos_one_in(3) ? NULL : chaos_id, NULL);
 		break;
 	default:
 		if (chaos.parents++ >= CHAOS_PARENTS)

@@ -290,6 +290,21 @@ for (const transport of ["polling", "websocket"]) {
       assert.equal(first.seen.length, 3);
     });
 
+    test("generateId makes the engine's id; a repeated or malformed one is refused", async () => {
+      const id = transport.padEnd(16, "-_0aZ9");
+      const a = await connected(`/?session-id=${id}`);
+      assert.equal(a.io.engine.id, `AAAA${id}`);
+      assert.deepEqual(await ask(a, "handshake").then(([h]) => h.query), null);
+      for (const bad of [id, "short", `${id}x`, "a+b/c+d/a+b/c+d/"]) {
+        const refused = connect(`/?session-id=${encodeURIComponent(bad)}`);
+        await next(refused, "connect_error");
+        await server.line((fields) => fields.event === "refused" && fields.context === "ID_GENERATION_ERROR" && fields.message === "Bad request" && fields.url.includes(`=${encodeURIComponent(bad)}&`) && fields.url.includes(`=${transport}`));
+      }
+      assert.ok(server.output.includes("event=id_refused"), server.output);
+      assert.deepEqual(await ask(a, "held", 1, "two"), [1, "two"]);
+      assert.match((await connected()).io.engine.id, /^AAAA[\w-]{16}$/);
+    });
+
     test("allowRequest, headers and connection_error", async () => {
       const banned = connect("/?ban=not%20today");
       await next(banned, "connect_error");

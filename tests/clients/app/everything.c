@@ -370,6 +370,15 @@ may_open(sio_server *io, sio_request *request, sio_step *step, void *arg)
 		sio_next(step);
 }
 
+/* A query of "session-id" chooses the id. */
+static const char *
+make_id(sio_server *io, sio_request *request, void *arg)
+{
+	(void)io;
+	(void)arg;
+	return sio_request_query(request, "session-id");
+}
+
 static void
 add_headers(sio_server *io, sio_request *request, bool initial, void *arg)
 {
@@ -441,6 +450,7 @@ sio_app(sio_server *io)
 	sio_on_connection(function, greet, NULL);
 
 	sio_allow_request(io, may_open, NULL);
+	sio_generate_id(io, make_id, NULL);
 	sio_on_headers(io, add_headers, NULL);
 	sio_on_connection_error(io, on_refused, NULL);
 	return 0;

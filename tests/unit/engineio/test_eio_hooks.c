@@ -7,7 +7,7 @@
 
 #include "node/engineio/eio_session.h"
 
-enum hook { ALLOW, REQUEST, HEADERS, REFUSED, OPEN, MESSAGE, DRAIN, UPGRADE, CLOSE, HOOKS };
+enum hook { ALLOW, REQUEST, ID, HEADERS, REFUSED, OPEN, MESSAGE, DRAIN, UPGRADE, CLOSE, HOOKS };
 enum deed {
 	SEND,
 	SEND_MUCH,
@@ -119,6 +119,14 @@ hook_request(void *arg, struct http_request *r)
 {
 	hook(REQUEST);
 	return app_request(arg, r);
+}
+
+static struct text
+hook_id(void *arg, const struct http_request *r)
+{
+	(void)arg, (void)r;
+	hook(ID);
+	return TEXT_NONE;
 }
 
 static void
@@ -277,6 +285,7 @@ run(enum hook which, enum deed deed)
 	server_start("maxBuffered", "8192", NULL);
 	sv.ops = (struct eio_ops){.on_allow = hook_allow,
 		.on_request = hook_request,
+		.on_id = hook_id,
 		.on_headers = hook_headers,
 		.on_refused = hook_refused,
 		.on_open = hook_open,
@@ -303,6 +312,105 @@ test_every_hook_may_do_anything(void **state)
 			run((enum hook)h, (enum deed)d);
 		assert_true(calls[h] >= DEEDS); /* the clients have reached this hook */
 	}
+}
+
+static struct text id_now;
+
+static struct text
+give_id(void *arg, const struct http_request *r)
+{
+	(void)arg;
+	assert_true(text_is(http_header_get(r, "host"), TEXT("h")));
+	return id_now;
+}
+
+static char refusal_logged[512];
+
+static void
+keep_log(void *arg, enum log_level level, const char *line, size_t n)
+{
+	(void)arg, (void)level;
+	snprintf(refusal_logged, sizeof refusal_logged, "%.*s", (int)n, line);
+}
+
+#define REFUSED_ID "{\"code\":3,\"message\":\"Bad request\"}"
+
+/* The text is the rest of the sid, over both transports. It is free again once its session has ended. */
+static void
+test_the_application_makes_the_sid(void **state)
+{
+	struct client *c, *w;
+	char id[EIO_SID_LENGTH + 1];
+
+	(void)state;
+	server_start(NULL);
+	sv.ops.on_id = give_id;
+	eio_server_set_place(sv.engine, 65, 2);
+	c = client_new();
+	w = client_new();
+	id_now = TEXT("0123456789abcd-_");
+	client_handshake(c, id);
+	assert_string_equal(id, "BBAC0123456789abcd-_");
+	client_post(c, id, "4hello");
+	assert_reply(c, 200, "ok");
+	assert_string_equal(sv.app.log, "t:hello");
+	id_now = TEXT("AAAAAAAAAAAAAAAA");
+	client_ws(w, "EIO=4&transport=websocket");
+	assert_int_equal(ws_in(w), 1);
+	assert_non_null(strstr((const char *)w->body, "\"sid\":\"BBACAAAAAAAAAAAAAAAA\""));
+	assert_ptr_equal(eio_find(sv.engine, TEXT("BBACAAAAAAAAAAAAAAAA")), sv.app.last);
+
+	client_post(c, id, "1");
+	assert_reply(c, 200, "ok");
+	pump_settle();
+	id_now = TEXT("0123456789abcd-_");
+	client_handshake(c, id);
+	assert_string_equal(id, "BBAC0123456789abcd-_");
+	id_now = TEXT_NONE;
+	client_handshake(c, id);
+	assert_memory_equal(id, "BBAC", 4);
+	assert_string_not_equal(id + 4, "0123456789abcd-_");
+	client_free(w);
+	client_free(c);
+	server_stop();
+}
+
+/* No client gets the session of another one, and the application's mistake has one line in the log. */
+static void
+test_a_repeated_or_malformed_sid_is_refused(void **state)
+{
+	struct client *c, *w;
+	char id[EIO_SID_LENGTH + 1];
+
+	(void)state;
+	log_set_sink(keep_log, NULL);
+	server_start(NULL);
+	sv.ops.on_id = give_id;
+	c = client_new();
+	w = client_new();
+	id_now = TEXT("0123456789abcdef");
+	client_handshake(c, id);
+	refusal_logged[0] = '\0';
+	client_get(c, "EIO=4&transport=polling");
+	assert_reply(c, 400, REFUSED_ID);
+	assert_int_equal(sv.app.code, 3);
+	assert_string_equal(sv.app.context, "ID_GENERATION_ERROR");
+	assert_non_null(
+		strstr(refusal_logged, "level=warn event=id_refused address=127.0.0.1 reason=\"another session"));
+	refusal_logged[0] = '\0';
+	id_now = TEXT("0123456789abcde");
+	client_ws_request(w, "EIO=4&transport=websocket");
+	assert_reply(w, 400, "Bad request");
+	assert_string_equal(sv.app.context, "ID_GENERATION_ERROR");
+	assert_string_equal(refusal_logged, ""); /* one line a second */
+	assert_int_equal(eio_count(sv.engine), 1);
+	client_post(c, id, "4mine");
+	assert_reply(c, 200, "ok");
+	assert_string_equal(sv.app.log, "t:mine");
+	client_free(w);
+	client_free(c);
+	server_stop();
+	log_set_sink(NULL, NULL);
 }
 
 /* The fields that the hook adds leave with the reply, whichever it is, and however long after the hook's call. */
@@ -399,6 +507,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_hook_may_do_anything),
+		cmocka_unit_test(test_the_application_makes_the_sid),
+		cmocka_unit_test(test_a_repeated_or_malformed_sid_is_refused),
 		cmocka_unit_test(test_fields_are_asked_for_when_the_request_arrives),
 		cmocka_unit_test(test_closed_by_the_hook),
 		cmocka_unit_test(test_server_closed_by_the_hook),

@@ -48,6 +48,29 @@ test_refused(void **state)
 	assert_int_equal(worker, 62 << 6 | 62);
 }
 
+/* The application's part stands behind node and worker. Any other text than 16 characters of base64url is refused. */
+static void
+test_of_the_application(void **state)
+{
+	static const char *const bad[] = {"", "AAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAA",
+		"AAAAAAAAAAAAAAA=", "AAAA AAAAAAAAAAA", "+AAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAA/", "AAAAAAA\xffGAAAAAAA",
+		"\"AAAAAAAAAAAAAAA"};
+	char sid[EIO_SID_LENGTH], before[EIO_SID_LENGTH];
+	unsigned node, worker;
+
+	(void)state;
+	assert_int_equal(eio_sid_make_of(sid, 4095, 64, TEXT("azAZ09-_azAZ09-_")), 0);
+	assert_memory_equal(sid, "__BAazAZ09-_azAZ09-_", EIO_SID_LENGTH);
+	assert_int_equal(eio_sid_parse(text_of(sid, sizeof sid), &node, &worker), 0);
+	assert_int_equal(node, 4095);
+	assert_int_equal(worker, 64);
+	memcpy(before, sid, sizeof sid);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_int_equal(eio_sid_make_of(sid, 1, 1, text_from(bad[i])), ERROR_SYNTAX);
+	assert_int_equal(eio_sid_make_of(sid, 1, 1, text_of("AAAAAAA\0AAAAAAAA", 16)), ERROR_SYNTAX);
+	assert_memory_equal(sid, before, sizeof sid);
+}
+
 static int
 compare(const void *a, const void *b)
 {
@@ -92,6 +115,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_of_the_application),
 		cmocka_unit_test(test_entropy),
 	};
 

@@ -180,6 +180,7 @@ test_refused(void **state)
 		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"PROTOCOL_MISMATCH\"} 0\n"
 		"sockeye_requests_refused_total{worker=\"0\",code=\"2\",cause=\"BAD_HANDSHAKE_METHOD\"} 0\n"
 		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"TRANSPORT_HANDSHAKE_ERROR\"} 0\n"
+		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"ID_GENERATION_ERROR\"} 0\n"
 		"sockeye_requests_refused_total{worker=\"0\",code=\"4\",cause=\"FOREIGN_ORIGIN\"} 0\n"
 		"sockeye_requests_refused_total{worker=\"0\",code=\"3\",cause=\"JSONP\"} 0\n"
 		"sockeye_requests_refused_total{worker=\"0\",code=\"4\",cause=\"FORBIDDEN\"} 2\n"
