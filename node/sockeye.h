@@ -16,7 +16,7 @@
  * Errors: a function that returns int returns 0 on success and a negative sio_error on failure. Its comment lists
  * the errors. Each such function can also return SIO_ERR_ARGUMENT: a required pointer is NULL, a name or room is not
  * valid UTF-8, or a format is malformed. Other functions do nothing if a required pointer is NULL, and return 0,
- * false, NULL or SIO_NONE. A failed call also logs the warning "call-failed", at most once a second. The warning
+ * false, NULL or SIO_NONE. A failed call also logs the warning "call_failed", at most once a second. The warning
  * names the function, the event, the position in the format and the reason. SIO_ERR_STATE is not logged, because a
  * late call is normal.
  *
@@ -212,7 +212,7 @@ SIO_API void sio_timer_stop(sio_server *io, sio_timer timer); /* does nothing fo
  * With several threads it may end in another order.
  *
  * When the server closes, it waits for all its work before the functions of sio_on_stop() run, but not longer than 10
- * seconds. Then it abandons what is left, with the warning "work-abandoned": `done` is not called, and work that still
+ * seconds. Then it abandons what is left, with the warning "work_abandoned": `done` is not called, and work that still
  * runs keeps using `arg`. Give queries a time-out.
  *   SIO_ERR_TOO_MANY  maxWork calls are not done yet
  *   SIO_ERR_STATE     the server is closed
@@ -250,7 +250,7 @@ SIO_API int sio_log(sio_server *io, const char *event, ...) __attribute__((senti
  * `value` are both NULL, or name the one label of the metric. A metric has up to 32 label values. The last of them is
  * "other", which counts all further values, and values that are longer than 63 bytes or contain quotes. An application
  * can have 64 metrics and 256 series. A metric that exceeds these limits or is malformed is not served; the warning
- * "metric-refused" names it.
+ * "metric_refused" names it.
  */
 SIO_API uint64_t *sio_counter(sio_server *io, const char *name, const char *help, const char *label, const char *value);
 SIO_API double *sio_gauge(sio_server *io, const char *name, const char *help, const char *label, const char *value);
@@ -586,7 +586,7 @@ SIO_API int sio_emit(sio_target target, const char *event, const char *format, .
 
 /*
  * Makes a value. `format` describes one value, as for sio_emit(). The value is valid until the callback returns. Returns
- * SIO_NONE after an error, which the warning "call-failed" names, and for an empty format.
+ * SIO_NONE after an error, which the warning "call_failed" names, and for an empty format.
  */
 SIO_API sio_value sio_format(sio_server *io, const char *format, ...);
 /*

@@ -139,7 +139,7 @@ command_log(const struct command *command, sio_socket *socket, const char *resul
 {
 	const struct adminui_admin *admin = sio_user(socket);
 
-	log_event(done ? LOG_INFO : LOG_WARN, "admin-ui-command", "command", LOG_STR(names[command->what]), "user",
+	log_event(done ? LOG_INFO : LOG_WARN, "admin_ui_command", "command", LOG_STR(names[command->what]), "user",
 		LOG_STR(admin != NULL ? admin->user : ""), "address", LOG_STR(sio_address(socket)), "socket",
 		LOG_STR(sio_id(socket)), "namespace", LOG_STR(command->nsp.at != NULL ? command->nsp.at : ""),
 		"filter", LOG_STR(command->filter != NULL ? command->filter : ""),

@@ -103,7 +103,7 @@ foreign_on_fetched(sio_server *io, int error, const sio_socket_info *sockets, un
 	}
 	buffer_fini(&scratch);
 	if (!whole)
-		log_event(LOG_WARN, "admin-ui", "error", LOG_STR("the list of sockets is incomplete"), "reason",
+		log_event(LOG_WARN, "admin_ui", "error", LOG_STR("the list of sockets is incomplete"), "reason",
 			LOG_STR("too-many-sockets"), NULL);
 	if (!list_empty(&ui->foreign) && !wheel_armed(&ui->foreign_slice))
 		loop_arm(ui->loop, &ui->foreign_slice, 0);

@@ -247,7 +247,7 @@ adminui_list_begin(struct adminui *ui, const char *admin)
 	if (++ui->listings_count <= LISTINGS_MAX)
 		sio_core_stats(ui->io, &stats, list_add_namespace, &gathering);
 	if (listing->no_memory || listing->count == SOCKETS_MAX || ui->listings_count > LISTINGS_MAX)
-		log_event(LOG_WARN, "admin-ui", "error", LOG_STR("the list of sockets is incomplete"), "reason",
+		log_event(LOG_WARN, "admin_ui", "error", LOG_STR("the list of sockets is incomplete"), "reason",
 			LOG_STR(listing->no_memory		? "no-memory"
 				: listing->count == SOCKETS_MAX ? "too-many-sockets"
 								: "too-many-lists"),

@@ -32,7 +32,7 @@ login_refuse(struct adminui *ui, sio_step *step, const char *address, const char
 {
 	counter_add(&ui->loop->counters, COUNT_ADMINUI_REFUSED, 1);
 	if (log_allow(&ui->refusals, REFUSALS_LOGGED, loop_wall_ms()))
-		log_event(LOG_WARN, "admin-ui-login", "result", LOG_STR("refused"), "reason", LOG_STR(why), "address",
+		log_event(LOG_WARN, "admin_ui_login", "result", LOG_STR("refused"), "reason", LOG_STR(why), "address",
 			LOG_STR(address), NULL);
 	sio_refuse(step, message, NULL);
 }
@@ -167,7 +167,7 @@ login_on_compared(void *arg, uint64_t ticket, bool same)
 		return;
 	}
 	counter_add(&ui->loop->counters, COUNT_ADMINUI_LOGINS, 1);
-	log_event(LOG_INFO, "admin-ui-login", "result", LOG_STR("ok"), "user", LOG_STR(login->user->name), "address",
+	log_event(LOG_INFO, "admin_ui_login", "result", LOG_STR("ok"), "user", LOG_STR(login->user->name), "address",
 		LOG_STR(login->address), NULL);
 	if (address_read(text_from(login->address), &address))
 		adminui_guard_clear(&ui->guard, &address);
@@ -240,13 +240,13 @@ adminui_login_init(struct adminui *ui)
 	char error[ADMINUI_USERS_ERROR_MAX];
 
 	if (adminui_users_new(&ui->users, ui->options->users, ui->options->user_file, error) != 0) {
-		log_event(LOG_ERROR, "admin-ui", "error", LOG_STR(error), NULL);
+		log_event(LOG_ERROR, "admin_ui", "error", LOG_STR(error), NULL);
 		return false;
 	}
 	list_init(&ui->logins);
 	ui->bcrypt = adminui_bcrypt_new(ui->loop->ev, login_on_compared, ui);
 	if (ui->users->open)
-		log_event(LOG_WARN, "admin-ui", "error",
+		log_event(LOG_WARN, "admin_ui", "error",
 			LOG_STR("everybody who reaches the port is an admin (adminUiAuth is none)"), NULL);
 	return true;
 }

@@ -65,12 +65,12 @@ admin_page_new(const struct adminui_options *options)
 		return NULL;
 	page = mem_zalloc(sizeof *page);
 	if (!page_find(options->page, folder))
-		log_event(LOG_WARN, "admin-ui", "error", LOG_STR(MISSING), "page",
+		log_event(LOG_WARN, "admin_ui", "error", LOG_STR(MISSING), "page",
 			LOG_STR(options->page != NULL ? options->page : ""), NULL);
 	else if (http_files_open(&page->files, folder, error) < 0)
-		log_event(LOG_WARN, "admin-ui", "error", LOG_STR(error), NULL);
+		log_event(LOG_WARN, "admin_ui", "error", LOG_STR(error), NULL);
 	else
-		log_event(LOG_INFO, "admin-ui", "page", LOG_STR(folder), "path", LOG_STR(PREFIX "/"), NULL);
+		log_event(LOG_INFO, "admin_ui", "page", LOG_STR(folder), "path", LOG_STR(PREFIX "/"), NULL);
 	return page;
 }
 

@@ -10,7 +10,7 @@ server_metric_refused(const char *name, const char *why)
 	static _Thread_local struct log_limit limit;
 
 	if (log_allow(&limit, 1, loop_wall_ms()))
-		log_event(LOG_WARN, "metric-refused", "name", LOG_STR(name), "reason", LOG_STR(why), NULL);
+		log_event(LOG_WARN, "metric_refused", "name", LOG_STR(name), "reason", LOG_STR(why), NULL);
 }
 
 /* Returns false if a text is missing. */

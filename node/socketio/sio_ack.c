@@ -65,7 +65,7 @@ sio_ack_wait(struct sio_socket *s, uint64_t id, bool timed, uint32_t timeout_ms,
 	struct sio_ack *ack = ack_add(s, id);
 
 	if (ack == NULL) {
-		sio_log_limit(&s->nsp->io->turn, "emit-refused", sio_socket_id_text(s), "max-pending-acks");
+		sio_log_limit(&s->nsp->io->turn, "emit_refused", sio_socket_id_text(s), "max-pending-acks");
 		return SIO_ERR_TOO_MANY;
 	}
 	wheel_entry_init(&ack->timer, ack_timed_out);
@@ -176,7 +176,7 @@ sio_gather_wait(struct sio_gather *gather, struct sio_socket *s, uint64_t id)
 
 	gather->expected++;
 	if (ack == NULL) {
-		sio_log_limit(&gather->io->turn, "ack-refused", sio_socket_id_text(s), "max-pending-acks");
+		sio_log_limit(&gather->io->turn, "ack_refused", sio_socket_id_text(s), "max-pending-acks");
 		return;
 	}
 	ack->gather = gather;
@@ -273,7 +273,7 @@ gather_has_room(struct sio_gather *gather, struct text json, const struct attach
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;
 	if (gather->bytes + bytes > SIO_GATHER_BYTES) {
-		sio_log_limit(&gather->io->turn, "answer-dropped", TEXT_NONE, "bytes of answers to one broadcast");
+		sio_log_limit(&gather->io->turn, "answer_dropped", TEXT_NONE, "bytes of answers to one broadcast");
 		return false;
 	}
 	gather->bytes += bytes;

@@ -30,7 +30,7 @@ arrival_timed_out(struct wheel_entry *entry)
 		return;
 	counter_add(&nsp->io->loop->counters, COUNT_CLUSTER_UNCONFIRMED, 1);
 	sio_log_limit(
-		&nsp->io->turn, "connect-unconfirmed", TEXT_NONE, "the bus did not confirm the namespace in time");
+		&nsp->io->turn, "connect_unconfirmed", TEXT_NONE, "the bus did not confirm the namespace in time");
 	sio_arrival_admit(nsp);
 }
 

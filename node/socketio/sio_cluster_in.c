@@ -29,7 +29,7 @@ static void
 cluster_in_refuse(struct sio_nsp *nsp, const char *why)
 {
 	counter_add(&nsp->io->loop->counters, COUNT_CLUSTER_REFUSED, 1);
-	sio_log_limit(&nsp->io->turn, "cluster-event-refused", TEXT_NONE, why);
+	sio_log_limit(&nsp->io->turn, "cluster_event_refused", TEXT_NONE, why);
 }
 
 /* ------------------------------------------------------------- broadcasts */

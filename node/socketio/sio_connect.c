@@ -386,7 +386,7 @@ sio_connect(struct sio_client *c, struct text name, struct text auth)
 	struct sio_nsp *nsp = sio_nsp_find(c->io, name);
 
 	if (c->places >= c->io->options.max_namespaces) {
-		sio_log_limit(&c->io->turn, "connect-refused", eio_sid(c->session), "max-namespaces");
+		sio_log_limit(&c->io->turn, "connect_refused", eio_sid(c->session), "max-namespaces");
 		sio_connect_error(c, name, "Too many namespaces", TEXT_NONE);
 		return;
 	}

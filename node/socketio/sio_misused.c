@@ -26,10 +26,10 @@ sio_misused(const char *function, const char *name, const char *format, const st
 	if (!sio_is_pointer(name))
 		name = "";
 	if (payload == NULL || !sio_is_pointer(format))
-		log_event(LOG_WARN, "call-failed", "function", LOG_STR(function), "name", LOG_STR(name), "reason",
+		log_event(LOG_WARN, "call_failed", "function", LOG_STR(function), "name", LOG_STR(name), "reason",
 			LOG_STR(why), NULL);
 	else
-		log_event(LOG_WARN, "call-failed", "function", LOG_STR(function), "name", LOG_STR(name), "format",
+		log_event(LOG_WARN, "call_failed", "function", LOG_STR(function), "name", LOG_STR(name), "format",
 			LOG_STR(format), "position", LOG_INT(payload->at + 1), "reason", LOG_STR(why), NULL);
 	return error;
 }

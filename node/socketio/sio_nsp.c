@@ -129,7 +129,7 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 
 	/* empty children are freed at the end of the turn: a caller may be walking over them now */
 	if (parent != NULL && io->children - io->empty_children >= io->options.max_children) {
-		sio_log_limit(&io->turn, "namespace-refused", TEXT_NONE, "max-children");
+		sio_log_limit(&io->turn, "namespace_refused", TEXT_NONE, "max-children");
 		return NULL;
 	}
 	must(name.n <= SIO_NSP_NAME_MAX); /* checked for clients and applications, so this allocation is small */

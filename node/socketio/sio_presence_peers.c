@@ -367,7 +367,7 @@ peers_take_items(struct sio_presence *presence, struct presence_owner *owner, st
 		refused += !peers_take_item(presence, owner, item);
 	if (refused > 0) {
 		counter_add(&io->loop->counters, COUNT_PRESENCE_REFUSED, refused);
-		sio_log_limit(&io->turn, "presence-refused", text_of(owner->id, owner->node.key_len),
+		sio_log_limit(&io->turn, "presence_refused", text_of(owner->id, owner->node.key_len),
 			"presence-max-users, or not readable");
 	}
 	if (!list_empty(&presence->table.unannounced))
@@ -511,7 +511,7 @@ sio_presence_hear(struct sio_presence *presence, struct text data, const struct 
 	if ((attachments != NULL && attachments->count > 0) || count < 1 ||
 		!peers_hear(presence, args + 1, count - 1)) {
 		counter_add(&io->loop->counters, COUNT_PRESENCE_REFUSED, 1);
-		sio_log_limit(&io->turn, "presence-refused", TEXT_NONE, "malformed message of another server");
+		sio_log_limit(&io->turn, "presence_refused", TEXT_NONE, "malformed message of another server");
 	}
 	return true;
 }

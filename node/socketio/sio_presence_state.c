@@ -45,7 +45,7 @@ presence_refuse(struct sio_presence *presence)
 	struct sio_server *io = presence->nsp->io;
 
 	counter_add(&io->loop->counters, COUNT_PRESENCE_REFUSED, 1);
-	sio_log_limit(&io->turn, "presence-refused", TEXT_NONE, "presence-max-users");
+	sio_log_limit(&io->turn, "presence_refused", TEXT_NONE, "presence-max-users");
 }
 
 bool

@@ -34,7 +34,7 @@ question_on_answer(void *arg, struct text json, const struct attachments *attach
 	for (unsigned i = 0; attachments != NULL && i < attachments->count; i++)
 		bytes += attachments->blocks[i]->len;
 	if (bytes > SIO_QUESTION_BYTES - question->bytes) {
-		sio_log_limit(&question->io->turn, "answer-dropped", TEXT_NONE, "bytes of answers to one question");
+		sio_log_limit(&question->io->turn, "answer_dropped", TEXT_NONE, "bytes of answers to one question");
 		question->error = SIO_ERR_TOO_BIG;
 		return;
 	}

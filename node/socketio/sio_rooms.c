@@ -250,7 +250,7 @@ room_refuse(struct sio_socket *s, const char *limit, int error)
 	struct sio_server *io = s->nsp->io;
 
 	counter_add(&io->loop->counters, COUNT_ROOMS_REFUSED, 1);
-	sio_log_limit(&io->turn, "room-refused", sio_socket_id_text(s), limit);
+	sio_log_limit(&io->turn, "room_refused", sio_socket_id_text(s), limit);
 	return error;
 }
 

@@ -73,7 +73,7 @@ sio_work_end(struct sio_server *io)
 	if (io->threads.jobs != 0 && io->loop->now < io->work_until)
 		return false;
 	if (io->threads.jobs != 0)
-		log_event(LOG_WARN, "work-abandoned", "calls", LOG_INT(io->threads.jobs), NULL);
+		log_event(LOG_WARN, "work_abandoned", "calls", LOG_INT(io->threads.jobs), NULL);
 	io->work_ended = true;
 	threads_fini(&io->threads);
 	return true;

@@ -59,7 +59,7 @@ test("log in, reload, see a socket, move it into a room and out of it, and disco
   await red.waitFor();
   assert.deepEqual((await client.timeout(WAIT_MS).emitWithAck("rooms")).sort(), [id, "red"].sort());
   await red.locator("button:has(.mdi-tag-off-outline)").click();
-  await server.line((l) => l.event === "admin-ui-command" && l.command === "leave"); // the page itself keeps the row
+  await server.line((l) => l.event === "admin_ui_command" && l.command === "leave"); // the page itself keeps the row
   assert.deepEqual(await client.timeout(WAIT_MS).emitWithAck("rooms"), [id]);
 
   await page.goto(`${admin}/ui/#/sockets/`);
@@ -69,7 +69,7 @@ test("log in, reload, see a socket, move it into a room and out of it, and disco
   assert.equal((await gone)[0], "io server disconnect");
   await row.waitFor({ state: "detached" });
 
-  assert.deepEqual(server.logged("admin-ui-command").map((l) => [l.command, l.user, l.result]), [
+  assert.deepEqual(server.logged("admin_ui_command").map((l) => [l.command, l.user, l.result]), [
     ["join", "alice", "ok"],
     ["leave", "alice", "ok"],
     ["_disconnect", "alice", "ok"],
@@ -93,7 +93,7 @@ test("the files have a strict policy, and nothing else is served", async () => {
   for (const where of ["/ui/css", "/ui/nothing", "/ui/../sockeye", "/ui/%2e%2e/sockeye", "/ui//"]) assert.equal((await get(where)).status, 404, where);
   assert.equal((await get("/ui/", { method: "POST" })).status, 405);
   assert.equal((await get("/uix")).status, 404);
-  await server.line((l) => l.event === "admin-ui" && l.page === PAGE);
+  await server.line((l) => l.event === "admin_ui" && l.page === PAGE);
 });
 
 test("without the page's files, one line says how to get them, and the server runs", async () => {
@@ -103,7 +103,7 @@ test("without the page's files, one line says how to get them, and the server ru
     const answer = await fetch(`${admin}/ui/`);
     assert.equal(answer.status, 404);
     assert.match(await answer.text(), /^the page of the admin UI is not installed \(get it with: make admin-ui\)\n$/);
-    assert.equal(server.logged("admin-ui").filter((l) => /make admin-ui/.test(l.error)).length, 1);
+    assert.equal(server.logged("admin_ui").filter((l) => /make admin-ui/.test(l.error)).length, 1);
     assert.equal((await fetch(`${admin}/healthz`)).status, 200);
     await server.stop();
   }

@@ -48,7 +48,7 @@ async function refused(server, auth) {
   return error.message;
 }
 
-const command = (server, result, name) => server.line((l) => l.event === "admin-ui-command" && l.command === name && l.result === result);
+const command = (server, result, name) => server.line((l) => l.event === "admin_ui_command" && l.command === name && l.result === result);
 
 describe("log-in", () => {
   let server;
@@ -67,7 +67,7 @@ describe("log-in", () => {
     }
     const bob = await admin(server, { username: "bob", password: "secret" });
     assert.notEqual((await bob.until("session"))[0], session);
-    await server.line((l) => l.event === "admin-ui-login" && l.result === "ok" && l.user === "bob");
+    await server.line((l) => l.event === "admin_ui_login" && l.result === "ok" && l.user === "bob");
   });
 
   test("each worker reports its figures", async () => {
@@ -102,7 +102,7 @@ describe("refusals", () => {
       { sessionId: { length: 22 } },
     ];
     for (const auth of wrong) assert.equal(await refused(server, auth), "invalid credentials", JSON.stringify(auth));
-    await server.line((l) => l.event === "admin-ui-login" && l.result === "refused" && l.reason === "unknown-session");
+    await server.line((l) => l.event === "admin_ui_login" && l.result === "refused" && l.reason === "unknown-session");
     assert.ok(!server.output.includes("secret"), "no password is logged");
     await server.stop();
   });
@@ -122,7 +122,7 @@ describe("refusals", () => {
     for (let i = 0; i < 5; i++) assert.equal(await attempt(guess, `2001:db8::${i}`), "invalid credentials");
     assert.equal(await attempt(right, "2001:db8::ffff:1"), "too many attempts; wait a minute");
     assert.equal(await attempt(right, "2001:db8:0:1::1"), "ok");
-    await server.line((l) => l.event === "admin-ui-login" && l.reason === "too-many-attempts" && l.address === "192.0.2.1");
+    await server.line((l) => l.event === "admin_ui_login" && l.reason === "too-many-attempts" && l.address === "192.0.2.1");
     await server.stop();
   });
 
@@ -149,7 +149,7 @@ describe("refusals", () => {
     const later = socket.io.socket("/team"); // over the same connection, so what came before has been handled
     await next(later, "connect");
     assert.equal(await within(new Promise((resolve) => client.emit("rooms", (rooms) => resolve(rooms.length))), "rooms"), 1);
-    assert.equal(server.logged("admin-ui-command").length, 0);
+    assert.equal(server.logged("admin_ui_command").length, 0);
     await server.stop();
   });
 });
@@ -261,8 +261,8 @@ describe("commands", () => {
     socket.emit("emit", "/", null, "disconnect");
     socket.emit("emit", "/nowhere", null, "x");
     await command(server, "passed to the other servers", "emit");
-    assert.equal(server.logged("admin-ui-command").filter((l) => l.result === "malformed").length, 13);
-    assert.equal(server.logged("admin-ui-command").filter((l) => l.name === "disconnect" && l.result !== "ok").length, 1);
+    assert.equal(server.logged("admin_ui_command").filter((l) => l.result === "malformed").length, 13);
+    assert.equal(server.logged("admin_ui_command").filter((l) => l.name === "disconnect" && l.result !== "ok").length, 1);
     socket.seen.length = 0;
     const stats = await Promise.all(["0.0", "0.1"].map((place) => socket.until("server_stats", (s) => s.serverId.endsWith(`#${place}`))));
     for (const [{ namespaces }] of stats) assert.ok(!namespaces.some(({ name }) => name === "/nowhere"), JSON.stringify(namespaces));

@@ -25,7 +25,7 @@ test("a recovered socket has its user again; an unreachable Redis is logged once
   const [{ from, text }] = await heard;
   assert.deepEqual([from, text], ["Ada", "back"]);
   assert.deepEqual(await within(ada.emitWithAck("kick", "Nobody"), "the acknowledgement"), { ok: true }); // still an admin
-  assert.equal(server.logged("team-redis").length, 1);
+  assert.equal(server.logged("team_redis").length, 1);
   ada.disconnect();
   await server.stop();
 });

@@ -69,7 +69,7 @@ test("sees the servers and sockets of all, and moves and disconnects a socket of
     assert.equal((await gone)[0], "io server disconnect");
     await row.waitFor({ state: "detached" });
   }
-  assert.deepEqual(one.logged("admin-ui-command").map((line) => [line.command, line.result]), [
+  assert.deepEqual(one.logged("admin_ui_command").map((line) => [line.command, line.result]), [
     ["join", "ok"], ["_disconnect", "ok"], ["join", "ok"], ["_disconnect", "ok"],
   ]);
   assert.deepEqual(page.complaints, []);

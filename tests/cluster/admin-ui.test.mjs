@@ -82,5 +82,5 @@ test("commands reach the other node, and a child namespace that only it has", as
     socket.emit("_disconnect", nsp, false, socketThere.id);
     assert.equal((await gone)[0], "io server disconnect");
   }
-  await one.line((l) => l.event === "admin-ui-command" && l.namespace === "/new-child" && l.result === "passed to the other servers");
+  await one.line((l) => l.event === "admin_ui_command" && l.namespace === "/new-child" && l.result === "passed to the other servers");
 });

@@ -99,6 +99,14 @@ test("every option, metric and function that a page names exists", () => {
   each(PAGES, (page) => names(page, /\bsio_[a-z_]+\(\)/g), (name) => name === "sio_app()" || new RegExp(`\\b${name.slice(0, -2)}\\(`).test(header));
 });
 
+test("log events are words joined by underscores, and those that a page names exist", () => {
+  const sources = files.filter((file) => /^(common|broker|node)\/.*\.c$/.test(file));
+  const events = new Set(sources.flatMap((file) => [...read(file).matchAll(/\b(?:log_event|sio_log|sio_log_limit)\(\s*[^",;]*,\s*"([^"]*)"/g)].map((match) => match[1])));
+  assert.ok(events.size > 80, `${events.size} names`);
+  assert.deepEqual([...events].filter((event) => !/^[a-z0-9]+(_[a-z0-9]+)*$/.test(event)), []);
+  each(CURRENT, (page) => [...read(page).matchAll(/\bevent=([\w-]+)/g)].map((match) => match[1]), (event) => events.has(event));
+});
+
 test("the chat says what README.md quotes of it", () => {
   const flat = (text) => text.replace(/\s+/g, " ");
   const programs = { C: flat(read("node/apps/chat.c")), JavaScript: flat(read("node/apps/chat.js")) };

@@ -80,7 +80,7 @@ static void check_token(sio_socket *socket, sio_step *step, void *arg) {
 static void on_redis(const redisAsyncContext *context, int status) {
 	if (status != REDIS_OK) redis = NULL;
 	if (status != REDIS_OK && !outage)
-		sio_log(sio_nsp_server(team), "team-redis", "error", context->errstr, NULL);
+		sio_log(sio_nsp_server(team), "team_redis", "error", context->errstr, NULL);
 	outage = status != REDIS_OK;
 }
 

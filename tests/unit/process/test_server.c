@@ -308,7 +308,7 @@ log_lines(void **state)
 	/* a key without a value, with and without a following key; a number as a value */
 	assert_int_equal(sio_log(f->io, "none", "x", (char *)NULL, NULL), SIO_ERR_ARGUMENT);
 	assert_non_null(strstr(f->log, "event=none x="));
-	assert_non_null(strstr(f->log, "event=call-failed function=sio_log name=x "));
+	assert_non_null(strstr(f->log, "event=call_failed function=sio_log name=x "));
 	assert_int_equal(sio_log(f->io, "odd", "a", "1", "x", NULL), SIO_ERR_ARGUMENT);
 	assert_non_null(strstr(f->log, "event=odd a=1 x="));
 	assert_int_equal(sio_log(f->io, "number", "n", (char *)(uintptr_t)5, "m", "2", NULL), SIO_ERR_ARGUMENT);

@@ -93,7 +93,7 @@ test_the_text_of_the_line(void **state)
 
 	(void)state;
 	tells(SIO_ERR_ARGUMENT,
-		"event=call-failed function=sio_emit name=news format=sQ position=2 reason=\"unknown letter\"",
+		"event=call_failed function=sio_emit name=news format=sQ position=2 reason=\"unknown letter\"",
 		sio_emit(t, "news", "sQ", "x"));
 	tells(SIO_ERR_ARGUMENT, "format={s:i position=5 reason=\"unclosed bracket\"",
 		sio_emit(t, "news", "{s:i", "x", 1));

@@ -207,7 +207,7 @@ the_end_abandons_work_that_hangs(void **state)
 	log_set_sink(on_line, NULL);
 	assert_true(sio_work_end(fake_io));
 	log_set_sink(NULL, NULL);
-	assert_non_null(strstr(warning, "event=work-abandoned calls=1"));
+	assert_non_null(strstr(warning, "event=work_abandoned calls=1"));
 	sem_post(&question.go);
 }
 
