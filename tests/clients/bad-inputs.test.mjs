@@ -143,7 +143,7 @@ test("CVE-2020-36048: a huge push of tiny packets is linear", async () => {
   const start = Date.now();
   const answer = await request(server, target, { method: "POST", body: "6\x1e".repeat(499_999) + "6" });
   assert.equal(answer.status, 200);
-  assert.ok(Date.now() - start < 5000);
+  assert.ok(Date.now() - start < 30_000); // the square of 500,000 steps takes minutes
 });
 
 test("CVE-2023-31125, CVE-2026-59724: names of prototypes", async () => {

@@ -86,12 +86,14 @@ async function talker(server, transports) {
 
 for (const options of [["--workers", "2"], ["--workers", "1", "--master"]])
   test(`SIGUSR2 replaces the program and refuses nobody (${options.join(" ")})`, async () => {
-    const server = await startSockeye("protocol", [...options, "--drain-time", "2s"]);
+    const server = await startSockeye("protocol", [...options, "--drain-time", "20s"]);
     const url = `${server.url}/socket.io/?EIO=4&transport=polling`;
     const keep = () => new http.Agent({ keepAlive: true, maxSockets: 1 });
     const requests = load(url, [false, false, keep(), keep()]);
     const talkers = [];
     for (let i = 0; i < 12; i++) talkers.push(await talker(server, [i % 3 ? "polling" : "websocket"]));
+    // a client may read the 400 for its POST, which came after the close, before it reads the close in the answer to its poll
+    const expected = { websocket: /^transport close$/, polling: /^transport (close|error)$/ };
 
     const pid = await upgrade(server);
     await within(Promise.all(talkers.map((one) => one.moved)), () => `all clients to move:\n${server.output}`);
@@ -99,9 +101,10 @@ for (const options of [["--workers", "2"], ["--workers", "1", "--master"]])
     const answers = requests.answers;
     while (requests.answers < answers + 8) await get(url); // on the new program alone
     assert.deepEqual(await requests.stop(), []);
-    for (const { socket, errors, reasons } of talkers) {
+    for (const [i, { socket, errors, reasons }] of talkers.entries()) {
       socket.disconnect();
-      assert.deepEqual({ errors, reasons: reasons.slice(0, 1) }, { errors: [], reasons: ["transport close"] });
+      assert.deepEqual(errors, []);
+      assert.match(reasons[0], expected[i % 3 ? "polling" : "websocket"]);
     }
     await end(server, pid);
   });

@@ -122,6 +122,7 @@ test("applications do not see the mark of other servers", async () => {
 test("a change of socket.data is shown", async () => {
   const here = await client(ours);
   const socket = await admin(other);
+  await lists(socket, [here]); // so its server knows that there is an admin
   await ask(here, "data", { colour: ["blue", 1] });
   const [{ nsp, data }] = await socket.until("socket_updated", (update) => update.id === here.id && update.data);
   assert.deepEqual([nsp, data], ["/", { colour: ["blue", 1] }]);
