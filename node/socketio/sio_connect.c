@@ -11,7 +11,7 @@
  *   middlewares     all passed                 waits until other nodes are subscribed (sio_arrival.h); then the
  *                                              owner, or CONNECT if the namespace has no owner
  *   owner           on_connect() was called    sio_raw_accept() or sio_raw_refuse() (sio_owner.h)
- *                   accepted, recovered        the missed events; if they are gone, middlewares for a new socket
+ *   accepted        recovered                  the missed events; if they are gone, middlewares for a new socket
  *   CONNECT         joined                     reply with the sid, then "connection" listeners
  *   any             refused                    CONNECT_ERROR; the engine stays open
  *   any             the client left            nothing
@@ -111,10 +111,23 @@ connect_replays(struct sio_socket *s, void (*then)(struct sio_socket *s))
 	return false;
 }
 
+static void connect_on_passed(struct sio_socket *s, const struct sio_step *refusal);
+
+/*
+ * If the missed events are gone, the socket is a new one, without the data and the rooms of the session. The
+ * middlewares have not seen it, or they have seen a recovered one.
+ */
 static void
 connect_accept_now(struct sio_socket *s)
 {
-	if (!connect_replays(s, connect_accept_now) && connect_enter(s))
+	if (connect_replays(s, connect_accept_now))
+		return;
+	if (s->was_recovered && !s->recovered && sio_client_open(s->client)) {
+		s->was_recovered = false;
+		sio_middleware_connect(s, connect_on_passed);
+		return;
+	}
+	if (connect_enter(s))
 		sio_socket_announce(s);
 }
 
@@ -178,7 +191,7 @@ connect_accept_replayed(struct sio_socket *s)
 	bool ends = s->ends, ends_client = s->ends_client;
 
 	s->owner_accepted = s->ends = s->ends_client = false;
-	if (s->owner_recovered && !s->recovered) {
+	if (s->was_recovered && !s->recovered) {
 		connect_ask_anew(s);
 		return;
 	}
@@ -303,12 +316,12 @@ connect_admit(struct sio_socket *s)
 {
 	struct sio_nsp *nsp = s->nsp;
 
+	s->was_recovered = s->recovered;
 	if (nsp->owner == NULL || nsp->owner->on_connect == NULL) {
 		connect_accept_now(s);
 		return;
 	}
 	s->owner_asked = true;
-	s->owner_recovered = s->recovered;
 	list_add_tail(&nsp->asking, &s->link);
 	nsp->owner->on_connect(nsp->owner_arg, s, sio_handshake_auth(s));
 }

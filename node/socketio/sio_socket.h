@@ -65,12 +65,12 @@ struct sio_socket {
 	uint8_t reason; /* enum sio_reason */
 	bool recovered : 1;
 	bool in_own_room : 1;
-	bool owner_asked : 1;	  /* nsp->owner's on_connect() was called, and the socket has not joined yet */
-	bool owner_accepted : 1;  /* the owner has answered yes; the socket waits for the events that it missed */
-	bool owner_recovered : 1; /* on_connect() was called for a recovered socket */
-	bool ends : 1;		  /* sio_disconnect() was called while owner_accepted */
-	bool ends_client : 1;	  /* the same, with `close` */
-	bool unannounced : 1;	  /* its "connection" listeners have not run yet */
+	bool owner_asked : 1;	 /* nsp->owner's on_connect() was called, and the socket has not joined yet */
+	bool owner_accepted : 1; /* the owner has answered yes; the socket waits for the events that it missed */
+	bool was_recovered : 1;	 /* it passed the middlewares, or skipped them, as a recovered socket */
+	bool ends : 1;		 /* sio_disconnect() was called while owner_accepted */
+	bool ends_client : 1;	 /* the same, with `close` */
+	bool unannounced : 1;	 /* its "connection" listeners have not run yet */
 	bool reply_fresh : 1; /* the client has not shown that it has read its CONNECT reply; it cannot have read it
 				 while eio_mark_passed() is false */
 	uint16_t id_len;

@@ -35,17 +35,23 @@ answer(struct buffer *out)
 	fake_turn();
 }
 
-/* Answers the last message, a question, with this result. */
 static void
-answer_question(struct buffer *out, enum sio_keep_message type, const char *pid)
+answer_question_with(struct buffer *out, enum sio_keep_message type, enum sio_recovery_result result, const char *pid)
 {
 	struct keep_reader in = {.rest = buffer_text(&fake_broker.kept)};
 
 	(void)keep_get_bytes(&in, 2 + sizeof(uint64_t) + BUS_KEEP_ID + 2 * sizeof(uint64_t));
 	answer_begin(out, type);
 	keep_put_u64(out, keep_get_u64(&in));
-	buffer_add_byte(out, SIO_RECOVERY_RECOVERED);
+	buffer_add_byte(out, (uint8_t)result);
 	buffer_add(out, pid, SIO_PID_LENGTH);
+}
+
+/* Answers the last message, a question: the session is recovered. */
+static void
+answer_question(struct buffer *out, enum sio_keep_message type, const char *pid)
+{
+	answer_question_with(out, type, SIO_RECOVERY_RECOVERED, pid);
 }
 
 static void
@@ -165,6 +171,77 @@ a_client_that_comes_back_unchanged_costs_no_message(void **state)
 	assert_told(SIO_KEEP_REPLAY);
 }
 
+static unsigned passed, passed_recovered;
+
+static void
+count(sio_socket *s, sio_step *step, void *arg)
+{
+	(void)arg;
+	passed++;
+	passed_recovered += sio_recovered(s);
+	sio_next(step);
+}
+
+static void
+refuse(sio_socket *s, sio_step *step, void *arg)
+{
+	(void)s, (void)arg;
+	sio_refuse(step, "no", NULL);
+}
+
+/* The client is back, and the events that it missed are gone. */
+static void
+come_back_too_late(struct recovering *c)
+{
+	struct buffer out;
+
+	claim_again(c);
+	assert_told(SIO_KEEP_REPLAY);
+	answer_question_with(&out, SIO_KEEP_REPLAYED, SIO_RECOVERY_OFFSET_GONE, c->pid);
+	keep_put_u64(&out, 0);
+	answer(&out);
+}
+
+static void
+a_socket_that_is_new_in_the_end_passes_the_middlewares(void **state)
+{
+	const bool skips[] = {true, false};
+	sio_nsp *nsp = sio_of(fake_io, "/");
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct recovering c = {0};
+
+		fake_io->options.skip_middlewares = skips[i];
+		recovering_return(&c);
+		recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+		passed = passed_recovered = 0;
+		sio_use(nsp, count, NULL);
+		come_back_too_late(&c);
+		recovering_read(&c);
+		assert_true(c.connected && !c.recovered);
+		assert_int_equal(passed, skips[i] ? 1 : 2);
+		assert_int_equal(passed_recovered, skips[i] ? 0 : 1);
+		sio_unuse(nsp, count, NULL);
+	}
+}
+
+static void
+a_socket_that_is_new_in_the_end_may_be_refused(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	fake_io->options.skip_middlewares = true;
+	recovering_return(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	sio_use(sio_of(fake_io, "/"), refuse, NULL);
+	come_back_too_late(&c);
+	recovering_read(&c);
+	assert_false(c.connected);
+	assert_int_equal(sio_of(fake_io, "/")->count, 0);
+}
+
 /* The answers to all of them together could be more than the hub may keep for this worker. */
 static void
 replays_wait_for_their_turn(void **state)
@@ -252,6 +329,9 @@ main(void)
 			the_keeper_learns_of_data_that_a_middleware_sets_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_client_that_comes_back_unchanged_costs_no_message, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_socket_that_is_new_in_the_end_passes_the_middlewares, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_socket_that_is_new_in_the_end_may_be_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replays_wait_for_their_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_keeper_of_another_version_refuses_for_good, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lost_hello_is_sent_again, set_up, tear_down),

@@ -140,9 +140,12 @@ come_back(struct modelled *c)
 static void
 answer_middlewares(void)
 {
-	while (step_count > 0)
-		sio_next(steps[--step_count]);
-	fake_turn();
+	/* they run again for a client whose missed events turn out to be gone */
+	while (step_count > 0) {
+		while (step_count > 0)
+			sio_next(steps[--step_count]);
+		fake_turn();
+	}
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		struct modelled *c = &clients[i];
 		unsigned had = c->real.count;
