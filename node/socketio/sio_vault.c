@@ -4,7 +4,6 @@
 #include "broker/bus_keep.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
-#include "common/base/random.h"
 #include "common/io/log.h"
 #include "node/socketio/sio_keep_ask.h"
 #include "node/socketio/sio_keep_logs.h"
@@ -16,13 +15,9 @@
 
 #define START_MS 50			/* interval of the timer until the log is known */
 #define TICK_MS 1000			/* and later */
-#define RENEW_MS 30000			/* interval at which sessions are renewed (sio_keep.c) */
-#define SLACK_MS 10000			/* by which a renewal may be late */
-#define STRANGER_MS 1000		/* interval at which strangers are noted */
-#define HIDDEN_MS 15000			/* within which the death of a node is noticed */
+#define REFUSED_MAX_MS 32000		/* longest pause until writes that Redis has refused are sent again */
 #define HEARD_FIRST (UINT64_C(1) << 32) /* heard counts from here, so that offsets may be below it */
 #define SCRATCH_MAX (64 << 20)
-#define NOTES_MAX 256 /* notes of strangers under way; beyond it, one for all namespaces follows */
 
 /* A write whose answer matters. */
 struct vault_write {
@@ -31,13 +26,6 @@ struct vault_write {
 	struct sio_vault *vault;
 	bool saves;
 	char handle[SIO_PID_HANDLE];
-};
-
-/* A note of a stranger, which must not get lost. */
-struct vault_note {
-	struct bus_call call;
-	struct list link;
-	struct sio_vault *vault;
 };
 
 static struct text
@@ -69,15 +57,6 @@ vault_write_place(const struct sio_recovery_placer *placer, bool own, char *out)
 
 /* ---------------------------------------------------------------- sessions */
 
-/* How long a session lives that is not renewed. */
-static uint64_t
-vault_live_ms(const struct sio_vault *vault)
-{
-	const struct sio_options *options = &vault->keep->recovery->io->options;
-
-	return options->max_disconnection_duration + options->loss_notice + RENEW_MS + SLACK_MS;
-}
-
 static struct sio_recovery_session *
 vault_session(const struct sio_vault *vault, const char handle[SIO_PID_HANDLE])
 {
@@ -107,13 +86,33 @@ vault_on_written(struct bus_call *call, int error, struct text value)
 	again = again && session != NULL && !session->claimed && session->socket != NULL &&
 		session->socket->state == SIO_CONNECTED && (write->saves || error == 0);
 	mem_free(write);
+	if (error == 0)
+		vault->refused_pause = TICK_MS;
 	if (lost && session != NULL)
 		vault_lose_session(session);
 	else if (again) {
 		session->bound_changed = 1; /* the record of the session may be older than its rooms */
 		list_remove(&session->kept);
-		list_add_tail(&vault->keep->changed, &session->kept);
+		list_add_tail(error != 0 ? &vault->refused : &vault->keep->changed, &session->kept);
 	}
+}
+
+/*
+ * Sends again what Redis has not taken, after a pause that doubles as long as Redis takes nothing: it may be full,
+ * and there may be many sessions.
+ */
+static void
+vault_write_again(struct sio_vault *vault)
+{
+	uint64_t now = vault->keep->recovery->io->loop->now;
+
+	if (!list_empty(&vault->refused) && now >= vault->refused_until) {
+		list_move_all(&vault->keep->changed, &vault->refused);
+		vault->refused_until = now + vault->refused_pause;
+		if (vault->refused_pause < REFUSED_MAX_MS)
+			vault->refused_pause *= 2;
+	}
+	sio_keep_before_flush(&vault->keep->call);
 }
 
 static struct bus_call *
@@ -231,7 +230,7 @@ vault_save(struct sio_keep *keep, struct sio_recovery_session *session, bool nee
 	}
 	args[0] = sio_vault_key(vault, text_of(session->pid, SIO_PID_LENGTH), key);
 	args[1] = vault_self(vault);
-	args[2] = sio_vault_number(&ttl, vault_live_ms(vault));
+	args[2] = sio_vault_number(&ttl, sio_vault_live_ms(vault));
 	args[3] = sio_nsp_text(session->nsp);
 	args[4] = buffer_text(&vault->out);
 	args[5] = open || first ? text_of(mark, mark_n) : TEXT("");
@@ -255,7 +254,7 @@ vault_place(
 		args[2] = sio_vault_number(&ttl, keep->recovery->io->options.max_disconnection_duration);
 		sio_vault_call(vault, VAULT_STORE, 1, args, 3, NULL);
 	} else if (vault_mark(vault, session, mark, &mark_n)) {
-		args[2] = sio_vault_number(&ttl, vault_live_ms(vault));
+		args[2] = sio_vault_number(&ttl, sio_vault_live_ms(vault));
 		args[3] = text_of(mark, mark_n);
 		sio_vault_call(vault, VAULT_QUIET, 1, args, 4, vault_write_new(vault, session, false));
 	}
@@ -298,83 +297,6 @@ static void
 vault_release(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
 {
 	vault_by_pid(keep->vault, VAULT_RELEASE, pid);
-}
-
-/* --------------------------------------------------------------- strangers */
-
-static void
-vault_on_noted(struct bus_call *call, int error, struct text value)
-{
-	struct vault_note *note = container_of(call, struct vault_note, call);
-
-	(void)value;
-	note->vault->note_count--;
-	note->vault->unnoted = note->vault->unnoted || error != 0;
-	list_remove(&note->link);
-	mem_free(note);
-}
-
-/* Notes that a stranger was there. `ahead_ms`: the note counts for so long after now. */
-static void
-vault_note_stranger(struct sio_vault *vault, struct text nsp, uint64_t ahead_ms)
-{
-	char key[SIO_VAULT_KEY_MAX];
-	struct vault_number ttl, ahead;
-	const struct text args[] = {sio_vault_stranger_key(vault, nsp, key),
-		sio_vault_number(&ttl, vault_live_ms(vault) + RENEW_MS), sio_vault_number(&ahead, ahead_ms)};
-	struct vault_note *note;
-
-	if (vault->note_count == NOTES_MAX) {
-		vault->unnoted = true;
-		return;
-	}
-	note = mem_zalloc(sizeof *note);
-	vault->note_count++;
-	bus_call_init(&note->call, vault_on_noted);
-	note->vault = vault;
-	list_add_tail(&vault->notes, &note->link);
-	sio_vault_call(vault, VAULT_STRANGER, 1, args, 3, &note->call);
-}
-
-void
-sio_vault_note_lost(struct sio_vault *vault)
-{
-	if (!vault->unnoted)
-		return;
-	vault->unnoted = false;
-	vault_note_stranger(vault, TEXT_NONE, 0);
-}
-
-/* An event without a number has come. Events of one millisecond need one note. */
-static void
-vault_stranger(struct sio_keep *keep, const struct sio_nsp *nsp)
-{
-	struct sio_vault *vault = keep->vault;
-	uint64_t now = keep->recovery->io->loop->now;
-
-	if (vault->stranger_nsp == nsp && vault->stranger_here == now)
-		return;
-	vault->stranger_nsp = nsp;
-	vault->stranger_here = now;
-	vault_note_stranger(vault, sio_nsp_text(nsp), 0);
-}
-
-/*
- * A node that has just died is missing in the count and not yet in the list of members, so it may hide a Node.js
- * server for some seconds. The note counts for that time.
- */
-static void
-vault_watch_strangers(struct sio_vault *vault)
-{
-	uint64_t now = vault->keep->recovery->io->loop->now;
-
-	enum sio_vault_strangers strangers = sio_vault_strangers(vault, -1);
-
-	broker_recount(vault->keep->broker);
-	if (strangers != VAULT_STRANGERS || now < vault->stranger_at)
-		return;
-	vault->stranger_at = now + STRANGER_MS;
-	vault_note_stranger(vault, TEXT_NONE, HIDDEN_MS);
 }
 
 /* ---------------------------------------------------------------- up calls */
@@ -482,13 +404,14 @@ vault_on_timer(struct wheel_entry *entry)
 {
 	struct sio_vault *vault = container_of(entry, struct sio_vault, timer);
 	struct sio_keep *keep = vault->keep;
-	uint64_t next;
+	uint64_t now = keep->recovery->io->loop->now, next;
 
 	vault_look(vault);
-	if (keep->welcome) {
+	if (keep->welcome && now >= vault->tick_at) { /* the timer runs more often while questions are under way */
+		vault->tick_at = now + TICK_MS;
 		sio_vault_note_lost(vault);
-		vault_watch_strangers(vault);
-		sio_keep_before_flush(&keep->call); /* what Redis has not taken is sent again */
+		sio_vault_watch_strangers(vault);
+		vault_write_again(vault);
 	}
 	next = sio_vault_retry(vault, keep->welcome ? TICK_MS : START_MS);
 	loop_arm(keep->recovery->io->loop, &vault->timer, next);
@@ -514,13 +437,9 @@ vault_close(struct sio_keep *keep)
 		list_remove(&write->link);
 		mem_free(write);
 	}
-	while (!list_empty(&vault->notes)) {
-		struct vault_note *note = container_of(vault->notes.next, struct vault_note, link);
-
-		bus_call_cancel(&note->call);
-		list_remove(&note->link);
-		mem_free(note);
-	}
+	while (!list_empty(&vault->refused))
+		list_remove(vault->refused.next);
+	sio_vault_end_notes(vault);
 	sio_vault_end_asks(vault);
 	vault_forget_firsts(vault);
 	loop_disarm(keep->recovery->io->loop, &vault->timer);
@@ -538,7 +457,7 @@ static const struct sio_keep_peer peer = {.begin = vault_begin_session,
 	.release = vault_release,
 	.claim = sio_vault_claim,
 	.replay = sio_vault_replay,
-	.stranger = vault_stranger,
+	.stranger = sio_vault_stranger,
 	.close = vault_close};
 
 void
@@ -554,6 +473,8 @@ sio_vault_open(struct sio_keep *keep)
 	for (unsigned i = 0; i < VAULT_SCRIPTS; i++)
 		bus_script_init(&vault->scripts[i], sio_vault_script((enum sio_vault_script)i));
 	list_init(&vault->writes);
+	list_init(&vault->refused);
+	vault->refused_pause = TICK_MS;
 	list_init(&vault->notes);
 	list_init(&vault->asks);
 	list_init(&vault->firsts);

@@ -8,8 +8,8 @@
  *
  *   question   what happens
  *   claim      A script takes the session. If its socket is still connected, its worker is asked to give it up, and
- *              the script runs again until it has. Another script then checks that the log is whole behind the place
- *              of the client.
+ *              the script runs again until it has. If middlewares or an owner are asked then, another script checks
+ *              before that the log is whole behind the place of the client.
  *   replay     A script reads the log and publishes what it has found to this worker, which so hears it in its place
  *              between the events: those before are in it, and those after are delivered live.
  *

@@ -5,7 +5,8 @@
 #include "common/base/sha256.h"
 #include "node/socketio/sio_vault_state.h"
 
-#define KEY_HASH 22 /* base64url characters of a hash, 132 bits */
+#define SLACK_MS 10000 /* by which a renewal may be late */
+#define KEY_HASH 22    /* base64url characters of a hash, 132 bits */
 
 struct text
 sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT_KEY_MAX])
@@ -56,23 +57,10 @@ sio_vault_where(const struct sio_vault *vault, struct sio_vault_place *place, st
 	return true;
 }
 
-enum sio_vault_strangers
-sio_vault_strangers(struct sio_vault *vault, int64_t servers)
+uint64_t
+sio_vault_live_ms(const struct sio_vault *vault)
 {
-	uint64_t now = vault->keep->recovery->io->loop->now;
-	struct members_stats members;
-	int64_t strangers;
+	const struct sio_options *options = &vault->keep->recovery->io->options;
 
-	members_stats(broker_members(vault->keep->broker), &members);
-	strangers = members.foreign;
-	if (servers >= 0)
-		strangers = servers - members.count[MEMBER_SERVING] - members.count[MEMBER_DRAINING] -
-			    members.count[MEMBER_SILENT];
-	if (strangers == 0 || (servers >= 0 && strangers < 0)) {
-		vault->counted_since = 0;
-		return VAULT_NO_STRANGERS;
-	}
-	if (vault->counted_since == 0)
-		vault->counted_since = now;
-	return strangers > 0 && now - vault->counted_since >= SIO_VAULT_SURE_MS ? VAULT_STRANGERS : VAULT_PERHAPS;
+	return options->max_disconnection_duration + options->loss_notice + SIO_VAULT_RENEW_MS + SLACK_MS;
 }

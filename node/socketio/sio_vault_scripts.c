@@ -51,7 +51,7 @@ static const char claim[] =
 	NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'n', 'v', 't', 'l', 's', 'c', 'q', 'm')\n"
 	    "if not (h[1] and h[6] and h[7]) then return 'N' end\n"
 	    "if h[2] ~= ARGV[3] then return 'F' end\n"
-	    "if h[3] and tonumber(h[4] or '0') > now then return 'N' end\n"
+	    "if h[3] and h[3] ~= ARGV[2] and tonumber(h[4] or '0') > now then return 'N' end\n"
 	    "if h[5] and redis.call('PUBLISH', ARGV[5] .. h[1], ARGV[6]) > 0 then return 'L' end\n"
 	    "redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%d', now + ARGV[4]))\n"
 	    "redis.call('HDEL', KEYS[1], 'l')\n"

@@ -27,13 +27,13 @@ enum sio_vault_script {
 	VAULT_STORE,   /* KEYS: session. ARGV: worker, ms to live. The socket has left. Returns 1 or 0. */
 	VAULT_END,     /* KEYS: session. ARGV: worker. Ends a session that the worker has or has claimed, or that is
 			  stored. */
-	VAULT_RELEASE, /* KEYS: session. ARGV: worker. Gives a claimed session back. */
+	VAULT_RELEASE, /* KEYS: session. ARGV: worker, or one claim. Gives a claimed session back. */
 	/*
 	 * KEYS: session, times of strangers in the namespace and anywhere. ARGV: worker, claim, namespace, ms of the
 	 * claim, prefix of the workers' channels, message that asks the worker to give the session up, channel by
-	 * which servers are counted. Returns N: no session, or it is claimed; F: another namespace; L: its worker was
-	 * asked; or C, the lengths of s, c and q, m, the two times and the number of servers, in one line, and then
-	 * s, c and q.
+	 * which servers are counted. The same claim may be made again. Returns N: no session, or another claim has
+	 * it; F: another namespace; L: its worker was asked; or C, the lengths of s, c and q, m, the two times and
+	 * the number of servers, in one line, and then s, c and q.
 	 */
 	VAULT_CLAIM,
 	/*

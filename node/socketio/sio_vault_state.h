@@ -1,6 +1,6 @@
 /*
- * What the files of the vault share: sio_vault_call.c makes keys and calls scripts, sio_vault_ask.c claims and
- * replays sessions, and sio_vault.c saves them.
+ * What the files of the vault share: sio_vault_call.c makes keys and calls scripts, sio_vault_stranger.c notes events
+ * that are not recorded, sio_vault_claim.c and sio_vault_replay.c answer questions, and sio_vault.c saves sessions.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_STATE_H
 #define NODE_SOCKETIO_SIO_VAULT_STATE_H
@@ -12,20 +12,26 @@
 
 #define SIO_VAULT_CLAIM (BUS_KEEP_ID + 12) /* bytes of a claim: the worker's channel, and random characters */
 
+#define SIO_VAULT_RENEW_MS 30000 /* interval at which sessions are renewed (sio_keep.c) */
+
 struct sio_vault {
 	struct sio_keep *keep;
 	struct bus *bus;
 	struct text key; /* of the channels; a part of the stream's name */
 	struct sio_recovery_placer placer;
 	struct bus_script scripts[VAULT_SCRIPTS];
-	struct list writes; /* struct vault_write under way */
-	struct list notes;  /* struct vault_note under way */
+	struct list writes;  /* struct vault_write under way */
+	struct list refused; /* struct sio_recovery_session by `kept`: Redis has not taken the last write */
+	uint64_t refused_until, refused_pause; /* loop time when they are sent again, and the next pause in ms */
+	struct list notes;		       /* struct vault_note under way */
 	unsigned note_count;
 	bool unnoted;	     /* Redis may not have taken a note of a stranger */
 	struct list firsts;  /* struct vault_first: of the sessions that have begun in this turn */
 	struct list asks;    /* struct vault_ask */
 	struct list claimed; /* struct vault_claimed */
+	unsigned given_back; /* asks whose claims are being given back */
 	struct wheel_entry timer;
+	uint64_t tick_at;	/* loop time of the next work that is done once a second */
 	uint64_t gaps;		/* of the last struct bus_point */
 	uint64_t counted_since; /* loop time since when each count had strangers; 0: the last one had none */
 	uint64_t stranger_at;	/* loop time of the last note of a Node.js server */
@@ -54,6 +60,11 @@ struct vault_number {
 };
 struct text sio_vault_number(struct vault_number *room, uint64_t number);
 
+/* How long a session lives that is not renewed. */
+uint64_t sio_vault_live_ms(const struct sio_vault *vault);
+
+/* sio_vault_stranger.c */
+
 /*
  * Whether there are Node.js servers, which do not record what they send. A new server is counted before it has said
  * that it records, so a count is believed only when another one, SIO_VAULT_SURE_MS later, agrees.
@@ -62,15 +73,27 @@ struct text sio_vault_number(struct vault_number *room, uint64_t number);
 enum sio_vault_strangers { VAULT_NO_STRANGERS, VAULT_PERHAPS, VAULT_STRANGERS };
 /* `servers`: the number of servers that Redis has just counted; negative: that of the last count. */
 enum sio_vault_strangers sio_vault_strangers(struct sio_vault *vault, int64_t servers);
-
-/* sio_vault.c. Notes a stranger for all namespaces if Redis may have missed a note. Call it before a claim. */
+/* struct sio_keep_peer.stranger */
+void sio_vault_stranger(struct sio_keep *keep, const struct sio_nsp *nsp);
+/* Notes a stranger for all namespaces if Redis may have missed a note. Call it before a claim. */
 void sio_vault_note_lost(struct sio_vault *vault);
+/* Counts the Node.js servers, and notes that there are some. Call it about once a second. */
+void sio_vault_watch_strangers(struct sio_vault *vault);
+/* Cancels the notes under way. */
+void sio_vault_end_notes(struct sio_vault *vault);
 
-/* sio_vault_ask.c */
+/* sio_vault_claim.c: struct sio_keep_peer.claim */
 void sio_vault_claim(struct sio_keep *keep, const struct keep_ask *ask);
+
+/* sio_vault_replay.c */
+
+/* struct sio_keep_peer.replay */
 void sio_vault_replay(struct sio_keep *keep, struct keep_ask *ask);
 /* The message that VAULT_READ has published. */
 void sio_vault_on_read(struct sio_vault *vault, struct text message);
+
+/* sio_vault_ask.c */
+
 /* Forgets what is known of a claimed session. */
 void sio_vault_forget(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
 /* Repeats the calls whose time has come. Returns the ms until the next one, at most `most`. */

@@ -1,0 +1,403 @@
+/*
+ * Claims of sessions.
+ *
+ *   state    event                               next state
+ *   CLAIM    the socket is still connected, or   CLAIM, after a pause
+ *            the bus is down
+ *            the script has taken the session    CHECK; answered if the replay follows at once
+ *            it has not                          answered
+ *   CHECK    the log is whole                    answered; the session is a struct vault_claimed
+ *            it is not                           answered; the session is released
+ *            the bus is down                     CLAIM, after a pause
+ *   any      the question has ended, and Redis   GIVE BACK, until Redis has confirmed it
+ *            may have the claim
+ */
+#include <stdio.h>
+
+#include "broker/bus_keep.h"
+#include "broker/wire.h"
+#include "common/base/base64.h"
+#include "common/base/error.h"
+#include "common/base/mem.h"
+#include "node/socketio/sio_keep_ask.h"
+#include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_owner.h"
+#include "node/socketio/sio_step.h"
+#include "node/socketio/sio_vault_ask.h"
+
+#define CLAIM_MS 30000	    /* a claim that is not continued ends; middlewares may run meanwhile */
+#define GIVEN_BACK_MAX 1024 /* claims that are being given back; beyond it, they end by their time */
+
+/* Sends the answer CLAIMED to the question, and frees the ask. A session that is not handed over is released. */
+static void
+vault_answer_claim(struct vault_ask *ask, enum sio_recovery_result result)
+{
+	struct sio_vault *vault = ask->vault;
+	struct sio_keep *keep = vault->keep;
+	struct keep_reader in;
+	struct buffer out;
+
+	buffer_init(&out, SIZE_MAX / 2);
+	keep_put_u64(&out, ask->nonce);
+	buffer_add_byte(&out, (uint8_t)result);
+	buffer_add(&out, ask->pid, SIO_PID_LENGTH);
+	if (result == SIO_RECOVERY_RECOVERED) {
+		buffer_add_byte(&out, ask->ghost);
+		buffer_add(&out, ask->record, ask->record_n);
+	}
+	sio_vault_ask_free(ask);
+	in = (struct keep_reader){.rest = buffer_text(&out)};
+	sio_keep_claimed(keep, &in);
+	buffer_fini(&out);
+}
+
+/* The script has taken the session, and it cannot be continued. */
+static void
+vault_refuse_claim(struct vault_ask *ask, enum sio_recovery_result result)
+{
+	struct sio_keep *keep = ask->vault->keep;
+
+	keep->peer->release(keep, ask->pid);
+	vault_answer_claim(ask, result);
+}
+
+static bool
+vault_is_id(struct text id)
+{
+	for (size_t i = 0; i < id.n; i++) {
+		if (base64url_value(id.at[i]) < 0)
+			return false;
+	}
+	return id.n == SIO_ID_LENGTH;
+}
+
+/*
+ * Returns true if a socket has the id of the claimed session, or another claimed session has it. Then somebody else
+ * has written one of the sessions.
+ */
+static bool
+vault_is_id_taken(const struct sio_vault *vault, const struct sio_nsp *nsp, const char sid[SIO_ID_LENGTH])
+{
+	struct list *it, *next;
+
+	list_each(it, next, &vault->claimed)
+	{
+		if (memcmp(container_of(it, struct vault_claimed, link)->sid, sid, SIO_ID_LENGTH) == 0)
+			return true;
+	}
+	return table_find(&nsp->sockets, text_of(sid, SIO_ID_LENGTH)) != NULL;
+}
+
+/* Checks the field s of a session, and returns its rooms. */
+static bool
+vault_read_record(struct text record, bool *own, struct text *sid, struct text *rooms, uint32_t *count)
+{
+	struct keep_reader in = {.rest = record};
+	struct text rest;
+	uint64_t n;
+
+	*own = keep_get_u8(&in) != 0;
+	*sid = keep_get_text(&in);
+	n = keep_get_u64(&in);
+	*rooms = keep_get_text(&in);
+	(void)keep_get_text(&in); /* data, which is checked when it is decoded */
+	if (in.bad || in.rest.n != 0 || !vault_is_id(*sid) || n > UINT32_MAX)
+		return false;
+	*count = (uint32_t)n;
+	in = (struct keep_reader){.rest = *rooms};
+	for (rest = *rooms; n != 0 && !in.bad; n--)
+		(void)keep_get_text(&in);
+	return !in.bad && in.rest.n == 0 && rest.n == rooms->n;
+}
+
+/* Hands the claimed session over to the question, unless somebody else has written it. */
+static void
+vault_hand_over(struct vault_ask *ask, const struct keep_ask *question)
+{
+	struct vault_claimed *claimed;
+
+	sio_vault_forget(ask->vault, ask->pid); /* a claim that has ended by its time */
+	if (vault_is_id_taken(ask->vault, question->step->made, ask->sid)) {
+		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
+		return;
+	}
+	claimed = mem_zalloc(sizeof *claimed);
+	memcpy(claimed->pid, ask->pid, SIO_PID_LENGTH);
+	memcpy(claimed->sid, ask->sid, SIO_ID_LENGTH);
+	memcpy(claimed->claim, ask->claim, SIO_VAULT_CLAIM);
+	claimed->from = ask->from;
+	claimed->offset_origin = ask->offset.at.origin;
+	claimed->offset_sum = ask->offset.at.heard + ask->offset.at.local;
+	list_add_tail(&ask->vault->claimed, &claimed->link);
+	vault_answer_claim(ask, SIO_RECOVERY_RECOVERED);
+}
+
+static void vault_claim_again(struct vault_ask *ask);
+static void vault_give_back(struct vault_ask *ask);
+
+static void
+vault_on_checked(struct bus_call *call, int error, struct text value)
+{
+	struct vault_ask *ask = container_of(call, struct vault_ask, call);
+	enum sio_recovery_result result = error == 0 ? sio_vault_read_result(value) : SIO_RECOVERY_NO_HUB;
+	const struct keep_ask *question = sio_vault_question(ask);
+
+	if (question == NULL)
+		vault_give_back(ask);
+	else if (error == ERROR_CLOSED)
+		vault_claim_again(ask);
+	else if (result == SIO_RECOVERY_RECOVERED)
+		vault_hand_over(ask, question);
+	else
+		vault_refuse_claim(ask, result);
+}
+
+/* The parts of the answer C of VAULT_CLAIM. */
+struct vault_found {
+	struct text record, changed, quiet;
+	uint64_t marked_ms, stranger_ms; /* Redis's time of the newest mark, and of the last stranger */
+	int64_t servers;		 /* that are in the cluster now */
+};
+
+static bool
+vault_read_found(struct text answer, struct vault_found *out)
+{
+	uint64_t numbers[7] = {0};
+	struct text line, part;
+
+	if (!text_cut(&answer, '\n', &line))
+		return false;
+	(void)text_cut(&line, ' ', &part); /* C */
+	for (unsigned i = 0; i < 7; i++) {
+		if (!text_cut(&line, ' ', &part)) {
+			part = line;
+			line = TEXT("");
+		}
+		if (text_number(part, INT64_MAX, &numbers[i]) < 0)
+			return false;
+	}
+	if (numbers[0] > answer.n || numbers[1] > answer.n || numbers[2] > answer.n ||
+		numbers[0] + numbers[1] + numbers[2] != answer.n)
+		return false;
+	out->record = text_of(answer.at, numbers[0]);
+	out->changed = text_of(answer.at + numbers[0], numbers[1]);
+	out->quiet = text_of(answer.at + numbers[0] + numbers[1], numbers[2]);
+	out->marked_ms = numbers[3];
+	out->stranger_ms = numbers[4] > numbers[5] ? numbers[4] : numbers[5];
+	out->servers = (int64_t)numbers[6];
+	return true;
+}
+
+/* Finds the place from which the client has missed events. */
+static enum sio_recovery_result
+vault_choose(struct vault_ask *ask, const struct keep_ask *question, const struct vault_found *found)
+{
+	struct sio_vault_mark changed, quiet;
+	char epoch[SIO_EPOCH_LENGTH];
+	uint64_t reached;
+
+	if (!sio_vault_mark_read(found->changed, &changed) ||
+		(found->quiet.n != 0 && !sio_vault_mark_read(found->quiet, &quiet)))
+		return SIO_RECOVERY_FAILED;
+	sio_keeper_epoch(ask->vault->keep->key, sio_nsp_text(question->step->made), epoch);
+	if (question->has_offset &&
+		!sio_vault_offset_read(epoch, text_of(question->offset, question->offset_n), &ask->offset))
+		return SIO_RECOVERY_OFFSET_GONE;
+	if (!sio_vault_choose(&changed, found->quiet.n != 0 ? &quiet : NULL,
+		    question->has_offset ? &ask->offset : NULL, &ask->from))
+		return SIO_RECOVERY_OFFSET_GONE;
+	/* the place may be that of the client's offset, which is older than the newest mark of the session */
+	reached = ask->from.place.entry.ms;
+	if (found->quiet.n != 0 && bus_position_compare(ask->from.place.entry, quiet.place.entry) >= 0 &&
+		found->marked_ms > reached)
+		reached = found->marked_ms;
+	return found->stranger_ms != 0 && found->stranger_ms >= reached ? SIO_RECOVERY_FOREIGN
+									: SIO_RECOVERY_RECOVERED;
+}
+
+/*
+ * Nothing is asked between the claim and the replay, which finds out whether the log is whole. So the log is read
+ * once.
+ */
+static bool
+vault_goes_straight(const struct sio_nsp *nsp)
+{
+	return nsp->io->options.skip_middlewares && (nsp->owner == NULL || nsp->owner->on_connect == NULL);
+}
+
+static void
+vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct text answer)
+{
+	struct text sid, rooms;
+	struct vault_found found;
+	enum sio_vault_strangers strangers;
+	enum sio_recovery_result result;
+	uint32_t count;
+	bool own;
+
+	if (!vault_read_found(answer, &found) || !vault_read_record(found.record, &own, &sid, &rooms, &count)) {
+		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
+		return;
+	}
+	strangers = sio_vault_strangers(ask->vault, found.servers);
+	if (strangers == VAULT_PERHAPS) {
+		sio_vault_pause(ask, SIO_VAULT_PAUSE_MAX_MS);
+		return;
+	}
+	result = strangers == VAULT_STRANGERS ? SIO_RECOVERY_FOREIGN : vault_choose(ask, question, &found);
+	if (result != SIO_RECOVERY_RECOVERED) {
+		vault_refuse_claim(ask, result);
+		return;
+	}
+	ask->record = mem_try_alloc(found.record.n);
+	if (ask->record == NULL) {
+		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
+		return;
+	}
+	memcpy(ask->record, found.record.at, found.record.n);
+	memcpy(ask->sid, sid.at, SIO_ID_LENGTH);
+	ask->record_n = found.record.n;
+	if (vault_goes_straight(question->step->made)) {
+		vault_hand_over(ask, question);
+		return;
+	}
+	rooms.at = ask->record + (rooms.at - found.record.at);
+	sid.at = ask->record + (sid.at - found.record.at);
+	ask->call.answer = vault_on_checked;
+	sio_vault_read(
+		ask, &ask->from, sio_nsp_text(question->step->made), rooms, count, own ? sid : TEXT_NONE, false);
+}
+
+static void
+vault_on_claim_answer(struct bus_call *call, int error, struct text value)
+{
+	struct vault_ask *ask = container_of(call, struct vault_ask, call);
+	struct keep_ask *question = sio_vault_question(ask);
+	char kind = error == 0 && value.n != 0 ? value.at[0] : 0;
+
+	ask->held = ask->held || error != 0 || kind == 'C';
+	if (question == NULL) {
+		vault_give_back(ask);
+	} else if (kind == 'C') {
+		vault_on_found(ask, question, value);
+	} else if (kind == 'N' || kind == 'F') {
+		vault_answer_claim(ask, kind == 'N' ? SIO_RECOVERY_NO_SESSION : SIO_RECOVERY_FOREIGN);
+	} else {
+		ask->ghost |= kind == 'L';
+		sio_vault_pause_longer(ask);
+	}
+}
+
+static void
+vault_send_claim(struct vault_ask *ask)
+{
+	const struct keep_ask *question = sio_vault_question(ask);
+	struct sio_vault *vault = ask->vault;
+	char key[SIO_VAULT_KEY_MAX], here[SIO_VAULT_KEY_MAX], anywhere[SIO_VAULT_KEY_MAX];
+	char take[1 + SIO_PID_HANDLE + SIO_VAULT_KEY_MAX];
+	struct buffer channels, requests;
+	struct vault_number ms;
+	struct text args[10], nsp;
+
+	if (question == NULL) {
+		vault_give_back(ask);
+		return;
+	}
+	nsp = sio_nsp_text(question->step->made);
+	buffer_init(&channels, SIO_VAULT_KEY_MAX);
+	bus_keep_channel(&channels, vault->key, TEXT(""));
+	args[0] = sio_vault_key(vault, text_of(ask->pid, SIO_PID_LENGTH), key);
+	args[1] = sio_vault_stranger_key(vault, nsp, here);
+	args[2] = sio_vault_stranger_key(vault, TEXT_NONE, anywhere);
+	args[3] = text_of(vault->keep->bus.id, BUS_KEEP_ID);
+	args[4] = text_of(ask->claim, SIO_VAULT_CLAIM);
+	args[5] = nsp;
+	args[6] = sio_vault_number(&ms, CLAIM_MS);
+	args[7] = buffer_text(&channels);
+	take[0] = 'T';
+	memcpy(take + 1, ask->pid, SIO_PID_HANDLE);
+	memcpy(take + 1 + SIO_PID_HANDLE, args[0].at, args[0].n);
+	args[8] = text_of(take, 1 + SIO_PID_HANDLE + args[0].n);
+	buffer_init(&requests, SIO_VAULT_KEY_MAX);
+	wire_channel_request(&requests, vault->key, TEXT("/"));
+	args[9] = buffer_text(&requests);
+	ask->again_at = 0;
+	sio_vault_call(vault, VAULT_CLAIM, 3, args, 10, &ask->call);
+	buffer_fini(&channels);
+	buffer_fini(&requests);
+}
+
+/* The connection was lost while the log was checked. The claim holds, so the same claim finds the session again. */
+static void
+vault_claim_again(struct vault_ask *ask)
+{
+	mem_free(ask->record);
+	ask->record = NULL;
+	ask->call.answer = vault_on_claim_answer;
+	sio_vault_pause_longer(ask);
+}
+
+/* --------------------------------------------------------------- giving back */
+
+static void
+vault_on_given_back(struct bus_call *call, int error, struct text value)
+{
+	struct vault_ask *ask = container_of(call, struct vault_ask, call);
+
+	(void)value;
+	if (error != 0)
+		sio_vault_pause_longer(ask);
+	else
+		sio_vault_ask_free(ask);
+}
+
+static void
+vault_send_give_back(struct vault_ask *ask)
+{
+	struct sio_vault *vault = ask->vault;
+	char key[SIO_VAULT_KEY_MAX];
+	const struct text args[] = {
+		sio_vault_key(vault, text_of(ask->pid, SIO_PID_LENGTH), key), text_of(ask->claim, SIO_VAULT_CLAIM)};
+
+	if (vault->keep->recovery->io->loop->now >= ask->give_back_until) {
+		sio_vault_ask_free(ask);
+		return;
+	}
+	ask->again_at = 0;
+	sio_vault_call(vault, VAULT_RELEASE, 1, args, 2, &ask->call);
+}
+
+/*
+ * The question has ended, so nobody continues the session. Other workers may claim it at once, and not only when the
+ * claim ends. Only this claim is given back: the client may have come back meanwhile.
+ */
+static void
+vault_give_back(struct vault_ask *ask)
+{
+	struct sio_vault *vault = ask->vault;
+
+	if (!ask->held || vault->given_back == GIVEN_BACK_MAX) {
+		sio_vault_ask_free(ask);
+		return;
+	}
+	vault->given_back++;
+	ask->give_back_until = vault->keep->recovery->io->loop->now + CLAIM_MS;
+	ask->again = vault_send_give_back;
+	ask->call.answer = vault_on_given_back;
+	vault_send_give_back(ask);
+}
+
+/* The claim is the same if the question is asked again, so an answer that was lost is given again. */
+void
+sio_vault_claim(struct sio_keep *keep, const struct keep_ask *question)
+{
+	struct vault_ask *ask = sio_vault_ask_new(keep->vault, question, vault_send_claim, vault_on_claim_answer);
+
+	char claim[SIO_VAULT_CLAIM + 1];
+
+	(void)snprintf(claim, sizeof claim, "%.*s%012llx", BUS_KEEP_ID, keep->bus.id,
+		(unsigned long long)question->nonce & 0xffffffffffff);
+	memcpy(ask->claim, claim, SIO_VAULT_CLAIM);
+	sio_vault_note_lost(keep->vault);
+	vault_send_claim(ask);
+}

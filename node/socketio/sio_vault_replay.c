@@ -1,0 +1,274 @@
+/*
+ * Replays of missed events.
+ *
+ *   event                                        what happens
+ *   own events wait to be sent, or the bus is    the replay is tried again after a pause
+ *   down
+ *   the log is not whole                         the question is answered: the client is new
+ *   the message of the script came               the question is answered with the events
+ */
+#include "broker/wire.h"
+#include "common/base/error.h"
+#include "node/socketio/sio_keep_ask.h"
+#include "node/socketio/sio_keep_session.h"
+#include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_recovery_rooms.h"
+#include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_vault_ask.h"
+
+#define PAUSE_SENT_MS 2 /* until own events have been sent */
+
+/* Answers the question without events: the client is new. Frees the ask. */
+static void
+vault_fail_replay(struct vault_ask *ask, enum sio_recovery_result result)
+{
+	struct sio_vault *vault = ask->vault;
+	struct sio_keep *keep = vault->keep;
+	struct keep_reader in;
+	struct buffer out;
+
+	keep->peer->end(keep, ask->pid);
+	buffer_init(&out, SIZE_MAX / 2);
+	keep_put_u64(&out, ask->nonce);
+	buffer_add_byte(&out, (uint8_t)result);
+	buffer_add(&out, ask->pid, SIO_PID_LENGTH);
+	keep_put_u64(&out, keep->heard);
+	sio_vault_ask_free(ask);
+	in = (struct keep_reader){.rest = buffer_text(&out)};
+	sio_keep_replayed(keep, &in);
+	buffer_fini(&out);
+}
+
+/*
+ * All own events up to now must be sent before the script, so that they are in the log when it reads. Returns
+ * SIO_RECOVERY_RECOVERED if the replay goes on, or why it fails.
+ */
+static enum sio_recovery_result
+vault_try_replay(struct vault_ask *ask)
+{
+	struct sio_vault *vault = ask->vault;
+	const struct keep_ask *question = sio_vault_question(ask);
+	const struct vault_claimed *claimed = sio_vault_find_claimed(vault, ask->pid);
+	const struct sio_recovery_session *session =
+		question != NULL ? sio_keep_replay_session(vault->keep, question) : NULL;
+	struct bus_point point;
+	bool waits;
+
+	if (session == NULL || claimed == NULL) {
+		sio_vault_ask_free(ask);
+		return SIO_RECOVERY_RECOVERED;
+	}
+	if (!bus_store_point(vault->bus, &point) || point.behind) {
+		sio_vault_pause_longer(ask);
+		return SIO_RECOVERY_RECOVERED;
+	}
+	ask->sent = bus_store_sent(vault->bus, &waits);
+	if (ask->sent < ask->local) {
+		if (!waits)
+			return SIO_RECOVERY_OFFSET_GONE; /* some were dropped */
+		sio_vault_pause(ask, PAUSE_SENT_MS);
+		return SIO_RECOVERY_RECOVERED;
+	}
+	ask->gaps = point.gaps;
+	memcpy(ask->claim, claimed->claim, SIO_VAULT_CLAIM);
+	sio_vault_read(ask, &claimed->from, sio_nsp_text(session->nsp), text_of(session->rooms, session->rooms_n),
+		session->room_count, session->own ? text_of(session->sid, SIO_ID_LENGTH) : TEXT_NONE, true);
+	return SIO_RECOVERY_RECOVERED;
+}
+
+static void
+vault_send_replay(struct vault_ask *ask)
+{
+	enum sio_recovery_result result = vault_try_replay(ask);
+
+	if (result != SIO_RECOVERY_RECOVERED)
+		vault_fail_replay(ask, result);
+}
+
+static void
+vault_on_replay_answer(struct bus_call *call, int error, struct text value)
+{
+	struct vault_ask *ask = container_of(call, struct vault_ask, call);
+	enum sio_recovery_result result = error == 0 ? sio_vault_read_result(value) : SIO_RECOVERY_NO_HUB;
+
+	if (sio_vault_question(ask) == NULL)
+		sio_vault_ask_free(ask);
+	else if (result != SIO_RECOVERY_RECOVERED)
+		vault_fail_replay(ask, result);
+	/* else the message of the script comes by the other link */
+}
+
+void
+sio_vault_replay(struct sio_keep *keep, struct keep_ask *question)
+{
+	struct vault_ask *ask = sio_vault_ask_new(keep->vault, question, vault_send_replay, vault_on_replay_answer);
+
+	ask->replays = true;
+	ask->local = keep->local;
+	if (vault_try_replay(ask) != SIO_RECOVERY_RECOVERED)
+		sio_vault_pause(ask, 0); /* the timer fails it: the caller must not be called back now */
+}
+
+/* An event of the log that the client has missed. Returns false if it was not for it. */
+static bool
+vault_is_missed(const struct bus_record *record, const struct wire_message *message,
+	const struct sio_recovery_session *session, const struct sio_recovery_rooms *rooms,
+	const struct sio_vault_from *from)
+{
+	const struct wire_target *to = &message->target;
+	bool wanted = to->room_count == 0;
+
+	if (memcmp(record->stamp.sender.at, &from->origin, SIO_ORIGIN_LENGTH) == 0 &&
+		record->stamp.event <= from->local)
+		return false;
+	if (message->type != WIRE_BROADCAST || message->has_request_id ||
+		!text_is(message->nsp, sio_nsp_text(session->nsp)))
+		return false;
+	for (unsigned i = 0; i < to->room_count && !wanted; i++)
+		wanted = sio_recovery_rooms_has(rooms, to->rooms[i]);
+	for (unsigned i = 0; i < to->except_count && wanted; i++)
+		wanted = !sio_recovery_rooms_has(rooms, to->except[i]);
+	return wanted;
+}
+
+/* Reads the records of VAULT_READ. Returns the number of missed events and appends their messages, or an error. */
+static int64_t
+vault_read_missed(struct text records, const struct sio_recovery_session *session, const struct sio_vault_from *from,
+	struct buffer *out)
+{
+	struct sio_recovery_rooms rooms;
+	struct wire_message message;
+	struct bus_record record;
+	int64_t count = 0;
+	int rc = sio_recovery_session_rooms(session, &rooms) ? 1 : ERROR_MEMORY;
+
+	wire_message_init(&message);
+	while (rc > 0 && (rc = bus_record_next(&records, false, &record)) > 0) {
+		rc = wire_read_broadcast(&message, record.message);
+		if (rc < 0)
+			break;
+		rc = 1;
+		if (!vault_is_missed(&record, &message, session, &rooms, from))
+			continue;
+		keep_put_text(out, record.message);
+		count++;
+	}
+	wire_message_fini(&message);
+	sio_recovery_rooms_fini(&rooms);
+	return rc < 0 ? rc : count;
+}
+
+/*
+ * Appends the number of events, and each with its offset. Only the last one's says that the client has got
+ * everything: whoever got a part of the events comes back as a new client.
+ */
+static void
+vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log, struct bus_position end,
+	uint64_t count, struct text messages, struct buffer *out)
+{
+	const struct sio_vault_place place = {.entry = end, .newest = ask->sent};
+	struct keep_reader in = {.rest = messages};
+	char offset[SIO_OFFSET_LONG + 1];
+	size_t n;
+
+	keep_put_u64(out, count);
+	for (uint64_t i = 1; i <= count; i++) {
+		struct sio_recovery_position at = {log->heard - (count - i), ask->sent, log->origin};
+
+		n = sio_recovery_position_write(log->epoch, &at, offset);
+		offset[n++] = ':';
+		n += sio_vault_place_write(&place, offset + n);
+		keep_put_text(out, text_of(offset, n));
+		keep_put_text(out, keep_get_text(&in));
+	}
+}
+
+/* The session is live at this worker. A client that comes back needs the last of these events, or nothing. */
+static void
+vault_continue(struct sio_vault *vault, struct sio_recovery_session *session, const struct vault_ask *ask,
+	const struct vault_claimed *claimed, uint64_t count)
+{
+	struct sio_recovery_log *log = session->log;
+	uint64_t sum = log->heard + ask->sent;
+
+	session->start = sum;
+	session->bound_origin = count != 0 ? log->origin : claimed->offset_origin;
+	session->bound_sum = count != 0 ? sum : claimed->offset_sum;
+	session->bound_changed = 1;
+	log->head = log->heard + vault->keep->local;
+}
+
+static void
+vault_on_missed(struct sio_vault *vault, struct vault_ask *ask, struct sio_recovery_session *session,
+	struct bus_position end, struct text records)
+{
+	const struct vault_claimed *claimed = sio_vault_find_claimed(vault, ask->pid);
+	struct keep_ask *question = sio_vault_question(ask);
+	struct sio_keep *keep = vault->keep;
+	struct buffer messages, out;
+	char pid[SIO_PID_LENGTH];
+	struct keep_reader in;
+	int64_t count;
+
+	buffer_init(&messages, SIZE_MAX / 2);
+	buffer_init(&out, SIZE_MAX / 2);
+	count = vault_read_missed(records, session, &claimed->from, &messages);
+	if (count < 0 || buffer_error(&messages) != 0) {
+		vault_fail_replay(ask, SIO_RECOVERY_FAILED);
+		buffer_fini(&messages);
+		return;
+	}
+	memcpy(pid, ask->pid, SIO_PID_LENGTH);
+	vault_continue(vault, session, ask, claimed, (uint64_t)count);
+	question->own = ask->sent;
+	keep_put_u64(&out, ask->nonce);
+	buffer_add_byte(&out, SIO_RECOVERY_RECOVERED);
+	buffer_add(&out, pid, SIO_PID_LENGTH);
+	keep_put_u64(&out, keep->heard);
+	vault_put_missed(ask, session->log, end, (uint64_t)count, buffer_text(&messages), &out);
+	sio_vault_forget(vault, pid);
+	sio_vault_ask_free(ask);
+	in = (struct keep_reader){.rest = buffer_text(&out)};
+	sio_keep_replayed(keep, &in);
+	session = sio_recovery_session_find(keep->recovery, text_of(pid, SIO_PID_LENGTH));
+	if (session != NULL && !session->claimed)
+		sio_keep_touched(session);
+	buffer_fini(&messages);
+	buffer_fini(&out);
+}
+
+void
+sio_vault_on_read(struct sio_vault *vault, struct text message)
+{
+	struct sio_recovery_session *session;
+	struct bus_position end;
+	struct bus_point point;
+	struct keep_ask *question;
+	struct list *it, *next;
+	struct text head, id;
+	uint64_t nonce;
+
+	if (!text_cut(&message, '\n', &head) || !text_cut(&head, ' ', &id) ||
+		text_number(id, UINT64_MAX, &nonce) < 0 || !bus_position_parse(head, &end))
+		return;
+	list_each(it, next, &vault->asks)
+	{
+		struct vault_ask *ask = container_of(it, struct vault_ask, link);
+
+		if (ask->nonce != nonce || !ask->replays)
+			continue;
+		question = sio_vault_question(ask);
+		session = question != NULL ? sio_keep_replay_session(vault->keep, question) : NULL;
+		if (session == NULL || sio_vault_find_claimed(vault, ask->pid) == NULL) {
+			sio_vault_ask_free(ask);
+			return;
+		}
+		if (!bus_store_point(vault->bus, &point) || point.behind || point.gaps != ask->gaps) {
+			vault_fail_replay(ask, SIO_RECOVERY_NO_HUB); /* events were missed meanwhile */
+			return;
+		}
+		bus_store_reached(vault->bus, end);
+		vault_on_missed(vault, ask, session, end, message);
+		return;
+	}
+}

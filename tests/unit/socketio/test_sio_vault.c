@@ -1,0 +1,526 @@
+/*
+ * Connection state recovery with sessions in Redis: which scripts a worker calls, and what it makes of answers, of
+ * lost answers and of refusals. The test plays Redis.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "broker/bus_store.h"
+#include "broker/members.h"
+#include "node/socketio/sio_keep.h"
+#include "node/socketio/sio_vault_scripts.h"
+#include "tests/unit/socketio/recovering.h"
+#include "tests/unit/socketio/fake_broker.h"
+
+#define CALLS 512
+#define ARGS_MAX 32
+
+/* -------------------------------------------------------------------- Redis */
+
+struct call {
+	enum sio_vault_script script;
+	struct bus_call *call; /* NULL: answered, cancelled, or nobody wants the answer */
+	unsigned count;
+	struct text args[ARGS_MAX];
+	char *bytes;
+};
+
+struct bus {
+	struct bus_point point;
+	uint64_t sent;
+	bool waits;
+	struct call calls[CALLS];
+	unsigned count;
+};
+
+static struct bus redis;
+static const char self[] = "wwwwwwwwwwww";
+
+void
+bus_script_init(struct bus_script *script, struct text text)
+{
+	*script = (struct bus_script){.text = text};
+}
+
+void
+bus_call_init(struct bus_call *call, void (*answer)(struct bus_call *call, int error, struct text value))
+{
+	*call = (struct bus_call){.answer = answer};
+	list_init(&call->link);
+}
+
+void
+bus_call_cancel(struct bus_call *call)
+{
+	for (unsigned i = 0; i < redis.count; i++) {
+		if (redis.calls[i].call == call)
+			redis.calls[i].call = NULL;
+	}
+}
+
+bool
+bus_store_point(const struct bus *bus, struct bus_point *out)
+{
+	*out = bus->point;
+	return true;
+}
+
+void
+bus_store_reached(struct bus *bus, struct bus_position entry)
+{
+	bus->point.position = entry;
+}
+
+uint64_t
+bus_store_sent(const struct bus *bus, bool *waits)
+{
+	*waits = bus->waits;
+	return bus->sent;
+}
+
+const char *
+bus_store_stream(const struct bus *bus)
+{
+	(void)bus;
+	return "socket.io-log";
+}
+
+void
+bus_store_call(struct bus *bus, struct bus_script *script, unsigned key_count, const struct text *args,
+	unsigned count, struct bus_call *call)
+{
+	struct call *to = &bus->calls[bus->count++];
+	size_t n = 0;
+	char *at;
+
+	(void)key_count;
+	must(bus->count < CALLS && count <= ARGS_MAX);
+	while (sio_vault_script(to->script).at != script->text.at)
+		to->script++;
+	to->call = call;
+	to->count = count;
+	for (unsigned i = 0; i < count; i++)
+		n += args[i].n;
+	to->bytes = mem_alloc(n + 1);
+	at = to->bytes;
+	for (unsigned i = 0; i < count; i++) {
+		to->args[i] = text_of(at, args[i].n);
+		if (args[i].n != 0)
+			memcpy(at, args[i].at, args[i].n);
+		at += args[i].n;
+	}
+}
+
+/* The other functions are not called, and the linker leaves out the real ones, and with them the real bus. */
+struct text
+members_id(const struct members *members)
+{
+	(void)members;
+	abort();
+}
+
+bool
+members_is_self(const struct member_record *member)
+{
+	(void)member;
+	abort();
+}
+
+const struct member_record *
+members_next(const struct members *members, struct members_cursor *cursor)
+{
+	(void)members, (void)cursor;
+	abort();
+}
+
+const struct member_record *
+members_find(const struct members *members, struct text id)
+{
+	(void)members, (void)id;
+	abort();
+}
+
+void
+members_stats(const struct members *members, struct members_stats *out)
+{
+	(void)members;
+	*out = (struct members_stats){.count = {[MEMBER_SERVING] = 1}};
+}
+
+/* Returns the last call of a script, or NULL. */
+static struct call *
+called(enum sio_vault_script script)
+{
+	for (unsigned i = redis.count; i-- > 0;) {
+		if (redis.calls[i].script == script)
+			return &redis.calls[i];
+	}
+	return NULL;
+}
+
+static unsigned
+count_calls(enum sio_vault_script script)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < redis.count; i++)
+		n += redis.calls[i].script == script;
+	return n;
+}
+
+static void
+forget_calls(void)
+{
+	for (unsigned i = 0; i < redis.count; i++) {
+		mem_free(redis.calls[i].bytes);
+	}
+	memset(redis.calls, 0, sizeof redis.calls);
+	redis.count = 0;
+}
+
+static void
+answer(struct call *to, int error, struct text value)
+{
+	struct bus_call *call = to->call;
+
+	must(call != NULL);
+	to->call = NULL;
+	call->answer(call, error, value);
+	fake_turn();
+}
+
+static void
+answer_all(enum sio_vault_script script, int error, struct text value)
+{
+	for (unsigned i = 0; i < redis.count; i++) {
+		if (redis.calls[i].script == script && redis.calls[i].call != NULL)
+			answer(&redis.calls[i], error, value);
+	}
+}
+
+static void
+sleep_long(uint64_t ms)
+{
+	for (uint64_t slept = 0; slept < ms; slept += 10)
+		fake_sleep(10);
+}
+
+/* ------------------------------------------------------------------ clients */
+
+static struct sio_keep *keep;
+static struct buffer record, mark; /* what the last client's session has in Redis */
+
+static int
+set_up_with(void (*change)(struct sio_options *o))
+{
+	recovering_start(change);
+	fake_broker_start(BUS_FORM_REDIS);
+	redis = (struct bus){.point = {.position = {1, 0}, .self = self}};
+	fake_broker.store = &redis;
+	fake_broker.members = (const struct members *)&redis; /* see members_stats() */
+	buffer_init(&record, 1 << 16);
+	buffer_init(&mark, 1 << 16);
+	sio_keep_new(fake_io->recovery, &fake_broker);
+	keep = fake_io->recovery->keep;
+	keep->bus.on_ready(&keep->bus);
+	assert_true(keep->welcome);
+	return 0;
+}
+
+static void
+middlewares_are_skipped(struct sio_options *o)
+{
+	o->max_disconnection_duration = 120000;
+}
+
+static void
+middlewares_run_again(struct sio_options *o)
+{
+	o->max_disconnection_duration = 120000;
+	o->skip_middlewares = false;
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	return set_up_with(middlewares_are_skipped);
+}
+
+static int
+set_up_middlewares(void **state)
+{
+	(void)state;
+	return set_up_with(middlewares_run_again);
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	sio_keep_free(keep);
+	recovering_stop();
+	fake_broker_stop();
+	forget_calls();
+	buffer_fini(&record);
+	buffer_fini(&mark);
+	return 0;
+}
+
+/* A client connects, and Redis takes its session. */
+static void
+arrive(struct recovering *c)
+{
+	const struct call *save;
+
+	recovering_return(c);
+	save = called(VAULT_SAVE);
+	assert_non_null(save);
+	buffer_reset(&record);
+	buffer_add_text(&record, save->args[4]);
+	buffer_reset(&mark);
+	buffer_add_text(&mark, save->args[5]);
+	answer_all(VAULT_SAVE, 0, TEXT("1"));
+}
+
+static void
+answer_claim(void)
+{
+	struct buffer out;
+
+	buffer_init(&out, 1 << 16);
+	buffer_printf(&out, "C %u %u 0 0 0 0 1\n", (unsigned)record.len, (unsigned)mark.len);
+	buffer_add_text(&out, buffer_text(&record));
+	buffer_add_text(&out, buffer_text(&mark));
+	answer(called(VAULT_CLAIM), 0, buffer_text(&out));
+	buffer_fini(&out);
+}
+
+/* The script has found no missed events. */
+static void
+answer_read(void)
+{
+	const struct text head = called(VAULT_READ)->args[14];
+	struct buffer out;
+
+	buffer_init(&out, 1 << 16);
+	buffer_add_text(&out, head);
+	buffer_add_text(&out, TEXT("1-0\n"));
+	answer(called(VAULT_READ), 0, TEXT("R"));
+	keep->bus.on_message(&keep->bus, buffer_text(&out));
+	fake_turn();
+	buffer_fini(&out);
+}
+
+/* ------------------------------------------------------------------- claims */
+
+static void
+the_log_is_read_once_if_nothing_is_asked_meanwhile(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	assert_int_equal(count_calls(VAULT_READ), 1);
+	assert_true(called(VAULT_READ)->args[13].n > 0); /* it publishes what it finds */
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+	assert_int_equal(count_calls(VAULT_READ), 1);
+}
+
+static void
+before_middlewares_the_log_is_checked(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	assert_int_equal(called(VAULT_READ)->args[13].n, 0);
+	answer(called(VAULT_READ), 0, TEXT("R"));
+	assert_int_equal(count_calls(VAULT_READ), 2);
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+}
+
+static void
+a_claim_whose_answer_is_lost_is_made_again(void **state)
+{
+	struct recovering c = {0};
+	struct text first;
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	first = called(VAULT_CLAIM)->args[4];
+	answer(called(VAULT_CLAIM), ERROR_CLOSED, TEXT_NONE);
+	sleep_long(1000);
+	assert_int_equal(count_calls(VAULT_CLAIM), 2);
+	assert_true(text_is(called(VAULT_CLAIM)->args[4], first));
+	answer_claim();
+	/* now the connection breaks while the log is checked */
+	answer(called(VAULT_READ), ERROR_CLOSED, TEXT_NONE);
+	sleep_long(1000);
+	assert_int_equal(count_calls(VAULT_CLAIM), 3);
+	assert_true(text_is(called(VAULT_CLAIM)->args[4], first));
+	answer_claim();
+	answer(called(VAULT_READ), 0, TEXT("R"));
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+}
+
+static void
+a_claim_that_nobody_waits_for_is_given_back(void **state)
+{
+	struct recovering c = {0};
+	struct text claim;
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	claim = called(VAULT_CLAIM)->args[4];
+	sleep_long(6000); /* the client goes on as a new one */
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	answer(called(VAULT_CLAIM), ERROR_CLOSED, TEXT_NONE);
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(count_calls(VAULT_RELEASE), i);
+		assert_true(text_is(called(VAULT_RELEASE)->args[1], claim));
+		answer(called(VAULT_RELEASE), ERROR_CLOSED, TEXT_NONE);
+		sleep_long(400);
+	}
+	answer(called(VAULT_RELEASE), 0, TEXT("1"));
+	sleep_long(40000);
+	assert_int_equal(count_calls(VAULT_RELEASE), 4);
+}
+
+static void
+a_claim_that_cannot_be_given_back_ends(void **state)
+{
+	struct recovering c = {0};
+	unsigned tried;
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	sleep_long(6000);
+	answer(called(VAULT_CLAIM), ERROR_CLOSED, TEXT_NONE);
+	for (unsigned i = 0; i < 40; i++) {
+		answer_all(VAULT_RELEASE, ERROR_CLOSED, TEXT_NONE);
+		sleep_long(1000);
+	}
+	tried = count_calls(VAULT_RELEASE);
+	assert_in_range(tried, 20, 35);
+	sleep_long(10000);
+	assert_int_equal(count_calls(VAULT_RELEASE), tried);
+}
+
+/* Each new claim that has to wait arms the timer, and must not put off those that wait already. */
+static void
+a_claim_is_tried_again_however_many_others_come(void **state)
+{
+	struct recovering first = {0}, other = {0};
+	unsigned tried = 0;
+	struct text claim;
+
+	(void)state;
+	arrive(&first);
+	recovering_lose(&first, EIO_TRANSPORT_CLOSE);
+	recovering_return(&first);
+	claim = called(VAULT_CLAIM)->args[4];
+	for (unsigned i = 0; i < 40; i++) {
+		recovering_claim(&other, first.pid, NULL);
+		answer_all(VAULT_CLAIM, 0, TEXT("L"));
+		recovering_lose(&other, EIO_TRANSPORT_CLOSE);
+		sleep_long(10);
+	}
+	for (unsigned i = 0; i < redis.count; i++)
+		tried += redis.calls[i].script == VAULT_CLAIM && text_is(redis.calls[i].args[4], claim);
+	assert_true(tried > 2);
+}
+
+/* ------------------------------------------------------------------ replays */
+
+static void
+a_replay_that_fails_at_once_calls_back_later(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	keep->local = 1; /* an own event that was dropped before it was sent */
+	answer_claim();
+	recovering_read(&c);
+	assert_false(c.connected);
+	sleep_long(20);
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_OFFSET_GONE], 1);
+	assert_int_equal(count_calls(VAULT_READ), 0);
+}
+
+/* ------------------------------------------------------------------- writes */
+
+static void
+what_redis_refuses_is_sent_again_after_longer_and_longer_pauses(void **state)
+{
+	struct recovering c[8] = {{0}}, other = {0};
+	unsigned saved;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		recovering_return(&c[i]);
+	for (unsigned i = 0; i < 25; i++) {
+		answer_all(VAULT_SAVE, ERROR_UNSUPPORTED, TEXT("OOM command not allowed"));
+		sleep_long(1000);
+	}
+	saved = count_calls(VAULT_SAVE);
+	assert_in_range(saved, 8 * 4, 8 * 7); /* after 0, 1, 2, 4, 8, 16 s */
+	recovering_return(&other);	      /* what it sends does not take the others with it */
+	assert_int_equal(count_calls(VAULT_SAVE), saved + 1);
+	/* Redis takes writes again */
+	answer_all(VAULT_SAVE, 0, TEXT("1"));
+	sleep_long(33000);
+	answer_all(VAULT_SAVE, 0, TEXT("1"));
+	answer_all(VAULT_QUIET, 0, TEXT("1"));
+	saved = count_calls(VAULT_SAVE);
+	sleep_long(10000);
+	assert_int_equal(count_calls(VAULT_SAVE), saved);
+	recovering_lose(&c[0], EIO_TRANSPORT_CLOSE);
+	assert_int_equal(count_calls(VAULT_SAVE), saved);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define CASE_MIDDLEWARES(name) cmocka_unit_test_setup_teardown(name, set_up_middlewares, tear_down)
+	const struct CMUnitTest tests[] = {
+		CASE(the_log_is_read_once_if_nothing_is_asked_meanwhile),
+		CASE_MIDDLEWARES(before_middlewares_the_log_is_checked),
+		CASE_MIDDLEWARES(a_claim_whose_answer_is_lost_is_made_again),
+		CASE(a_claim_that_nobody_waits_for_is_given_back),
+		CASE(a_claim_that_cannot_be_given_back_ends),
+		CASE(a_claim_is_tried_again_however_many_others_come),
+		CASE(a_replay_that_fails_at_once_calls_back_later),
+		CASE(what_redis_refuses_is_sent_again_after_longer_and_longer_pauses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
