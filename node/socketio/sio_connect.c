@@ -114,6 +114,17 @@ connect_replays(struct sio_socket *s, void (*then)(struct sio_socket *s))
 static void connect_on_passed(struct sio_socket *s, const struct sio_step *refusal);
 
 /*
+ * Another socket may have the id of a recovered one only if somebody else has written to the place where sessions are
+ * kept. Two sockets with one id are not possible, so the client is closed.
+ */
+static void
+connect_check_id(const struct sio_socket *s)
+{
+	if (s->recovered && table_find(&s->nsp->sockets, sio_socket_id_text(s)) != NULL)
+		sio_client_close(s->client);
+}
+
+/*
  * If the missed events are gone, the socket is a new one, without the data and the rooms of the session. The
  * middlewares have not seen it, or they have seen a recovered one.
  */
@@ -127,6 +138,7 @@ connect_accept_now(struct sio_socket *s)
 		sio_middleware_connect(s, connect_on_passed);
 		return;
 	}
+	connect_check_id(s);
 	if (connect_enter(s))
 		sio_socket_announce(s);
 }
@@ -195,6 +207,7 @@ connect_accept_replayed(struct sio_socket *s)
 		connect_ask_anew(s);
 		return;
 	}
+	connect_check_id(s);
 	if (!sio_client_open(s->client)) {
 		sio_leave_drop(s); /* calls the owner, because owner_asked is set */
 		return;

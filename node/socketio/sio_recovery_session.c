@@ -1,5 +1,6 @@
 #include "node/socketio/sio_recovery_session.h"
 
+#include "common/base/base64.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "common/base/random.h"
@@ -57,6 +58,16 @@ sio_recovery_session_of(struct sio_nsp *nsp, struct text pid, struct text sid, s
 	session->pid_n = (unsigned char)pid.n;
 	table_add(&nsp->io->recovery->sessions, &session->node, text_of(session->pid, SIO_PID_HANDLE));
 	return session;
+}
+
+bool
+sio_recovery_session_accepts_id(const struct sio_nsp *nsp, struct text sid)
+{
+	for (size_t i = 0; i < sid.n; i++) {
+		if (base64url_value(sid.at[i]) < 0)
+			return false;
+	}
+	return sid.n == SIO_ID_LENGTH && table_find(&nsp->sockets, sid) == NULL;
 }
 
 static void

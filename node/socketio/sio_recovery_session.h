@@ -15,6 +15,11 @@ void sio_recovery_session_free(struct sio_recovery_session *session);
  */
 struct sio_recovery_session *sio_recovery_session_of(
 	struct sio_nsp *nsp, struct text pid, struct text sid, struct text rooms, uint32_t room_count);
+/*
+ * Returns true if a session that was kept outside of the server may have this id: it has the form of an id, so it can
+ * stand in a reply to CONNECT, and no socket of the namespace has it.
+ */
+bool sio_recovery_session_accepts_id(const struct sio_nsp *nsp, struct text sid);
 /* Returns NULL for an unknown pid. */
 struct sio_recovery_session *sio_recovery_session_find(const struct sio_recovery *recovery, struct text pid);
 /* Stores a claimed session again. Its window still begins at the loss. */

@@ -367,7 +367,8 @@ claim_take_record(struct stream_claim *claim, struct text value)
 	if (!broker_stream_unseal(nsp->broker, key, &map))
 		return SIO_RECOVERY_FOREIGN;
 	if (sio_stream_session_read(map, broker_stream_tag(nsp->broker), &claim->rooms, &claim->record) < 0 ||
-		claim->record.sid.n != SIO_ID_LENGTH || !same_secret(claim->record.pid, claim_pid(claim)))
+		!sio_recovery_session_accepts_id(nsp, claim->record.sid) ||
+		!same_secret(claim->record.pid, claim_pid(claim)))
 		return SIO_RECOVERY_FAILED;
 	if (claim->record.ours ? !text_is(claim->record.nsp, sio_nsp_text(nsp))
 			       : !nsp->io->options.recovery_trust_foreign)

@@ -36,7 +36,7 @@ struct vault_ask {
 /* A session that this worker has claimed and not continued yet. */
 struct vault_claimed {
 	struct list link;
-	char pid[SIO_PID_LENGTH], sid[SIO_ID_LENGTH];
+	char pid[SIO_PID_LENGTH];
 	char claim[SIO_VAULT_CLAIM];
 	struct sio_vault_from from;
 	uint64_t offset_origin, offset_sum; /* of the client's offset; origin 0: it sent none */

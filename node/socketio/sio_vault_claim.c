@@ -16,12 +16,12 @@
 
 #include "broker/bus_keep.h"
 #include "broker/wire.h"
-#include "common/base/base64.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "node/socketio/sio_keep_ask.h"
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_owner.h"
+#include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_vault_ask.h"
 
@@ -61,33 +61,6 @@ vault_refuse_claim(struct vault_ask *ask, enum sio_recovery_result result)
 	vault_answer_claim(ask, result);
 }
 
-static bool
-vault_is_id(struct text id)
-{
-	for (size_t i = 0; i < id.n; i++) {
-		if (base64url_value(id.at[i]) < 0)
-			return false;
-	}
-	return id.n == SIO_ID_LENGTH;
-}
-
-/*
- * Returns true if a socket has the id of the claimed session, or another claimed session has it. Then somebody else
- * has written one of the sessions.
- */
-static bool
-vault_is_id_taken(const struct sio_vault *vault, const struct sio_nsp *nsp, const char sid[SIO_ID_LENGTH])
-{
-	struct list *it, *next;
-
-	list_each(it, next, &vault->claimed)
-	{
-		if (memcmp(container_of(it, struct vault_claimed, link)->sid, sid, SIO_ID_LENGTH) == 0)
-			return true;
-	}
-	return table_find(&nsp->sockets, text_of(sid, SIO_ID_LENGTH)) != NULL;
-}
-
 /* Checks the field s of a session, and returns its rooms. */
 static bool
 vault_read_record(struct text record, bool *own, struct text *sid, struct text *rooms, uint32_t *count)
@@ -101,7 +74,7 @@ vault_read_record(struct text record, bool *own, struct text *sid, struct text *
 	n = keep_get_u64(&in);
 	*rooms = keep_get_text(&in);
 	(void)keep_get_text(&in); /* data, which is checked when it is decoded */
-	if (in.bad || in.rest.n != 0 || !vault_is_id(*sid) || n > UINT32_MAX)
+	if (in.bad || in.rest.n != 0 || sid->n != SIO_ID_LENGTH || n > UINT32_MAX)
 		return false;
 	*count = (uint32_t)n;
 	in = (struct keep_reader){.rest = *rooms};
@@ -117,13 +90,12 @@ vault_hand_over(struct vault_ask *ask, const struct keep_ask *question)
 	struct vault_claimed *claimed;
 
 	sio_vault_forget(ask->vault, ask->pid); /* a claim that has ended by its time */
-	if (vault_is_id_taken(ask->vault, question->step->made, ask->sid)) {
+	if (!sio_recovery_session_accepts_id(question->step->made, text_of(ask->sid, SIO_ID_LENGTH))) {
 		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
 		return;
 	}
 	claimed = mem_zalloc(sizeof *claimed);
 	memcpy(claimed->pid, ask->pid, SIO_PID_LENGTH);
-	memcpy(claimed->sid, ask->sid, SIO_ID_LENGTH);
 	memcpy(claimed->claim, ask->claim, SIO_VAULT_CLAIM);
 	claimed->from = ask->from;
 	claimed->offset_origin = ask->offset.at.origin;

@@ -255,6 +255,19 @@ test("hostile pids and offsets", async (t) => {
     assert.deepEqual(ws.events, []);
     ws.close();
   }
+  // sessions that somebody else has written to Redis
+  const { encode } = await import("notepack.io");
+  const free = "A".repeat(20), forged = (i) => `${i}`.repeat(20);
+  for (const [i, [sid, rooms, recovered]] of [
+    [free, [free, "room", "room", free, 7, 7], true], [owner.id, [owner.id], false], [owner.id, [], false],
+    ['"quotes":"quotes","x', [], false], ["A".repeat(19), [], false],
+  ].entries()) {
+    await redis.command("SET", `sio:session:${forged(i)}`, Buffer.from(encode({ sid, pid: forged(i), rooms, data: {} })).toString("base64"));
+    const ws = await raw(servers.c1, { pid: forged(i), offset });
+    assert.equal(ws.reply.pid === forged(i), recovered, sid);
+    assert.equal(ws.reply.sid === sid, recovered, sid);
+    ws.close();
+  }
   team.close();
   await ask(driver, "emit", {}, "n", [2]); // the owner of the pid is still there
   await got.take(2);
