@@ -13,8 +13,9 @@
  *   GO, and drains; workers stop accepting           tells the supervisor that it is ready
  *   ends; the channel closes                         the next upgrade is possible
  *
- * If the new program ends before it sends its byte, or does not send it within UPGRADE_MS, the old program logs an
- * error and goes on. If the old program ends early, the new one goes on by itself.
+ * If the new program ends before the old one has read its byte, or does not send it within UPGRADE_MS, the old
+ * program logs an error and goes on. After GO there is no way back. If the old program ends early, the new one goes
+ * on by itself.
  *
  * Clients of long-polling send the requests of one session on several connections. Each program therefore passes the
  * requests of the other's sessions on, see struct doors. The numbers of workers in session ids tell them apart.
@@ -166,7 +167,7 @@ master_upgrade_ended(struct master *master, pid_t pid, int status)
 	if (master->phase == SERVING) /* a master that stops has cancelled the upgrade */
 		log_event(LOG_ERROR, "upgrade_failed", "pid", LOG_INT(pid), killed ? "signal" : "code",
 			LOG_INT(killed ? WTERMSIG(status) : WEXITSTATUS(status)), "error",
-			LOG_STR("the new program did not start; this one goes on"), NULL);
+			LOG_STR("the new program ended before it took over; this one goes on"), NULL);
 	return true;
 }
 
@@ -186,6 +187,15 @@ master_upgrade_look(struct master *master)
 		return;
 	upgrade->give_up_at = 0;
 	kill(upgrade->pid, SIGKILL);
+}
+
+/* Returns true if the new program has ended, which SIGCHLD is still to report. */
+static bool
+upgrade_has_died(const struct upgrade *upgrade)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	return waitid(P_PID, (id_t)upgrade->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0;
 }
 
 static void
@@ -277,11 +287,12 @@ master_upgrade_polled(struct master *master)
 		master_notify_ready(master);
 		return;
 	}
-	if (n == 1 && upgrade->pid > 0 && !master->succeeded && master->phase == SERVING) {
+	if (n == 1 && upgrade->pid > 0 && !master->succeeded && master->phase == SERVING &&
+		!upgrade_has_died(upgrade)) {
 		upgrade_succeeded(master, byte == READY_WITH_HUB);
 		return;
 	}
-	/* the other program has ended; if it is the new one, SIGCHLD reports it too */
+	/* the other program has ended, perhaps after its byte; if it is the new one, SIGCHLD reports it too */
 	upgrade_close_channel(upgrade);
 	if (upgrade->pid == 0 && master->phase == SERVING)
 		master_notify_ready(master);

@@ -1,7 +1,7 @@
 // Restarts without a gap: SIGUSR2 starts the program that replaces a running one, and sockets of a service manager.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { copyFileSync, existsSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import os from "node:os";
@@ -46,6 +46,11 @@ function get(url, options = {}) {
   return new Promise((resolve, reject) => {
     http.get(url, options, (response) => response.resume().on("end", () => resolve(response.statusCode))).on("error", reject);
   });
+}
+
+/** Resolves once a process has ended and its parent has not noticed. */
+async function isZombie(pid) {
+  while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 /** Repeats requests until stop(), which resolves with the failures. `first` resolves after each loop's next answer. */
@@ -192,6 +197,32 @@ test("clients of both programs hear one another", async () => {
   for (const socket of [fresh, ...olds]) socket.disconnect();
   await within(server.exited, "the end of the old program");
   await end(server, pid);
+});
+
+test("a new program that dies between its report and the old one's reading of it leaves the old one serving", async () => {
+  const program = path.join(dir, "dying");
+  copyFileSync(path.join(build, "sockeye"), program);
+  const server = new Server(path.relative(build, program), ["--app", path.join(build, "apps/protocol.so"), "--workers", "2",
+    "--drain-time", "0", "--port", String(await freePort())], {});
+  const { port } = await server.line((fields) => fields.event === "listening");
+  writeFileSync(`${program}.new`, `#!/usr/bin/python3
+import os, re, signal, sys
+channel = int(re.search(r"^predecessor \\d+ (\\d+)$", os.environ["UPGRADE_SOCKEYE"], re.M).group(1))
+print("event=dying pid=%d" % os.getpid(), file=sys.stderr, flush=True)
+os.kill(os.getppid(), signal.SIGSTOP)
+os.write(channel, b"R")
+os.kill(os.getpid(), signal.SIGKILL)
+`, { mode: 0o755 });
+  renameSync(`${program}.new`, program);
+  server.child.kill("SIGUSR2");
+  const { pid } = await server.line((fields) => fields.event === "dying");
+  await within(isZombie(pid), "the end of the new program");
+  server.child.kill("SIGCONT");
+  const { event, signal, error } = await server.line((fields) => ["upgraded", "upgrade_failed"].includes(fields.event));
+  assert.deepEqual([event, signal, error], ["upgrade_failed", "9", "the new program ended before it took over; this one goes on"]);
+  assert.equal(await get(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`), 200);
+  server.child.kill("SIGTERM");
+  assert.deepEqual(await within(server.exited, "the end of the old program"), { code: 0, signal: null });
 });
 
 for (const workers of ["1", "2"])
