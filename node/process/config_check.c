@@ -161,7 +161,7 @@ config_check_files(const struct config_reading *reading, unsigned what, char err
 		}
 		tls_context_free(tls);
 	}
-	if (what == 1 && front->public_dir && (stat(front->public_dir, &st) < 0 || !S_ISDIR(st.st_mode))) {
+	if (what == 1 && front_public(front) && (stat(front->public_dir, &st) < 0 || !S_ISDIR(st.st_mode))) {
 		snprintf(
 			error, OPTION_ERROR_MAX, "option --public: \"%.200s\" is not a directory", front->public_dir);
 		return ERROR_SYSTEM;

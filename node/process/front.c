@@ -166,7 +166,7 @@ front_open(struct front **out, struct loop *l, const struct front_setup *setup, 
 	front->ticket_keys = setup->ticket_keys;
 	front->vitals = setup->vitals;
 
-	if (options->public_dir && (result = http_files_open(&front->files, options->public_dir, error)) < 0)
+	if (front_public(options) && (result = http_files_open(&front->files, front_public(options), error)) < 0)
 		goto out;
 	if (front->tls_cert && (result = front_read_tls(front, &front->tls, error)) < 0)
 		goto out;

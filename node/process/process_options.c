@@ -34,7 +34,7 @@ static const struct option_row front_rows[] = {
 	{ .name = "port", .type = OPTION_NUMBER, .offset = AT(port), .initial = "3000", .max = 65535, .value = "PORT",
 	  .help = "TCP port; 0: the system picks one, which is logged" },
 	{ .name = "public", .type = OPTION_TEXT, .offset = AT(public_dir), .value = "DIR",
-	  .help = "Directory of static files, served for all paths except the engine's" },
+	  .help = "Directory of static files, served for all paths except the engine's; empty: none" },
 	{ .name = "maxConnections", .type = OPTION_NUMBER, .offset = AT(max_connections), .initial = "0",
 	  .max = CONNECTIONS_MAX, .value = "N",
 	  .help = "Maximum number of open connections; further ones are closed at once; 0: as many as file descriptors allow" },

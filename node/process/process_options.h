@@ -24,7 +24,7 @@
 struct front_options {
 	char *host; /* NULL or "": all addresses */
 	uint64_t port;
-	char *public_dir;	  /* NULL: no static files */
+	char *public_dir;	  /* see front_public() */
 	uint64_t max_connections; /* 0: limited only by the number of descriptors */
 	uint64_t max_memory;	  /* bytes held for clients; 0: memory_budget() */
 	char *trust_proxy;	  /* the parameter of http_trust_new() */
@@ -38,6 +38,13 @@ struct front_options {
 	uint64_t tls_timeout, head_timeout, body_timeout, keep_alive_timeout, send_timeout, linger_timeout; /* ms */
 	uint64_t max_queue; /* bytes; 0: front_setup.max_queue, at least 16 MiB */
 };
+
+/* Returns the directory of static files, or NULL: there are none, because the option is unset or empty. */
+static inline const char *
+front_public(const struct front_options *options)
+{
+	return options->public_dir != NULL && options->public_dir[0] != '\0' ? options->public_dir : NULL;
+}
 
 /* Options of a node as a member of a cluster. */
 struct node_options {

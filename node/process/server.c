@@ -367,7 +367,7 @@ server_face(const struct sio_server *io, struct server_face *out)
 	const struct sio_host *host = sio_core_host(io);
 
 	*out = (struct server_face){
-		front_is_tls(host->front), host->options.eio.path, host->options.front.public_dir};
+		front_is_tls(host->front), host->options.eio.path, front_public(&host->options.front)};
 }
 
 void

@@ -112,6 +112,10 @@ test("a flag wins over the environment, which wins over the file; --print-config
   assert.deepEqual(printed(got.stdout, "# redis"), ["redis://me:***@h:1/0", `${good}:6`]);
   assert.deepEqual(printed(got.stdout, "pingTimeout"), ["20s", "default"]);
   assert.ok(!got.stdout.includes("hunter2"));
+  // an empty value takes back what an included file says
+  file("public.conf", `public = ${dir}/gone`);
+  const taken = run(["--config", file("none.conf", "include = public.conf", "public ="), "--check"]);
+  assert.deepEqual([taken.status, taken.lines], [0, []]);
   // SOCKEYE_CONFIG names the file too, and what was printed is a valid file
   const again = run(["--check"], { SOCKEYE_CONFIG: file("again.conf", got.stdout) });
   assert.deepEqual([again.status, again.lines], [0, []]);

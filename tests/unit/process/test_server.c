@@ -121,6 +121,18 @@ serves_files_with_the_smallest_queue(void **state)
 	serve_large_files(*state);
 }
 
+/* An empty value takes an earlier one back. */
+static void
+no_directory(void **state)
+{
+	struct fixture *f = *state;
+
+	set(f, "public", scratch_path(&f->scratch, "nowhere"));
+	set(f, "public", "");
+	listen_on(f);
+	assert_non_null(strstr(f->log, " public=none"));
+}
+
 static void
 no_such_directory(void **state)
 {
@@ -328,6 +340,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(serves_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(serves_files_beside_small_sessions, setup, teardown),
 		cmocka_unit_test_setup_teardown(serves_files_with_the_smallest_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_such_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(port_taken, setup, teardown),
 		cmocka_unit_test_setup_teardown(bad_redis_url, setup, teardown),
