@@ -189,8 +189,10 @@ run-backend: all $(EXAMPLES_JS)/node_modules/.package-lock.json
 	cd $(EXAMPLES_JS)/chat && PORT=$(PORT) $(abspath $(BUILD))/sockeye --port $(PORT) \
 		--exec "node --import @sockeye/backend/register server.js"
 
+# Those who come see the last messages, and those who lose their connection for a moment miss nothing.
+CHAT_OPTIONS := --connection-state-recovery --history "everyone=100/1d,room:*=100/1d"
 run: all
-	$(BUILD)/sockeye --app $(BUILD)/apps/chat.so --public node/apps/public --port $(PORT)
+	$(BUILD)/sockeye --app $(BUILD)/apps/chat.so --public node/apps/public $(CHAT_OPTIONS) --port $(PORT)
 
 include deploy/install.mk
 

@@ -1,7 +1,11 @@
 /*
  * The chat, a first Socket.IO application in C. chat.js is the same application in JavaScript.
  *
- *     sockeye --app build/apps/chat.so --public node/apps/public
+ *     sockeye --app build/apps/chat.so --public node/apps/public --connection-state-recovery \
+ *         --history "everyone=100/1d,room:*=100/1d"
+ *
+ * With --history, those who come get the last messages. With --connection-state-recovery, those who lose their
+ * connection for a moment miss nothing. Without these options, the chat has neither.
  *
  * The environment variable CHAT_TOKEN sets the token of the /admin namespace; the default is "sesame".
  */
@@ -9,7 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+/* Everybody's room, because histories belong to rooms. room_name() keeps clients from naming it. */
+#define EVERYONE "everyone"
+#define PAST_MAX 50 /* messages that those who come get */
+#define ID_MAX_BYTES 64
 #define ROOM_MAX 64
 #define NAME_MAX_BYTES 120
 #define WHO_MAX 200
@@ -44,6 +53,27 @@ name_of(const sio_socket *socket)
 	return sio_get(sio_data(socket), "name");
 }
 
+/*
+ * A client may give its message an id. Then everyone gets the message with the id and the time, so that a page knows
+ * which messages it has shown, and when the others were said.
+ */
+static bool
+has_id(sio_value message)
+{
+	sio_value id = sio_get(message, "id");
+
+	return sio_type_of(id) == SIO_STRING && sio_length(id) <= ID_MAX_BYTES;
+}
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	timespec_get(&now, TIME_UTC);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Sends the received arguments, unchanged, to everyone: io.emit(). */
 static void
 on_chat_message_text(sio_socket *socket, sio_event *event, void *arg)
@@ -55,14 +85,18 @@ on_chat_message_text(sio_socket *socket, sio_event *event, void *arg)
 static void
 on_chat_message(sio_socket *socket, sio_event *event, void *arg)
 {
-	sio_value user = sio_get(sio_arg(event, 0), "user");
-	sio_value message = sio_get(sio_arg(event, 0), "message");
-	const char *name = sio_string(user, NULL);
+	sio_value sent = sio_arg(event, 0), message = sio_get(sent, "message");
+	const char *name = sio_string(sio_get(sent, "user"), NULL);
+	sio_target everyone = sio_to(sio_everyone(socket), EVERYONE);
 
 	(void)arg;
 	if (!name || !*name)
 		name = "Anonymous";
-	sio_emit(sio_everyone(socket), "chatMessage", "{s:s,s:v}", "user", name, "message", message);
+	if (has_id(sent))
+		sio_emit(everyone, "chatMessage", "{s:s,s:v,s:v,s:I}", "user", name, "message", message, "id",
+			sio_get(sent, "id"), "time", now_ms());
+	else
+		sio_emit(everyone, "chatMessage", "{s:s,s:v}", "user", name, "message", message);
 	sio_emit(sio_everyone(socket), "reply", "{s:s,s:v}", "user", name, "message", message);
 	sio_ack(event, "s", "received"); /* the client's callback, if it passed one */
 }
@@ -74,13 +108,35 @@ on_send_notification(sio_socket *socket, sio_event *event, void *arg)
 	sio_emit(sio_everyone(socket), "notification", "*", event);
 }
 
+/* The acknowledgement follows the last messages of the room. If they cannot be read, the client is in the room, too.
+ */
+static void
+on_joined(sio_socket *socket, int error, unsigned sent, void *arg)
+{
+	sio_event *event = arg;
+
+	(void)error;
+	(void)sent;
+	sio_ack(event, "{s:b}", "ok", socket != NULL);
+	sio_event_release(event);
+}
+
+/* Who is in the room already has its messages. */
 static void
 on_join(sio_socket *socket, sio_event *event, void *arg)
 {
 	char room[ROOM_MAX];
-	bool ok = room_name(sio_arg(event, 0), room) && sio_join(socket, room) == 0;
+	bool ok = room_name(sio_arg(event, 0), room);
+	sio_event *kept = NULL;
 
 	(void)arg;
+	if (ok && !sio_in_room(socket, room)) {
+		kept = sio_event_keep(event);
+		ok = sio_join_with_history(socket, room, PAST_MAX, on_joined, kept) == 0;
+	}
+	if (ok && kept)
+		return;
+	sio_event_release(kept);
 	sio_ack(event, "{s:b}", "ok", ok);
 }
 
@@ -96,15 +152,20 @@ on_leave(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "{s:b}", "ok", ok);
 }
 
-/* { room, user, message }: only members of the room can send to it, and only they receive it. */
+/* { room, user, message, id }: only members of the room can send to it, and only they receive it. */
 static void
 on_room_message(sio_socket *socket, sio_event *event, void *arg)
 {
 	char room[ROOM_MAX];
-	bool ok = room_name(sio_get(sio_arg(event, 0), "room"), room) && sio_in_room(socket, room);
+	sio_value sent = sio_arg(event, 0);
+	bool ok = room_name(sio_get(sent, "room"), room) && sio_in_room(socket, room);
 
 	(void)arg;
-	if (ok)
+	if (ok && has_id(sent))
+		sio_emit(sio_to(sio_everyone(socket), room), "room message", "{s:v,s:v,s:v,s:v,s:I}", "room",
+			sio_get(sent, "room"), "user", sio_get(sent, "user"), "message", sio_get(sent, "message"),
+			"id", sio_get(sent, "id"), "time", now_ms());
+	else if (ok)
 		sio_emit(sio_to(sio_everyone(socket), room), "room message", "*", event);
 	sio_ack(event, "{s:b}", "ok", ok);
 }
@@ -239,12 +300,35 @@ count_users(sio_nsp *chat, sio_event *announced)
 		sio_event_release(announced);
 }
 
+/* Tells the client that it has got the last messages of everyone, or that they could not be read. */
+static void
+on_past(sio_socket *socket, int error, unsigned sent, void *arg)
+{
+	(void)sent;
+	(void)arg;
+	if (socket)
+		sio_emit(sio_only(socket), "caught up", "{s:b}", "ok", error == 0);
+}
+
+/* A client that is recovered is in its rooms, and has got what it missed. */
+static void
+welcome(sio_socket *socket)
+{
+	if (sio_recovered(socket))
+		return;
+	sio_emit(sio_only(socket), "welcome", "s", "Hello! Welcome to the server.");
+	if (sio_join_with_history(socket, EVERYONE, PAST_MAX, on_past, NULL) == 0)
+		return;
+	sio_join(socket, EVERYONE);
+	on_past(socket, SIO_ERR_TIMEOUT, 0, NULL);
+}
+
 static void
 on_connection(sio_socket *socket, void *arg)
 {
 	(void)arg;
 	sio_log(sio_socket_server(socket), "connection", "id", sio_id(socket), NULL);
-	sio_emit(sio_only(socket), "welcome", "s", "Hello! Welcome to the server.");
+	welcome(socket);
 	set_name(socket, sio_get(sio_auth(socket), "name"));
 	sio_emit(sio_others(socket), "user joined", "{s:s,s:v}", "id", sio_id(socket), "name", name_of(socket));
 	count_users(sio_socket_nsp(socket), NULL);

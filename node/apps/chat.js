@@ -7,6 +7,8 @@ const anonymous = (user) => (typeof user === "string" && user !== "" ? user : "A
 const roomName = (name) => (typeof name === "string" && name !== "" && name.length < 59 ? "room:" + name : undefined);
 const noop = () => {};
 
+const EVERYONE = "everyone"; // everybody's room; clients cannot name it
+const ID_MAX_BYTES = 64;
 const NAME_MAX_BYTES = 120;
 const WHO_MAX = 200;
 
@@ -16,6 +18,10 @@ const setName = (socket, name) => {
 	socket.data.name = name || undefined;
 	return true;
 };
+
+// A client may give its message an id. Then everyone gets the message with the id and the time.
+const hasId = (data) => typeof data?.id === "string" && Buffer.byteLength(data.id) <= ID_MAX_BYTES;
+const withTime = ({ id }) => ({ id, time: Date.now() });
 
 module.exports = (io) => {
 	const chat = io.of("/");
@@ -44,7 +50,11 @@ module.exports = (io) => {
 
 	io.on("connection", (socket) => {
 		console.log("connection", socket.id);
-		socket.emit("welcome", "Hello! Welcome to the server.");
+		if (!socket.recovered) {
+			socket.emit("welcome", "Hello! Welcome to the server.");
+			socket.join(EVERYONE);
+			socket.emit("caught up", { ok: true }); // Node.js keeps no history
+		}
 		setName(socket, socket.handshake.auth.name);
 		socket.broadcast.emit("user joined", { id: socket.id, name: socket.data.name });
 		countUsers();
@@ -61,7 +71,7 @@ module.exports = (io) => {
 
 		socket.on("chatMessage", (data, ack = noop) => {
 			const user = anonymous(data?.user);
-			io.emit("chatMessage", { user, message: data?.message });
+			io.to(EVERYONE).emit("chatMessage", { user, message: data?.message, ...(hasId(data) && withTime(data)) });
 			io.emit("reply", { user, message: data?.message });
 			ack("received");
 		});
@@ -85,7 +95,8 @@ module.exports = (io) => {
 		socket.on("room message", (data, ack = noop) => {
 			const room = roomName(data?.room);
 			const ok = room !== undefined && socket.rooms.has(room);
-			if (ok) io.to(room).emit("room message", data);
+			const sent = hasId(data) ? { room: data.room, user: data.user, message: data.message, ...withTime(data) } : data;
+			if (ok) io.to(room).emit("room message", sent);
 			ack({ ok });
 		});
 

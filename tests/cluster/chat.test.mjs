@@ -2,14 +2,17 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { createClient } from "redis";
 import { io } from "socket.io-client";
+import { parse } from "yaml";
 import { endsWithFile } from "../clients/support/leftovers.mjs";
 import { freePort } from "../clients/support/port.mjs";
 import { root, startSockeye } from "../clients/support/server.mjs";
-import { next, within } from "../clients/support/wait.mjs";
+import { Tunnel } from "../clients/support/tunnel.mjs";
+import { collect, next, within } from "../clients/support/wait.mjs";
 import { members } from "./support/cluster.mjs";
 import { Redis } from "./support/redis.mjs";
 
@@ -111,6 +114,44 @@ test("a server that does not answer is not counted, and delays no other", async 
   for (const socket of sockets) socket.disconnect();
   await silent.disconnect();
   for (const server of servers) await server.stop();
+  await redis.stop();
+});
+
+test("with the options of docker-compose.yml the death of a node takes nothing from a client, and newcomers see the past", async () => {
+  const redis = await Redis.start();
+  const { environment } = parse(readFileSync(path.join(root, "docker-compose.yml"), "utf8"), { merge: true }).services.node;
+  const start = (id) => startSockeye("chat", ["--node-id", id, "--workers", "2"], { ...environment, SOCKEYE_REDIS: redis.url, SOCKEYE_WORKERS: "2" });
+  const servers = [await start("1"), await start("2")];
+  for (const server of servers) for (const worker of ["0", "1"]) await server.line((f) => f.event === "bus" && f.state === "up" && f.worker === worker);
+  const tunnel = await Tunnel.to(servers[0].port);
+  const ada = await join(tunnel, "/", { reconnection: true, reconnectionDelay: 50 });
+  const bob = await join(servers[1]);
+  const got = collect(ada, "chatMessage");
+  const say = (message) => within(bob.emitWithAck("chatMessage", { user: "Bob", message, id: message }), "the acknowledgement");
+  const { id } = ada;
+  await say("a");
+  await got.take(1);
+  tunnel.cut();
+  servers[0].child.kill("SIGKILL");
+  await next(ada, "disconnect");
+  await say("b");
+  await say("c");
+  tunnel.open(servers[1].port);
+  await next(ada, "connect");
+  assert.deepEqual([ada.recovered, ada.id], [true, id]);
+  await say("d");
+  const messages = ["a", "b", "c", "d"];
+  assert.deepEqual((await got.take(4)).map(([{ message }]) => message), messages);
+  for (let past = []; past.length < 4;) { // Redis may get the last one later
+    const eve = io(servers[1].url, { transports: ["websocket"], forceNew: true });
+    past = collect(eve, "chatMessage").seen;
+    assert.deepEqual((await next(eve, "caught up"))[0], { ok: true }); // and its offset
+    assert.deepEqual(past.map(([{ message, time }]) => [message, Math.abs(time - Date.now()) < 60_000]), messages.slice(0, past.length).map((message) => [message, true]));
+    eve.disconnect();
+  }
+  for (const socket of [ada, bob]) socket.disconnect();
+  await tunnel.close();
+  await servers[1].stop();
   await redis.stop();
 });
 

@@ -1,5 +1,6 @@
 // The chat page: the connection, the conversation and the controls.
-import { $, avatarOf, clock, make, textOf } from "./dom.js";
+import { $, avatarOf, clock, make, textOf, timeOf } from "./dom.js";
+import { arrived, countMissed, expect, isKnown, isPast, lose, recovered } from "./past.js";
 import { addPerson, askPeople, forgetPeople, guestName, knownName, nameOf, removePerson, startTyping, stopTypingOf } from "./people.js";
 
 const MESSAGES_MAX = 500;
@@ -42,8 +43,11 @@ const toEnd = () => {
 	$("newer").hidden = true;
 };
 
-const addLine = (element, follow = atEnd()) => {
-	$("messages").append(element);
+// What was said while the page was away stands before what the user has typed since.
+const firstUnsent = () => outbox.find((mine) => mine.state === "waiting" || mine.state === "sending")?.item;
+
+const addLine = (element, follow = atEnd(), before = undefined) => {
+	$("messages").insertBefore(element, before?.isConnected ? before : null);
 	while ($("messages").childElementCount > MESSAGES_MAX) $("messages").firstElementChild.remove();
 	if (follow) toEnd();
 	else $("newer").hidden = false;
@@ -52,16 +56,16 @@ const addLine = (element, follow = atEnd()) => {
 
 const addNotice = (text, loud = false) => addLine(make("li", loud ? "notice loud" : "notice", text));
 
-const addMessage = ({ user, message, room, own }) => {
+const addMessage = ({ user, message, room, time, own }) => {
 	const name = textOf(user) || "Anonymous";
 	const item = make("li", own ? "message own" : "message");
 	const meta = make("p", "meta");
 
-	meta.append(make("b", "", own ? "You" : name), make("time", "", clock()));
+	meta.append(make("b", "", own ? "You" : name), make("time", "", timeOf(time)));
 	if (room) meta.append(make("span", "tag", ROOM_PREFIX + room));
 	item.append(avatarOf(name), meta, make("p", "bubble", textOf(message)));
 	$("empty").hidden = true;
-	return addLine(item, own || atEnd());
+	return addLine(item, own || atEnd(), !own && isPast() ? firstUnsent() : undefined);
 };
 
 /*
@@ -102,15 +106,15 @@ const onAnswer = (mine, attempt, error, answer) => {
 };
 
 const transmit = (mine) => {
-	const { room, message } = mine;
+	const { room, message, id } = mine;
 	const attempt = (mine.attempt = (mine.attempt ?? 0) + 1);
 	const answer = (error, data) => onAnswer(mine, attempt, error, data);
 
 	mine.user = shownName();
 	mine.sent = performance.now();
 	setMessage(mine, "sending", "Sending");
-	if (room) socket.timeout(ACK_MS).emit("room message", { room, user: mine.user, message }, answer);
-	else socket.timeout(ACK_MS).emit("chatMessage", { user: mine.user, message }, answer);
+	if (room) socket.timeout(ACK_MS).emit("room message", { room, user: mine.user, message, id }, answer);
+	else socket.timeout(ACK_MS).emit("chatMessage", { user: mine.user, message, id }, answer);
 };
 
 const offer = (mine) => {
@@ -119,8 +123,11 @@ const offer = (mine) => {
 	else setMessage(mine, "waiting", "Waiting for the connection");
 };
 
+// crypto.randomUUID() exists on https pages only.
+const newId = () => [...crypto.getRandomValues(new Uint32Array(4))].map((n) => n.toString(36)).join("-");
+
 const send = (room, message) => {
-	const mine = { room, message, item: addMessage({ user: shownName(), message, room, own: true }) };
+	const mine = { room, message, id: newId(), item: addMessage({ user: shownName(), message, room, own: true }) };
 
 	outbox.push(mine);
 	if (outbox.length > MESSAGES_MAX) outbox.shift();
@@ -143,16 +150,19 @@ const giveUpWaiting = () => {
 
 // A message that comes back is one of the user's own if it was sent and has not come back yet.
 const receive = (room, data) => {
-	const mine = outbox.find((m) => m.sent && m.room === room && m.user === data?.user && m.message === data?.message);
+	const mine = outbox.find((m) => m.sent && m.id === data?.id);
+	const again = isKnown(room, data);
 
 	if (mine) {
 		outbox.splice(outbox.indexOf(mine), 1);
 		settle(mine);
-	} else {
+	} else if (!again) {
 		stopTypingOf(textOf(data?.user));
-		addMessage({ user: data?.user, message: data?.message, room });
+		countMissed(addMessage({ user: data?.user, message: data?.message, time: data?.time, room }));
 	}
 };
+
+const tellMissed = (notice) => notice && addLine(make("li", "notice loud", notice.text), atEnd(), notice.before);
 
 // ----------------------------------------------------------------- the events
 
@@ -214,15 +224,27 @@ manager.on("reconnect_failed", () => {
 	giveUpWaiting();
 });
 
+// The socket is a new one: the server puts it into the room of everyone, and the page asks for the others.
+const catchUp = () => {
+	expect("");
+	for (const room of joinedRooms()) {
+		expect(room);
+		socket.timeout(ACK_MS).emit("join", room, (error, answer) => tellMissed(arrived(!error && answer?.ok === true)));
+	}
+};
+
 socket.on("connect", () => {
 	logEvent("connect", `${socket.id} ${manager.engine.transport.name}`, "good");
 	setState("connected", "Connected");
 	$("name").placeholder = guestName(socket.id);
 	askPeople(socket, { id: socket.id, name: ownName() });
-	for (const room of joinedRooms()) socket.emit("join", room, () => {}); // rooms belong to the old socket
+	if (socket.recovered) tellMissed(recovered());
+	else catchUp();
 	sendWaiting();
 });
+socket.on("caught up", (answer) => tellMissed(arrived(answer?.ok === true)));
 socket.on("disconnect", (reason) => {
+	lose();
 	logEvent("disconnect", reason, "bad");
 	$("users").textContent = "";
 	forgetPeople(socket);
@@ -242,6 +264,7 @@ socket.on("user joined", (data) => {
 	addNotice(`${nameOf(data)} joined`);
 });
 socket.on("user left", (data) => {
+	if (data?.id === socket.id) return; // said while the page was away
 	removePerson(socket, data);
 	addNotice(`${nameOf(data)} left`);
 });

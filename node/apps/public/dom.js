@@ -21,6 +21,15 @@ export const clock = (seconds) =>
 		hourCycle: "h23",
 	});
 
+// The time of a message, with the day if it is another one. A message without a time is from now.
+export const timeOf = (ms) => {
+	const time = new Date(Number.isFinite(ms) ? ms : Date.now());
+	const today = time.toDateString() === new Date().toDateString();
+	const day = today ? {} : { day: "numeric", month: "short" };
+
+	return time.toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+};
+
 const hueOf = (name) => [...name].reduce((hue, letter) => (hue * 31 + letter.codePointAt(0)) % 360, 7);
 
 export const avatarOf = (name) => {
