@@ -101,6 +101,7 @@ sio_history_decode(struct sio_history *history, const struct history_item *items
 	*out = (struct sio_history_records){.count = 0};
 	for (size_t bytes = 0; from > 0 && bytes + items[from - 1].payload.n <= max_bytes; from--)
 		bytes += items[from - 1].payload.n;
+	out->cut = from > 0;
 	if (from == count)
 		return 0;
 	out->at = mem_try_alloc((count - from) * sizeof *out->at);

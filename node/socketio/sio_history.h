@@ -34,6 +34,7 @@ struct sio_history_records {
 	unsigned count;
 	struct buffer *texts;		 /* one for each record */
 	struct attachments *attachments; /* the same */
+	bool cut;			 /* older items were left out */
 };
 /* Decodes the newest items whose payloads have at most `max_bytes`. Returns 0 or ERROR_MEMORY. */
 int sio_history_decode(struct sio_history *history, const struct history_item *items, unsigned count,

@@ -44,9 +44,10 @@ struct sio_history_join {
 	struct list held;	  /* struct held_event */
 	unsigned held_count;
 	size_t held_bytes;
-	struct wire_mark *sent; /* marks of what was sent */
+	struct wire_mark *sent; /* marks of what was sent, ordered */
 	unsigned sent_count, sent_size;
 	unsigned events;   /* entries sent */
+	bool whole;	   /* the answer had all entries of the room */
 	bool sending;	   /* events are being sent, so it must not be freed */
 	bool ended;	   /* it has ended meanwhile */
 	int error;	   /* SETTLED: for the callback, if the timer makes it */
@@ -83,9 +84,36 @@ group_may_cover(const struct join_group *group, struct wire_mark mark)
 	return group->newest_count > NEWEST_MAX;
 }
 
+static int
+mark_compare(struct wire_mark a, struct wire_mark b)
+{
+	if (a.origin != b.origin)
+		return a.origin < b.origin ? -1 : 1;
+	return a.number < b.number ? -1 : a.number > b.number;
+}
+
+/* Returns the place of the mark among those that were sent: that of the first one that is not less. */
+static unsigned
+join_place(const struct sio_history_join *join, struct wire_mark mark)
+{
+	unsigned from = 0, to = join->sent_count;
+
+	while (from < to) {
+		unsigned middle = from + (to - from) / 2;
+
+		if (mark_compare(join->sent[middle], mark) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
 static void
 join_add_mark(struct sio_history_join *join, struct wire_mark mark)
 {
+	unsigned i;
+
 	group_note(join->group, mark);
 	if (join->sent_count == join->sent_size) {
 		unsigned size = join->sent_size + 64;
@@ -99,31 +127,35 @@ join_add_mark(struct sio_history_join *join, struct wire_mark mark)
 		join->sent = grown;
 		join->sent_size = size;
 	}
-	join->sent[join->sent_count++] = mark;
-}
-
-/*
- * An origin stores its events of a room in order. So an event that is older than one in the answer was in the
- * history, too: it was sent, or it is older than all that the socket wants.
- */
-static bool
-join_covers(const struct sio_history_join *join, struct wire_mark mark)
-{
-	for (unsigned i = 0; i < join->sent_count; i++) {
-		if (join->sent[i].origin == mark.origin && join->sent[i].number >= mark.number)
-			return true;
-	}
-	return false;
+	i = join_place(join, mark);
+	memmove(&join->sent[i + 1], &join->sent[i], (join->sent_count - i) * sizeof *join->sent);
+	join->sent[i] = mark;
+	join->sent_count++;
 }
 
 static bool
 join_has_mark(const struct sio_history_join *join, struct wire_mark mark)
 {
-	for (unsigned i = 0; i < join->sent_count; i++) {
-		if (join->sent[i].number == mark.number && join->sent[i].origin == mark.origin)
-			return true;
-	}
-	return false;
+	unsigned i = join_place(join, mark);
+
+	return i < join->sent_count && mark_compare(join->sent[i], mark) == 0;
+}
+
+/*
+ * Returns true if the socket does not want the event: it was sent, or the socket asked for fewer entries than there
+ * are, and the event is older than all of its origin. An event between those that were sent is wanted: its entry was
+ * not stored, because a queue was full.
+ */
+static bool
+join_covers(const struct sio_history_join *join, struct wire_mark mark)
+{
+	unsigned oldest;
+
+	if (join->whole)
+		return join_has_mark(join, mark);
+	oldest = join_place(join, (struct wire_mark){mark.origin, 0});
+	return join_has_mark(join, mark) || (oldest < join->sent_count && join->sent[oldest].origin == mark.origin &&
+						    mark.number < join->sent[oldest].number);
 }
 
 /* An event for several rooms is in the history of each. */
@@ -402,10 +434,12 @@ join_on_answer(struct history_ask *ask, int error, const struct history_item *it
 	struct sio_history_join *join = container_of(ask, struct sio_history_join, ask);
 	struct sio_history_records records = {.count = 0};
 
+	join->whole = false;
 	if (error == 0)
 		error = sio_history_decode(join->history, items, count, SIO_HISTORY_SENT_MAX, &records);
 	if (error == ERROR_MEMORY)
 		loop_count_no_memory(join->history->io->loop);
+	join->whole = error == 0 && count < join->query.count && !records.cut;
 	join_finish(join, error == 0 ? 0 : error == ERROR_MEMORY ? SIO_ERR_SYSTEM : SIO_ERR_TIMEOUT, &records);
 	sio_history_records_fini(&records);
 }
@@ -443,9 +477,16 @@ selection_take(struct sio_selection *to, const struct sio_socket *s)
 	return false;
 }
 
+/* An event that joins hold, and their common copy. */
+struct holding {
+	const struct sio_history_event *event;
+	struct sio_content what;
+	struct sio_stored *copy; /* NULL: not made yet */
+};
+
 /* Keeps the event. Returns false if it is too much, or there is no memory. */
 static bool
-join_hold(struct sio_history_join *join, const struct sio_content *what, const struct sio_history_event *event)
+join_hold(struct sio_history_join *join, struct holding *holding)
 {
 	struct held_event *held;
 	size_t bytes;
@@ -455,13 +496,15 @@ join_hold(struct sio_history_join *join, const struct sio_content *what, const s
 	held = mem_try_alloc(sizeof *held);
 	if (held == NULL)
 		return false;
-	held->event = sio_stored_new(what->json, what->attachments);
-	if (held->event == NULL) {
+	if (holding->copy == NULL)
+		holding->copy = sio_stored_new(holding->what.json, holding->what.attachments);
+	if (holding->copy == NULL) {
 		mem_free(held);
 		return false;
 	}
-	held->mark = event->mark;
-	held->flags = event->flags & SIO_FLAG_NO_COMPRESS;
+	held->event = sio_stored_ref(holding->copy);
+	held->mark = holding->event->mark;
+	held->flags = holding->event->flags & SIO_FLAG_NO_COMPRESS;
 	bytes = sizeof *held + sio_stored_size(held->event);
 	list_add_tail(&join->held, &held->link);
 	join->held_count++;
@@ -485,10 +528,9 @@ socket_waits(const struct sio_socket *s, const struct join_group *group)
  * more: listeners have run, so the caller looks for the room again. The event then goes to that socket as to others.
  */
 static bool
-group_hold(struct join_group *group, const struct sio_history_event *event, const struct sio_content *what,
-	struct sio_selection *to)
+group_hold(struct join_group *group, struct holding *holding, struct sio_selection *to)
 {
-	bool held = (event->flags & SIO_FLAG_VOLATILE) == 0;
+	bool held = (holding->event->flags & SIO_FLAG_VOLATILE) == 0;
 	struct sio_history_join *full = NULL;
 	unsigned kept = 0, i = 0;
 
@@ -497,7 +539,7 @@ group_hold(struct join_group *group, const struct sio_history_event *event, cons
 	for (; i < to->count && full == NULL; i++) {
 		struct sio_history_join *join = socket_waits(to->at[i], group);
 
-		if (join != NULL && (!held || join_hold(join, what, event)))
+		if (join != NULL && (!held || join_hold(join, holding)))
 			continue;
 		if (join != NULL && !join->sending)
 			full = join;
@@ -537,7 +579,7 @@ group_find(struct sio_history *history, const struct sio_nsp *nsp, struct text r
 void
 sio_history_join_hold(struct sio_history *history, const struct sio_history_event *event, struct sio_selection *to)
 {
-	struct sio_content what = *event->what;
+	struct holding holding = {.event = event, .what = *event->what};
 	struct join_group *group;
 
 	for (unsigned i = 0; i < event->who->rooms_count && to->count > 0; i++) {
@@ -546,13 +588,14 @@ sio_history_join_hold(struct sio_history *history, const struct sio_history_even
 		group = group_find(history, event->nsp, room);
 		if (group == NULL)
 			continue;
-		if (sio_content_write(&what) != 0)
-			return; /* no receiver gets an event that has no text */
-		while (group != NULL && group_hold(group, event, &what, to))
+		if (sio_content_write(&holding.what) != 0)
+			break; /* no receiver gets an event that has no text */
+		while (group != NULL && group_hold(group, &holding, to))
 			group = group_find(history, event->nsp, room);
 		if (group != NULL)
 			group_drop_repeats(group, event->mark, to);
 	}
+	sio_stored_unref(holding.copy);
 }
 
 /* ----------------------------------------------------------------- leaving */

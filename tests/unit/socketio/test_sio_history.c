@@ -309,6 +309,49 @@ a_copy_that_is_late_is_dropped_and_an_older_one_too(void **state)
 	assert_string_equal(got(0), "5");
 }
 
+/* Its server could not store the event 3, because its queue was full. */
+static void
+an_event_that_is_missing_in_the_history_comes_late(void **state)
+{
+	static const uint64_t stores[] = {1, 2, 4, 5};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		peer_stores("/#room", stores[i], (int)stores[i]);
+	for (unsigned count = 3; count <= 10; count += 7) {
+		join("room", count);
+		for (uint64_t i = 1; i <= 5; i++)
+			hear("room", i, (int)i);
+		answer(count == 3 ? 1 : 0, 4);
+		assert_string_equal(got(0), count == 3 ? "2 4 5 3" : "1 2 4 5 3");
+		hear("room", 3, 3);
+		hear("room", 1, 1);
+		assert_string_equal(got(0), "");
+		sio_leave(sockets[0], "room");
+	}
+}
+
+/* The marks of several servers are mixed, and the newest come first. */
+static void
+marks_of_several_servers_are_known_again(void **state)
+{
+	(void)state;
+	for (uint64_t i = 100; i > 0; i--) {
+		if (i % 3 == 0)
+			say("room", 1000 + (int)i);
+		else
+			peer_stores("/#room", i, (int)i);
+	}
+	join("room", 0);
+	answer(0, stored_count);
+	assert_int_equal(joined_sent, 100);
+	(void)got(0);
+	for (uint64_t i = 1; i <= 100; i++)
+		hear("room", i, (int)i);
+	assert_string_equal(got(0), "3 6 9 12 15 18 21 24 27 30 33 36 39 42 45 48 51 54 57 60 63 66 69 72 75 78 81 "
+				    "84 87 90 93 96 99");
+}
+
 static void
 an_event_for_two_rooms_comes_once(void **state)
 {
@@ -554,6 +597,8 @@ main(void)
 		TEST(only_events_to_rooms_with_a_rule_are_stored),
 		TEST(history_comes_before_what_is_said_meanwhile),
 		TEST(a_copy_that_is_late_is_dropped_and_an_older_one_too),
+		TEST(an_event_that_is_missing_in_the_history_comes_late),
+		TEST(marks_of_several_servers_are_known_again),
 		TEST(an_event_for_two_rooms_comes_once),
 		TEST(excepted_rooms_do_not_get_it_and_excepted_sockets_do),
 		TEST(without_an_answer_the_newer_events_come),
