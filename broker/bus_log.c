@@ -8,6 +8,7 @@
 
 #define UNANSWERED_MAX (4 << 20) /* bytes sent and not answered; further messages wait in the queue */
 #define NUMBER_MAX 24		 /* characters of a number, and a NUL */
+#define SENDERS_MAX 4096	 /* the last senders that are remembered */
 
 /* ------------------------------------------------------------------- life */
 
@@ -41,8 +42,7 @@ bus_log_new(struct bus *bus, const char *key, uint64_t length, bool sealed)
 	list_init(&log->sent);
 	list_init(&log->doubtful);
 	list_init(&log->held);
-	table_init(&log->senders[0]);
-	table_init(&log->senders[1]);
+	bus_senders_init(&log->senders, SENDERS_MAX);
 	table_init(&log->rooms);
 	loop_call_init(&log->flush, log_on_turn_end);
 	return log;

@@ -7,6 +7,7 @@
 
 #include "broker/bus_log.h"
 #include "broker/bus_log_scripts.h"
+#include "broker/bus_senders.h"
 #include "broker/bus_store.h"
 #include "broker/log_marks.h"
 #include "broker/wire.h"
@@ -81,9 +82,9 @@ struct bus_log {
 	bool clock_known;
 	int64_t clock_ahead; /* the server's clock minus loop time, in ms; not less than the truth */
 
-	struct table senders[2]; /* struct log_sender: those heard of lately, and those heard of before them */
-	struct table rooms;	 /* struct log_room: those that appeared while behind */
-	struct bus_point point;	 /* where this node is in the log; `event` is that of the message being delivered */
+	struct bus_senders senders; /* the other ones; `at` is the number of the newest message that was read, or 0 */
+	struct table rooms;	    /* struct log_room: those that appeared while behind */
+	struct bus_point point; /* where this node is in the log; `event` is that of the message being delivered */
 	/* The message that was heard last, and the subscription by which it came. */
 	struct log_heard {
 		char sender[BUS_SENDER_LENGTH];

@@ -19,7 +19,6 @@
 
 #define HELD_MAX (4 << 20)     /* bytes of held messages */
 #define READING_MAX_MS 30000   /* after this, the bus goes on with a gap */
-#define SENDERS_MAX 4096       /* the last senders heard that are remembered; at most twice as many are remembered */
 #define ROOMS_MAX 65536	       /* rooms that appeared while behind; further ones may get older messages */
 #define CLOCK_LAG_MAX_US 50000 /* a check message that took longer does not set the clock */
 
@@ -32,14 +31,6 @@ struct held_message {
 	size_t prefix_n; /* length of the prefix that the subscription has; 0: it has the whole channel */
 	size_t channel_n, message_n;
 	char bytes[]; /* channel, message */
-};
-
-/* Another sender. Its messages are numbered, so the newest ones tell which messages are known. */
-struct log_sender {
-	struct table_node node;
-	uint64_t number; /* of the newest message, which was heard or read */
-	uint64_t read;	 /* of the newest message that was read; 0: none */
-	char name[BUS_SENDER_LENGTH];
 };
 
 struct log_room {
@@ -63,18 +54,6 @@ log_forget_held(struct bus_log *log)
 }
 
 static void
-log_forget_senders(struct table *senders)
-{
-	struct table_cursor cursor = {0};
-	struct table_node *node;
-
-	while ((node = table_next(senders, &cursor)) != NULL)
-		mem_free(container_of(node, struct log_sender, node));
-	table_fini(senders);
-	table_init(senders);
-}
-
-static void
 log_forget_rooms(struct bus_log *log)
 {
 	struct table_cursor cursor = {0};
@@ -90,8 +69,7 @@ void
 bus_log_forget(struct bus_log *log)
 {
 	log_forget_held(log);
-	log_forget_senders(&log->senders[0]);
-	log_forget_senders(&log->senders[1]);
+	bus_senders_clear(&log->senders);
 	log_forget_rooms(log);
 }
 
@@ -101,35 +79,6 @@ static bool
 log_is_own(const struct bus_log *log, struct text sender)
 {
 	return text_is(sender, text_of(log->sender, BUS_SENDER_LENGTH));
-}
-
-/* Returns a sender, which may be new. Senders that were not heard of for long are forgotten when there are too many.
- */
-static struct log_sender *
-log_sender(struct bus_log *log, struct text name)
-{
-	struct table *senders = log->senders;
-	struct table_node *node = table_find(&senders[0], name);
-	struct log_sender *sender;
-
-	if (node != NULL)
-		return container_of(node, struct log_sender, node);
-	if (senders[0].count >= SENDERS_MAX) {
-		log_forget_senders(&senders[1]);
-		table_fini(&senders[1]);
-		senders[1] = senders[0];
-		table_init(&senders[0]);
-	}
-	node = table_find(&senders[1], name);
-	if (node != NULL) {
-		table_remove(&senders[1], node);
-		sender = container_of(node, struct log_sender, node);
-	} else {
-		sender = mem_zalloc(sizeof *sender);
-		memcpy(sender->name, name.at, BUS_SENDER_LENGTH);
-	}
-	table_add(&senders[0], &sender->node, text_of(sender->name, BUS_SENDER_LENGTH));
-	return sender;
 }
 
 /*
@@ -155,10 +104,10 @@ log_is_copy(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, str
 static bool
 log_is_new(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struct text name)
 {
-	struct log_sender *sender = log_sender(log, stamp->sender);
+	struct bus_sender *sender = bus_senders_get(&log->senders, stamp->sender);
 	bool copy = log_is_copy(log, stamp, prefix, name);
 
-	if (stamp->number <= sender->read)
+	if (stamp->number <= sender->at)
 		return false; /* the subscription link is slower than the reading */
 	if (stamp->number < sender->number || (stamp->number == sender->number && !copy)) {
 		log->bus->stats.log_repeats++;
@@ -173,11 +122,11 @@ log_is_new(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, stru
 static bool
 log_reads_new(struct bus_log *log, const struct bus_stamp *stamp)
 {
-	struct log_sender *sender = log_sender(log, stamp->sender);
+	struct bus_sender *sender = bus_senders_get(&log->senders, stamp->sender);
 	bool new = stamp->number > sender->number;
 
-	if (stamp->number > sender->read)
-		sender->read = stamp->number;
+	if (stamp->number > sender->at)
+		sender->at = stamp->number;
 	if (new)
 		sender->number = stamp->number;
 	return new;
