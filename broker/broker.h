@@ -212,11 +212,18 @@ void broker_stream_open(struct broker *broker);
 /* Returns true if an event published now would be read back within moments. */
 bool broker_stream_up(const struct broker *broker);
 /*
- * As broker_broadcast(). The event must not be served to this node's sockets before on_own() is called with `number`
- * (> 0). It never is if the bus drops the event.
+ * As broker_broadcast(). The event must not be served to this node's sockets before on_own() is called with `number`,
+ * which is greater than broker_stream_number(). It never is if the bus drops the event.
  */
 int broker_broadcast_numbered(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t number);
+/* Returns the newest number of an entry that this node has added; broadcasts without a number get one too. */
+uint64_t broker_stream_number(const struct broker *broker);
+/*
+ * Tells whether a client that has got its messages up to the entry `from` has got that of a later entry, because it
+ * stands in the stream a second time. Returns 1, 0, or ERROR_UNSUPPORTED if that cannot be told.
+ */
+int broker_stream_had(const struct broker_nsp *nsp, uint64_t entry, uint64_t from);
 /* Returns the number of the last entry that has been delivered; see bus_stream_store.position. */
 uint64_t broker_stream_position(const struct broker_nsp *nsp);
 /* Appends the key of a session. */

@@ -77,6 +77,18 @@ broker_stream_position(const struct broker_nsp *nsp)
 	return stream_number_of(store_of(nsp)->position(nsp->broker->end, &nsp->member));
 }
 
+uint64_t
+broker_stream_number(const struct broker *broker)
+{
+	return broker->form->stream_store->number(broker->end);
+}
+
+int
+broker_stream_had(const struct broker_nsp *nsp, uint64_t entry, uint64_t from)
+{
+	return store_of(nsp)->had(nsp->broker->end, &nsp->member, entry, from);
+}
+
 void
 broker_stream_key(const struct broker_nsp *nsp, struct text pid, struct buffer *out)
 {

@@ -58,11 +58,15 @@ struct bus_stream_store {
 	struct text (*channel)(struct bus_end *end, const struct bus_member *member, struct text uid);
 	/* Returns PUBLISH or SPUBLISH. */
 	struct text (*publish_command)(const struct bus_end *end);
+	/* Returns the newest number of an entry that this node has added. */
+	uint64_t (*number)(const struct bus_end *end);
 	/*
-	 * As publish() for a broadcast. The entry carries `number` (> 0), and on_own() is called when this node reads
-	 * it.
+	 * As publish() for a broadcast. The entry carries `number`, which is greater than number() before, and
+	 * on_own() is called when this node reads it.
 	 */
 	int (*add)(struct bus_end *end, const struct bus_member *member, struct block *payload, uint64_t number);
+	/* As streams_repeats_had(), in the member's stream. */
+	int (*had)(const struct bus_end *end, const struct bus_member *member, uint64_t entry, uint64_t from);
 	/* Returns true if an event that is added now would be read back within moments. */
 	bool (*up)(const struct bus_end *end);
 	struct text (*prefix)(const struct bus_end *end); /* of the keys of sessions */

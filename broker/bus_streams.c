@@ -20,6 +20,7 @@
 #include "broker/shards.h"
 #include "broker/stream_number.h"
 #include "broker/streams_lanes.h"
+#include "broker/streams_repeats.h"
 #include "broker/streams_store.h"
 #include "broker/seal.h"
 #include "broker/wire_stream.h"
@@ -55,8 +56,10 @@ struct bus_end {
 	char *key, *stream, *session_key_prefix;
 	unsigned stream_count;
 	uint64_t max_len;
-	size_t tag;   /* bytes of seal behind each message */
-	bool sharded; /* publishes to sharded channels */
+	size_t tag;	 /* bytes of seal behind each message */
+	bool sharded;	 /* publishes to sharded channels */
+	uint64_t number; /* of the last entry that this node has added */
+	struct streams_repeats repeats;
 	struct table by_name;
 	struct list members;
 	struct log_limit log_limit;
@@ -110,9 +113,9 @@ streams_keep_small(struct buffer *buffer)
 		buffer_fini(buffer);
 }
 
-/* `number` 0: the entry has none. */
 static int
-streams_add(struct bus_end *end, const struct streams_member *member, struct block *payload, uint64_t number)
+streams_add(struct bus_end *end, const struct streams_member *member, struct block *payload,
+	struct wire_stream_order order)
 {
 	struct text message = text_of((const char *)payload->data, payload->len);
 	struct block *command = NULL;
@@ -121,7 +124,7 @@ streams_add(struct bus_end *end, const struct streams_member *member, struct blo
 
 	buffer_reset(&end->command);
 	rc = wire_stream_add(&end->command, streams_write_name(end, member), end->max_len, message,
-		member->member->uid, member->member->name, end->tag, number, &fields);
+		member->member->uid, member->member->name, end->tag, order, &fields);
 	if (rc == 0)
 		command = block_try_copy(end->command.data, end->command.len);
 	streams_keep_small(&end->command);
@@ -129,6 +132,8 @@ streams_add(struct bus_end *end, const struct streams_member *member, struct blo
 		rc = ERROR_MEMORY;
 	if (rc == 0)
 		rc = streams_lanes_add(end->lanes, member->stream, command, fields);
+	if (rc == 0)
+		end->number = order.number;
 	block_unref(command);
 	return rc;
 }
@@ -140,7 +145,8 @@ streams_publish(struct bus_end *end, const struct bus_member *member, enum bus_k
 	struct text message = text_of((const char *)payload->data, payload->len);
 
 	if (kind == BUS_BROADCAST || (kind == BUS_REQUEST && wire_stream_type_is_kept(wire_stream_type(message))))
-		return streams_add(end, member->form_data, payload, 0);
+		return streams_add(
+			end, member->form_data, payload, (struct wire_stream_order){end->number + 1, false});
 	return shards_publish(end->shards, streams_channel(end, member, kind, address), payload);
 }
 
@@ -164,13 +170,13 @@ streams_find(const struct bus_end *end, struct text nsp)
 static void
 streams_on_own_entry(struct bus_end *end, const struct streams_member *to, const struct wire_stream_entry *entry)
 {
-	uint64_t number;
+	uint64_t number = wire_stream_entry_number(entry);
 
-	if (end->store != NULL && entry->number.at != NULL && text_number(entry->number, UINT64_MAX, &number) == 0)
+	if (end->store != NULL && entry->number.at != NULL && number != 0)
 		end->ops->on_own(to->member, number, stream_number_of(entry->id));
 }
 
-/* A message that has no member here, or that is this node's own, is not decoded. */
+/* A message that has no member here, that has been read before, or that is this node's own, is not decoded. */
 static void
 streams_on_entry(void *arg, const struct wire_stream_entry *entry)
 {
@@ -181,7 +187,7 @@ streams_on_entry(void *arg, const struct wire_stream_entry *entry)
 		.id = entry->id_text,
 		.entry = stream_number_of(entry->id)};
 
-	if (to == NULL || to->member->visitor)
+	if (to == NULL || to->member->visitor || !streams_repeats_add(&end->repeats, to->stream, entry))
 		return;
 	if (text_is(entry->uid, to->member->uid)) {
 		streams_on_own_entry(end, to, entry);
@@ -492,7 +498,22 @@ streams_store_publish(const struct bus_end *end)
 static int
 streams_store_add(struct bus_end *end, const struct bus_member *member, struct block *payload, uint64_t number)
 {
-	return streams_add(end, member->form_data, payload, number);
+	must(number > end->number);
+	return streams_add(end, member->form_data, payload, (struct wire_stream_order){number, true});
+}
+
+static uint64_t
+streams_store_number(const struct bus_end *end)
+{
+	return end->number;
+}
+
+static int
+streams_store_had(const struct bus_end *end, const struct bus_member *member, uint64_t entry, uint64_t from)
+{
+	const struct streams_member *own = member->form_data;
+
+	return streams_repeats_had(&end->repeats, own->stream, entry, from);
 }
 
 static bool
@@ -517,7 +538,9 @@ static const struct bus_stream_store streams_store_form = {
 	.channel = streams_store_channel,
 	.publish_command = streams_store_publish,
 	.prefix = streams_store_prefix,
+	.number = streams_store_number,
 	.add = streams_store_add,
+	.had = streams_store_had,
 	.up = streams_store_up,
 };
 
@@ -594,6 +617,7 @@ streams_open(struct bus_end **out, struct loop *l, const struct bus_form_options
 	end->max_len = options->stream.max_len;
 	end->tag = options->sealed ? SEAL_TAG : 0;
 	table_init(&end->by_name);
+	streams_repeats_init(&end->repeats);
 	list_init(&end->members);
 	buffer_init(&end->channel, CHANNEL_MAX);
 	buffer_init(&end->message, MESSAGE_MAX);
@@ -612,6 +636,7 @@ streams_on_shards_closed(void *arg)
 	void *closed_arg = end->closed_arg;
 
 	table_fini(&end->by_name);
+	streams_repeats_fini(&end->repeats);
 	buffer_fini(&end->channel);
 	buffer_fini(&end->message);
 	buffer_fini(&end->command);
@@ -660,6 +685,7 @@ static void
 streams_stats(const struct bus_end *end, struct bus_stats *out)
 {
 	shards_stats(end->shards, out);
+	out->log_repeats += end->repeats.count;
 	if (end->lanes == NULL)
 		return;
 	streams_lanes_stats(end->lanes, out);

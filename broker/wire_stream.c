@@ -132,6 +132,8 @@ entry_set_field(struct wire_stream_entry *out, struct text name, struct text val
 		out->seal = value;
 	else if (text_is(name, TEXT("number")))
 		out->number = value;
+	else if (text_is(name, TEXT("order")))
+		out->order = value;
 }
 
 /* Parses an item of the wanted type at *at and moves *at behind it. Returns > 0, 0 or an error. */
@@ -193,6 +195,15 @@ wire_stream_entry_parse(struct text in, struct wire_stream_entry *out)
 		return n;
 	out->fields = text_of(in.at + fields, (size_t)(at - fields));
 	return at;
+}
+
+uint64_t
+wire_stream_entry_number(const struct wire_stream_entry *entry)
+{
+	struct text text = entry->number.at != NULL ? entry->number : entry->order;
+	uint64_t number;
+
+	return text.at != NULL && text_number(text, UINT64_MAX, &number) == 0 ? number : 0;
 }
 
 static int
@@ -406,7 +417,7 @@ add_bulk_base64(struct buffer *out, struct text bytes)
 
 int
 wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, struct text message, struct text uid,
-	struct text nsp, size_t tag, uint64_t number, size_t *fields)
+	struct text nsp, size_t tag, struct wire_stream_order order, size_t *fields)
 {
 	struct message_parts parts;
 	struct text seal = TEXT_NONE;
@@ -420,8 +431,8 @@ wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, struct
 	}
 	if (parts_read(message, uid, nsp, &parts) < 0)
 		return ERROR_SYNTAX;
-	buffer_printf(
-		out, "*%u\r\n", 6 + 6 + (parts.data.at != NULL ? 2 : 0) + (tag > 0 ? 2 : 0) + (number != 0 ? 2 : 0));
+	buffer_printf(out, "*%u\r\n",
+		6 + 6 + (parts.data.at != NULL ? 2 : 0) + (tag > 0 ? 2 : 0) + (order.number != 0 ? 2 : 0));
 	add_bulk(out, TEXT("XADD"));
 	add_bulk(out, stream);
 	add_bulk(out, TEXT("MAXLEN"));
@@ -446,9 +457,9 @@ wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, struct
 		add_bulk(out, TEXT("seal"));
 		add_bulk_base64(out, seal);
 	}
-	if (number != 0) {
-		add_bulk(out, TEXT("number"));
-		add_bulk(out, text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, number)));
+	if (order.number != 0) {
+		add_bulk(out, order.awaited ? TEXT("number") : TEXT("order"));
+		add_bulk(out, text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, order.number)));
 	}
 	return buffer_error(out);
 }

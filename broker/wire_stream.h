@@ -8,8 +8,10 @@
  * `data` begins with "{" if it is JSON; a message without data has no such field. The four fields are the parts of a
  * message {type, data, uid, nsp} of the cluster adapter (socketio/socket.io-adapter, lib/cluster-adapter.ts), which
  * is what the broker writes and reads. A sealed message (seal.h) has one more field, `seal`, with the tag as Base64.
- * An event that its node delivers when it reads it back (bus_stream_store.h) has one more field, `number`. Node.js
- * servers ignore both.
+ *
+ * The last field numbers the entries of a node, so that readers recognize one that is added twice
+ * (streams_repeats.h). Its name is `number` for an event that its node delivers when it reads it back
+ * (bus_stream_store.h), and `order` for all others. Node.js servers ignore these fields.
  *
  * Received bytes are untrusted.
  */
@@ -73,7 +75,7 @@ unsigned wire_stream_index_of(unsigned count, int number);
 struct wire_stream_entry {
 	struct wire_stream_id id;
 	struct text id_text;
-	struct text uid, nsp, type, data, seal, number;
+	struct text uid, nsp, type, data, seal, number, order;
 	struct text fields; /* all fields in RESP, the same bytes as in the XADD command */
 };
 
@@ -84,13 +86,22 @@ struct wire_stream_entry {
  */
 int64_t wire_stream_entry_parse(struct text in, struct wire_stream_entry *out);
 
+/* Returns the number that the entry has among those of its node, or 0 if it has none. */
+uint64_t wire_stream_entry_number(const struct wire_stream_entry *entry);
+
+/* The number of an entry that is added. */
+struct wire_stream_order {
+	uint64_t number; /* 0: it has none */
+	bool awaited;	 /* its node delivers the event when it reads it back */
+};
+
 /*
  * Appends the command that adds a message to a stream. `message` is what the broker wrote for this `uid` and `nsp`,
- * and `tag` bytes of seal follow it. `number` 0: no number. Sets *fields to the offset of the fields in `out`.
- * Returns 0, ERROR_SYNTAX if the message has another form, or the error of `out`.
+ * and `tag` bytes of seal follow it. Sets *fields to the offset of the fields in `out`. Returns 0, ERROR_SYNTAX if
+ * the message has another form, or the error of `out`.
  */
 int wire_stream_add(struct buffer *out, struct text stream, uint64_t max_len, struct text message, struct text uid,
-	struct text nsp, size_t tag, uint64_t number, size_t *fields);
+	struct text nsp, size_t tag, struct wire_stream_order order, size_t *fields);
 
 /*
  * Appends the message of an entry, with its seal if the entry has one. Returns 0, ERROR_SYNTAX if a field is missing

@@ -274,6 +274,13 @@ hold_recordable(const struct sio_emission *emission)
 	return emission->ask.fn == NULL && (emission->flags & (SIO_FLAG_VOLATILE | SIO_FLAG_LOCAL)) == 0;
 }
 
+/* Returns the number that the next event of this worker gets. */
+static uint64_t
+next_number(const struct sio_stream *stream)
+{
+	return broker_stream_number(stream->broker) + 1;
+}
+
 /* Adds the event to the stream. Returns its number, or 0 if it cannot be added. */
 static uint64_t
 hold_publish(struct sio_stream *stream, const struct sio_emission *emission, const struct sio_selector *who,
@@ -284,11 +291,11 @@ hold_publish(struct sio_stream *stream, const struct sio_emission *emission, con
 		.room_count = who->rooms_count,
 		.except_count = who->except_count,
 		.flags = (emission->flags & SIO_FLAG_NO_COMPRESS) != 0 ? WIRE_NO_COMPRESS : 0};
-	uint64_t number = stream->number + 1;
+	uint64_t number = next_number(stream);
 
 	if (broker_broadcast_numbered(emission->nsp->broker, &to, what->json, what->attachments, number) != 0)
 		return 0;
-	return stream->number = number;
+	return number;
 }
 
 bool
@@ -339,7 +346,7 @@ sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, c
 		return false;
 	if (queue == NULL && !(recordable && broker_stream_up(stream->broker))) {
 		if (recordable)
-			sio_stream_early(nsp, stream->number + 1);
+			sio_stream_early(nsp, next_number(stream));
 		return false;
 	}
 	if (!hold_may(emission, &what))
@@ -357,7 +364,7 @@ sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, c
 		item->number = hold_publish(stream, emission, &who, &what);
 	if (item->number == 0 && queue == NULL) {
 		item_free(item);
-		sio_stream_early(nsp, stream->number + 1);
+		sio_stream_early(nsp, next_number(stream));
 		return false;
 	}
 	hold(stream, queue, item);
@@ -368,8 +375,10 @@ sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, c
 uint64_t
 sio_stream_number_unheld(struct sio_stream *stream, struct sio_nsp *nsp)
 {
-	sio_stream_early(nsp, ++stream->number);
-	return stream->number;
+	uint64_t number = next_number(stream);
+
+	sio_stream_early(nsp, number);
+	return number;
 }
 
 /* ------------------------------------------------------------------- life */

@@ -168,6 +168,20 @@ replay_keep(struct stream_replay *replay, uint64_t number)
 	sio_scratch_give(&replay->nsp->io->turn, scratch);
 }
 
+/* The message may stand in the stream a second time, so the client may have got it before the entry `start`. */
+static void
+replay_keep_new(struct stream_replay *replay, uint64_t number)
+{
+	int had = broker_stream_had(replay->nsp->broker, number, replay->start);
+
+	if (had < 0)
+		replay->result = SIO_RECOVERY_OFFSET_GONE;
+	else if (had == 0)
+		replay_keep(replay, number);
+	else
+		replay->bytes += EXCLUDED_COST;
+}
+
 static void
 replay_filter(struct stream_replay *replay, const struct wire_stream_entry *entry, uint64_t number)
 {
@@ -185,7 +199,7 @@ replay_filter(struct stream_replay *replay, const struct wire_stream_entry *entr
 	if (!sio_recovery_session_rooms(s->session, &rooms))
 		replay->result = SIO_RECOVERY_FAILED;
 	else if (replay_wants(&rooms, &replay->message))
-		replay_keep(replay, number);
+		replay_keep_new(replay, number);
 	else
 		replay->bytes += EXCLUDED_COST;
 	sio_recovery_rooms_fini(&rooms);

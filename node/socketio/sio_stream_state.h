@@ -43,8 +43,7 @@ struct sio_stream {
 	const struct sio_stream_ops *ops;
 	struct sio_recovery *recovery;
 	struct broker *broker;
-	uint64_t entry;	 /* of the broadcast that comes next from the bus; 0: it has none */
-	uint64_t number; /* the last one given to an event of this worker */
+	uint64_t entry; /* of the broadcast that comes next from the bus; 0: it has none */
 	uint64_t nonce;
 
 	/* sio_stream_hold.c */

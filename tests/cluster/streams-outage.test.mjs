@@ -215,7 +215,7 @@ test("a secret seals entries and published messages", async () => {
   const { error, sockets: found } = await ask(sockets[1], "fetch", {});
   assert.deepEqual([error, found.length], [null, 2]);
   const [[, fields]] = await redis.command("XREVRANGE", "socket.io", "+", "-", "COUNT", "1");
-  assert.equal(fields.at(-2), "seal");
+  assert.deepEqual([fields.at(-4), fields.at(-2)], ["seal", "order"]);
   await within(nodes[1].until(() => nodes[1].logged("broker").some(({ error }) => /without a valid redisSecret tag/.test(error))), "the forged entry to be logged");
   sockets.forEach((socket) => socket.disconnect());
   for (const node of nodes) await node.stop();

@@ -66,7 +66,9 @@ test("the stream has the entries of both kinds of servers in the same form", asy
   const uids = [...new Set(entries.map(([[, uid]]) => uid))];
   const [c1, js1] = uids.map((uid) => entries.filter(([[, one]]) => one === uid).map((fields) => fields.slice(1)));
   assert.equal(c1.length, 4);
-  assert.deepEqual(c1.map((fields) => fields.map(([key]) => key)), Array(4).fill(["nsp", "type", "data"]));
+  assert.deepEqual(c1.map((fields) => fields.map(([key]) => key)), Array(4).fill(["nsp", "type", "data", "order"]));
+  const numbers = c1.map((fields) => Number(fields.pop()[1]));
+  assert.deepEqual(numbers, numbers.map((_, i) => numbers[0] + i));
   assert.deepEqual(c1, js1);
 });
 

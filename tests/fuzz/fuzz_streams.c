@@ -49,17 +49,15 @@ is_canonical(const struct wire_stream_entry *entry)
 {
 	size_t fields, tag = entry->seal.at != NULL ? 16 : 0;
 	struct text written;
-	uint64_t number = 0;
 
 	buffer_reset(&message);
 	buffer_reset(&command);
-	if (entry->number.at != NULL)
-		(void)text_number(entry->number, UINT64_MAX, &number);
 	if (wire_stream_message(&message, entry) < 0)
 		return false;
 	assert(wire_stream_type(buffer_text(&message)) >= 0 || message.data[0] != '{');
-	if (wire_stream_add(
-		    &command, TEXT("s"), 1, buffer_text(&message), entry->uid, entry->nsp, tag, number, &fields) < 0)
+	if (wire_stream_add(&command, TEXT("s"), 1, buffer_text(&message), entry->uid, entry->nsp, tag,
+		    (struct wire_stream_order){wire_stream_entry_number(entry), entry->number.at != NULL},
+		    &fields) < 0)
 		return false;
 	written = text_of((const char *)command.data + fields, command.len - fields);
 	return text_is(written, entry->fields);

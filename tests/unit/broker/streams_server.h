@@ -62,6 +62,14 @@ streams_drop_entries(unsigned n)
 	memmove(redis.entries, redis.entries + n, redis.count * sizeof *redis.entries);
 }
 
+/* Forgets the `n` newest entries, but not their ids. */
+static inline void
+streams_drop_newest(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		buffer_fini(&redis.entries[--redis.count].fields);
+}
+
 /* Appends the entries of `stream` from `from` to `to`, at most `max`, to `out` in RESP, and sets *n to their count.
  */
 static inline void

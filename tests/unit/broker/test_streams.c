@@ -52,6 +52,39 @@ the_position_outlives_the_connection(void **state)
 	close_end(&b);
 }
 
+/*
+ * A replica takes the place of the server. It lacks entries that were read already, and whose writer got no answer.
+ * The writer adds them again, and readers drop them.
+ */
+static void
+a_message_that_is_added_again_is_heard_once(void **state)
+{
+	struct streams_end a, b;
+
+	(void)state;
+	open_end(&a, "aaaaaaaaaaaaaaaa");
+	open_end(&b, "bbbbbbbbbbbbbbbb");
+	emit(&a, 1);
+	UNTIL_HEARD(&b, "1 ");
+	RUN_UNTIL(stats(&a).published == 1);
+	redis.mute = true;
+	emit(&a, 2);
+	emit(&a, 3);
+	UNTIL_HEARD(&b, "1 2 3 ");
+	streams_drop_newest(2);
+	redis.mute = false;
+	redis.run_id = "the replica";
+	conn_close(redis.writer, REASON_FINISHED);
+	RUN_UNTIL(stats(&a).published == 3 && stats(&b).log_repeats == 2);
+	emit(&a, 4);
+	UNTIL_HEARD(&b, "1 2 3 4 ");
+	assert_int_equal(redis.count, 4);
+	assert_int_equal(stats(&b).log_repeats, 2);
+	assert_int_equal(stats(&b).gaps, 0);
+	close_end(&a);
+	close_end(&b);
+}
+
 static void
 a_trimmed_stream_is_a_gap(void **state)
 {
@@ -254,6 +287,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		STREAMS_CASE(entries_reach_the_others_once_and_in_order),
 		STREAMS_CASE(the_position_outlives_the_connection),
+		STREAMS_CASE(a_message_that_is_added_again_is_heard_once),
 		STREAMS_CASE(a_trimmed_stream_is_a_gap),
 		STREAMS_CASE(a_slow_reader_notices_the_trimming),
 		STREAMS_CASE(a_silent_server_is_left),

@@ -104,7 +104,7 @@ entries_are_those_of_the_adapter(void **state)
 
 		buffer_init(&again, 1 << 20);
 		assert_int_equal(wire_stream_add(&again, TEXT("socket.io"), 10000, buffer_text(&message), entry.uid,
-					 entry.nsp, 0, 0, &fields),
+					 entry.nsp, 0, (struct wire_stream_order){0}, &fields),
 			0);
 		assert_true(text_is(buffer_text(&again), command));
 		assert_true(text_is(text_of((char *)again.data + fields, again.len - fields), entry.fields));
@@ -151,7 +151,9 @@ a_seal_travels_in_a_field_of_its_own(void **state)
 	size_t fields;
 
 	(void)state;
-	assert_int_equal(wire_stream_add(&message, TEXT("s"), 1, sealed, uid, TEXT("/"), 16, 0, &fields), 0);
+	assert_int_equal(wire_stream_add(&message, TEXT("s"), 1, sealed, uid, TEXT("/"), 16,
+				 (struct wire_stream_order){0}, &fields),
+		0);
 	command = buffer_text(&message);
 	command = entry_of_command(command, "1-1");
 	assert_int_equal(wire_stream_entry_parse(command, &entry), command.n);
@@ -172,16 +174,33 @@ a_number_is_the_last_field(void **state)
 	size_t fields;
 
 	(void)state;
-	assert_int_equal(
-		wire_stream_add(&message, TEXT("s"), 1, TEXT(text), uid, TEXT("/"), 0, UINT64_MAX, &fields), 0);
+	assert_int_equal(wire_stream_add(&message, TEXT("s"), 1, TEXT(text), uid, TEXT("/"), 0,
+				 (struct wire_stream_order){UINT64_MAX, true}, &fields),
+		0);
 	command = buffer_text(&message);
 	assert_true(text_ends(command, TEXT("$6\r\nnumber\r\n$20\r\n18446744073709551615\r\n")));
 	command = entry_of_command(command, "1-1");
 	assert_int_equal(wire_stream_entry_parse(command, &entry), command.n);
 	assert_true(same(entry.number, "18446744073709551615"));
+	assert_null(entry.order.at);
+	assert_true(wire_stream_entry_number(&entry) == UINT64_MAX);
 	buffer_reset(&message);
 	assert_int_equal(wire_stream_message(&message, &entry), 0);
 	assert_true(same(buffer_text(&message), text));
+
+	/* the node does not wait for the event */
+	buffer_reset(&message);
+	assert_int_equal(wire_stream_add(&message, TEXT("s"), 1, TEXT(text), uid, TEXT("/"), 0,
+				 (struct wire_stream_order){7, false}, &fields),
+		0);
+	command = buffer_text(&message);
+	assert_true(text_ends(command, TEXT("$5\r\norder\r\n$1\r\n7\r\n")));
+	command = entry_of_command(command, "1-1");
+	assert_int_equal(wire_stream_entry_parse(command, &entry), command.n);
+	assert_null(entry.number.at);
+	assert_true(wire_stream_entry_number(&entry) == 7);
+	entry.order = TEXT("18446744073709551616");
+	assert_true(wire_stream_entry_number(&entry) == 0);
 }
 
 static void
@@ -195,10 +214,11 @@ a_message_of_another_form_is_not_added(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_int_equal(
-			wire_stream_add(&out, TEXT("s"), 1, text_from(bad[i]), TEXT("u"), TEXT("/"), 0, 0, &fields),
+		assert_int_equal(wire_stream_add(&out, TEXT("s"), 1, text_from(bad[i]), TEXT("u"), TEXT("/"), 0,
+					 (struct wire_stream_order){0}, &fields),
 			ERROR_SYNTAX);
-	assert_int_equal(wire_stream_add(&out, TEXT("s"), 1, TEXT("short"), TEXT("u"), TEXT("/"), 16, 0, &fields),
+	assert_int_equal(wire_stream_add(&out, TEXT("s"), 1, TEXT("short"), TEXT("u"), TEXT("/"), 16,
+				 (struct wire_stream_order){0}, &fields),
 		ERROR_SYNTAX);
 	assert_int_equal(wire_stream_type(TEXT("{\"type\":x")), -1);
 	assert_int_equal(wire_stream_type(TEXT("[]")), -1);

@@ -294,6 +294,8 @@ FAKE_NEVER(void, broker_stream_open, struct broker *broker)
 FAKE_NEVER(bool, broker_stream_up, const struct broker *broker)
 FAKE_NEVER(int, broker_broadcast_numbered, struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t number)
+FAKE_NEVER(uint64_t, broker_stream_number, const struct broker *broker)
+FAKE_NEVER(int, broker_stream_had, const struct broker_nsp *nsp, uint64_t entry, uint64_t from)
 FAKE_NEVER(uint64_t, broker_stream_position, const struct broker_nsp *nsp)
 FAKE_NEVER(void, broker_stream_key, const struct broker_nsp *nsp, struct text pid, struct buffer *out)
 FAKE_NEVER(int, broker_stream_ask, struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count,
