@@ -48,3 +48,9 @@ test("the committed table has every work", () => {
   assert.ok(table.platform);
   for (const { id } of works) assert.ok(table.counts[id] > 0, id);
 });
+
+test("a MessagePack client costs less than a JSON client", () => {
+  const { counts } = parseCosts(readFileSync(path.join(here, "COSTS.md"), "utf8"));
+  assert.ok(counts["msgpack-echo"] < counts["object-echo"], "an object");
+  assert.ok(counts["msgpack-binary"] < counts["binary-echo"], "binary");
+});

@@ -46,6 +46,16 @@ export class SocketClient {
     return answer;
   }
 
+  /** Sends an event with binary, in one write, and resolves once it has come back. */
+  async askBinary(name, bytes) {
+    const answers = [this.next(), this.next()];
+    this.ws._socket.cork();
+    this.ws.send(`451-["${name}",{"_placeholder":true,"num":0}]`);
+    this.ws.send(bytes);
+    this.ws._socket.uncork();
+    await Promise.all(answers);
+  }
+
   async close() {
     this.ws.close();
     await this.ended;
@@ -62,6 +72,10 @@ export class MsgpackClient extends SocketClient {
 
   event(...args) {
     return this.#encoder.encode({ type: 2, data: args, options: { compress: true }, nsp: "/" })[0];
+  }
+
+  async askBinary(name, bytes) {
+    await this.ask(this.event(name, bytes));
   }
 }
 

@@ -10,6 +10,7 @@ const { encode } = createRequire(new URL("../../package.json", import.meta.url))
 const TEXT = "x".repeat(64);
 const LISTENERS = 50;
 const ADMIN_UI = ["--admin-ui", "--admin-ui-mode", "development", "--admin-ui-auth", "none"];
+const BYTES = Buffer.alloc(16 * 1024, "binary");
 /** 110 bytes as JSON. */
 const OBJECT = { id: 123456, name: "Ada Lovelace", tags: ["alpha", "beta", "gamma"], position: { x: 12.5, y: -7 }, active: true };
 
@@ -25,6 +26,7 @@ async function times(n, work) {
 
 const echo = (Client) => (port, n) => withClient(Client, port, (client) => times(n, () => client.ask(`42["echo","${TEXT}"]`)));
 const objectEcho = (Client) => (port, n) => withClient(Client, port, (client) => times(n, () => client.ask(client.event("echo", OBJECT))));
+const binaryEcho = (Client) => (port, n) => withClient(Client, port, (client) => times(n, () => client.askBinary("echo", BYTES)));
 const connect = (Client) => (port, n) => times(n, () => withClient(Client, port, () => {}));
 
 async function broadcast(port, n) {
@@ -93,6 +95,8 @@ export const works = [
   { id: "admin-ui", title: "echo of 64 bytes, Admin UI on, nobody looks", few: 100, many: 1600, args: ADMIN_UI, run: echo(SocketClient) },
   { id: "object-echo", title: "echo of an object of 110 bytes", few: 100, many: 1600, allocations: 0, run: objectEcho(SocketClient) },
   { id: "msgpack-echo", title: "the same by the MessagePack parser", few: 100, many: 1600, allocations: 0, run: objectEcho(MsgpackClient) },
+  { id: "binary-echo", title: "echo of 16 KiB of binary", few: 20, many: 420, allocations: 5, run: binaryEcho(SocketClient) },
+  { id: "msgpack-binary", title: "the same by the MessagePack parser", few: 20, many: 420, allocations: 1, run: binaryEcho(MsgpackClient) },
   { id: "delivery", title: "delivery of a broadcast of 64 bytes to 50", few: 10, many: 210, per: LISTENERS, allocations: 0, run: broadcast },
   { id: "connect", title: "connect, join / and leave", few: 20, many: 170, allocations: 3, run: connect(SocketClient) },
   { id: "polling-connect", title: "connect by polling, join / and leave", few: 10, many: 210, allocations: 3, run: connect(PollingClient) },
