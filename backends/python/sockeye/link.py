@@ -114,7 +114,7 @@ class Link:
     def _is_for_owner(self, frame: Frame) -> bool:
         type = frame.type
         if self.state == READY:
-            if (frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS) or type == frames.DRAIN:
+            if (frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS) or type in (frames.DRAIN, frames.ENDED):
                 return True
             self._control(frame)
             return False

@@ -48,6 +48,9 @@ class Handshake(unittest.TestCase):
         with self.assertRaisesRegex(LinkLost, "WELCOME"):
             Link(Hello("i"), 0, 0.0, lambda: None).tick(6.0)
 
+    def test_the_end_of_a_session_is_for_the_owner(self):
+        self.assertEqual([frame.type for frame in ready().feed(frames.pack(frames.ENDED), 0.0)], [frames.ENDED])
+
     def test_a_second_way_to_the_same_worker_sends_no_hello(self):
         link = Link(Hello("i"), 1, 0.0, lambda: None, is_linked=lambda edge, worker: (edge, worker) == ("e", 1))
         with self.assertRaisesRegex(LinkLost, SECOND_WAY):
