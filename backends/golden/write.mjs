@@ -5,7 +5,7 @@
 
 const TYPES = ["CHALLENGE", "HELLO", "WELCOME", "NSP", "NSPASK", "NSPANSWER", "SESSION", "OPEN", "ACCEPT", "REFUSE", "EVENT", "ACK",
   "EMIT", "ACKED", "CAST", "CASTED", "JOIN", "LEAVE", "DISC", "CLOSED", "DATA", "TRANSPORT", "PEER", "PEERS", "REQUEST",
-  "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE", "ENDED"];
+  "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE", "ENDED", "CATCHUP", "HISTORY", "FORGET", "PAST"];
 const ACK = 0x01, REATTACH = 0x02, WIDE = 0x02, RECOVERED = 0x04, VOLATILE = 0x04, BIN = 0x08, NOCOMPRESS = 0x10, CLOSE = 0x20, TIMED = 0x40,
   LAST = 0x40, OPTIONAL = 0x80;
 
@@ -137,6 +137,15 @@ frame("handoff", "HANDOFF", { handle: 1 });
 frame("bye", "BYE", {}, { rest: "shutdown" });
 frame("a session has ended", "ENDED", { nsp: 1 }, { text: "CCCCCCCCCCCCCCCCCCCD" }, { text: "expired" }, { text: '{"user":"ann"}' });
 frame("a session without data has ended", "ENDED", {}, { text: "CCCCCCCCCCCCCCCCCCCD" }, { text: "displaced" }, { text: "" });
+frame("join with the last events", "CATCHUP", { handle: 2, id: 31 }, { u32: 50 }, { text: "lobby" });
+frame("the last events of a room", "HISTORY", { nsp: 1, id: 32 }, { u32: 20 }, { text: "日本" }, { text: "1700000000000-3" }, { text: "" });
+frame("forget an event", "FORGET", { nsp: 0, id: 33 }, { text: "lobby" }, { text: "1700000000000-1" });
+frame("forget all events of a room", "FORGET", { nsp: 0, id: 34 }, { text: "lobby" }, { text: "" });
+frame("an event of a room", "PAST", { id: 32 }, { text: "1700000000000-1" }, { u32: 3487918080 }, { u32: 395 }, { args: '["news","grüß"]' });
+frame("an event with an attachment", "PAST", { id: 32, flags: BIN }, { text: "1700000000000-2" }, { u32: 3487918080 }, { u32: 395 },
+  { sizedArgs: '["img",{"_placeholder":true,"num":0}]' }, { attachments: ["89504e47"] });
+frame("no more events", "PAST", { id: 32, flags: LAST }, { u32: 2 }, { text: "" });
+frame("no history", "PAST", { id: 32, flags: LAST }, { u32: 0 }, { text: "not-found" });
 frame("of a type that nobody knows, to be ignored", 99, { flags: OPTIONAL, handle: 1 }, { restHex: "0102" });
 
 // Frames that a receiver must refuse. "header": the length exceeds `maxFrame`; "body": the body does not hold the parts of its
@@ -158,6 +167,11 @@ bad("fewer rooms than counted", "body", "JOIN", { handle: 2 }, "0200" + "0100" +
 bad("room longer than the body", "body", "JOIN", { handle: 2 }, "0100" + "0500" + "61");
 bad("bytes behind the rooms", "body", "JOIN", { handle: 2 }, "0100" + "0100" + "61" + "00");
 bad("no rooms except", "body", "CAST", {}, "0000");
+bad("no room", "body", "CATCHUP", { handle: 2, id: 31 }, "32000000");
+bad("bytes behind the room", "body", "CATCHUP", { handle: 2, id: 31 }, "32000000" + "01000000" + "61" + "00");
+bad("no second id", "body", "HISTORY", { id: 32 }, "32000000" + "01000000" + "61" + "00000000");
+bad("bytes behind the ids", "body", "HISTORY", { id: 32 }, "32000000" + "01000000" + "61" + "00000000" + "00000000" + "00");
+bad("no event to forget", "body", "FORGET", { id: 33 }, "01000000" + "61");
 bad("args longer than the body", "body", "EMIT", { handle: 2, flags: BIN }, "03000000" + "5b5d");
 bad("attachment longer than the body", "body", "EMIT", { handle: 2, flags: BIN }, "02000000" + "5b5d" + "04000000" + "0102");
 bad("half a length of an attachment", "body", "EMIT", { handle: 2, flags: BIN }, "02000000" + "5b5d" + "0100");

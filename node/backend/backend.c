@@ -142,6 +142,7 @@ new_clients(struct loop *l, const struct backend_setup *setup)
 		.max_frame = max_frame(setup),
 		.away = setup->away,
 		.bus = setup->bus,
+		.history = setup->history,
 	};
 
 	return backend_clients_new(l, &limits);

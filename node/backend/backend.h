@@ -38,6 +38,7 @@ struct backend_setup {
 	struct text edge;	       /* the node's name, the same in all workers; borrowed until backend_free() */
 	unsigned worker, workers;
 	bool bus;	      /* broadcasts of backends go through the broker */
+	bool history;	      /* rooms have a history; without `bus`, this worker is alone */
 	uint64_t max_message; /* largest event of a client, in bytes; a frame must hold it */
 	uint64_t away; /* ms over which the edge spreads closing the clients of a lost backend (onLoss "reconnect") */
 	/* See backend_listen.h and backend_links.h. `pass` and `on_upstream` may be NULL. */

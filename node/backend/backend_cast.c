@@ -126,12 +126,23 @@ cast_with_acks(struct backend_member *m, const struct sio_raw_to *to, const stru
 	return rc;
 }
 
+/*
+ * With fanout "direct", each worker delivers the event to its own clients. An event that is marked as local is not
+ * kept in the history. With history, "direct" means that there are no other workers, so the mark is not needed.
+ */
+static bool
+cast_is_local(const struct backend_core *core, const struct backend_frame *f)
+{
+	return !core->limits.bus && (!core->limits.history || (f->flags & BACKEND_F_ACK) != 0);
+}
+
 static unsigned
 cast_flags(const struct backend_core *core, const struct backend_frame *f)
 {
 	return ((f->flags & BACKEND_F_VOLATILE) != 0 ? SIO_FLAG_VOLATILE : 0u) |
 	       ((f->flags & BACKEND_F_NO_COMPRESS) != 0 ? SIO_FLAG_NO_COMPRESS : 0u) |
-	       ((f->flags & BACKEND_F_TIMED) != 0 ? SIO_FLAG_TIMEOUT : 0u) | (core->limits.bus ? 0u : SIO_FLAG_LOCAL);
+	       ((f->flags & BACKEND_F_TIMED) != 0 ? SIO_FLAG_TIMEOUT : 0u) |
+	       (cast_is_local(core, f) ? SIO_FLAG_LOCAL : 0u);
 }
 
 /* A namespace that does not exist has no sockets: the answer is 0 receivers. */
@@ -183,7 +194,9 @@ backend_cast(struct backend_member *m, const struct backend_frame *f)
 	if (rc == ERROR_SYNTAX)
 		return false;
 	if (rc == 0) {
-		to.nsp = sio_raw_nsp(core->io, name);
+		/* other workers may have clients there, and its rooms a history */
+		to.nsp = core->limits.bus || core->limits.history ? sio_raw_reach(core->io, name)
+								  : sio_raw_nsp(core->io, name);
 		rc = cast_deliver(m, f, &to, &args.content);
 		backend_args_fini(&args);
 	} else if ((f->flags & BACKEND_F_ACK) != 0) {

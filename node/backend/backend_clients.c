@@ -4,6 +4,7 @@
 #include "common/base/must.h"
 #include "node/backend/backend_ask.h"
 #include "node/backend/backend_cast.h"
+#include "node/backend/backend_history.h"
 #include "node/backend/backend_in.h"
 #include "node/backend/backend_late.h"
 #include "node/backend/backend_out.h"
@@ -289,6 +290,7 @@ clients_on_lost(void *arg, struct backend_link *wire, const char *reason)
 	}
 	backend_late_forget(m);
 	backend_cast_forget(m);
+	backend_history_forget(m);
 	while (!list_empty(&m->sessions))
 		backend_session_release(container_of(m->sessions.next, struct backend_session, link), how);
 	backend_ask_again(m);

@@ -6,6 +6,7 @@
  *   backend_in       frames from backends
  *   backend_request  handshakes that a backend allows or refuses
  *   backend_cast     broadcasts
+ *   backend_history  the history of rooms
  *   backend_ask      questions about unknown namespaces
  *   backend_session  a client and the backend it belongs to, with backend_socket: a client in a namespace
  *   backend_late     frames for clients that have just been lost
@@ -38,6 +39,7 @@ struct backend_limits {
 	uint64_t max_frame;
 	uint64_t away; /* ms over which closing of clients is spread (onLoss "reconnect") */
 	bool bus;      /* broadcasts go through the broker (fanout "bus") */
+	bool history; /* rooms have a history; without `bus`, this worker is the only one that the broadcasts reach */
 };
 
 #define BACKEND_SECONDS 10 /* buckets of struct backend_times; the last one has no upper bound */

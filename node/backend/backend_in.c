@@ -7,6 +7,7 @@
 #include "node/backend/backend_ask.h"
 #include "node/backend/backend_cast.h"
 #include "node/backend/backend_client_tables.h"
+#include "node/backend/backend_history.h"
 #include "node/backend/backend_late.h"
 #include "node/backend/backend_log.h"
 #include "node/backend/backend_out.h"
@@ -200,6 +201,14 @@ in_rooms(struct backend_member *m, const struct backend_frame *f)
 }
 
 static bool
+in_catchup(struct backend_member *m, const struct backend_frame *f)
+{
+	struct backend_socket *bs = socket_of(m, f->handle, false);
+
+	return backend_history_join(m, f, bs != NULL ? bs->socket : NULL);
+}
+
+static bool
 in_data(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, false);
@@ -271,6 +280,9 @@ backend_in_frame(struct backend_member *m, const struct backend_frame *f)
 		[BACKEND_DATA] = in_data,
 		[BACKEND_RESPONSE] = in_response,
 		[BACKEND_HANDOFF] = in_handoff,
+		[BACKEND_CATCHUP] = in_catchup,
+		[BACKEND_HISTORY] = backend_history_read,
+		[BACKEND_FORGET] = backend_history_remove,
 	};
 	bool good;
 

@@ -56,14 +56,15 @@ backends_write_list(struct buffer *out, const char *list)
 }
 
 /*
- * With connection state recovery, a broadcast must get one number in the log of all workers, so the backend may not
- * send it to each worker by itself. A single worker has its own log.
+ * With connection state recovery, a broadcast must get one number in the log of all workers, and with history it must
+ * be stored once. So the backend may not send it to each worker by itself. A single worker has its own log.
  */
 static bool
 backends_use_bus(const struct server_options *options, unsigned workers)
 {
 	return options->backend.fanout == BACKEND_FANOUT_BUS ||
-	       (options->sio.connection_state_recovery && (workers > 1 || broker_settings_redis(&options->broker)));
+	       ((options->sio.connection_state_recovery || server_options_have_history(options)) &&
+		       (workers > 1 || broker_settings_redis(&options->broker)));
 }
 
 static void
@@ -93,9 +94,9 @@ backends_write_options(void *arg, struct buffer *out)
 	buffer_add_text(out, TEXT(",\"transports\":"));
 	backends_write_list(out, options->eio.transports);
 	backends_write_recovery(options, out);
-	buffer_printf(out, ",\"cors\":%s,\"allowEIO3\":%s,\"fanout\":\"%s\"%s}",
+	buffer_printf(out, ",\"cors\":%s,\"allowEIO3\":%s,\"history\":%s,\"fanout\":\"%s\"%s}",
 		options->eio.cors_origin ? "true" : "false", options->eio.allow_eio3 ? "true" : "false",
-		backends->bus ? "bus" : "direct",
+		server_options_have_history(options) ? "true" : "false", backends->bus ? "bus" : "direct",
 		backends->bus && !broker_settings_redis(&options->broker) ? ",\"reach\":\"edge\"" : "");
 }
 
@@ -125,6 +126,7 @@ backends_open(struct backends **out, struct loop *l, const struct server_options
 		.worker = place ? place->slot : 0,
 		.workers = place ? place->doors->count : 1,
 		.bus = backends_use_bus(options, place ? place->doors->count : 1),
+		.history = server_options_have_history(options),
 		.max_message = options->eio.max_http_buffer_size,
 		.away = options->node.drain_time,
 		.pass = backends_pass,

@@ -310,8 +310,8 @@ program_workers(const struct program_options *options)
 	return n > DOORS_MAX ? DOORS_MAX : (unsigned)n;
 }
 
-static bool
-history_is_on(const struct server_options *options)
+bool
+server_options_have_history(const struct server_options *options)
 {
 	return options->sio.history != NULL && options->sio.history[0] != '\0';
 }
@@ -365,7 +365,8 @@ recovery_options_check(const struct server_options *options, char error[OPTION_E
 		return 0;
 	if (redis)
 		fault = recovery_options_fault(broker);
-	if (fault == NULL && redis && broker->redis_mode == BROKER_MODE_STREAMS && history_is_on(options))
+	if (fault == NULL && redis && broker->redis_mode == BROKER_MODE_STREAMS &&
+		server_options_have_history(options))
 		fault = "does not work with --history in --redis-mode streams (leave one out, or use --redis-log)";
 	if (fault != NULL)
 		snprintf(error, OPTION_ERROR_MAX, "option --connection-state-recovery: %s", fault);
@@ -382,7 +383,7 @@ recovery_options_check(const struct server_options *options, char error[OPTION_E
 bool
 server_options_keep_history(const struct server_options *options)
 {
-	return history_is_on(options) && !broker_settings_redis(&options->broker);
+	return server_options_have_history(options) && !broker_settings_redis(&options->broker);
 }
 
 static int
@@ -391,7 +392,7 @@ history_options_check(const struct server_options *options, char error[OPTION_ER
 	struct sio_history_rules rules;
 	char wrong[OPTION_ERROR_MAX - 32];
 
-	if (!history_is_on(options))
+	if (!server_options_have_history(options))
 		return 0;
 	if (sio_history_rules_parse(&rules, options->sio.history, wrong, sizeof wrong) < 0) {
 		snprintf(error, OPTION_ERROR_MAX, "option --history: %s", wrong);

@@ -104,6 +104,8 @@ int server_options_check_layer(const struct server_options *options, unsigned la
 /* The option `workers`; for 0 the number of cores that this process may use. */
 unsigned program_workers(const struct program_options *options);
 
+/* Returns true if rooms have a history. */
+bool server_options_have_history(const struct server_options *options);
 /* Returns true if rooms have a history that is not kept in Redis. */
 bool server_options_keep_history(const struct server_options *options);
 

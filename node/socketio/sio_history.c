@@ -190,11 +190,10 @@ read_on_answer(struct history_ask *ask, int error, const struct history_item *it
 
 /* Returns 0 and the limits of the room, or an error. */
 static int
-history_find(const struct sio_nsp *nsp, struct text room, const struct history_limits **limits)
+history_find(
+	const struct sio_history *history, struct text nsp, struct text room, const struct history_limits **limits)
 {
-	const struct sio_history *history = nsp->io->history;
-
-	*limits = history != NULL ? sio_history_rules_find(&history->rules, sio_nsp_text(nsp), room) : NULL;
+	*limits = history != NULL ? sio_history_rules_find(&history->rules, nsp, room) : NULL;
 	if (*limits == NULL)
 		return SIO_ERR_NOT_FOUND;
 	if (history->store == NULL)
@@ -217,33 +216,46 @@ read_new(struct sio_history *history, sio_history_records_fn *fn, void *arg)
 }
 
 int
-sio_history_read_raw(struct sio_nsp *nsp, struct text room, const struct history_query *query,
+sio_history_read_named(struct sio_server *io, struct text nsp, struct text room, const struct history_query *query,
 	sio_history_records_fn *fn, void *arg)
 {
-	struct sio_history *history = nsp->io->history;
+	struct sio_history *history = io->history;
 	const struct history_limits *limits;
-	int rc = history_find(nsp, room, &limits);
+	int rc = history_find(history, nsp, room, &limits);
 
 	if (rc != 0)
 		return rc;
-	history_read(history->store, sio_history_key(history, sio_nsp_text(nsp), room), limits, query,
-		&read_new(history, fn, arg)->ask);
+	history_read(
+		history->store, sio_history_key(history, nsp, room), limits, query, &read_new(history, fn, arg)->ask);
 	return 0;
+}
+
+int
+sio_history_remove_named(struct sio_server *io, struct text nsp, struct text room, struct history_id id,
+	sio_history_records_fn *fn, void *arg)
+{
+	struct sio_history *history = io->history;
+	const struct history_limits *limits;
+	int rc = history_find(history, nsp, room, &limits);
+
+	if (rc != 0)
+		return rc;
+	history_remove(history->store, sio_history_key(history, nsp, room), id, &read_new(history, fn, arg)->ask);
+	return 0;
+}
+
+int
+sio_history_read_raw(struct sio_nsp *nsp, struct text room, const struct history_query *query,
+	sio_history_records_fn *fn, void *arg)
+{
+	return sio_history_read_named(nsp->io, sio_nsp_text(nsp), room, query, fn, arg);
 }
 
 int
 sio_history_remove_raw(
 	struct sio_nsp *nsp, struct text room, struct history_id id, sio_history_records_fn *fn, void *arg)
 {
-	struct sio_history *history = nsp->io->history;
-	const struct history_limits *limits;
-	int rc = history_find(nsp, room, &limits);
-
-	if (rc != 0)
-		return rc;
-	history_remove(history->store, sio_history_key(history, sio_nsp_text(nsp), room), id,
-		&read_new(history, fn, arg)->ask);
-	return 0;
+	return sio_history_remove_named(nsp->io, sio_nsp_text(nsp), room, id, fn, arg);
 }
 
 /* ---------------------------------------------------------- the public API */

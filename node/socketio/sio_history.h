@@ -52,6 +52,11 @@ int sio_history_read_raw(struct sio_nsp *nsp, struct text room, const struct his
 	sio_history_records_fn *fn, void *arg);
 int sio_history_remove_raw(
 	struct sio_nsp *nsp, struct text room, struct history_id id, sio_history_records_fn *fn, void *arg);
+/* The same for a namespace that need not exist at this server: `nsp` is its name. */
+int sio_history_read_named(struct sio_server *io, struct text nsp, struct text room,
+	const struct history_query *query, sio_history_records_fn *fn, void *arg);
+int sio_history_remove_named(struct sio_server *io, struct text nsp, struct text room, struct history_id id,
+	sio_history_records_fn *fn, void *arg);
 
 void sio_history_stats(const struct sio_history *history, struct sio_history_stats *out);
 

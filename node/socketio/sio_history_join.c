@@ -687,7 +687,9 @@ sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio
 	if (history->asks >= SIO_HISTORY_ASKS_MAX)
 		return SIO_ERR_TOO_MANY;
 	rc = sio_rooms_join(s, room);
-	if (rc != 0 || s->state != SIO_CONNECTED)
+	if (rc == 0 && s->state != SIO_CONNECTED)
+		rc = SIO_ERR_STATE; /* a listener of the room has disconnected the socket */
+	if (rc != 0)
 		return rc;
 	if (s->extra != NULL)
 		sio_history_join_left(s, room); /* joined again: the older join has no meaning any more */

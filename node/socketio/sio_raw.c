@@ -168,6 +168,18 @@ sio_raw_nsp(const sio_server *io, struct text name)
 	return sio_nsp_find(io, name);
 }
 
+sio_nsp *
+sio_raw_reach(sio_server *io, struct text name)
+{
+	struct sio_nsp *nsp = sio_nsp_find(io, name);
+	struct sio_parent *parent;
+
+	if (nsp != NULL || !is_nsp_name(name) || list_empty(&io->parents) || io->parents.next->next != &io->parents)
+		return nsp;
+	parent = container_of(io->parents.next, struct sio_parent, link);
+	return parent->nsp->owner != NULL ? sio_nsp_new(io, name, parent->nsp, false) : NULL;
+}
+
 /* --------------------------------------------------------------- visiting */
 
 /* Decides for the parent of visited namespaces, which admits no client. */

@@ -43,6 +43,13 @@ void sio_raw_watch(sio_server *io, const struct sio_watcher *watcher, void *arg)
 void sio_raw_observe(sio_server *io, const struct sio_observer *observer, void *arg);
 /* Returns the namespace, or NULL if it does not exist. */
 sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
+/*
+ * For events to a namespace of the owner of the others: returns the namespace, which is made if missing, because it
+ * may have sockets at other nodes. It is valid for this turn: without clients, it is freed when there are more than
+ * maxChildren. Returns NULL if the name is not valid, there are maxChildren in use, or the application has parents of
+ * its own, which may want the name.
+ */
+sio_nsp *sio_raw_reach(sio_server *io, struct text name);
 
 /* -------------------------------------------------------------- visiting */
 

@@ -43,6 +43,12 @@ check_parts(const struct backend_frame *f)
 	body = before = f->body;
 	if (backend_take_u32(&body, &number))
 		assert(body.n + 4 == before.n);
+	/* CATCHUP, HISTORY and FORGET: texts behind a number, up to the end */
+	for (unsigned i = 0; i < 3 && backend_take_text(&body, &text); i++) {
+		within(f->body, text);
+		in_front(before, body);
+	}
+	body = before = f->body;
 	for (unsigned max = 0; max <= ITEMS_MAX; max += ITEMS_MAX) {
 		before = body;
 		n = backend_take_rooms(&body, items, max);

@@ -33,6 +33,7 @@ function makeAdapterClass(Base, backend) {
 			this.sids = new RoomMap();
 			this.opening = new Map(); // id -> socket whose middlewares run
 			this.watched = false; // a socket has an onAnyOutgoing() listener
+			backend.history.offer(nsp);
 			// Acknowledgements arrive with a number alone, so all namespaces share one counter.
 			Object.defineProperty(nsp, "_ids", { get: () => backend.ids, set: (id) => (backend.ids = id % 0x100000000), configurable: true });
 		}
@@ -84,6 +85,11 @@ function makeAdapterClass(Base, backend) {
 				if (rooms?.size > 0) sendRooms(socket, T.LEAVE, rooms);
 			}
 			this._removeAll(id);
+		}
+
+		/* The edge adds the socket to the rooms by itself. */
+		enter(id, rooms) {
+			this._add(id, rooms);
 		}
 
 		/* The next three methods apply changes that the edge reports, so they send nothing back. */

@@ -116,6 +116,7 @@ async function attach(io, edges, given) {
 		backend.once("close", () => attached.delete(io));
 		io.engine = io.eio = engine;
 		replaceAdapters(io, makeAdapterClass(baseAdapterOf(io), backend));
+		backend.history.offerServer(io);
 		backend.Socket = await socketClassOf(io);
 		const link = new Link(backend);
 		attached.set(io, link);

@@ -13,6 +13,7 @@ const { EdgeSet } = require("./edges");
 const { About } = require("./about");
 const { Connection } = require("./connection");
 const { Peers, PREFIX } = require("./peers");
+const { History } = require("./history");
 const { checkEdgeOptions } = require("./options");
 const { EVENT, ACK } = require("./socket");
 const { drain } = require("./drain");
@@ -63,6 +64,7 @@ class Backend extends EventEmitter {
 		this.closed = false;
 		this.draining = null;
 		this.peers = new Peers(this);
+		this.history = new History(this);
 		this.edges = new EdgeSet(this, addresses);
 	}
 
@@ -120,6 +122,7 @@ class Backend extends EventEmitter {
 		link.opened.clear();
 		link.sessions.clear();
 		for (const id of this.casts.keys()) this._castLinkDone(id, link);
+		this.history.onLost(link);
 		this.peers.onChange();
 		if (link.fatal) this.emit("fatal", error ?? new Error(fatalText(reason)));
 		this._say(link, "closed", reason);
@@ -251,6 +254,8 @@ class Backend extends EventEmitter {
 				return this._onRequest(link, id, json(bytes, start, end));
 			case T.ENDED:
 				return this._onSessionEnded(link, nsp, new BodyReader(bytes, start, end));
+			case T.PAST:
+				return this.history.onPast(link, flags, id, bytes, start, end);
 			case T.CONNERR:
 				return this.engine.onConnectionError(json(bytes, start, end));
 			default:

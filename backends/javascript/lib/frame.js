@@ -42,8 +42,12 @@ const T = Object.freeze({
 	HANDOFF: 31,
 	BYE: 32,
 	ENDED: 33,
+	CATCHUP: 34,
+	HISTORY: 35,
+	FORGET: 36,
+	PAST: 37,
 });
-const KNOWN_TYPES = 34;
+const KNOWN_TYPES = 38;
 
 const F = Object.freeze({
 	ACK: 0x01,
@@ -56,7 +60,7 @@ const F = Object.freeze({
 	NOCOMPRESS: 0x10,
 	CLOSE: 0x20,
 	TIMED: 0x40, // in EMIT, CAST
-	LAST: 0x40, // in CASTED
+	LAST: 0x40, // in CASTED, PAST
 	OPTIONAL: 0x80,
 });
 

@@ -65,10 +65,42 @@ export interface EndedSession {
 	reason: "expired" | "displaced" | "failed";
 }
 
+/** An event in the history of a room. */
+export interface HistoryEvent {
+	/** Opaque; for `before`, `after` and historyRemove(). */
+	id: string;
+	/** Milliseconds since 1970. */
+	time: number;
+	event: string;
+	args: any[];
+}
+
+/**
+ * What attach() adds to the server, where it stands for the namespace "/", and to each namespace: the history of rooms.
+ * It needs an edge with --history. Errors have a `code`.
+ */
+export interface RoomHistory {
+	/** The last events of a room, the oldest first. With `after` alone, the first events after it. */
+	history(room: string, options?: { limit?: number; before?: string; after?: string }): Promise<HistoryEvent[]>;
+	/** Removes one event. Resolves with 1, or 0 if there is no such event. */
+	historyRemove(room: string, id: string): Promise<number>;
+	/** Removes all events. Resolves with their number; with Redis, 1 if there were any. */
+	historyClear(room: string): Promise<number>;
+}
+
+/** What attach() adds to each socket. */
+export interface JoinWithHistory {
+	/**
+	 * Joins rooms, and sends the client their last events: all that are kept, or so many of each room. Resolves with the
+	 * number of events that were sent.
+	 */
+	join(rooms: string | string[], options: { history: true | number }): Promise<number>;
+}
+
 export declare class Link<T = Server> extends EventEmitter {
 	private constructor();
 	/** The attached server. */
-	readonly io: T;
+	readonly io: T & RoomHistory;
 	/** The number of clients of this backend. */
 	readonly sessions: number;
 	readonly edges: Edge[];

@@ -60,7 +60,8 @@ function makeSocketClass(Socket) {
 				case ACK:
 					return this._sendAck(packet);
 				case CONNECT:
-					return this._link.send(T.ACCEPT, 0, 0, this._handle, 0);
+					this._link.send(T.ACCEPT, 0, 0, this._handle, 0);
+					return this._link.owner.history.onAccept(this);
 				case CONNECT_ERROR:
 					return this._sendRefusal(packet.data);
 				case DISCONNECT:
@@ -118,6 +119,13 @@ function makeSocketClass(Socket) {
 				sent = true;
 				this._owed--;
 			};
+		}
+
+		/* With {history: true} or {history: 50}, the client also gets the last events of the rooms. */
+		join(rooms, options) {
+			const history = options?.history;
+			if (history === undefined || history === false) return super.join(rooms);
+			return this._link.owner.history.join(this, rooms, history);
 		}
 
 		onAnyOutgoing(listener) {

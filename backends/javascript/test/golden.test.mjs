@@ -95,6 +95,12 @@ for (const bad of golden.malformed) {
 				if (type === T.JOIN && reader.at < reader.end) throw new ProtocolError("bytes behind the rooms");
 				return;
 			}
+			if (type === T.CATCHUP || type === T.HISTORY || type === T.FORGET) {
+				if (type !== T.FORGET) reader.u32();
+				for (let texts = { [T.CATCHUP]: 1, [T.HISTORY]: 3, [T.FORGET]: 2 }[type]; texts > 0; texts--) reader.text();
+				if (reader.at < reader.end) throw new ProtocolError("bytes behind the texts");
+				return;
+			}
 			if (flags & F.TIMED) reader.u32();
 			argsCodec.decodeArgs((flags & F.BIN) !== 0, body, reader.at, body.length);
 		};

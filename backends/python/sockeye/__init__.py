@@ -9,8 +9,9 @@ from .attach import Attached, attach
 from .attach_blocking import AttachedBlocking, attach_blocking
 from .backend import Backend, Namespace, Refuse, Socket, Target, Timeout
 from .glue import on_session_ended
+from .history import HistoryError, HistoryEvent
 from .mesh import AttachError, Options
 
 __version__ = "0.1.0"
-__all__ = ["AttachError", "Attached", "AttachedBlocking", "Backend", "Namespace", "Options", "Refuse", "Socket", "Target", "Timeout",
+__all__ = ["AttachError", "Attached", "AttachedBlocking", "Backend", "HistoryError", "HistoryEvent", "Namespace", "Options", "Refuse", "Socket", "Target", "Timeout",
            "attach", "attach_blocking", "on_session_ended"]

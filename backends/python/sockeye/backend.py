@@ -12,6 +12,7 @@ from . import environ, frames
 from .aio import AioMesh
 from .attach import drain_on_sigterm
 from .clients import Answer, Clients, served, serving
+from .history import HistoryEvent, as_future, count_of
 from .mesh import Options, Waiter
 from .sessions import GONE, OPENING
 from .sessions import Socket as Wire
@@ -160,8 +161,27 @@ class Socket:
     def others(self) -> Target:
         return self.to()
 
-    def enter_room(self, *rooms: str) -> None:
-        self._change(set(rooms) - self.rooms, frames.JOIN)
+    def enter_room(self, *rooms: str, history: Union[bool, int, None] = None) -> "Optional[asyncio.Future[int]]":
+        """With `history` (True, or how many), the client also gets the last events of the rooms. Then the result may be
+        awaited: the number of events that the client was sent, or a HistoryError."""
+        if history is None or history is False:
+            self._change(set(rooms) - self.rooms, frames.JOIN)
+            return None
+        count = count_of(history)
+        total = asyncio.ensure_future(_sum([self._enter_with_history(room, count) for room in rooms]))
+        total.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return total
+
+    def _enter_with_history(self, room: str, count: int) -> "asyncio.Future[int]":
+        backend, is_in = self._backend, room in self.rooms
+        self.rooms = self.rooms | {room}
+
+        def ask(done: Any) -> None:
+            if not self._wire.is_here:
+                done(0)
+            elif not backend.room_history.enter(self._wire, room, count, done, is_in=is_in) and not is_in and self._wire.state != OPENING:
+                self._wire.send(frames.JOIN, frames.put_rooms([room]))
+        return as_future(asyncio.get_running_loop(), ask)
 
     def leave_room(self, *rooms: str) -> None:
         self._change(self.rooms & set(rooms) - {self.sid}, frames.LEAVE)
@@ -204,6 +224,31 @@ class Namespace:
     async def emit(self, event: str, *values: Any) -> None:
         await self.to().emit(event, *values)
 
+    async def history(self, room: str, limit: Optional[int] = None, before: Optional[str] = None,
+                      after: Optional[str] = None) -> List[HistoryEvent]:
+        """The last events of a room, oldest first: before the event with the id `before`, and after that with the id `after`.
+        With `after` alone, the first events after it. Raises HistoryError."""
+        backend = self._backend
+        found: List[HistoryEvent] = await as_future(asyncio.get_running_loop(), lambda done: backend.room_history.read(
+            backend.mesh, self.name, room, limit, before, after, done))
+        return found
+
+    async def history_remove(self, room: str, id: str) -> int:
+        """Removes one event. Returns 1, or 0 if there is no such event. Clients that have got it keep it."""
+        if not id:
+            raise ValueError("history_remove() needs the id of an event")
+        return await self._remove(room, id)
+
+    async def history_clear(self, room: str) -> int:
+        """Removes all events of the room. Returns their number; at a Redis server, 1 if there were any."""
+        return await self._remove(room, None)
+
+    async def _remove(self, room: str, id: Optional[str]) -> int:
+        backend = self._backend
+        removed: int = await as_future(asyncio.get_running_loop(), lambda done: backend.room_history.remove(
+            backend.mesh, self.name, room, id, done))
+        return removed
+
     @property
     def sockets(self) -> List[Socket]:
         """The sockets of this process."""
@@ -230,6 +275,7 @@ class Backend(Clients):
         for name in names or ():
             self.of(name)
         self.middleware, self.on, self.to, self.emit = self._main.middleware, self._main.on, self._main.to, self._main.emit
+        self.history, self.history_remove, self.history_clear = self._main.history, self._main.history_remove, self._main.history_clear
 
     def of(self, namespace: str) -> Namespace:
         return self._namespaces.setdefault(namespace, Namespace(self, namespace))
@@ -301,11 +347,13 @@ class Backend(Clients):
             return None
         self._sockets[wire.namespace, wire.sid] = socket
         known, wanted = {wire.sid, *wire.rooms}, socket.rooms
-        for type, rooms in ((frames.JOIN, wanted - known), (frames.LEAVE, known - wanted)):
+        later = {room for room, count in wire.early}
+        for type, rooms in ((frames.JOIN, wanted - known - later), (frames.LEAVE, known - wanted)):
             if rooms:
                 wire.send(type, frames.put_rooms(sorted(rooms)))
         self.mirror(wire)
         wire.accept()
+        self.room_history.accepted(wire, sorted(wanted))
         await self._handle(wire, "connect")
 
     async def event(self, wire: Wire, values: List[Any], answer: Optional[Answer]) -> None:
@@ -372,6 +420,10 @@ class Backend(Clients):
         socket = self._sockets.get((wire.namespace, wire.sid))
         if socket is not None:
             socket.rooms = socket.rooms | set(rooms) if joins else socket.rooms - set(rooms)
+
+
+async def _sum(futures: "List[asyncio.Future[int]]") -> int:
+    return sum([await future for future in futures])
 
 
 async def _result(value: Union[Awaitable[Any], Any]) -> Any:

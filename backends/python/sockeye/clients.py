@@ -14,6 +14,7 @@ from typing import Any, Callable, Coroutine, Iterator, List, Optional, Set, Tupl
 
 from . import frames
 from .frames import Frame
+from .history import History
 from .link import Link
 from .mesh import Mesh, Options, Owner
 from .sessions import OPEN, Lane, Registry, Session, Socket, event_number
@@ -62,6 +63,7 @@ class Clients(Owner):
     def __init__(self, options: Options, codec: frames.Codec) -> None:
         self.options, self.codec = options, codec
         self.registry = Registry()
+        self.room_history = History()
         self.draining = False
         self._lock = threading.Lock()
         self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # the handlers that began in this period, and in the one before
@@ -147,6 +149,9 @@ class Clients(Owner):
         elif type == frames.CASTED:
             self.mesh.casted(link, frame, self.codec)
             link.processed(frame.size)
+        elif type == frames.PAST:
+            self.room_history.past(link, frame, self.codec)
+            link.processed(frame.size)
         elif type == frames.ENDED:
             self._on_ended(link, frame)
             link.processed(frame.size)
@@ -220,6 +225,7 @@ class Clients(Owner):
         link.processed(frame.size)
 
     def on_lost(self, link: Link, reason: str) -> None:
+        self.room_history.lost(link)
         if not self.mesh.closing:
             for session in self.registry.of(link):
                 self._push(session.lane, self._lost, session)

@@ -10,6 +10,7 @@ runs them to their end.
 """
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import logging
@@ -18,6 +19,7 @@ from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Set
 
 from . import environ, frames
 from .clients import Answer, Clients, served, serving
+from .history import Done, as_future, count_of, wait_for
 from .link import Link
 from .mesh import AttachError, Options, Waiter
 from .sessions import OPENING, Session, Socket
@@ -30,7 +32,7 @@ ACK_TIMEOUT = 60.0  # seconds for the answers to a broadcast with a callback
 NEEDED = {
     "server": ("eio", "manager", "environ", "handlers", "namespace_handlers", "namespaces", "async_handlers", "packet_class",
                "_handle_connect", "_handle_disconnect", "_handle_event_internal", "_handle_eio_connect", "_send_packet",
-               "_trigger_event"),
+               "_trigger_event", "enter_room"),
     "manager": ("rooms", "connect", "is_connected", "can_disconnect", "disconnect", "emit", "enter_room", "leave_room",
                 "close_room", "get_rooms", "trigger_callback", "_generate_ack_id"),
     "eio": ("generate_id", "start_background_task", "transports", "get_session"),
@@ -187,13 +189,15 @@ class Glue(Clients):
         gets ACCEPT, and this process may end right after."""
         rooms = {str(room) for room in self.manager.get_rooms(socket.sid, socket.namespace)} - {socket.sid}
         known = set(socket.rooms)
-        if rooms - known:
-            socket.send(frames.JOIN, frames.put_rooms(sorted(rooms - known)))
+        joined = rooms - known - {room for room, count in socket.early}
+        if joined:
+            socket.send(frames.JOIN, frames.put_rooms(sorted(joined)))
         if known - rooms:
             socket.send(frames.LEAVE, frames.put_rooms(sorted(known - rooms)))
         if self.options.mirror and (socket.namespace in socket.session.store or self._has_flask(socket.session)):
             self._send_data(socket)
         socket.accept()
+        self.room_history.accepted(socket, sorted(rooms))
 
     def emit(self, event: Any, data: Any, namespace: str, room: Any, skip_sid: Any, callback: Any) -> Sequence[Link]:
         """Replaces the client manager's emit(): one EMIT for one client of this process, otherwise one CAST on each
@@ -312,6 +316,8 @@ class Glue(Clients):
         elif (namespace, sid) in self.registry.sockets:
             if operation == "disconnect":
                 await self.call(self.sio.disconnect, sid, namespace=namespace)
+            elif operation == "enter_room" and isinstance(message.get("history"), int):
+                self._enter_with_history(sid, room, namespace, message["history"], lambda result: None)
             elif operation == "enter_room":
                 await self.call(self.manager.enter_room, sid, namespace, room)
             elif operation == "leave_room":
@@ -319,6 +325,78 @@ class Glue(Clients):
 
     def ask_peers(self, operation: str, namespace: str, **more: Any) -> None:
         self.mesh.tell_peers({"python": operation, "namespace": namespace, **more})
+
+    # ------------------------------------------------------ the history of rooms
+
+    def _enter_with_history(self, sid: str, room: Any, namespace: str, count: int, done: Done) -> None:
+        socket = self.registry.sockets.get((namespace, sid))
+        if socket is None:
+            self.ask_peers("enter_room", namespace, sid=sid, room=str(room), history=count)
+            return done(0)
+        is_in = room in self.manager.get_rooms(sid, namespace)
+        if not is_in:
+            self._base_enter(self.manager, sid, namespace, room)
+        if not self.room_history.enter(socket, str(room), count, done, is_in=is_in) and not is_in and socket.state != OPENING:
+            socket.send(frames.JOIN, frames.put_rooms([str(room)]))
+
+    def _offer(self, **functions: Callable[..., Any]) -> None:
+        """Adds functions to the server, unless the application uses these names."""
+        for name, function in functions.items():
+            if not hasattr(self.sio, name):
+                setattr(self.sio, name, function)
+
+    def _read_history(self, room: Any, limit: Optional[int], before: Optional[str], after: Optional[str],
+                      namespace: Optional[str]) -> Callable[[Done], None]:
+        return lambda done: self.room_history.read(self.mesh, namespace or "/", room, limit, before, after, done)
+
+    def _remove_history(self, room: Any, id: Optional[str], namespace: Optional[str]) -> Callable[[Done], None]:
+        return lambda done: self.room_history.remove(self.mesh, namespace or "/", room, id, done)
+
+    def _install_history_async(self, sio: Any) -> None:
+        enter = sio.enter_room
+
+        def enter_room(sid: str, room: Any, namespace: Optional[str] = None, history: Any = None) -> Any:
+            if history is None or history is False:
+                return enter(sid, room, namespace)  # a coroutine function in some versions, a plain one in others
+            count = count_of(history)
+            return self._asked(lambda done: self._enter_with_history(sid, room, namespace or "/", count, done))
+
+        async def history(room: Any, limit: Optional[int] = None, before: Optional[str] = None, after: Optional[str] = None,
+                          namespace: Optional[str] = None) -> Any:
+            return await self._asked(self._read_history(room, limit, before, after, namespace))
+
+        async def history_remove(room: Any, id: str, namespace: Optional[str] = None) -> Any:
+            return await self._asked(self._remove_history(room, id, namespace))
+
+        async def history_clear(room: Any, namespace: Optional[str] = None) -> Any:
+            return await self._asked(self._remove_history(room, None, namespace))
+        sio.enter_room = enter_room
+        self._offer(history=history, history_remove=history_remove, history_clear=history_clear)
+
+    @staticmethod
+    def _asked(ask: Callable[[Done], Any]) -> Any:
+        return as_future(asyncio.get_running_loop(), ask)
+
+    def _install_history_sync(self, sio: Any) -> None:
+        enter = sio.enter_room
+
+        def enter_room(sid: str, room: Any, namespace: Optional[str] = None, history: Any = None) -> Any:
+            if history is None or history is False:
+                return enter(sid, room, namespace)
+            count = count_of(history)
+            return wait_for(lambda done: self._enter_with_history(sid, room, namespace or "/", count, done))
+
+        def history(room: Any, limit: Optional[int] = None, before: Optional[str] = None, after: Optional[str] = None,
+                    namespace: Optional[str] = None) -> Any:
+            return wait_for(self._read_history(room, limit, before, after, namespace))
+
+        def history_remove(room: Any, id: str, namespace: Optional[str] = None) -> Any:
+            return wait_for(self._remove_history(room, id, namespace))
+
+        def history_clear(room: Any, namespace: Optional[str] = None) -> Any:
+            return wait_for(self._remove_history(room, None, namespace))
+        sio.enter_room = enter_room
+        self._offer(history=history, history_remove=history_remove, history_clear=history_clear)
 
     # ------------------------------------------------------ replaced parts
 
@@ -331,8 +409,10 @@ class Glue(Clients):
         save, call = sio.save_session, sio.call
         if is_async:
             self._install_async(sio, eio, save, call)
+            self._install_history_async(sio)
         else:
             self._install_sync(sio, eio, save, call)
+            self._install_history_sync(sio)
 
     def _install_async(self, sio: Any, eio: Any, save: Any, call: Any) -> None:
         async def send_packet(eio_sid: str, packet: Any) -> None:

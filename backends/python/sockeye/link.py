@@ -75,6 +75,7 @@ class Link:
         self.names: Dict[int, str] = {0: "/"}  # the edge's numbers of namespaces
         self.handles: Dict[int, Any] = {}  # the owner's sessions and sockets
         self.casts: Dict[int, Any] = {}  # the owner's casts that wait for answers
+        self.questions: Dict[int, Any] = {}  # the owner's questions about the history of rooms
         self._said = {0}  # our numbers of namespaces that the edge knows
         self._reader = frames.Reader()
         self.wake = wake
@@ -114,7 +115,7 @@ class Link:
     def _is_for_owner(self, frame: Frame) -> bool:
         type = frame.type
         if self.state == READY:
-            if (frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS) or type in (frames.DRAIN, frames.ENDED):
+            if (frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS) or type in (frames.DRAIN, frames.ENDED, frames.PAST):
                 return True
             self._control(frame)
             return False

@@ -40,7 +40,7 @@ class Session:
 
 
 class Socket:
-    __slots__ = ("session", "handle", "namespace", "sid", "auth", "recovered", "returned", "rooms", "data", "state", "mirrored")
+    __slots__ = ("session", "handle", "namespace", "sid", "auth", "recovered", "returned", "rooms", "data", "state", "mirrored", "early")
 
     def __init__(self, session: Session, handle: int, namespace: str, body: bytes, flags: int) -> None:
         recovered = bool(flags & frames.F_REATTACH)
@@ -57,6 +57,7 @@ class Socket:
             self.mirrored, at = frames.take_bytes(body, at)
             self.data = _json(self.mirrored.decode())
         self.state = OPENING
+        self.early: List[Tuple[str, int]] = []  # rooms that are joined with history after ACCEPT, and how many events
 
     @property
     def link(self) -> Link:

@@ -83,11 +83,18 @@ class Golden(unittest.TestCase):
         parse = {  # which parts a backend or a test edge reads from the body of each type
             frames.OPEN: lambda b: frames.take_text(b, frames.take_text(b)[1]),
             frames.EMIT: lambda b: None, frames.JOIN: lambda b: whole(frames.take_rooms(b), b),
-            frames.CAST: lambda b: frames.take_rooms(b, frames.take_rooms(b)[1])}
+            frames.CAST: lambda b: frames.take_rooms(b, frames.take_rooms(b)[1]),
+            frames.CATCHUP: lambda b: whole(texts(b, 4, 1), b), frames.HISTORY: lambda b: whole(texts(b, 4, 3), b),
+            frames.FORGET: lambda b: whole(texts(b, 0, 2), b)}
 
         def whole(taken, body):
             if taken[1] != len(body):
-                raise frames.FrameError("bytes behind the rooms")
+                raise frames.FrameError("bytes behind the last part")
+
+        def texts(body, at, count):
+            for _ in range(count):
+                text, at = frames.take_text(body, at)
+            return text, at
         for golden in GOLDEN["malformed"]:
             with self.subTest(golden["name"]), self.assertRaises(frames.FrameError):
                 for frame in frames.Reader(golden.get("maxFrame", 65536)).feed(bytes.fromhex(golden["hex"])):

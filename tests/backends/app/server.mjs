@@ -13,6 +13,7 @@ const held = [];
 io.use((socket, next) => {
   const { query, auth } = socket.handshake;
   const { refuse, delay } = { ...query, ...auth }; // in "/" a client of Socket.IO 2 has a query, but no auth
+  if (auth.early) socket.join(auth.early, { history: true });
   const error = refuse ? Object.assign(new Error(refuse), { data: { code: 7 } }) : undefined;
   if (delay) setTimeout(next, delay, error);
   else next(error);
@@ -20,6 +21,11 @@ io.use((socket, next) => {
 io.of("/fixed");
 io.of(/^\/pattern-\d+$/);
 io.of((nsp, auth, next) => next(null, nsp.startsWith("/by-function") && auth.key === "k"));
+
+/** Answers with the value, or with the error. */
+function tell(promise, answer) {
+  promise.then((value) => answer({ value }), ({ code, message }) => answer({ code, message }));
+}
 
 function onConnection(socket) {
   console.log(`connection ${socket.id} recovered=${socket.recovered} rooms=${[...socket.rooms].join()} data=${JSON.stringify(socket.data)}`);
@@ -33,6 +39,10 @@ function onConnection(socket) {
     answer?.(...args);
   });
   socket.on("join", (room, answer) => (socket.join(room), answer?.()));
+  socket.on("join_history", (room, history, answer) => tell(socket.join(room, { history }), answer));
+  socket.on("history", (room, options, answer) => tell(socket.nsp.history(room, options), answer));
+  socket.on("history_remove", (room, id, answer) => tell(socket.nsp.historyRemove(room, id), answer));
+  socket.on("history_clear", (room, answer) => tell(socket.nsp.historyClear(room), answer));
   socket.on("leave", (room, answer) => (socket.leave(room), answer?.()));
   socket.on("to", (room, ...args) => io.of(socket.nsp.name).to(room).emit(...args));
   socket.on("broadcast", (...args) => socket.broadcast.emit(...args));

@@ -102,6 +102,13 @@ body_is_fine(const struct backend_frame *f)
 	case BACKEND_CAST:
 		return backend_take_rooms(&body, rooms, GOLDEN_ITEMS_MAX) >= 0 &&
 		       backend_take_rooms(&body, rooms, GOLDEN_ITEMS_MAX) >= 0;
+	case BACKEND_CATCHUP:
+		return backend_take_u32(&body, &number) && backend_take_text(&body, &text) && body.n == 0;
+	case BACKEND_HISTORY:
+		return backend_take_u32(&body, &number) && backend_take_text(&body, &text) &&
+		       backend_take_text(&body, &text) && backend_take_text(&body, &text) && body.n == 0;
+	case BACKEND_FORGET:
+		return backend_take_text(&body, &text) && backend_take_text(&body, &text) && body.n == 0;
 	case BACKEND_EMIT:
 		if ((f->flags & BACKEND_F_TIMED) && !backend_take_u32(&body, &number))
 			return false;

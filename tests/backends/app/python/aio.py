@@ -5,7 +5,7 @@ import os
 import socketio
 
 import sockeye
-from say import say
+from say import plain, say
 
 sio = socketio.AsyncServer(async_mode="asgi")
 NAME = os.environ["NAME"]
@@ -15,10 +15,20 @@ async def maybe(value):
     return await value if asyncio.iscoroutine(value) else value
 
 
+async def answer(asked):
+    """The value, or the error."""
+    try:
+        return plain(await asked)
+    except sockeye.HistoryError as error:
+        return {"code": error.code, "message": str(error)}
+
+
 class Application(socketio.AsyncNamespace):
     async def on_connect(self, sid, environ, auth):
         if auth and auth.get("refuse"):
             raise socketio.exceptions.ConnectionRefusedError(auth["refuse"], {"code": 7})
+        if auth and auth.get("early"):
+            await sio.enter_room(sid, auth["early"], self.namespace, history=True)
         say("connect", sid, environ["sockeye.recovered"], environ.get("HTTP_USER_AGENT"))
         if not environ["sockeye.recovered"]:
             await self.emit("welcome", NAME, to=sid)
@@ -38,6 +48,18 @@ class Application(socketio.AsyncNamespace):
 
     async def on_join(self, sid, room):
         await maybe(self.enter_room(sid, room))
+
+    async def on_join_history(self, sid, room, history):
+        return await answer(sio.enter_room(sid, room, self.namespace, history=history))
+
+    async def on_history(self, sid, room, options):
+        return await answer(sio.history(room, **options, namespace=self.namespace))
+
+    async def on_history_remove(self, sid, room, id):
+        return await answer(sio.history_remove(room, id, namespace=self.namespace))
+
+    async def on_history_clear(self, sid, room):
+        return await answer(sio.history_clear(room, namespace=self.namespace))
 
     async def on_to(self, sid, room, event, *values):
         await self.emit(event, values, room=room)

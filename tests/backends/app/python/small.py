@@ -3,10 +3,18 @@ import asyncio
 import os
 
 import sockeye
-from say import say
+from say import plain, say
 
 app = sockeye.Backend(secret=os.environ.get("SECRET"))
 NAME = os.environ["NAME"]
+
+
+async def answer(asked):
+    """The value, or the error."""
+    try:
+        return plain(await asked)
+    except sockeye.HistoryError as error:
+        return {"code": error.code, "message": str(error)}
 
 
 def serve(namespace):
@@ -16,6 +24,8 @@ def serve(namespace):
     async def auth(s):
         if s.auth.get("refuse"):
             raise sockeye.Refuse(s.auth["refuse"], {"code": 7})
+        if s.auth.get("early"):
+            s.enter_room(s.auth["early"], history=True)
 
     @on("connect")
     async def connect(s):
@@ -40,6 +50,22 @@ def serve(namespace):
     @on("join")
     def join(s, room):
         s.enter_room(room)
+
+    @on("join_history")
+    async def join_history(s, room, history):
+        return await answer(s.enter_room(room, history=history))
+
+    @on("history")
+    async def history(s, room, options):
+        return await answer(namespace.history(room, **options))
+
+    @on("history_remove")
+    async def history_remove(s, room, id):
+        return await answer(namespace.history_remove(room, id))
+
+    @on("history_clear")
+    async def history_clear(s, room):
+        return await answer(namespace.history_clear(room))
 
     @on("to")
     async def to(s, room, event, *values):

@@ -6,16 +6,26 @@ import time
 import socketio
 
 import sockeye
-from say import say
+from say import plain, say
 
 sio = socketio.Server(async_mode="threading")
 NAME = os.environ["NAME"]
+
+
+def answer(ask):
+    """The value, or the error."""
+    try:
+        return plain(ask())
+    except sockeye.HistoryError as error:
+        return {"code": error.code, "message": str(error)}
 
 
 class Application(socketio.Namespace):
     def on_connect(self, sid, environ, auth):
         if auth and auth.get("refuse"):
             raise socketio.exceptions.ConnectionRefusedError(auth["refuse"], {"code": 7})
+        if auth and auth.get("early"):
+            sio.enter_room(sid, auth["early"], self.namespace, history=True)
         say("connect", sid, environ["sockeye.recovered"], environ.get("HTTP_USER_AGENT"))
         if not environ["sockeye.recovered"]:
             self.emit("welcome", NAME, to=sid)
@@ -35,6 +45,18 @@ class Application(socketio.Namespace):
 
     def on_join(self, sid, room):
         self.enter_room(sid, room)
+
+    def on_join_history(self, sid, room, history):
+        return answer(lambda: sio.enter_room(sid, room, self.namespace, history=history))
+
+    def on_history(self, sid, room, options):
+        return answer(lambda: sio.history(room, **options, namespace=self.namespace))
+
+    def on_history_remove(self, sid, room, id):
+        return answer(lambda: sio.history_remove(room, id, namespace=self.namespace))
+
+    def on_history_clear(self, sid, room):
+        return answer(lambda: sio.history_clear(room, namespace=self.namespace))
 
     def on_to(self, sid, room, event, *values):
         self.emit(event, values, room=room)
