@@ -114,6 +114,34 @@ describe("the traps", () => {
       }
     });
 
+  // a replica lacked the message when it was promoted, so its writer has added it again
+  test("a message that stands in the stream twice comes once, live and replayed", async (t) => {
+    const clients = [await raw(servers.c1), await raw(servers.c1)], driver = await client(t, servers.c2);
+    const offsets = [];
+    const send = async (n) => {
+      await ask(driver, "emit", {}, "n", [n]);
+      for (const ws of clients) {
+        const [got, offset] = await event(ws);
+        assert.equal(got, n);
+        offsets[n] = offset;
+      }
+    };
+    for (const n of [1, 2, 3]) await send(n);
+    const [[, fields]] = await redis.command("XRANGE", "socket.io", offsets[2], offsets[2]);
+    await redis.command("XADD", "socket.io", "*", ...fields);
+    await send(4);
+    clients.forEach((ws) => ws.close());
+    const [late, early] = clients.map(({ reply }) => reply.pid);
+    const back = await raw(servers.c2, { pid: late, offset: offsets[3] });
+    assert.equal(back.reply.pid, late);
+    assert.deepEqual(back.events.map(([, n]) => n), [4]);
+    back.close();
+    const fresh = await raw(servers.c1, { pid: early, offset: offsets[1] }); // whether it has got the message is unknown
+    assert.notEqual(fresh.reply.pid, early);
+    assert.deepEqual(fresh.events, []);
+    fresh.close();
+  });
+
   test("a client that has got no event comes back", async (t) => {
     const first = await raw(servers.c1), driver = await client(t, servers.c2);
     first.close();
