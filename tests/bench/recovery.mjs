@@ -1,5 +1,6 @@
 // `make bench-recovery`: connection state recovery with two workers and their hub. What it costs an idle client and a
-// broadcast, beside the same server without it, and how fast the clients of a worker that is killed come back.
+// broadcast, beside the same server without it, and how fast the clients of a worker that is killed come back. The
+// broadcast is also measured over Redis: with --redis-log and recovery, beside --redis alone.
 //
 // BENCH_RECOVERY_CLIENTS (10000), BENCH_RECOVERY_ROUNDS (3) and BENCH_RECOVERY_SECONDS (5) of the broadcasts.
 import { readFileSync } from "node:fs";
@@ -41,13 +42,22 @@ async function until(what, good) {
   }
 }
 
-/** Resolves with the server, and the process ids of its workers. */
-async function start(recovers) {
+/** Resolves with the URL of a new Redis server, and its process. */
+async function startRedis() {
+  const port = await freePort();
+  const argv = ["redis-server", "--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+  return { url: `redis://127.0.0.1:${port}`, process: (await launchUntil(argv, /eady to accept connections/)).process };
+}
+
+/** Resolves with the server, and the process ids of its workers. `redis`: its URL. */
+async function start(recovers, redis) {
   const admin = await freePort();
-  const argv = [path.join(build, "sockeye"), "--app", path.join(build, "apps/bench.so"), "--host", "127.0.0.1", "--port", "0", "--workers", "2", "--admin-port", String(admin), ...(recovers ? ["--connection-state-recovery"] : [])];
+  const recovery = recovers ? ["--connection-state-recovery", ...(redis ? ["--redis-log"] : [])] : [];
+  const argv = [path.join(build, "sockeye"), "--app", path.join(build, "apps/bench.so"), "--host", "127.0.0.1", "--port", "0", "--workers", "2", "--admin-port", String(admin), ...(redis ? ["--redis", redis] : []), ...recovery];
   const { process: server, match } = await launchUntil(argv, /event=listening address=127.0.0.1 port=(\d+)/, { files });
   const ready = () => new Map([...server.tail.matchAll(/event=worker_ready worker=(\d+) pid=(\d+)/g)].map(([, worker, pid]) => [Number(worker), Number(pid)]));
   await until("two workers", () => ready().size === 2);
+  if (redis) await until("the bus", () => [...server.tail.matchAll(/event=bus .*state=up/g)].length >= 2);
   return { process: server, port: match[1], admin, workers: ready(), pid: server.pid };
 }
 
@@ -144,10 +154,10 @@ async function storm() {
   const say = (n) => from.socket.send(`42${JSON.stringify(["broadcast", n])}`);
   say(0);
   await until("the first broadcast", () => all.every(({ got }) => got.length === 1));
-  const cpu = { clients: process.cpuUsage(), servers: sumOf(server.pid, nanoseconds) };
+  // without the worker that dies, whose time cannot be read afterwards
+  const cpu = { clients: process.cpuUsage(), servers: sumOf(server.pid, nanoseconds) - nanoseconds(server.workers.get(0)) };
   const killed = performance.now();
   process.kill(server.workers.get(0), "SIGKILL");
-  cpu.servers -= nanoseconds(server.workers.get(0));
   for (let n = 1; n <= AWAY; n++) say(n);
   const back = (client) => client.joined && client.recoveries + client.newcomings > 0 && (client.newcomings > 0 || client.got.length > AWAY);
   await until("the clients are back", () => all.every(back));
@@ -180,25 +190,33 @@ async function idle(recovers) {
   return bytes;
 }
 
-async function broadcasts(recovers, round) {
-  const server = await start(recovers);
+async function broadcasts(recovers, round, redis) {
+  const server = await start(recovers, redis?.url);
   const report = await load("broadcast", { urls: [`http://127.0.0.1:${server.port}`], pids: [server.pid] },
-    { clients: 1000, inFlight: 8, duration: seconds * 1000, warmUp: 1000 }, { files, name: `recovery-${recovers}-${round}` });
+    { clients: 1000, inFlight: 8, duration: seconds * 1000, warmUp: 1000 }, { files, name: `recovery-${redis ? "redis-" : ""}${recovers}-${round}` });
   await end(server.process);
   const faults = faultsOf(report);
   if (faults.length > 0) throw new Error(`broadcast: ${faults.join(", ")}`);
   return report.rates.deliveries;
 }
 
+/** Measures pairs of broadcasts, without and with recovery. Resolves with the deliveries per second of both, and their ratio. */
+async function pairs(redis) {
+  const rates = { true: [], false: [] }, ratios = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const recovers of round % 2 ? [true, false] : [false, true]) rates[recovers].push(await broadcasts(recovers, round, redis));
+    ratios.push(rates.true.at(-1) / rates.false.at(-1));
+  }
+  return { without: median(rates.false), with_: median(rates.true), ratio: median(ratios) };
+}
+
 await main(async () => {
   const { took, busy, recovered, exact } = await storm();
   const without = await idle(false), with_ = await idle(true);
-  const ratios = [];
-  const rates = { true: [], false: [] };
-  for (let round = 0; round < rounds; round++) {
-    for (const recovers of round % 2 ? [true, false] : [false, true]) rates[recovers].push(await broadcasts(recovers, round));
-    ratios.push(rates.true.at(-1) / rates.false.at(-1));
-  }
+  const hub = await pairs();
+  const redis = await startRedis();
+  const log = await pairs(redis);
+  await end(redis.process);
   process.stdout.write([
     "Two workers and their hub, WebSocket clients, all processes and the clients on the same cores.",
     "",
@@ -210,8 +228,10 @@ await main(async () => {
     `| got each missed event once and in order | ${number(exact)} | ${number(clients)} |`,
     `| memory of all processes per idle client: without, with recovery | ${number(without)} B, ${number(with_)} B | |`,
     `| difference | ${number(with_ - without)} B | 400 B |`,
-    `| broadcast to 1,000, 8 in flight, deliveries per second: without, with recovery (medians of ${rounds}) | ${number(median(rates.false))}, ${number(median(rates.true))} | |`,
-    `| ratio (median of the pairs) | ${median(ratios).toFixed(2)} | 0.85 |`,
+    ...[["", hub, 0.85], [" over Redis", log, 0.6]].flatMap(([where, { without, with_, ratio }, wanted]) => [
+      `| broadcast to 1,000${where}, 8 in flight, deliveries per second: without, with recovery (medians of ${rounds}) | ${number(without)}, ${number(with_)} | |`,
+      `| ratio (median of the pairs) | ${ratio.toFixed(2)} | ${wanted} |`,
+    ]),
     "",
   ].join("\n"));
   return recovered === clients && exact === clients ? 0 : 1;
