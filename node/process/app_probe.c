@@ -16,6 +16,7 @@
 #include "node/process/app.h"
 
 #define LOAD_MS 30000 /* for constructors of the application and of its libraries */
+#define LOOK_MS 50    /* how often a stop signal is looked for meanwhile */
 
 /* Texts are cut one byte beyond the limits of app_options.h, so that app_options_declare() refuses a cut text. */
 struct probed_option {
@@ -72,29 +73,52 @@ probe_run(struct probe *probe, const char *file)
 	_exit(0);
 }
 
-/*
- * Waits until the child has ended. The child holds the other end of the pipe `fd`. Returns the signal that ended the
- * child, or 0.
+enum probe_end { PROBE_ENDED, PROBE_LATE, PROBE_STOPPED };
+
+/* A running master has blocked these signals and reads them later. At the start they end the program by themselves.
  */
-static int
-probe_await(pid_t pid, int fd)
+static bool
+probe_must_stop(void)
 {
-	struct pollfd end = {fd, POLLIN, 0};
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
+/*
+ * Waits until the child has ended, and ends it if it takes too long or if this program is to stop. The child holds
+ * the other end of the pipe `fd`. *signum is the signal that ended the child, or 0.
+ */
+static enum probe_end
+probe_await(pid_t pid, int fd, int *signum)
+{
+	struct pollfd pipe_end = {fd, POLLIN, 0};
+	enum probe_end end = PROBE_ENDED;
 	int status = 0, n;
 
-	do
-		n = poll(&end, 1, LOAD_MS);
-	while (n < 0 && errno == EINTR);
-	if (n == 0)
+	for (int waited = 0;; waited += LOOK_MS) {
+		do
+			n = poll(&pipe_end, 1, LOOK_MS);
+		while (n < 0 && errno == EINTR);
+		if (n != 0)
+			break;
+		end = probe_must_stop() ? PROBE_STOPPED : waited >= LOAD_MS ? PROBE_LATE : PROBE_ENDED;
+		if (end != PROBE_ENDED)
+			break;
+	}
+	if (end != PROBE_ENDED)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	*signum = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	return end;
 }
 
 static int
 probe_fork(struct probe *probe, const char *file, char *error)
 {
+	enum probe_end end;
 	int ends[2], signum;
 	pid_t pid;
 
@@ -111,11 +135,13 @@ probe_fork(struct probe *probe, const char *file, char *error)
 		close(ends[0]);
 		goto failed;
 	}
-	signum = probe_await(pid, ends[0]);
+	end = probe_await(pid, ends[0], &signum);
 	close(ends[0]);
 	if (probe->done)
 		return 0;
-	if (signum == SIGKILL)
+	if (end == PROBE_STOPPED)
+		snprintf(error, OPTION_ERROR_MAX, "cannot load application %s: the server is to stop", file);
+	else if (end == PROBE_LATE)
 		snprintf(error, OPTION_ERROR_MAX, "cannot load application %s: it takes longer than %d s", file,
 			LOAD_MS / 1000);
 	else if (signum > 0)

@@ -142,3 +142,18 @@ test("without a change SIGHUP starts nothing; a single process says that it cann
   await single.line((fields) => fields.event === "reload" && /single process/.test(fields.error));
   await single.stop();
 });
+
+test("SIGTERM does not wait for a new application that hangs while it is loaded", async () => {
+  build(1);
+  const server = await startSockeye(app, ["--workers", "1", "--master", "--drain-time", "0"]);
+  buildApplication(app, `#include <stdio.h>
+#include <unistd.h>
+#include <sockeye.h>
+__attribute__((constructor)) static void hang(void) { fprintf(stderr, "event=hanging\\n"); sleep(1000); }
+int sio_app(sio_server *io) { (void)io; return 0; }`);
+  process.kill(server.pid, "SIGHUP");
+  await server.line((fields) => fields.event === "hanging");
+  process.kill(server.pid, "SIGTERM");
+  assert.deepEqual(await within(server.exited, "the end", 20_000), { code: 0, signal: null });
+  assert.match(reloadErrors(server)[0].error, /cannot load application .*app\.so: the server is to stop/);
+});
