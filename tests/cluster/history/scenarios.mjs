@@ -100,7 +100,7 @@ export const SCENARIOS = [
   },
   {
     key: "promoted", kind: "pair", title: "a replica is promoted behind the nodes' back",
-    loses: { classic: DEAF, log: NOTHING, sharded: DEAF, streams: IN_FLIGHT },
+    loses: { classic: DEAF, log: NOTHING, sharded: DEAF, streams: LACKED },
     async act(world) {
       const lines = logLines(world);
       await world.second.command("REPLICAOF", "NO", "ONE");
@@ -110,7 +110,7 @@ export const SCENARIOS = [
   },
   {
     key: "failover", kind: "sentinel", title: "the Redis master dies, and Sentinel promotes its replica",
-    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: LACKED },
     async act(world) {
       const lines = logLines(world);
       await world.redis.kill();
