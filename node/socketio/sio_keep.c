@@ -11,8 +11,8 @@
 #include "node/socketio/sio_selector.h"
 #include "node/socketio/sio_vault.h"
 
-#define REPLAYS_MAX 64 /* replays that are asked for at once; fewer if the answers may be large */
-#define QUIET_MS 30000 /* interval at which the peer is told the positions of connected clients */
+#define REPLAYS_MAX 64 /* replays that wait for answers at a time; fewer if the answers may be large */
+#define QUIET_MS 30000 /* interval at which the positions of connected clients are sent to the peer */
 
 /* ------------------------------------------------------------------ events */
 
@@ -43,7 +43,7 @@ sio_keep_record_one(struct sio_nsp *nsp, const struct sio_selector *who, const s
 
 /* ------------------------------------------------------------------ timer */
 
-/* `list`: keep->asked or keep->waiting, both in the order of their time limits. */
+/* `list` is keep->asked or keep->waiting. Both are ordered by their time limits. */
 static void
 keep_time_out_all(struct sio_keep *keep, struct list *list, uint64_t now)
 {
@@ -79,7 +79,10 @@ keep_on_timer(struct wheel_entry *entry)
 
 /* -------------------------------------------------------------------- life */
 
-/* The answers to all replays under way fit into the queue of the peer, which is larger than a payload. */
+/*
+ * Limits the replays so that their answers fit together into the peer's queue, which holds more than
+ * WIRE_PAYLOAD_MAX bytes.
+ */
 static unsigned
 replays_max(uint64_t max_emit)
 {

@@ -20,7 +20,6 @@ sio_keep_ask_new(struct sio_keep *keep, struct list *list, const char pid[SIO_PI
 	return ask;
 }
 
-/* Returns the ask with this nonce, taken off the list, or NULL. */
 struct keep_ask *
 sio_keep_ask_take(struct sio_keep *keep, uint64_t nonce)
 {
@@ -39,7 +38,7 @@ sio_keep_ask_take(struct sio_keep *keep, uint64_t nonce)
 	return NULL;
 }
 
-/* Does nothing, because the application never answers this step. */
+/* Does nothing: no application code ever answers this step. */
 static void
 claim_resume(struct sio_step *step)
 {
@@ -52,7 +51,6 @@ claim_held_bytes(const struct sio_step *step)
 	return (int64_t)(step->nsp.n + step->auth.n);
 }
 
-/* See struct sio_keep_ops. Before WELCOME the claim waits; keep_on_welcome() sends it. */
 bool
 sio_keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
 	struct text auth, sio_recovery_then *then)
@@ -85,7 +83,8 @@ sio_keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const
 	ask->step = step;
 	ask->then_connect = then;
 	ask->has_offset = offset != NULL;
-	if (offset != NULL && offset->n <= keep->offset_max) { /* a longer one goes as an empty one, also invalid */
+	/* a longer offset is replaced by an empty one, which is invalid, too */
+	if (offset != NULL && offset->n <= keep->offset_max) {
 		ask->offset_n = (uint8_t)offset->n;
 		memcpy(ask->offset, offset->at, offset->n);
 	}
@@ -94,7 +93,6 @@ sio_keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const
 	return true;
 }
 
-/* Continues the CONNECT, with the session, or without one if it is NULL. Frees the ask. */
 void
 sio_keep_claim_end(struct keep_ask *ask, enum sio_recovery_result result, struct sio_recovery_session *session)
 {
@@ -124,7 +122,10 @@ keep_release(struct sio_keep *keep, struct text pid)
 		keep->peer->release(keep, pid.at);
 }
 
-/* Makes the session that the keeper has handed over. Returns NULL if it is malformed or known, or without memory. */
+/*
+ * Makes the session that the peer has handed over. Returns NULL without memory, or if the session is malformed or
+ * known.
+ */
 static struct sio_recovery_session *
 claim_read(struct sio_keep *keep, const struct keep_ask *ask, struct keep_reader *in)
 {
@@ -160,7 +161,7 @@ sio_keep_claimed(struct sio_keep *keep, struct keep_reader *in)
 	struct sio_recovery_session *session = NULL;
 
 	if (ask == NULL || result >= SIO_RECOVERY_RESULTS) {
-		/* the claim has timed out, and its client goes on with a new socket */
+		/* the claim has timed out, and its client has continued with a new socket */
 		if (result == SIO_RECOVERY_RECOVERED)
 			keep_release(keep, keep_get_bytes(in, SIO_PID_LENGTH));
 		return;

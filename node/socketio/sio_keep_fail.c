@@ -1,7 +1,6 @@
 #include "node/socketio/sio_keep_ask.h"
 #include "node/socketio/sio_recovery.h"
 
-/* Fails the asks: all of them, or only the replays, whose positions mean nothing to another hub. */
 void
 sio_keep_fail_asks(struct sio_keep *keep, bool all)
 {
@@ -43,7 +42,7 @@ void
 sio_keep_time_out(struct sio_keep *keep, struct keep_ask *ask)
 {
 	if (ask->step != NULL) {
-		sio_keep_claim_end(ask, SIO_RECOVERY_NO_HUB, NULL); /* sio_keep_claimed() releases a late session */
+		sio_keep_claim_end(ask, SIO_RECOVERY_NO_HUB, NULL); /* sio_keep_claimed() handles a late answer */
 		return;
 	}
 	if (keep->welcome)

@@ -16,8 +16,8 @@
 /* --------------------------------------------------------------- messages */
 
 /*
- * Begins a message in keep->out. The caller appends the fields of its type and calls keep_send(). The message counts
- * from now on, so the keeper finds out if it gets lost, and asks for HELLO.
+ * Begins a message in keep->out. The caller appends the fields of its type and calls keep_send(). The message is
+ * numbered here, so the keeper notices if it is lost, and asks for HELLO.
  */
 static struct buffer *
 keep_begin(struct sio_keep *keep, enum sio_keep_message type)
@@ -32,7 +32,7 @@ keep_begin(struct sio_keep *keep, enum sio_keep_message type)
 	return &keep->out;
 }
 
-/* Sends keep->out. An error is only counted: see keep_begin(). */
+/* Sends keep->out. An error is only counted, because the keeper notices a lost message (keep_begin()). */
 static void
 keep_send(struct sio_keep *keep)
 {
@@ -123,7 +123,7 @@ hub_replay(struct sio_keep *keep, struct keep_ask *ask)
 
 /* ---------------------------------------------------------------- up calls */
 
-/* Begins anew under a new name: forgets the events and positions of the former one, and waits for WELCOME. */
+/* Starts again under a new origin: drops the events and positions of the former origin, and waits for WELCOME. */
 static void
 hub_say_hello(struct sio_keep *keep)
 {
@@ -150,7 +150,7 @@ hub_say_hello(struct sio_keep *keep)
 	loop_arm(keep->recovery->io->loop, &keep->timer, SIO_KEEP_TICK_MS);
 }
 
-/* HELLO, or its answer, was dropped: HELLO is sent again. Returns true while the answer is missing. */
+/* Returns true while HELLO has no answer. Sends HELLO again after HELLO_MS, because it or its answer was dropped. */
 static bool
 hub_awaits(struct sio_keep *keep)
 {
@@ -184,7 +184,7 @@ hub_on_welcome(struct sio_keep *keep, struct keep_reader *in)
 	sio_keep_send_claims(keep);
 }
 
-/* TAKE: the client is back at another worker, so its socket here leaves. */
+/* TAKE: the client is back at another worker, so its socket leaves this worker. */
 static void
 hub_on_take(struct sio_keep *keep, struct keep_reader *in)
 {
@@ -207,7 +207,7 @@ hub_on_ended(struct sio_keep *keep, struct keep_reader *in)
 	sio_stored_unref(data);
 }
 
-/* The hub is of another version of this program: clients cannot be recovered until there is another hub. */
+/* The hub belongs to another version of this program. Clients cannot be recovered until another hub replaces it. */
 static void
 hub_on_other_version(struct sio_keep *keep)
 {
@@ -224,7 +224,7 @@ hub_on_message(struct bus_keep *bus, struct text message)
 	struct keep_reader in = {.rest = message};
 	uint8_t version = keep_get_u8(&in), type = keep_get_u8(&in);
 
-	/* a message for another origin is from before the last HELLO, and is ignored */
+	/* a message for another origin was sent before the last HELLO, and is ignored */
 	if (keep_get_u64(&in) != keep->origin || keep->refused)
 		return;
 	if (version != SIO_KEEP_VERSION)

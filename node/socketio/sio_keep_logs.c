@@ -2,7 +2,7 @@
 
 #include "node/socketio/sio_keep_session.h"
 
-/* Sets the log's origin, epoch and position to those that the keeper has given this worker. */
+/* Sets the log's origin, epoch and position to those that the peer has given this worker. */
 static void
 keep_name_log(const struct sio_keep *keep, struct sio_nsp *nsp)
 {
@@ -40,7 +40,7 @@ sio_keep_trim(struct sio_keep *keep)
 {
 	struct sio_recovery_store *store = &keep->recovery->store;
 
-	/* if this drops an event that a client waits for, replay_send_own() fails and the client is not recovered */
+	/* if a client waits for a dropped event, replay_send_own() fails and the client is not recovered */
 	while (store->count > 1 && (keep->replays_asked == 0 || store->bytes > store->max_bytes))
 		(void)sio_recovery_store_drop(store);
 }

@@ -1,4 +1,7 @@
-/* The logs of the namespaces at one of several workers: their positions, and the own events that they keep. */
+/*
+ * The logs of the namespaces at one of several workers: their positions, and the events of this worker that they
+ * keep.
+ */
 #ifndef NODE_SOCKETIO_SIO_KEEP_LOGS_H
 #define NODE_SOCKETIO_SIO_KEEP_LOGS_H
 

@@ -7,7 +7,6 @@
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
 
-/* Returns the session of a replay if its socket still waits for the answer, else NULL. */
 struct sio_recovery_session *
 sio_keep_replay_session(struct sio_keep *keep, const struct keep_ask *ask)
 {
@@ -64,7 +63,6 @@ sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 	return true;
 }
 
-/* Ends a replay without its events: the socket goes on as a new one. Frees the ask. */
 void
 sio_keep_replay_fail(struct sio_keep *keep, struct keep_ask *ask, enum sio_recovery_result result)
 {
@@ -96,7 +94,7 @@ replay_send(struct sio_socket *s, struct text plain, struct text offset, const s
 	return sio_recovery_send(s, text_of(room, (size_t)(at - room)), attachments, compress);
 }
 
-/* Sends an event of the keeper, which has the format of wire.h. Returns false if that fails. */
+/* Sends an event of the peer's answer, which has the format of wire.h. Returns false if that fails. */
 static bool
 replay_send_payload(struct sio_socket *s, struct wire_message *message, struct text offset, struct text payload)
 {
@@ -149,8 +147,9 @@ entry_plain(const struct sio_recovery_entry *entry)
 }
 
 /*
- * Sends the events that this worker has emitted since it asked. They reach the client after the keeper's events, so
- * their offsets are written anew, with the number that the keeper's answer has reached.
+ * Sends the events that this worker has emitted since the question, unless the answer contains them (ask->own). They
+ * reach the client after the events of the answer, so their offsets are rewritten with the number that the answer
+ * has reached. Returns false if some of them are missing or cannot be sent.
  */
 static bool
 replay_send_own(struct sio_socket *s, const struct keep_ask *ask)
@@ -182,7 +181,7 @@ replay_send_own(struct sio_socket *s, const struct keep_ask *ask)
 	return whole;
 }
 
-/* Sends the missed events. `number`: of the keeper's last event; later events are delivered live. */
+/* Sends the missed events. `number` is that of the last event in the peer's log; later events are delivered live. */
 static void
 replay_answered(struct sio_socket *s, const struct keep_ask *ask, struct keep_reader *in, uint64_t number)
 {
@@ -193,7 +192,7 @@ replay_answered(struct sio_socket *s, const struct keep_ask *ask, struct keep_re
 	s->session->answered = true;
 	s->last_event = 0;
 	if (!replay_send_all(s, in, count) || !replay_send_own(s, ask)) {
-		/* the client may have got some of the events, so it must come back as a new one */
+		/* the client may have received some of the events, so it must come back as a new one */
 		s->nsp->io->recovery->keep->peer->end(s->nsp->io->recovery->keep, ask->pid);
 		sio_recovery_give_up(s, SIO_RECOVERY_FAILED);
 		sio_client_close(s->client);
@@ -218,7 +217,7 @@ sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in)
 		return;
 	}
 	if (s == NULL) {
-		/* the socket has gone, so the session that the keeper now takes for live ends */
+		/* the socket has left, so the session, which is live for the peer, ends */
 		if (result == SIO_RECOVERY_RECOVERED && pid.n == SIO_PID_LENGTH)
 			keep->peer->end(keep, pid.at);
 	} else {

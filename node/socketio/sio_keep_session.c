@@ -96,7 +96,7 @@ sio_keep_touched(struct sio_recovery_session *session)
 	if (!recovery->keep->welcome || session->claimed)
 		return;
 	if (session->start == 0) {
-		/* every event up to keep->heard was delivered before this session began, whatever its namespace */
+		/* every event up to keep->heard, of any namespace, was delivered before this session began */
 		sio_keep_hear(session->log, recovery->keep->heard);
 		session->start_heard = session->log->heard;
 		session->start = session->log->head;

@@ -1,4 +1,4 @@
-/* What a worker tells its peer (sio_keep_state.h) about the sessions of its sockets. */
+/* How a worker reports the sessions of its sockets to its peer (sio_keep_state.h). */
 #ifndef NODE_SOCKETIO_SIO_KEEP_SESSION_H
 #define NODE_SOCKETIO_SIO_KEEP_SESSION_H
 
@@ -6,7 +6,7 @@
 
 struct sio_stored;
 
-/* Write the rooms of a socket, or data, which may be NULL, in the form of sio_keep_wire.h. */
+/* Append the rooms of a socket, or its data (NULL: none), in the form of sio_keep_wire.h. */
 void sio_keep_put_rooms(struct buffer *out, const struct sio_socket *s);
 void sio_keep_put_data(struct buffer *out, const struct sio_stored *data);
 /* Returns the decoded data of a session; NULL if `packed` is empty or memory runs out. The caller owns the reference.
@@ -14,11 +14,11 @@ void sio_keep_put_data(struct buffer *out, const struct sio_stored *data);
 struct sio_stored *sio_keep_get_data(struct sio_keep *keep, struct text packed);
 
 /*
- * The session is new, or its rooms or data have changed. The peer is told before the next flush, so before the client
- * can learn of the change: after that the client may come back to another worker at any moment.
+ * The session is new, or its rooms or data have changed. The peer learns of it before the next flush, and so before
+ * the client can. After the flush, the client may come back to another worker at any moment.
  */
 void sio_keep_touched(struct sio_recovery_session *session);
-/* Tells the peer of all such sessions. */
+/* Saves all such sessions at the peer. */
 void sio_keep_before_flush(struct loop_call *call);
 
 /* Functions of struct sio_keep_ops. */
@@ -28,13 +28,14 @@ void sio_keep_unclaim(struct sio_recovery_session *session);
 void sio_keep_leave(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);
 
 /*
- * Registers the sessions of all sockets of this worker at the peer. `needs_offset`: the peer does not know all events
- * that the clients have got, so a client can be recovered only once it has an offset from after this registration.
+ * Registers the sessions of all sockets of this worker at the peer. `needs_offset`: the peer does not know all
+ * events that the clients have received, so a client can be recovered only with an offset that is newer than this
+ * registration.
  */
 void sio_keep_register_all(struct sio_keep *keep, bool needs_offset);
 /*
- * Tells the positions of all connected clients. Without them, the peer would take an idle client for one that has
- * missed the events which the log has dropped meanwhile.
+ * Sends the positions of all connected clients to the peer. Otherwise the peer would assume that an idle client has
+ * missed events that the log has dropped meanwhile.
  */
 void sio_keep_tell_quiet(struct sio_keep *keep);
 

@@ -1,6 +1,6 @@
 /*
- * The state of a worker towards the keeper (sio_keep.h). sio_keep.c calls the other files of recovery; they call it
- * back through struct sio_keep_ops.
+ * The state that the files of the worker's side share (sio_keep.h). These files call the other files of recovery,
+ * which call back through struct sio_keep_ops.
  */
 #ifndef NODE_SOCKETIO_SIO_KEEP_STATE_H
 #define NODE_SOCKETIO_SIO_KEEP_STATE_H
@@ -10,23 +10,27 @@
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_socket.h"
 
-/* The functions of sio_keep.c that the other files of recovery call. */
+/* The functions of sio_keep_*.c that the other files of recovery call. */
 struct sio_keep_ops {
-	/* Drops all events but the newest. While a client waits for a replay, only as many as the limit demands. */
+	/*
+	 * Drops all events but the newest. While a client waits for a replay, drops only as many as the limit on
+	 * bytes requires.
+	 */
 	void (*trim)(struct sio_keep *keep);
 	/*
-	 * As sio_recovery_claim(): asks the keeper and calls `then` with the answer, unless the client has gone by
-	 * then. Returns false if the claim fails at once, which is counted; the caller goes on without a session.
+	 * As sio_recovery_claim(): asks the peer and calls `then` with the answer, unless the client has left by
+	 * then. Returns false if the claim fails at once, and counts the failure; the caller continues without a
+	 * session.
 	 */
 	bool (*claim)(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
 		struct text auth, sio_recovery_then *then);
-	/* Returns a claimed session to the keeper and frees it. */
+	/* Returns a claimed session to the peer and frees it. */
 	void (*unclaim)(struct sio_recovery_session *session);
-	/* Ends the session at the keeper, because its new socket cannot continue it. */
+	/* Ends the session at the peer, because its new socket cannot continue it. */
 	void (*forget)(struct sio_keep *keep, const struct sio_recovery_session *session);
-	/* Ends the stored session of this pid at the keeper. */
+	/* Ends the stored session of this pid at the peer. */
 	void (*end_stored)(struct sio_keep *keep, struct text pid);
-	/* Called when the socket leaves, before it leaves its rooms. Stores or ends its session at the keeper. */
+	/* Called when the socket leaves, before it leaves its rooms. Stores or ends its session at the peer. */
 	void (*leave)(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);
 };
 
@@ -38,41 +42,43 @@ struct keep_ask {
 	sio_recovery_then *then_connect;
 	void (*then_enter)(struct sio_socket *s);
 	uint64_t head; /* replay: head of the log when it was asked */
-	uint64_t own;  /* replay: the answer has the events of this worker up to this number; 0: those up to `head` */
+	uint64_t own;  /* replay: the answer contains this worker's events up to this number; 0: those up to `head` */
 	char pid[SIO_PID_LENGTH];
 	char offset[SIO_OFFSET_LONG];
 	uint8_t offset_n;
 	bool has_offset;
 };
 
-/* How far a client has got: the last event for its socket, and the position of the worker (struct sio_recovery_log).
- */
+/* How far a client has got: the last event for its socket, and the worker's position (struct sio_recovery_log). */
 struct sio_keep_position {
 	uint64_t last, heard, head;
 };
 
 /*
- * Where the sessions of lost clients and the events of all workers are kept. The functions are called while
- * keep->welcome is true. Answers come up through sio_keep_ask.h and sio_keep.h.
+ * The place that keeps the sessions of lost clients and the events of all workers. The functions are called while
+ * keep->welcome is true. Answers come up through sio_keep_ask.h.
  */
 struct sio_keep_peer {
-	/* A session begins; save() follows before the next flush. NULL: the peer need not know. */
+	/* A session begins; save() follows before the next flush. NULL: not needed. */
 	void (*begin)(struct sio_keep *keep, struct sio_recovery_session *session);
-	/* A live session is new or has changed. For `needs_offset` see sio_keep_register_all(). */
+	/* Saves a live session that is new or has changed. For `needs_offset` see sio_keep_register_all(). */
 	void (*save)(struct sio_keep *keep, struct sio_recovery_session *session, bool needs_offset);
-	/* Tells the position of a connected client, or of one that has just `left` and may return. */
+	/*
+	 * Reports the position of a connected client, or with `left` of a client that has just been lost and may
+	 * return.
+	 */
 	void (*place)(struct sio_keep *keep, struct sio_recovery_session *session, const struct sio_keep_position *at,
 		bool left);
 	void (*end)(struct sio_keep *keep, const char pid[SIO_PID_LENGTH]);
-	/* The claimed session is not continued: it is stored again. */
+	/* Stores a claimed session again, because it is not continued. */
 	void (*release)(struct sio_keep *keep, const char pid[SIO_PID_LENGTH]);
 	/* Answered by sio_keep_claimed(). */
 	void (*claim)(struct sio_keep *keep, const struct keep_ask *ask);
 	/* Asks for the missed events of a claimed session. Answered by sio_keep_replayed(). */
 	void (*replay)(struct sio_keep *keep, struct keep_ask *ask);
-	/* Called at least once a minute. Returns true while the peer has yet to say WELCOME. NULL: never. */
+	/* Called at least once a minute. Returns true while WELCOME is awaited from the peer. NULL: not needed. */
 	bool (*awaits)(struct sio_keep *keep);
-	/* An event of the namespace has come that is not recorded. NULL: this does not happen. */
+	/* An event of the namespace that is not recorded has arrived. NULL: not needed. */
 	void (*stranger)(struct sio_keep *keep, const struct sio_nsp *nsp);
 	/* Called in any state, before the asks have been freed. */
 	void (*close)(struct sio_keep *keep);
@@ -85,34 +91,34 @@ struct sio_keep {
 	struct sio_recovery *recovery;
 	struct broker *broker;
 	bool welcome;
-	bool refused;  /* the hub is of another version of this program */
-	bool unheard;  /* events were delivered before WELCOME, so the keeper does not know them */
+	bool refused;  /* the hub belongs to another version of this program */
+	bool unheard;  /* events were delivered before WELCOME, so the peer does not know them */
 	bool numbered; /* the event that is being delivered came with a number */
-	/* this worker's name, and the last one before with which it was welcome; each HELLO brings a new name */
+	/* this worker's name, and its previous name that was welcome (0: none); each HELLO has a new name */
 	uint64_t origin, former;
 	uint64_t local;			    /* number of events that this worker has recorded under `origin` */
 	uint64_t sent;			    /* number of messages that it has sent to the keeper under `origin` */
-	uint64_t former_local, former_sent; /* the same of `former` */
+	uint64_t former_local, former_sent; /* the same for `former` */
 	uint64_t hello_at;		    /* loop time of the last HELLO */
-	uint64_t heard;			    /* the last number that came from the keeper, of any namespace */
+	uint64_t heard;			    /* the last number of an event of another worker, in any namespace */
 	uint64_t nonce;			    /* of the last ask */
 	char key[SIO_KEEP_KEY];
 	struct list changed;		     /* struct sio_recovery_session by `kept`, to be sent to the keeper */
 	struct loop_call call;		     /* sends them, before the next flush */
-	struct list asked;		     /* struct keep_ask, oldest first: claims, and replays under way */
-	struct list waiting;		     /* struct keep_ask, oldest first: replays that are to be asked for */
-	unsigned replays_asked, replays_max; /* replays under way, and how many may be */
+	struct list asked;		     /* struct keep_ask, oldest first: claims, and asked replays */
+	struct list waiting;		     /* struct keep_ask, oldest first: replays not asked for yet */
+	unsigned replays_asked, replays_max; /* replays that wait for an answer, and their limit */
 	struct wheel_entry timer;
 	uint64_t quiet_at; /* loop time of the next QUIET messages */
 	struct buffer out;
 	struct sio_vault *vault; /* the peer if sessions are kept in Redis (sio_vault.h); NULL: the hub keeps them */
-	bool counts;		 /* this worker counts the events that it hears; otherwise they come with numbers */
-	const struct sio_recovery_placer *placer; /* these two are for the logs of all namespaces */
+	bool counts; /* this worker numbers the events that it receives; otherwise the peer has numbered them */
+	const struct sio_recovery_placer *placer; /* this and `deaf` are copied to the logs of all namespaces */
 	void (*deaf)(struct sio_recovery_session *session);
-	size_t offset_max; /* bytes of an offset of this peer; a longer one is invalid */
+	size_t offset_max; /* maximum bytes of an offset; a longer one is invalid */
 };
 
-/* Moves the log on to the peer's `number`. */
+/* Advances the log to `number`. */
 static inline void
 sio_keep_hear(struct sio_recovery_log *log, uint64_t number)
 {

@@ -1,7 +1,7 @@
 /*
  * The messages between the workers of a machine and the keeper in its hub (sio_keeper.h). Both ends are on the same
- * machine, so numbers are written as they are in memory. A text follows its length in 4 bytes. A reader that runs
- * past the end of a message sets `bad` and returns zeros and empty texts from then on.
+ * machine, so numbers are written as they are in memory. A text is preceded by its length in 4 bytes. A reader that
+ * would pass the end of a message sets `bad`, and returns zeros and empty texts from then on.
  *
  *   worker to keeper                                 keeper to worker
  *   HELLO    former origin, its counts: events,      WELCOME   key of the epochs, number
@@ -15,15 +15,15 @@
  *   RELEASE  pid: the claimed session is not
  *            continued                               OTHER_VERSION
  *
- * The version, the type and the origin of the worker begin every message. In a message of a worker, the name of its
- * channel follows, the count of its recorded events, and the count of its messages under this origin. A message that
- * is missing in this count was dropped on the way: the keeper then answers UNKNOWN. SESSION: pid, sid, nsp, needs an
- * offset, own room, first position, has changed, position of the change (last, heard, local), count of rooms, rooms,
- * data.
+ * Every message begins with the version, the type and the origin of the worker. In a message from a worker, the name
+ * of its channel, the count of its recorded events and the count of its messages under this origin follow. A gap in
+ * the second count shows that a message was dropped on the way: the keeper then answers UNKNOWN. SESSION: pid, sid,
+ * nsp, needs an offset, own room, first position, has changed, position of the change (last, heard, local), count of
+ * rooms, rooms, data.
  *
  * During an upgrade of a running server, workers of the former program meet the hub of the new one. The keeper
- * answers a message of another version with OTHER_VERSION and reads no more of it than its head, up to the name of
- * the channel. This head, and HELLO and OTHER_VERSION as types, are the same in all versions.
+ * answers a message of another version with OTHER_VERSION, and reads only its head, up to the name of the channel.
+ * This head and the types HELLO and OTHER_VERSION are the same in all versions.
  */
 #ifndef NODE_SOCKETIO_SIO_KEEP_WIRE_H
 #define NODE_SOCKETIO_SIO_KEEP_WIRE_H
@@ -36,7 +36,7 @@
 #include "common/base/text.h"
 #include "node/socketio/sio_recovery_log.h"
 
-#define SIO_KEEP_VERSION 32 /* to be raised with every change of the messages; above all types of messages */
+#define SIO_KEEP_VERSION 32 /* raise it with every change of the messages; greater than all message types */
 
 enum sio_keep_message {
 	SIO_KEEP_OTHER_VERSION,
@@ -56,9 +56,9 @@ enum sio_keep_message {
 	SIO_KEEP_ENDED
 };
 
-/* These two stand for the origin of an event that its worker has not recorded. */
+/* These two replace the origin of an event that its worker has not recorded. */
 #define SIO_KEEP_LOST UINT64_MAX /* the worker failed to record it: clients that miss it cannot be recovered */
-#define SIO_KEEP_NOT_RECORDED (UINT64_MAX - 1) /* the event is not meant to be recovered */
+#define SIO_KEEP_NOT_RECORDED (UINT64_MAX - 1) /* the event is never recovered */
 
 #define SIO_KEEP_KEY 16 /* bytes of the key of the epochs */
 

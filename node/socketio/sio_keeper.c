@@ -7,7 +7,7 @@
 #include "node/socketio/sio_keeper_session.h"
 #include "node/socketio/sio_selector.h"
 
-#define KEEPER_GONE_MAX 64 /* workers that are gone and remembered */
+#define KEEPER_GONE_MAX 64 /* gone workers whose counts are remembered */
 
 /* ---------------------------------------------------------------- workers */
 
@@ -20,7 +20,10 @@ origin_free(struct sio_keeper *keeper, struct keeper_origin *origin)
 	mem_free(origin);
 }
 
-/* The worker's connection has ended: its sessions are stored. It may be out of reach only, so its counts are kept. */
+/*
+ * The worker's connection has ended. Stores its sessions. Keeps its counts, because the worker may only be out of
+ * reach.
+ */
 static void
 origin_lose(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_t now)
 {
@@ -42,7 +45,7 @@ origin_lose(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_t no
 	sio_keeper_trim(keeper);
 }
 
-/* Ends the session without a successor: the client whose claim waits for it becomes a new one. */
+/* Frees the session. A claim that waits for it is answered with NO_SESSION. */
 static void
 session_drop(struct sio_keeper *keeper, struct keeper_session *session)
 {
@@ -51,7 +54,10 @@ session_drop(struct sio_keeper *keeper, struct keeper_session *session)
 	sio_keeper_session_free(keeper, session);
 }
 
-/* The worker has begun anew under another origin: its sessions here end, and it sends those that it has. */
+/*
+ * The worker has started again under another origin. Ends its sessions here; the worker sends those that it still
+ * has.
+ */
 static void
 origin_replace(struct sio_keeper *keeper, struct keeper_origin *origin)
 {
@@ -60,7 +66,7 @@ origin_replace(struct sio_keeper *keeper, struct keeper_origin *origin)
 	origin_free(keeper, origin);
 }
 
-/* Ends the sessions that were stored because the worker seemed to be gone: messages about them have not arrived. */
+/* Ends the sessions that were stored because the worker seemed to be gone. Messages about them were lost. */
 static void
 keeper_drop_orphans(struct sio_keeper *keeper, uint64_t origin)
 {
@@ -76,8 +82,8 @@ keeper_drop_orphans(struct sio_keeper *keeper, uint64_t origin)
 }
 
 /*
- * A worker was out of reach only. If the keeper has not got all events that the worker has delivered under its former
- * origin, older offsets cannot be continued.
+ * The worker was only out of reach. If events that it delivered under its former origin have not arrived here, older
+ * offsets cannot be continued.
  */
 static void
 keeper_on_former(struct sio_keeper *keeper, uint64_t id, uint64_t local, uint64_t sent)
@@ -92,7 +98,7 @@ keeper_on_former(struct sio_keeper *keeper, uint64_t id, uint64_t local, uint64_
 		origin_replace(keeper, former);
 }
 
-/* Drops what another HELLO of the worker has left: the answer to that one was lost. */
+/* Drops the origin of an earlier HELLO of this worker, whose answer was lost. */
 static void
 keeper_drop_earlier(struct sio_keeper *keeper, struct text channel)
 {
@@ -120,7 +126,7 @@ keeper_on_hello(
 	if (former != 0)
 		keeper_on_former(keeper, former, local, sent);
 	keeper_drop_earlier(keeper, channel);
-	/* the worker's sessions begin behind the hole, so that any later event gives their clients a valid offset */
+	/* the worker's sessions begin after the hole, so that any later event gives their clients a valid offset */
 	if (keeper->number < keeper->hole)
 		keeper->number = keeper->hole;
 	origin = mem_zalloc(sizeof *origin);
@@ -183,7 +189,7 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 	if (in->bad)
 		return;
 	if (session != NULL && session->state == KEEPER_STORED) {
-		/* the worker was out of reach only, and still has the socket */
+		/* the worker was only out of reach, and still has the socket */
 		sio_keeper_session_free(keeper, session);
 		session = NULL;
 	}
@@ -205,8 +211,9 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 		past->changed = at;
 	}
 	if (!sio_keeper_session_take(session, rooms, (uint32_t)count, data))
-		session_drop(keeper, session); /* no memory: what is kept is out of date */
+		session_drop(keeper, session); /* no memory: the stored rooms and data are out of date */
 }
+
 static void
 keeper_on_store(
 	struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in, bool leaves, uint64_t now)
@@ -240,7 +247,7 @@ keeper_on_end(struct sio_keeper *keeper, struct keeper_origin *origin, struct ke
 		sio_keeper_session_end(keeper, session, SIO_SESSION_DISPLACED);
 		return;
 	}
-	/* claimed by another worker: its question for the missed events is answered with "no session" */
+	/* if another worker has claimed the session, its REPLAY is answered with "no session" */
 	if (session->origin != origin && !(session->state == KEEPER_CLAIMED && session->last_origin == origin->id))
 		return;
 	session_drop(keeper, session);
@@ -256,9 +263,9 @@ keeper_on_release(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 }
 
 /*
- * The worker has recorded `local` events so far. If that differs from the keeper's count, events were lost on the way
- * here, and older offsets cannot be continued. Returns false if the worker is unknown (NULL): its event reaches
- * clients of other workers, but cannot be recovered, which is a hole as well.
+ * The worker has recorded `local` events so far. If the keeper's count differs, events were lost on the way to the
+ * hub, and older offsets cannot be continued. Returns false if the worker is unknown (NULL). Its event reaches
+ * clients of other workers but cannot be recovered, which is a hole as well.
  */
 static bool
 keeper_count_to(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_t local)
@@ -277,7 +284,7 @@ keeper_refuse(struct sio_keeper *keeper, enum sio_keep_message why, uint64_t id,
 	sio_keeper_send(keeper, channel.at);
 }
 
-/* Handles a message of a worker that is known. */
+/* Handles a message of a known worker. */
 static void
 keeper_read(
 	struct sio_keeper *keeper, struct keeper_origin *origin, uint8_t type, struct keep_reader *in, uint64_t now)
@@ -296,6 +303,7 @@ keeper_read(
 		keeper_on_release(keeper, origin, in);
 	}
 }
+
 void
 sio_keeper_settle(struct sio_keeper *keeper, uint64_t now)
 {
@@ -364,6 +372,7 @@ sio_keeper_record(struct sio_keeper *keeper, uint64_t origin, uint64_t local, st
 	sio_keeper_trim(keeper);
 	return keeper->number;
 }
+
 /* ------------------------------------------------------------------- life */
 
 void

@@ -4,7 +4,7 @@
 #include "node/socketio/sio_keeper_missed.h"
 #include "node/socketio/sio_keeper_session.h"
 
-#define CLAIM_MS 5000 /* a claim that has waited longer for the socket to leave is replaced by the next claim */
+#define CLAIM_MS 5000 /* a claim that has waited longer for the socket is replaced by the next claim */
 
 /* ------------------------------------------------------------------ claim */
 
@@ -33,7 +33,10 @@ sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, en
 	sio_keeper_send(keeper, origin->channel);
 }
 
-/* Sets `from` of the session to the offset of the claim. Returns SIO_RECOVERY_RECOVERED, or why the claim fails. */
+/*
+ * Checks the claim of a stored session, and sets the session's `from` to the client's offset. Returns
+ * SIO_RECOVERY_RECOVERED, or why the claim fails.
+ */
 static enum sio_recovery_result
 session_check_claim(
 	struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
@@ -48,8 +51,7 @@ session_check_claim(
 	if (claim->has_offset && !sio_recovery_position_read(session->log->epoch, claim->offset, &from))
 		return SIO_RECOVERY_OFFSET_GONE;
 	former = sio_keeper_origin_known(keeper, from.origin);
-	/* an event that the client has got and the keeper has not may arrive later, and would reach the client again
-	 */
+	/* an event that the client has received may reach the keeper later, and then the client a second time */
 	if (from.heard > keeper->number || (former != NULL && from.local > former->local))
 		return SIO_RECOVERY_OFFSET_GONE;
 	if (from.origin != 0 || session->past != NULL)
@@ -59,7 +61,9 @@ session_check_claim(
 	return result;
 }
 
-/* Answers a claim: gives the stored session to the claiming worker, or sends the reason for a refusal. */
+/*
+ * Answers a claim of a stored session: gives the session to the claiming worker, or sends the reason for a refusal.
+ */
 static void
 keeper_decide_claim(
 	struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
@@ -90,8 +94,8 @@ sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *sess
 }
 
 /*
- * The client is back before its loss was noticed. Tells the worker that has the session to let the socket leave; the
- * claim waits until then. Returns SIO_RECOVERY_RECOVERED, or why the claim fails at once.
+ * The client is back before its loss was noticed. Asks the worker that has the session to end the socket; the claim
+ * waits until it has left. Returns SIO_RECOVERY_RECOVERED, or why the claim fails at once.
  */
 static enum sio_recovery_result
 session_wait(struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
@@ -135,7 +139,7 @@ keeper_claim(struct sio_keeper *keeper, const struct claim *claim, struct text p
 		sio_keeper_answer_claim(keeper, claim, result, session);
 }
 
-/* Keeps a claim of an unknown session until sio_keeper_unpark(). */
+/* Keeps the claim of an unknown session until sio_keeper_unpark(). */
 static void
 keeper_park(struct sio_keeper *keeper, const struct claim *claim, struct text pid, struct text nsp)
 {
@@ -184,7 +188,7 @@ sio_keeper_on_claim(struct sio_keeper *keeper, struct keeper_origin *origin, str
 
 /* ----------------------------------------------------------------- replay */
 
-/* Writes the missed events, each with the position of a client that has got it. Returns the last position. */
+/* Writes the missed events, each with the offset of a client that has received it. Returns the last position. */
 static struct sio_recovery_position
 replay_write(struct buffer *out, const struct keeper_session *session, const struct sio_recovery_found *missed)
 {
@@ -205,8 +209,8 @@ replay_write(struct buffer *out, const struct keeper_session *session, const str
 }
 
 /*
- * Makes a claimed session live at its worker. `at`: the position after the replay; `replayed`: events were missed;
- * `number`: of the keeper's last event.
+ * Makes a claimed session live at its worker. `at` is the position after the replay, and `number` the number of the
+ * keeper's last event. `replayed`: events were missed.
  */
 static void
 session_continue(
@@ -252,7 +256,7 @@ sio_keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origin, st
 		at = replay_write(out, session, &missed);
 		session_continue(session, &at, missed.count != 0, keeper->number);
 	} else if (sio_keeper_session_at(session, origin->id, KEEPER_CLAIMED)) {
-		sio_keeper_session_free(keeper, session); /* the socket goes on as a new one */
+		sio_keeper_session_free(keeper, session); /* the socket continues as a new one */
 	}
 	sio_keeper_send(keeper, origin->channel);
 	sio_recovery_found_fini(&missed);

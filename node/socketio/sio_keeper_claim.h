@@ -1,6 +1,7 @@
 /*
- * Claims and replays: how a worker gets the session of a client that is back, and the events that the client has
- * missed. A claim waits while the session's former socket leaves, or while other workers' messages arrive.
+ * Claims and replays. A claim gives a worker the session of a client that is back, and a replay gives it the events
+ * that the client has missed. A claim waits until the session's former socket has left, or until other workers'
+ * messages have arrived.
  */
 #ifndef NODE_SOCKETIO_SIO_KEEPER_CLAIM_H
 #define NODE_SOCKETIO_SIO_KEEPER_CLAIM_H
@@ -14,9 +15,9 @@ void sio_keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origi
 /* Answers a claim. `session` may be NULL unless `result` is SIO_RECOVERY_RECOVERED. */
 void sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, enum sio_recovery_result result,
 	const struct keeper_session *session);
-/* The session has been stored. Decides the claim that has waited for this, if there is one. */
+/* The session has been stored. Answers the claim that waits for this, if there is one. */
 void sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now);
-/* Decides the claims of unknown sessions, which have waited for the messages of other workers. */
+/* Answers the claims that have waited because their sessions were unknown (struct keeper_parked). */
 void sio_keeper_unpark(struct sio_keeper *keeper, uint64_t now);
 
 #endif

@@ -29,7 +29,7 @@ sio_keeper_log_free_unused(struct sio_keeper *keeper, bool all)
 
 		if (!all && (log->sessions != 0 || !list_empty(&log->log->entries)))
 			continue;
-		/* a later log of the same namespace will not have the events of this one */
+		/* a later log of the same namespace lacks the events of this one */
 		if (keeper->hole < log->log->head)
 			keeper->hole = log->log->head;
 		table_remove(&keeper->logs, node);

@@ -7,10 +7,12 @@
 
 #include "node/socketio/sio_keeper_state.h"
 
-/* Returns the log of the namespace, which is made if missing. Names of namespaces are short. */
+/* Returns the log of the namespace, and makes it if it is missing. Names of namespaces are short. */
 struct keeper_log *sio_keeper_log_of(struct sio_keeper *keeper, struct text nsp);
-/* Frees the logs without entries and sessions, or all logs. Offsets from before a log's end can then not be
- * continued. */
+/*
+ * Frees the logs without entries and sessions, or all logs. Offsets that precede the end of a freed log cannot be
+ * continued.
+ */
 void sio_keeper_log_free_unused(struct sio_keeper *keeper, bool all);
 
 #endif

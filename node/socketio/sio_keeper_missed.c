@@ -4,7 +4,10 @@
 #include "node/socketio/sio_keeper_session.h"
 #include "node/socketio/sio_recovery_rooms.h"
 
-/* Returns true if a client with the offset `from` has got the event of the bound. `from` NULL: it sent no offset. */
+/*
+ * Returns true if a client with the offset `from` has received the event of the bound. `from` NULL: it sent no
+ * offset.
+ */
 static bool
 session_has_got(const struct keeper_session *session, const struct keeper_past *past,
 	const struct sio_recovery_position *from, const struct keeper_bound *bound)
@@ -18,7 +21,7 @@ session_has_got(const struct keeper_session *session, const struct keeper_past *
 	return from->origin == session->last_origin && from->heard + from->local >= past->start;
 }
 
-/* The positions that a client has reached. An event that one of them covers has been received by the client. */
+/* The positions that a client has reached. The client has received each event that one of them covers. */
 struct covers {
 	struct sio_recovery_position at[4];
 	unsigned count;
@@ -57,7 +60,7 @@ session_covers(const struct sio_keeper *keeper, const struct keeper_session *ses
 	const struct keeper_bound first = {session->first.origin, session->first.heard + session->first.local};
 
 	*covers = (struct covers){.count = 0};
-	/* an offset from before `first` does not show which events the worker delivered while it was out of reach */
+	/* an offset older than `first` does not show which events the worker delivered while it was out of reach */
 	if ((session->needs_offset && !session_has_got(session, &past, from, &first)) ||
 		!session_has_got(session, &past, from, &past.before))
 		return SIO_RECOVERY_OFFSET_GONE;
@@ -73,7 +76,7 @@ session_covers(const struct sio_keeper *keeper, const struct keeper_session *ses
 	return SIO_RECOVERY_RECOVERED;
 }
 
-/* Drops covered events from the result of a search. The search knows only their numbers, not their origins. */
+/* Drops covered events from the result of a search, which compares only numbers and not origins. */
 static void
 found_cut(struct sio_recovery_found *found, const struct covers *covers)
 {

@@ -1,4 +1,4 @@
-/* What the keeper (sio_keeper.h) gets from the hub that it lives in: its limits, and how it sends. */
+/* What the hub supplies to its keeper (sio_keeper.h): the limits, and the functions for sending. */
 #ifndef NODE_SOCKETIO_SIO_KEEPER_OPTIONS_H
 #define NODE_SOCKETIO_SIO_KEEPER_OPTIONS_H
 

@@ -14,9 +14,9 @@ void sio_keeper_send(struct sio_keeper *keeper, const char channel[BUS_KEEP_ID])
 /* Makes a live session. Returns NULL if an id has the wrong length or another session has the same handle. */
 struct keeper_session *sio_keeper_session_new(struct sio_keeper *keeper, struct text pid, struct text sid,
 	struct text nsp, const struct sio_recovery_position *first);
-/* Returns the past of the session, to be changed; it is made if missing. */
+/* Returns the past of the session for writing, and makes it if it is missing. */
 struct keeper_past *sio_keeper_session_past(struct keeper_session *session);
-/* The same to be read: of a session without a past, it has the values of a client that has just connected. */
+/* Returns a copy of the past for reading. A session without a past gets that of a client that has just connected. */
 struct keeper_past sio_keeper_session_history(const struct keeper_session *session);
 /* The rooms and the data, in the form that they have in the messages. */
 struct text sio_keeper_session_rooms(const struct keeper_session *session);
@@ -26,14 +26,16 @@ void sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *s
 struct keeper_session *sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid);
 /* Returns true if the worker has the session in this state. Accepts NULL. */
 bool sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enum keeper_state state);
-/* Copies rooms and data, in the form that they have in the message. Returns false, and changes nothing, without
- * memory. */
+/*
+ * Replaces rooms and data by copies, in the form that they have in the messages. Without memory, changes nothing and
+ * returns false.
+ */
 bool sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data);
-/* Stores the session. The list is in order of lost_at; a released session returns to its former place. */
+/* Stores the session. The list is ordered by lost_at, so a released session returns to its former place. */
 void sio_keeper_session_store(struct sio_keeper *keeper, struct keeper_session *session);
 /* Gives a stored session to the worker that claims it. */
 void sio_keeper_session_give(struct sio_keeper *keeper, struct keeper_session *session, struct keeper_origin *origin);
-/* Ends a lost client's session. One worker, the first, is told and calls its listeners. */
+/* Ends a lost client's session. The first worker is told, and calls its listeners. */
 void sio_keeper_session_end(struct sio_keeper *keeper, struct keeper_session *session, sio_session_end why);
 /* Returns the stored session that was lost first. The caller knows that there is one. */
 struct keeper_session *sio_keeper_oldest(const struct sio_keeper *keeper);

@@ -29,14 +29,14 @@ struct keeper_log {
 };
 
 /*
- * A worker. After the end of its connection it is `gone`, and the keeper remembers only its counts: a worker that was
- * out of reach names them in its next HELLO, and a late event of it may still arrive.
+ * A worker. When its connection has ended, it is `gone`, and the keeper remembers only its counts. A worker that was
+ * only out of reach repeats them in its next HELLO, and late events of it may still arrive.
  */
 struct keeper_origin {
 	struct table_node node;
 	struct list link; /* in keeper->workers, or in keeper->gone */
 	uint64_t id;
-	uint64_t local; /* number of the last event that it recorded, by its own count */
+	uint64_t local; /* number of the last event that it recorded, counted by the worker */
 	uint64_t sent;	/* number of its last message; if one is missing, this stays at the message before it */
 	const void *connection;
 	bool gone;
@@ -44,16 +44,16 @@ struct keeper_origin {
 	char channel[BUS_KEEP_ID];
 };
 
-/* An event that the client must have got. sum: heard + local of the event's offset. origin 0: no such event. */
+/* An event that the client must have received. sum: heard + local of the event's offset. origin 0: none. */
 struct keeper_bound {
 	uint64_t origin, sum;
 };
 
-/* A worker's claim of a session, with the offset that the client has sent. */
+/* A worker's claim of a session, with the client's offset. */
 struct claim {
 	uint64_t origin, nonce, max_bytes; /* max_bytes: limit of the missed events */
 	struct text offset;
-	bool has_offset, ghost; /* ghost: the session was live at another socket, which had to leave first */
+	bool has_offset, ghost; /* ghost: the session was live, and its socket had to leave first */
 };
 
 /* A claim that waits until the live socket of the session has left. */
@@ -67,16 +67,16 @@ enum keeper_state { KEEPER_LIVE, KEEPER_STORED, KEEPER_CLAIMED };
 
 /* What a session gets when its client moves: its rooms change, it comes back, or another worker claims it. */
 struct keeper_past {
-	uint64_t start;		   /* lower bound of heard + local when the session came to its worker */
+	uint64_t start;		   /* at most heard + local of the moment when the session came to its worker */
 	struct keeper_bound entry; /* the last event before the session came to its worker */
 	/* when the rooms last changed: the last event for the socket, and the position of the worker */
 	struct keeper_bound before;
 	struct sio_recovery_position changed;
 	struct sio_recovery_position from; /* claimed: the offset of the client; origin 0: it sent none */
-	struct keeper_waiting *waiting;	   /* live: the claim that waits; NULL: none */
+	struct keeper_waiting *waiting;	   /* live: the waiting claim; NULL: none */
 };
 
-/* An idle client has one of these, and most have no past. */
+/* Every idle client has one of these; most of them have no past. */
 struct keeper_session {
 	struct table_node node;
 	struct list link; /* live, claimed: in origin->sessions; stored: in keeper->stored */
@@ -102,8 +102,8 @@ struct keeper_session {
 _Static_assert(sizeof(struct keeper_session) <= 232, "an idle client got larger");
 
 /*
- * A claim of an unknown session. The worker that has made the session may already have sent it by another connection,
- * which the hub has not read yet. So the claim waits for sio_keeper_settle().
+ * A claim of an unknown session. The worker that made the session may already have sent it on another connection
+ * that the hub has not read yet. So the claim waits for sio_keeper_settle().
  */
 struct keeper_parked {
 	struct list link;
@@ -119,7 +119,7 @@ struct sio_keeper {
 	struct sio_recovery_store store;
 	struct table logs, origins, sessions;
 	struct list workers, stored;
-	struct list gone; /* struct keeper_origin, at most KEEPER_GONE_MAX: the longest gone first */
+	struct list gone; /* struct keeper_origin, at most KEEPER_GONE_MAX; gone longest: first */
 	unsigned gone_count;
 	struct list parked; /* struct keeper_parked, until sio_keeper_settle() */
 	uint64_t stored_count;
@@ -136,7 +136,10 @@ sio_keeper_origin_text(const uint64_t *id)
 	return text_of((const char *)id, SIO_ORIGIN_LENGTH);
 }
 
-/* Returns the last event for the socket: `last`, or if that is 0, the last event before it came to its worker. */
+/*
+ * Returns the last event for the socket: `last`, or if `last` is 0, the last event before the socket came to its
+ * worker.
+ */
 static inline struct keeper_bound
 sio_keeper_session_bound(const struct keeper_session *session, const struct keeper_past *past, uint64_t last)
 {

@@ -15,8 +15,8 @@
 /* ----------------------------------------------------------------- limits */
 
 /*
- * A client misses events before the server notices its loss, so the log keeps events for the window and for the time
- * that the heartbeat needs.
+ * A client misses events before the server notices its loss. So the log keeps events for the window plus the time
+ * that the heartbeat needs to notice a loss.
  */
 static uint64_t
 recovery_log_ms(const struct sio_recovery *recovery)
@@ -104,11 +104,12 @@ sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stat
 /* ------------------------------------------------------------------ claim */
 
 /*
- * Finds the number after which the client has missed events. A client without an offset has got no event since its
- * CONNECT. Neither has a client with an older offset: stock clients keep the offset of an earlier session until the
- * next event. A client that has got the last event for its socket, however long ago, needs only the events after its
- * loss. The rooms of the snapshot tell which events were for the socket, so the rooms must not have changed since the
- * first event that the client misses. Returns SIO_RECOVERY_RECOVERED or SIO_RECOVERY_OFFSET_GONE.
+ * Finds the number after which the client has missed events. A client without an offset has received no event since
+ * its CONNECT. The same holds for a client with an older offset: stock clients keep the offset of an earlier session
+ * until the next event. A client that has received the last event for its socket, however long ago, needs only the
+ * events after its loss. The rooms of the snapshot decide which events were for the socket, so the rooms must not
+ * have changed since the first event that the client missed. Returns SIO_RECOVERY_RECOVERED or
+ * SIO_RECOVERY_OFFSET_GONE.
  */
 static enum sio_recovery_result
 session_position(const struct sio_recovery_session *session, struct text offset, uint64_t *from)
@@ -134,8 +135,8 @@ session_position(const struct sio_recovery_session *session, struct text offset,
 }
 
 /*
- * Finds the missed events. Returns SIO_RECOVERY_RECOVERED, or why they cannot be sent. sio_recovery_found_fini() must
- * be called in any case.
+ * Finds the missed events. Returns SIO_RECOVERY_RECOVERED, or why they cannot be sent. The caller calls
+ * sio_recovery_found_fini() in any case.
  */
 static enum sio_recovery_result
 session_find_missed(const struct sio_recovery_session *session, struct sio_recovery_found *missed)
@@ -235,7 +236,7 @@ auth_without_secret(struct sio_server *io, struct text auth)
 
 #define SECRET_MAX (SIO_OFFSET_LONG > SIO_PID_LENGTH ? SIO_OFFSET_LONG : SIO_PID_LENGTH)
 
-/* Decodes a string of a client. Returns an empty text if it is longer than any pid or offset of this server. */
+/* Decodes a string from a client. Returns an empty text if it is longer than any pid or offset of this server. */
 static struct text
 secret_of(struct text value, char room[SECRET_MAX + 1])
 {
@@ -372,8 +373,8 @@ recovery_replay(struct sio_socket *s, const struct sio_recovery_found *missed)
 }
 
 /*
- * Sends the events that the claimed session missed. They are searched again, because events may have been dropped or
- * added since the claim, while middlewares ran.
+ * Sends the events that the claimed session missed. Searches for them again, because events may have been dropped or
+ * added while middlewares ran.
  */
 static enum sio_recovery_result
 recovery_continue(struct sio_socket *s)
@@ -385,7 +386,7 @@ recovery_continue(struct sio_socket *s)
 		return SIO_RECOVERY_OFFSET_GONE;
 	result = session_find_missed(s->session, &missed);
 	if (result == SIO_RECOVERY_RECOVERED && !recovery_replay(s, &missed)) {
-		/* the client may have got some of the events, so it must come back as a new one */
+		/* the client may have received some of the events, so it must come back as a new one */
 		sio_client_close(s->client);
 		result = SIO_RECOVERY_FAILED;
 	}

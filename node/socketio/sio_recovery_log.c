@@ -57,7 +57,7 @@ topic_of(struct sio_recovery_log *log, struct text room)
 	return topic;
 }
 
-/* Ends the topic with its last entry. */
+/* Removes the mark, and frees its topic if that has no other marks. */
 static void
 mark_remove(struct sio_recovery_log *log, struct sio_recovery_mark *mark)
 {
@@ -246,8 +246,8 @@ attachments_cost(const struct attachments *attachments)
 }
 
 /*
- * Makes an entry that has room for a text of `size` bytes, and puts it into the lists of its rooms. Returns NULL
- * without memory, and raises the floor to the number.
+ * Makes an entry with space for a text of `size` bytes, and puts it into the lists of its rooms. Without memory,
+ * raises the floor to the number and returns NULL.
  */
 static struct sio_recovery_entry *
 entry_new(struct sio_recovery_log *log, uint64_t number, const struct sio_selector *who, size_t size)

@@ -33,7 +33,7 @@ without_white_end(struct text json)
 	return json;
 }
 
-/* Without arguments, the event's name is the last element, and counts: a client would take it for an offset. */
+/* An event without arguments ends with its name, which a client would take for an offset as well. */
 static bool
 ends_with_string(struct text json)
 {

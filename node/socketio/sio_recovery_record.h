@@ -14,9 +14,10 @@ sio_recovery_on(const struct sio_nsp *nsp)
 }
 
 /*
- * Records the event and appends its offset. A client takes a string at the end of an event for an offset, so an event
- * that is not recorded but ends with a string gets the newest offset. That offset is true for every socket that has
- * got all events so far. The caller must deliver the event next; the new text is valid during the delivery.
+ * Records the event and appends its offset. A client takes a string at the end of an event for an offset, so an
+ * event that is not recorded but ends with a string gets the newest offset. That offset is correct for every socket
+ * that has received all events so far. The caller must deliver the event next; the new text is valid during the
+ * delivery.
  */
 void sio_recovery_stamp(struct sio_outgoing *out);
 

@@ -25,7 +25,7 @@ sio_recovery_room_read(const char **at)
 	return room;
 }
 
-/* A text that comes from Redis may have a name twice. */
+/* A text from Redis may contain a name twice. */
 static void
 rooms_add(struct sio_recovery_rooms *rooms, struct text room)
 {

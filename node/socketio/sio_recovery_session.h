@@ -1,4 +1,4 @@
-/* The functions of a session of connection state recovery; sio_recovery.h has its life. */
+/* The sessions of connection state recovery. sio_recovery.h has the table of their states. */
 #ifndef NODE_SOCKETIO_SIO_RECOVERY_SESSION_H
 #define NODE_SOCKETIO_SIO_RECOVERY_SESSION_H
 
@@ -10,14 +10,14 @@
 struct sio_recovery_session *sio_recovery_session_new(struct sio_socket *s);
 void sio_recovery_session_free(struct sio_recovery_session *session);
 /*
- * Makes a claimed session that the keeper has handed over. Returns NULL without memory. The caller has checked the
- * lengths of `pid` and `sid`.
+ * Makes a claimed session that the hub or Redis has handed over. Returns NULL without memory. The caller has checked
+ * the lengths of `pid` and `sid`.
  */
 struct sio_recovery_session *sio_recovery_session_of(
 	struct sio_nsp *nsp, struct text pid, struct text sid, struct text rooms, uint32_t room_count);
 /*
- * Returns true if a session that was kept outside of the server may have this id: it has the form of an id, so it can
- * stand in a reply to CONNECT, and no socket of the namespace has it.
+ * Returns true if a session that was kept outside the server may have this id: it has the form of an id, so it is
+ * safe in the reply to CONNECT, and no socket of the namespace uses it.
  */
 bool sio_recovery_session_accepts_id(const struct sio_nsp *nsp, struct text sid);
 /* Returns NULL for an unknown pid. */
@@ -28,7 +28,7 @@ void sio_recovery_session_return(struct sio_recovery_session *session);
 void sio_recovery_session_claim(struct sio_recovery_session *session);
 /* The socket leaves, and is still in its rooms. Stores the session if the reason allows it, else frees it. */
 void sio_recovery_session_leave(struct sio_recovery_session *session, struct sio_socket *s);
-/* Returns true if the client of a socket that leaves, with s->reason, may come back and continue its session. */
+/* Returns true if the client of a leaving socket may come back and continue its session. s->reason decides. */
 bool sio_recovery_session_may_return(const struct sio_socket *s);
 /* Ends the stored session of this pid, here or at the keeper, as SIO_SESSION_DISPLACED. Ignores an unknown pid. */
 void sio_recovery_end_stored(struct sio_recovery *recovery, struct text pid);
@@ -36,16 +36,19 @@ void sio_recovery_end_stored(struct sio_recovery *recovery, struct text pid);
 bool sio_recovery_session_expired(const struct sio_recovery_session *session);
 /* Returns the stored session that was lost first, or NULL. */
 struct sio_recovery_session *sio_recovery_session_oldest(const struct sio_recovery *recovery);
-/* Ends and counts the session that was lost first, and reports it. There must be one. May free its namespace. */
+/*
+ * Ends, counts and reports the session that was lost first. At least one session must be stored. May free its
+ * namespace.
+ */
 void sio_recovery_session_drop(struct sio_recovery *recovery, sio_session_end why);
 /* The same for all stored sessions of a namespace that is about to be freed, as SIO_SESSION_DISPLACED. */
 void sio_recovery_session_drop_all(struct sio_nsp *nsp);
-/* Ends a claimed session whose client goes on as a new one, and reports it to the listeners. */
+/* Ends a claimed session whose client continues as a new one, and reports it to the listeners. */
 void sio_recovery_session_fail(struct sio_recovery_session *session);
 /* Calls the listeners of sio_on_session_ended() now. */
 void sio_recovery_session_ended(
 	struct sio_nsp *nsp, struct text sid, const struct sio_stored *data, sio_session_end why);
-/* Job of recovery->ended_job: calls the listeners for the sessions that this process has ended. */
+/* The function of recovery->ended_job: calls the listeners for the sessions that this process has ended. */
 void sio_recovery_session_report(struct sio_job *job);
 /* Frees the sessions that have not been reported. */
 void sio_recovery_session_forget(struct sio_recovery *recovery);

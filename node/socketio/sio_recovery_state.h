@@ -1,4 +1,4 @@
-/* What the files of connection state recovery share; sio_recovery.h has the life of a session. */
+/* The structures of connection state recovery. sio_recovery.h has the table of a session's states. */
 #ifndef NODE_SOCKETIO_SIO_RECOVERY_STATE_H
 #define NODE_SOCKETIO_SIO_RECOVERY_STATE_H
 
@@ -31,7 +31,7 @@ struct sio_recovery {
 	/* sio_recovery_session_drop_all(), for sio_nsp.c, which does not include the sessions */
 	void (*displace)(struct sio_nsp *nsp);
 	void (*adopt)(struct sio_nsp *nsp); /* several workers: called for a new namespace; one worker: NULL */
-	struct sio_keep *keep;		    /* several workers: this worker's link to the keeper; one worker: NULL */
+	struct sio_keep *keep;		    /* several workers: the link to the hub or the vault; else NULL */
 	struct sio_stream *stream;	    /* streams mode (sio_stream.h); else NULL */
 	uint64_t results[SIO_RECOVERY_RESULTS], replayed, ended, displaced; /* see struct sio_recovery_stats */
 	struct wheel_entry timer; /* drops old entries and sessions; armed while there are any */
@@ -45,7 +45,7 @@ struct sio_recovery_session {
 	struct sio_nsp *nsp;
 	struct sio_recovery_log *log; /* of the namespace */
 	struct sio_socket *socket;    /* live: connected; claimed: waiting; stored: NULL */
-	uint64_t start;		      /* head of the log at the first CONNECT */
+	uint64_t start;		      /* head of the log at the first CONNECT (sio_keep.h: at this worker) */
 	uint64_t heard;		      /* head of the log when the socket stopped getting events */
 	uint64_t changed_last;	      /* value of last_event when the socket last joined or left a room */
 	uint64_t changed_head;	      /* head of the log at that moment */
@@ -58,13 +58,13 @@ struct sio_recovery_session {
 		struct { /* several workers: log->heard at the moments of start, changed_head and heard */
 			uint64_t start_heard, changed_heard, deaf_heard;
 		};
-		struct { /* several workers with a vault (sio_vault.h): the bound that begins with the session */
+		struct { /* several workers with a vault (sio_vault.h): the bound that a client must have received */
 			uint64_t bound_sum, bound_changed, bound_origin;
 		};
 	};
-	uint64_t asked;		 /* several workers, claimed: nonce of the question for the missed events */
+	uint64_t asked;		 /* several workers, claimed: nonce of the REPLAY */
 	struct sio_stored *data; /* the snapshot: data, rooms */
-	char *rooms;		 /* each as its length in 4 bytes and its name */
+	char *rooms;		 /* see sio_recovery_room_write() */
 	uint32_t rooms_n, room_count;
 	uint32_t bytes; /* charged to the store */
 	bool claimed, ghost;
@@ -74,7 +74,7 @@ struct sio_recovery_session {
 	bool data_changed;   /* several workers: data has changed while claimed */
 	bool saved;	     /* streams mode: Redis has the session, unless another server has taken it */
 	unsigned char why;   /* ended: enum sio_session_end */
-	unsigned char pid_n; /* of Node.js: shorter than SIO_PID_LENGTH */
+	unsigned char pid_n; /* pids of Node.js servers are shorter than SIO_PID_LENGTH */
 	char pid[SIO_PID_LENGTH];
 	char sid[SIO_ID_LENGTH];
 };
@@ -90,8 +90,8 @@ sio_recovery_session_head(const struct sio_recovery_session *session)
 
 /*
  * The socket has joined or left a room. `last_event` is the socket's. `deaf`: the socket has stopped getting events
- * (sio_recovery_session_deaf()), so the change counts from that moment: the rooms of the later snapshot decide about
- * all events since then.
+ * (sio_recovery_session_deaf()). The change then counts from that moment, because the rooms of the later snapshot
+ * decide about all events since then.
  */
 static inline void
 sio_recovery_session_moved(struct sio_recovery_session *session, uint64_t last_event, bool deaf)

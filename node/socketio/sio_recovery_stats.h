@@ -11,10 +11,10 @@ enum sio_recovery_result {
 	SIO_RECOVERY_NO_SESSION,  /* unknown pid */
 	SIO_RECOVERY_EXPIRED,	  /* after maxDisconnectionDuration */
 	SIO_RECOVERY_OFFSET_GONE, /* some events after the offset are gone, or the offset is unknown */
-	SIO_RECOVERY_FOREIGN,	  /* the session belongs to another namespace */
-	SIO_RECOVERY_TOO_BIG,	  /* more was missed than may be queued for a client */
-	SIO_RECOVERY_NO_HUB,	  /* the hub, which has the sessions, is out of reach */
-	SIO_RECOVERY_FAILED,	  /* no memory or no room left, or the client's parser cannot carry a missed event */
+	SIO_RECOVERY_FOREIGN, /* a session of another namespace or not trusted; or a stranger's event was missed */
+	SIO_RECOVERY_TOO_BIG, /* more was missed than may be queued for a client */
+	SIO_RECOVERY_NO_HUB,  /* the hub or Redis, which has the sessions, does not answer */
+	SIO_RECOVERY_FAILED,  /* no memory or no room left, or the client's parser cannot carry a missed event */
 	SIO_RECOVERY_RESULTS
 };
 

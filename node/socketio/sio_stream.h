@@ -1,32 +1,33 @@
 /*
- * Connection state recovery in Redis streams mode, together with Node.js servers that use the Redis Streams adapter.
- * Sessions are in Redis (sio_stream_session.h), and the stream of a namespace is its log: the offset of an event is
- * the id of its entry.
+ * Connection state recovery in Redis streams mode, shared with Node.js servers that use the Redis Streams adapter.
+ * Redis keeps the sessions (sio_stream_session.h), and the stream of a namespace is its log: the offset of an event
+ * is the id of its entry.
  *
  *   sio_stream_store.c    stores the sessions: at CONNECT, when rooms or data change, at the loss
  *   sio_stream_hold.c     holds the events of this worker until they come back from the stream
  *   sio_stream_claim.c    finds the session of a client that comes back, and takes it from the worker that has it
  *   sio_stream_replay.c   sends the missed events
  *
- * Every worker delivers the events of a namespace in the order of the stream, its own events too. So one number tells
- * how far a client has got: its position. While the stream is away, events are delivered at once and without an
- * offset. Clients that got such an event cannot be recovered until they have got a later one with an offset.
+ * Every worker delivers all events of a namespace, including its own, in the order of the stream. So one number, its
+ * position, tells how far a client has got. While the stream is away, events are delivered at once and without an
+ * offset. Clients that received such an event cannot be recovered until they have received a later one with an
+ * offset.
  *
  *   a session in Redis    written                                     ends by
  *   live                  at CONNECT and at each change, for the      the loss; a claim, after its worker has let it
  *                         window and a while; renewed                 go; its time, if the worker has died
  *   stored                at the loss, for the window                 a claim; its time
  *
- * A claim removes the session from Redis, and only the worker whose DEL has removed it continues it.
+ * A claim removes the session from Redis. Only the worker whose DEL has removed it continues the session.
  */
 #ifndef NODE_SOCKETIO_SIO_STREAM_H
 #define NODE_SOCKETIO_SIO_STREAM_H
 
 #include "node/socketio/sio_stream_state.h"
 
-/* Makes recovery->stream. Called when the server joins a bus with a store, if recovery is on. */
+/* Makes recovery->stream. Called when the server joins a bus with streams, if recovery is on. */
 void sio_stream_new(struct sio_recovery *recovery, struct broker *broker);
-/* Delivers what is held, and fails the claims and replays that wait. Accepts NULL. */
+/* Delivers the held events, and fails the waiting claims and replays. Accepts NULL. */
 void sio_stream_free(struct sio_stream *stream);
 
 #endif

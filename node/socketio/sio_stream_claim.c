@@ -10,9 +10,9 @@
  *   CHECK   XRANGE: is the entry of the client's position there?  REMOVE
  *   REMOVE  DEL                                                   removed: the session is this client's
  *
- * A claim that cannot succeed ends before REMOVE, so that it takes the session from nobody.
+ * A claim that cannot succeed ends before REMOVE, so that the session stays in Redis.
  *
- * Messages between workers (broker_stream_tell()): a letter, then fields, each with its length in 2 bytes before it.
+ * Messages between workers (broker_stream_tell()) are a letter and fields, each preceded by its length in 2 bytes.
  *
  *   T uid pid offset   the client of the session is back at `uid`, with the number of this offset; empty: without one
  *   L pid answer       1: the session is stored, or this worker does not have it; 0: the offset is wrong
@@ -53,8 +53,8 @@ struct stream_claim {
 	struct bus_stream_question question;
 	uint64_t until; /* loop time */
 	enum { CLAIM_READ, CLAIM_TELL, CLAIM_WAIT, CLAIM_CHECK, CLAIM_REMOVE } phase;
-	bool told;  /* the worker that had the session has been told */
-	bool ghost; /* the loss had not been noticed */
+	bool told;  /* the worker that has the session has been told to let it go */
+	bool ghost; /* the client came back before its loss was noticed */
 	bool has_offset;
 	bool found; /* the entry at `from` */
 	uint64_t offset, from;
@@ -107,7 +107,7 @@ static void
 letter_put(struct letter *letter, struct text field)
 {
 	if (letter->n + 2 + field.n > sizeof letter->bytes)
-		return; /* the reader refuses a message that lacks a field */
+		return; /* without this field, the reader refuses the message */
 	bytes_write(letter->bytes + letter->n, field.n, 2);
 	if (field.n > 0)
 		memcpy(letter->bytes + letter->n + 2, field.at, field.n);
@@ -139,8 +139,8 @@ letter_send(
 /* ------------------------------------------------------------------ ghosts */
 
 /*
- * The client of the session is back. Ends its socket here, which stores the session. Returns the result: RECOVERED
- * also if the session is not here.
+ * The client of the session is back. If this worker has its socket, ends the socket, which stores the session.
+ * Returns SIO_RECOVERY_RECOVERED, also if the socket is not here, or why the claim fails.
  */
 static enum sio_recovery_result
 ghost_end(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const uint64_t *offset, bool *was_live)
@@ -182,7 +182,7 @@ on_take(struct sio_nsp *nsp, struct text rest)
 	letter_put(&letter, pid);
 	letter_put(&letter, result == SIO_RECOVERY_RECOVERED ? TEXT("1") : TEXT("0"));
 	if (nsp->broker != NULL)
-		(void)letter_send(nsp, NULL, uid, &letter); /* behind the command that stores the session */
+		(void)letter_send(nsp, NULL, uid, &letter); /* sent after the command that stores the session */
 	sio_nsp_unused(nsp);
 }
 
@@ -206,7 +206,7 @@ claim_held_bytes(const struct sio_step *step)
 	return (int64_t)(step->nsp.n + step->auth.n);
 }
 
-/* Continues the CONNECT, with the session, or without one if it is NULL. Frees the claim. */
+/* Continues the CONNECT with the session, or without one if `session` is NULL. Frees the claim. */
 static void
 claim_end(struct stream_claim *claim, enum sio_recovery_result result, struct sio_recovery_session *session)
 {
@@ -251,7 +251,7 @@ claim_ask(struct stream_claim *claim, unsigned phase, unsigned count, const stru
 		claim_fail(claim, SIO_RECOVERY_NO_HUB);
 }
 
-/* A longer value than a session may have is cut, and refused when it is read. */
+/* Reads at most one byte more than a session may have. A longer value is refused in claim_take_record(). */
 static void
 claim_read(struct stream_claim *claim)
 {
@@ -306,7 +306,7 @@ claim_check(struct stream_claim *claim)
 		claim_fail(claim, SIO_RECOVERY_NO_HUB);
 }
 
-/* A client gets offsets of events of its namespace only. */
+/* An offset that the client sent must be the id of an event of its namespace: clients receive no other offsets. */
 static void
 claim_on_entry(struct bus_stream_question *question, const struct wire_stream_entry *entry)
 {
@@ -341,7 +341,7 @@ same_secret(struct text a, struct text b)
 	return differs == 0;
 }
 
-/* Reads the stored session to claim->record. Returns RECOVERED, or why the claim fails. */
+/* Reads the stored session into claim->record. Returns SIO_RECOVERY_RECOVERED, or why the claim fails. */
 static enum sio_recovery_result
 claim_take_record(struct stream_claim *claim, struct text value)
 {
@@ -376,7 +376,7 @@ claim_take_record(struct stream_claim *claim, struct text value)
 	return SIO_RECOVERY_RECOVERED;
 }
 
-/* Returns NULL without memory, with *failed set if the data cannot be read. */
+/* Returns the data of the session, or NULL if it has none. On an error, sets *failed and returns NULL. */
 static struct sio_stored *
 claim_data(const struct stream_claim *claim, bool *failed)
 {
@@ -399,7 +399,7 @@ claim_data(const struct stream_claim *claim, bool *failed)
 	return stored;
 }
 
-/* Makes the claimed session. Returns NULL if it is known here already, or cannot be made. */
+/* Makes the claimed session. Returns NULL if this worker knows it already or cannot make it. */
 static struct sio_recovery_session *
 claim_session(const struct stream_claim *claim)
 {
@@ -426,7 +426,7 @@ claim_session(const struct stream_claim *claim)
 	session->changed_last = record->moved;
 	session->changed_head = record->since;
 	session->heard = record->heard;
-	/* a worker that has died has not said which event was the last one for the socket */
+	/* a worker that has died did not store the number of the last event for the socket */
 	session->last = record->ours && record->owner.n == 0 ? record->last : UINT64_MAX;
 	session->lost_at = record->lost != 0 ? record->lost : loop_wall_ms();
 	session->from = claim->from;
@@ -457,7 +457,7 @@ claim_on_removed(struct stream_claim *claim, int64_t removed)
 	struct sio_recovery_session *session;
 
 	if (removed != 1) {
-		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* another server has it */
+		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* another server has taken it */
 		return;
 	}
 	session = claim_session(claim);
@@ -474,7 +474,7 @@ claim_on_end(struct bus_stream_question *question, int error, const struct resp_
 		return;
 	}
 	if (claim->step->client == NULL && claim->phase != CLAIM_REMOVE) {
-		claim_fail(claim, SIO_RECOVERY_FAILED); /* the client has gone, so it takes nothing */
+		claim_fail(claim, SIO_RECOVERY_FAILED); /* the client has left, so the session stays in Redis */
 		return;
 	}
 	switch (claim->phase) {
@@ -540,7 +540,7 @@ sio_stream_on_direct(struct sio_nsp *nsp, struct text message)
 
 /* ------------------------------------------------------------------ begin */
 
-/* Does nothing, because the application never answers this step. */
+/* Does nothing: no application code ever answers this step. */
 static void
 claim_resume(struct sio_step *step)
 {

@@ -11,7 +11,7 @@ bool sio_stream_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid
 void sio_stream_on_direct(struct sio_nsp *nsp, struct text message);
 
 void sio_stream_claims_init(struct sio_stream *stream);
-/* Fails the claims that wait: their clients go on as new ones. */
+/* Fails the waiting claims: their clients continue as new ones. */
 void sio_stream_claims_fini(struct sio_stream *stream);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * Events of this worker are added to the stream at once and delivered to this worker's sockets when they are read
- * back: then they have an offset, and their place among the events of other nodes. An event that is not recorded
- * (volatile, local, or one that wants acknowledgements) waits behind the events before it, so that none overtakes
- * another.
+ * Adds the events of this worker to the stream at once, and delivers them to this worker's sockets when they are
+ * read back. Then they have an offset and their place among the events of other nodes. An unrecorded event
+ * (volatile, local, or with acknowledgements) waits behind earlier events, so that it does not overtake them.
  *
  *   an event at the head of the queue        what is done
  *   not recorded                             delivered, and published if it has other receivers
@@ -24,7 +23,7 @@
 #define HOLD_MS 2000
 #define TICK_MS 250
 
-/* The events of one namespace that wait. It exists while there are any. */
+/* The waiting events of one namespace. Freed when it is empty. */
 struct stream_queue {
 	struct list link; /* in stream->queues */
 	struct list items;
@@ -37,7 +36,7 @@ struct stream_item {
 	uint64_t number; /* 0: not recorded */
 	uint64_t since;	 /* loop time */
 	size_t bytes;
-	struct sio_emission emission; /* its content and its name are the item's */
+	struct sio_emission emission; /* its content and its name point into the item */
 	struct sio_selector who;
 	struct attachments attachments;
 	bool one;	     /* the only receiver is the socket whose id is the only room */
@@ -151,7 +150,10 @@ queue_waits_for(const struct stream_queue *queue, uint64_t number)
 
 /* --------------------------------------------------------------- delivery */
 
-/* Delivers and frees an item that has been taken off its queue. `entry` 0: without an offset. */
+/*
+ * Delivers and frees an item that has been taken off its queue. `entry`: the number of its entry; 0: without an
+ * offset.
+ */
 static void
 item_deliver(struct stream_item *item, uint64_t entry)
 {
@@ -177,8 +179,8 @@ item_deliver(struct stream_item *item, uint64_t entry)
 }
 
 /*
- * Delivers the items up to the one with this number, and those behind it that are not recorded. `all`: every item,
- * without an offset. Listeners of outgoing packets may emit meanwhile, which adds items.
+ * Delivers the items up to the one with this number, and the unrecorded items behind it. With `all`, delivers every
+ * item without an offset. Listeners of outgoing packets may emit meanwhile, which adds items.
  */
 static void
 queue_release(struct sio_stream *stream, struct stream_queue *queue, uint64_t number, uint64_t entry, bool all)
@@ -211,7 +213,7 @@ sio_stream_on_own(struct sio_nsp *nsp, uint64_t number, uint64_t entry)
 	if (stream == NULL || nsp->log == NULL)
 		return;
 	if (queue == NULL || !queue_waits_for(queue, number)) {
-		/* the event has been delivered without this offset: whoever has an older one would get it again */
+		/* the event was delivered without this offset, so a client with an older one would get it again */
 		sio_stream_read_early(nsp, number, entry);
 		return;
 	}
@@ -257,7 +259,7 @@ hold(struct sio_stream *stream, struct stream_queue *queue, struct stream_item *
 		loop_arm(nsp->io->loop, &stream->held_timer, 0);
 }
 
-/* Returns false if the event fails a limit, which its emission then reports. */
+/* Writes the content of the event. Returns false if it violates a limit, which its emission then reports. */
 static bool
 hold_may(const struct sio_emission *emission, struct sio_content *what)
 {
@@ -274,7 +276,7 @@ hold_recordable(const struct sio_emission *emission)
 	return emission->ask.fn == NULL && (emission->flags & (SIO_FLAG_VOLATILE | SIO_FLAG_LOCAL)) == 0;
 }
 
-/* Returns the number that the next event of this worker gets. */
+/* Returns the number of the next event of this worker. */
 static uint64_t
 next_number(const struct sio_stream *stream)
 {
@@ -310,7 +312,7 @@ sio_stream_hold_many(const struct sio_emission *emission, const struct sio_selec
 	uint64_t number = 0;
 
 	if (queue == NULL && !(recordable && broker_stream_up(stream->broker)))
-		return false; /* it is published with sio_stream_number_unheld() */
+		return false; /* the emission uses sio_stream_number_unheld() */
 	if (!hold_may(emission, &what))
 		return false;
 	item = item_new(emission, &what, who);
@@ -357,7 +359,7 @@ sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, c
 		return true;
 	}
 	item->one = true;
-	item->emission.ask.fn = NULL; /* the answer is waited for already */
+	item->emission.ask.fn = NULL; /* the emission already waits for the answer */
 	item->emission.has_id = id != NULL;
 	item->emission.id = id != NULL ? *id : 0;
 	if (recordable)

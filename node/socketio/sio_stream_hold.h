@@ -1,6 +1,6 @@
 /*
- * The events of this worker that wait until they come back from the stream (sio_stream.h). The functions are those of
- * struct sio_stream_ops.
+ * Holds the events of this worker until they are read back from the stream (sio_stream.h). The functions are those
+ * of struct sio_stream_ops.
  */
 #ifndef NODE_SOCKETIO_SIO_STREAM_HOLD_H
 #define NODE_SOCKETIO_SIO_STREAM_HOLD_H
@@ -13,7 +13,7 @@ uint64_t sio_stream_number_unheld(struct sio_stream *stream, struct sio_nsp *nsp
 void sio_stream_on_own(struct sio_nsp *nsp, uint64_t number, uint64_t entry);
 
 void sio_stream_hold_init(struct sio_stream *stream);
-/* Delivers everything that is held, without offsets. */
+/* Delivers all held events, without offsets. */
 void sio_stream_hold_fini(struct sio_stream *stream);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Sends the missed events when the socket connects. They are read from the stream page by page, and sent once the
- * worker has read as far itself: up to its position they are sent from here, behind it they come as all others do. So
- * no event is missing between the two, and none comes twice.
+ * Sends the missed events when the socket connects. Reads them from the stream page by page, until it has reached
+ * the worker's own position in the stream. Events up to that position are sent from here; later ones are delivered
+ * live. So no event is missing and none is sent twice.
  */
 #include "node/socketio/sio_stream_replay.h"
 
@@ -21,12 +21,12 @@
 #include "node/socketio/sio_selector.h"
 #include "node/socketio/sio_stream_store.h"
 
-#define REPLAY_MS 5000	 /* longest time of a replay, from its first question */
-#define PAGE 200	 /* entries that are asked for at once */
-#define REPLAYS_MAX 64	 /* at a time; each holds up to the bytes of one client's queue */
-#define EXCLUDED_COST 16 /* bytes that count for an event that is not sent */
+#define REPLAY_MS 5000	 /* longest time of a replay, from its first request */
+#define PAGE 200	 /* entries of one request */
+#define REPLAYS_MAX 64	 /* concurrent replays; each holds at most the bytes of one client's queue */
+#define EXCLUDED_COST 16 /* bytes that are counted for an event that is not sent */
 
-/* A missed event, with its offset. */
+/* A missed event. `json` includes its offset. */
 struct missed {
 	struct list link;
 	uint64_t number;
@@ -42,10 +42,10 @@ struct stream_replay {
 	struct sio_nsp *nsp; /* used */
 	struct bus_stream_question question;
 	uint64_t nonce, until;
-	uint64_t from;	  /* the last entry that has been read, at first the client's position */
+	uint64_t from;	  /* the last entry that was read; initially the client's position */
 	uint64_t start;	  /* the client's position */
-	bool begun;	  /* the entry at `from` has been seen in this page */
-	unsigned entries; /* of this page */
+	bool begun;	  /* this page has shown the entry at `from` */
+	unsigned entries; /* entries of this page */
 	enum sio_recovery_result result;
 	struct list events; /* struct missed */
 	size_t bytes;
@@ -78,7 +78,7 @@ is_one_of(const struct sio_recovery_rooms *rooms, const struct text *names, unsi
 	return false;
 }
 
-/* Returns true if the event was for the socket, and is one that is recovered. */
+/* Returns true if the event was for the socket and is replayed after a loss. */
 static bool
 replay_wants(const struct sio_recovery_rooms *rooms, const struct wire_message *message)
 {
@@ -90,7 +90,7 @@ replay_wants(const struct sio_recovery_rooms *rooms, const struct wire_message *
 	       !is_one_of(rooms, to->except, to->except_count);
 }
 
-/* Returns 0, or why the event cannot be taken: ERROR_SYNTAX if no client would have got it. */
+/* Writes the event to `payload`. Returns 0 or an error; ERROR_SYNTAX: malformed, so no client got it live either. */
 static int
 replay_text(struct wire_message *message, struct sio_payload *payload)
 {
@@ -162,13 +162,13 @@ replay_keep(struct stream_replay *replay, uint64_t number)
 	if (missed != NULL) {
 		list_add_tail(&replay->events, &missed->link);
 		replay->bytes += missed->json_n + attachments_bytes(&missed->attachments);
-	} else if (rc != ERROR_SYNTAX) { /* nobody got a malformed event */
+	} else if (rc != ERROR_SYNTAX) { /* a malformed event was delivered to no client */
 		replay->result = rc == ERROR_MEMORY ? SIO_RECOVERY_FAILED : SIO_RECOVERY_TOO_BIG;
 	}
 	sio_scratch_give(&replay->nsp->io->turn, scratch);
 }
 
-/* The message may stand in the stream a second time, so the client may have got it before the entry `start`. */
+/* The stream may contain the message twice, so the client may have received it at or before the entry `start`. */
 static void
 replay_keep_new(struct stream_replay *replay, uint64_t number)
 {
@@ -195,7 +195,7 @@ replay_filter(struct stream_replay *replay, const struct wire_stream_entry *entr
 	if (rc == ERROR_MEMORY)
 		replay->result = SIO_RECOVERY_FAILED;
 	if (rc != 0)
-		return; /* another message, or one that every server has dropped as malformed */
+		return; /* not a broadcast of the namespace, or one that every server has dropped as malformed */
 	if (!sio_recovery_session_rooms(s->session, &rooms))
 		replay->result = SIO_RECOVERY_FAILED;
 	else if (replay_wants(&rooms, &replay->message))
@@ -207,7 +207,9 @@ replay_filter(struct stream_replay *replay, const struct wire_stream_entry *entr
 		replay->result = SIO_RECOVERY_TOO_BIG;
 }
 
-/* The first entry of a page is the last one of the page before, which shows that none between them was trimmed. */
+/*
+ * Each page begins with the last entry of the page before. If that entry is missing, entries may have been trimmed.
+ */
 static void
 replay_on_entry(struct bus_stream_question *question, const struct wire_stream_entry *entry)
 {
@@ -224,7 +226,7 @@ replay_on_entry(struct bus_stream_question *question, const struct wire_stream_e
 		return;
 	}
 	if (number <= replay->from) {
-		replay->result = SIO_RECOVERY_FAILED; /* an id that does not fit */
+		replay->result = SIO_RECOVERY_FAILED; /* the ids do not grow */
 		return;
 	}
 	replay->from = number;
@@ -251,7 +253,7 @@ replay_free(struct stream_replay *replay)
 	stream->replays_count--;
 }
 
-/* Ends a replay without its events: the socket goes on as a new one. */
+/* Ends a replay without its events: the socket continues as a new one. */
 static void
 replay_fail(struct stream_replay *replay, enum sio_recovery_result result)
 {
@@ -268,7 +270,7 @@ replay_fail(struct stream_replay *replay, enum sio_recovery_result result)
 	replay_begin_next(stream);
 }
 
-/* Sends the events up to the position. Returns false if the client cannot take them. */
+/* Sends the events up to the position. Returns false if one of them cannot be sent. */
 static bool
 replay_send(const struct stream_replay *replay, struct sio_socket *s, uint64_t position)
 {
@@ -298,10 +300,10 @@ replay_finish(struct stream_replay *replay, uint64_t position)
 
 	if (s != NULL) {
 		s->session->answered = true;
-		/* if the last event for the socket is unknown, it was at most this one */
+		/* if the last event for the socket is unknown, its number is at most the position */
 		s->last_event = s->session->last != UINT64_MAX ? s->session->last : position;
 		if (!replay_send(replay, s, position)) {
-			/* the client may have got some of the events, so it must come back as a new one */
+			/* the client may have received some of the events, so it must come back as a new one */
 			sio_recovery_give_up(s, SIO_RECOVERY_FAILED);
 			sio_client_close(s->client);
 		}
@@ -334,7 +336,7 @@ replay_on_end(struct bus_stream_question *question, int error, const struct resp
 		return;
 	}
 	position = sio_stream_position(replay->nsp);
-	/* this worker may be behind the one that the client comes from */
+	/* this worker may have read less than the client's former worker */
 	if (replay->entries < PAGE && replay->from >= position && position >= replay->start)
 		replay_finish(replay, position);
 	else if (replay->nsp->io->loop->now > replay->until)
@@ -414,7 +416,7 @@ sio_stream_replays_fini(struct sio_stream *stream)
 			!list_empty(&stream->replays_waiting) ? &stream->replays_waiting : &stream->replays;
 
 		replay = container_of(from->next, struct stream_replay, link);
-		stream->replays_count += from == &stream->replays_waiting; /* replay_free() counts it down */
+		stream->replays_count += from == &stream->replays_waiting; /* replay_free() subtracts 1 */
 		replay_fail(replay, SIO_RECOVERY_NO_HUB);
 	}
 }

@@ -8,7 +8,7 @@
 bool sio_stream_replay(struct sio_socket *s, void (*then)(struct sio_socket *s));
 
 void sio_stream_replays_init(struct sio_stream *stream);
-/* Fails the replays that wait: their sockets go on as new ones. */
+/* Fails all replays: their sockets continue as new ones. */
 void sio_stream_replays_fini(struct sio_stream *stream);
 
 #endif

@@ -114,7 +114,7 @@ get_array(struct msgpack_input *in, enum msgpack_kind kind, uint32_t *count)
 	return 0;
 }
 
-/* Skips a value, whose bytes it returns. */
+/* Skips a value and returns its bytes. */
 static int
 get_value(struct msgpack_input *in, struct text *out)
 {
@@ -126,7 +126,7 @@ get_value(struct msgpack_input *in, struct text *out)
 	return 0;
 }
 
-/* Reads the name of a room. Node.js servers may have rooms that are numbers, which have the name of the digits. */
+/* Reads the name of a room. A room of a Node.js server may be a number; its name is then the digits. */
 static int
 get_room(struct msgpack_input *in, char digits[24], struct text *room)
 {
@@ -154,7 +154,7 @@ add_room(struct buffer *out, struct text room)
 	out->len += sizeof(uint32_t) + room.n;
 }
 
-/* `sid` may come after the rooms, so the own room is looked for later. */
+/* Keeps the own room in the list, because `sid` may come after the rooms; cut_own_room() removes it. */
 static int
 get_rooms(struct msgpack_input *in, struct buffer *rooms, uint32_t *count)
 {
@@ -172,7 +172,7 @@ get_rooms(struct msgpack_input *in, struct buffer *rooms, uint32_t *count)
 	return rc;
 }
 
-/* Takes the own room, and repetitions of it, off the list. */
+/* Removes the own room and its repetitions from the list. */
 static void
 cut_own_room(struct sio_stream_session *session, struct buffer *rooms)
 {
@@ -223,7 +223,7 @@ get_ours(struct msgpack_input *in, struct sio_stream_session *out)
 		} else if (rc == 0 && text_is(key, TEXT("owner"))) {
 			rc = get_text(in, &out->owner);
 		} else if (rc == 0) {
-			rc = get_value(in, &other); /* of a later version */
+			rc = get_value(in, &other); /* a member of a later version */
 		}
 	}
 	if (rc == 0 && (found != (1u << sizeof numbers / sizeof *numbers) - 1 || out->nsp.at == NULL ||
@@ -255,7 +255,7 @@ get_member(struct msgpack_input *in, struct text key, struct buffer *rooms, bool
 	return get_rooms(in, rooms, &out->room_count);
 }
 
-/* An empty map, or nil, stands for no data. */
+/* An empty map or nil means that the socket has no data. */
 static bool
 is_nothing(struct text data)
 {
@@ -274,7 +274,7 @@ sio_stream_session_read(struct text map, size_t seal, struct buffer *rooms, stru
 	*out = (struct sio_stream_session){0};
 	rc = get_array(&in, MSGPACK_KIND_MAP, &count);
 	if (rc == 0 && seal > 0 && count > 0) {
-		/* the tag of the last member has been cut off, so only its head is left */
+		/* the caller has cut off the tag of the last member, so only its head is left */
 		static const char tail[] = "\xa4seal\xc4";
 
 		if (map.n < sizeof tail || memcmp(in.end - sizeof tail, tail, sizeof tail - 1) != 0 ||

@@ -1,8 +1,8 @@
 /*
- * Codec for the sessions of connection state recovery in Redis streams mode, as @socket.io/redis-streams-adapter 0.3
- * stores and reads them (socketio/socket.io-redis-streams-adapter, lib/adapter.ts): Base64 of the MessagePack map
- * {sid, pid, rooms, data}, where `rooms` includes the socket's own room. Sockeye adds the member `sockeye`, which
- * Node.js ignores:
+ * Codec for the sessions of connection state recovery in Redis streams mode, in the form that
+ * @socket.io/redis-streams-adapter 0.3 stores and reads (socketio/socket.io-redis-streams-adapter, lib/adapter.ts):
+ * Base64 of the MessagePack map {sid, pid, rooms, data}, where `rooms` includes the socket's own room. Sockeye adds
+ * the member `sockeye`, which Node.js ignores:
  *
  *   nsp, owner     the namespace, and the uid in it of the worker that has the socket; empty: the client is away
  *   start          position of the first CONNECT; the positions are numbers (broker/stream_number.h)
@@ -13,7 +13,7 @@
  *   since          position when the socket last joined or left a room
  *   lost           wall-clock milliseconds of the loss; 0: the client is not away
  *
- * With --redis-secret, a last member `seal` has the tag of seal.h. It covers all bytes before the tag.
+ * With --redis-secret, the last member, `seal`, holds the tag of seal.h, which covers all bytes before it.
  *
  * The codec is pure. Bytes that it reads are untrusted.
  */
@@ -26,7 +26,8 @@
 #include "common/base/buffer.h"
 #include "common/base/text.h"
 
-#define SIO_STREAM_SESSION_MAX (700 * 1024) /* maximum bytes of the map; less than RESP_TREE_BULK_MAX as Base64 */
+/* Maximum bytes of the map. In Base64, it stays below RESP_TREE_BULK_MAX. */
+#define SIO_STREAM_SESSION_MAX (700 * 1024)
 #define SIO_STREAM_ROOMS_MAX 65536
 #define SIO_STREAM_PID_MAX 32 /* characters of a pid; Node.js makes 20 */
 
@@ -38,19 +39,17 @@ struct sio_stream_session {
 	struct text data; /* MessagePack; empty: none */
 
 	/* the member `sockeye` */
-	bool ours; /* it is there */
+	bool ours; /* the member is present */
 	struct text nsp, owner;
 	uint64_t start, last, heard, moved, since, lost;
 };
 
-/*
- * Appends the map. `tag`: bytes of the seal that the caller appends next; 0: none. Errors are those of the buffer.
- */
+/* Appends the map. `tag` is the size of the seal that the caller appends next; 0: none. The buffer keeps errors. */
 void sio_stream_session_write(struct buffer *out, const struct sio_stream_session *session, size_t tag);
 /*
- * Reads a map. `seal`: bytes of a seal that the caller has checked and cut off; 0: there is none. Texts of `out`
- * point to the map, and `rooms` to the buffer, which must be empty. Returns 0, ERROR_SYNTAX, ERROR_TOO_MANY or the
- * error of the buffer.
+ * Reads a map. `seal` is the size of the seal that the caller has checked and cut off; 0: none. The texts of `out`
+ * point into the map, and its `rooms` into the buffer `rooms`, which must be empty. Returns 0, ERROR_SYNTAX,
+ * ERROR_TOO_MANY or the error of the buffer.
  */
 int sio_stream_session_read(struct text map, size_t seal, struct buffer *rooms, struct sio_stream_session *out);
 

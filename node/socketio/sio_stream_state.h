@@ -1,6 +1,6 @@
 /*
- * The state of a worker that recovers connections by Redis streams (sio_stream.h). The files of sio_stream call the
- * other files of recovery and of emissions; those call them back through struct sio_stream_ops.
+ * The state of a worker that recovers connections from Redis streams (sio_stream.h). The files sio_stream_*.c call
+ * the other files of recovery and of emissions, which call back through struct sio_stream_ops.
  */
 #ifndef NODE_SOCKETIO_SIO_STREAM_STATE_H
 #define NODE_SOCKETIO_SIO_STREAM_STATE_H
@@ -24,15 +24,15 @@ struct sio_stream_ops {
 	/* As sio_keep_replay(). */
 	bool (*replay)(struct sio_socket *s, void (*then)(struct sio_socket *s));
 	/*
-	 * Takes over an event, to deliver it when it has its offset and after all events before it. Returns false if
-	 * the caller is to deliver it now. Otherwise `*rc` is the result of the emit. `id`: of the acknowledgement
-	 * that is waited for; NULL: none.
+	 * Take over an event, to deliver it with its offset, after all earlier events. Return false if the caller
+	 * must deliver it now. Otherwise `*rc` is the result of the emit. `id`: of the awaited acknowledgement;
+	 * NULL: none.
 	 */
 	bool (*hold_one)(const struct sio_emission *emission, struct sio_socket *s, const uint64_t *id, int *rc);
 	bool (*hold_many)(const struct sio_emission *emission, const struct sio_selector *who, int *rc);
 	/*
-	 * Returns the number for an event that is published but not held. When it is read back, older offsets become
-	 * invalid: sockets got it without one.
+	 * Returns the number for an event that is published but not held. Sockets get the event without an offset,
+	 * so older offsets become invalid when it is read back.
 	 */
 	uint64_t (*number_unheld)(struct sio_stream *stream, struct sio_nsp *nsp);
 	void (*on_own)(struct sio_nsp *nsp, uint64_t number, uint64_t entry);
@@ -43,7 +43,7 @@ struct sio_stream {
 	const struct sio_stream_ops *ops;
 	struct sio_recovery *recovery;
 	struct broker *broker;
-	uint64_t entry; /* of the broadcast that comes next from the bus; 0: it has none */
+	uint64_t entry; /* number of the entry of the broadcast that the bus delivers next; 0: none */
 	uint64_t nonce;
 
 	/* sio_stream_hold.c */
@@ -53,7 +53,7 @@ struct sio_stream {
 	bool releasing;
 
 	/* sio_stream_store.c */
-	struct list changed;   /* struct sio_recovery_session by `kept`, to be stored */
+	struct list changed;   /* struct sio_recovery_session by `kept` that must be stored */
 	struct loop_call call; /* stores them, before the next flush */
 	struct wheel_entry refresh_timer;
 	unsigned refresh_round;

@@ -14,9 +14,9 @@
 #include "node/socketio/sio_stored.h"
 #include "node/socketio/sio_stream_session.h"
 
-#define ROUNDS 16	     /* a part of the sessions is renewed in each */
-#define RENEW_MIN_MS 4000    /* interval at which a session is renewed: a quarter of the window */
-#define RENEW_MAX_MS 30000   /* within these */
+#define ROUNDS 16	     /* each round renews a part of the sessions */
+#define RENEW_MIN_MS 4000    /* a session is renewed after a quarter of the window, */
+#define RENEW_MAX_MS 30000   /* but within these limits */
 #define KEPT_MAX (64 * 1024) /* a larger work space is freed after use */
 #define KEY_MAX 4096
 
@@ -27,7 +27,7 @@ sio_stream_position(const struct sio_nsp *nsp)
 {
 	uint64_t read = nsp->broker != NULL ? broker_stream_position(nsp->broker) : 0;
 
-	/* while an event is delivered, it is the head of the log already, but not read as far as the broker knows */
+	/* during the delivery of an event, the log's head has its number, and the broker's position not yet */
 	return read > nsp->log->head ? read : nsp->log->head;
 }
 
@@ -47,7 +47,7 @@ stream_renew_ms(const struct sio_stream *stream)
 	return ms < RENEW_MIN_MS ? RENEW_MIN_MS : ms > RENEW_MAX_MS ? RENEW_MAX_MS : ms;
 }
 
-/* How long a live session stays after its worker has died. */
+/* Returns the time to live of a live session in Redis, in ms. */
 static uint64_t
 stream_live_ms(const struct sio_stream *stream)
 {
@@ -100,7 +100,7 @@ stream_write(struct sio_stream *stream, const struct sio_nsp *nsp, const struct 
 	return 0;
 }
 
-/* SET, for `ms`. `again`: only if the session is there, because another server may have taken it. */
+/* Stores the session for `ms`. `again`: only if Redis still has it, because another server may have taken it. */
 static int
 stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct sio_stream_session *record, uint64_t ms,
 	bool again)
@@ -121,7 +121,7 @@ stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct si
 
 /* ------------------------------------------------------------ live sessions */
 
-/* Copies the rooms of the socket, except its own one, to `out`. */
+/* Copies the rooms of the socket except its own room to `out`. */
 static void
 stream_put_rooms(struct buffer *out, const struct sio_socket *s)
 {
@@ -182,8 +182,8 @@ stream_store(struct sio_stream *stream, struct sio_recovery_session *session, co
 }
 
 /*
- * A session that cannot be stored as it is now must not stay as it was: the client would come back with other rooms
- * or data.
+ * Stores the session. If that fails, removes it from Redis: with the older record, the client would come back with
+ * wrong rooms or data.
  */
 static void
 stream_store_or_remove(
@@ -337,8 +337,8 @@ stream_renew(struct sio_stream *stream, const struct sio_recovery_session *sessi
 }
 
 /*
- * Gives a stream that is empty a first entry, which no server understands. Otherwise a client that has got no event
- * could not be recovered: nobody could tell whether the events after its CONNECT are all there.
+ * Adds a first entry, which all servers ignore, to each empty stream. Without an entry, a client that has received
+ * no event could not be recovered: no worker could tell whether the stream has all events since its CONNECT.
  */
 static void
 stream_mark_empty(struct sio_stream *stream)

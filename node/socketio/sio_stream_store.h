@@ -1,16 +1,16 @@
-/* Stores the sessions of this worker in Redis (sio_stream.h), and knows how far its sockets have got. */
+/* Stores the sessions of this worker in Redis (sio_stream.h), and tells how far its sockets have got. */
 #ifndef NODE_SOCKETIO_SIO_STREAM_STORE_H
 #define NODE_SOCKETIO_SIO_STREAM_STORE_H
 
 #include "node/socketio/sio_stream_state.h"
 
 void sio_stream_store_init(struct sio_stream *stream);
-/* Sends the changes that wait. */
+/* Stores the sessions whose changes wait. */
 void sio_stream_store_fini(struct sio_stream *stream);
-/* Prepares the log of a namespace. */
+/* Prepares the log of a namespace for streams mode. */
 void sio_stream_adopt(struct sio_nsp *nsp);
 
-/* Every event up to this position has been delivered to the sockets of this worker that it was for. */
+/* Returns the position up to which every event has been delivered to this worker's sockets. */
 uint64_t sio_stream_position(const struct sio_nsp *nsp);
 /* Writes the key of a session to stream->key. */
 struct text sio_stream_key(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid);
@@ -20,11 +20,13 @@ void sio_stream_leave(struct sio_recovery_session *session, struct sio_socket *s
 void sio_stream_unclaim(struct sio_recovery_session *session);
 
 /*
- * Sockets of this worker get a recorded event without its offset. None of them can be recovered until the worker has
- * read its event with this number, or a later one.
+ * Sockets of this worker get a recorded event without its offset. No socket of the namespace can be recovered until
+ * the worker has read back its event with this number, or a later one.
  */
 void sio_stream_early(struct sio_nsp *nsp, uint64_t number);
-/* The worker has read that event: offsets below `entry` stay invalid for all sockets that are connected now. */
+/*
+ * The worker has read back that event as `entry`. Older offsets stay invalid for all sockets that are connected now.
+ */
 void sio_stream_read_early(struct sio_nsp *nsp, uint64_t number, uint64_t entry);
 
 #endif

@@ -13,13 +13,13 @@
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_vault_state.h"
 
-#define START_MS 50			/* interval of the timer until the log is known */
-#define TICK_MS 1000			/* and later */
-#define REFUSED_MAX_MS 32000		/* longest pause until writes that Redis has refused are sent again */
-#define HEARD_FIRST (UINT64_C(1) << 32) /* heard counts from here, so that offsets may be below it */
+#define START_MS 50			/* timer interval until the log is known */
+#define TICK_MS 1000			/* timer interval afterwards */
+#define REFUSED_MAX_MS 32000		/* longest pause before writes that Redis refused are sent again */
+#define HEARD_FIRST (UINT64_C(1) << 32) /* start of keep->heard; the offset of a missed event may be lower */
 #define SCRATCH_MAX (64 << 20)
 
-/* A write whose answer matters. */
+/* A write to Redis whose answer is checked. */
 struct vault_write {
 	struct bus_call call;
 	struct list link;
@@ -36,7 +36,7 @@ vault_self(const struct sio_vault *vault)
 
 /* ------------------------------------------------------------------ places */
 
-/* Without a log, the place is one that no log has. */
+/* While the log is unknown, writes a place that no log contains. */
 static size_t
 vault_write_place(const struct sio_recovery_placer *placer, bool own, char *out)
 {
@@ -65,7 +65,7 @@ vault_session(const struct sio_vault *vault, const char handle[SIO_PID_HANDLE])
 	return node != NULL ? container_of(node, struct sio_recovery_session, node) : NULL;
 }
 
-/* Another worker has taken the session, because Redis had lost sight of this one. */
+/* Another worker has taken the session, because Redis no longer knew a subscription of this worker. */
 static void
 vault_lose_session(struct sio_recovery_session *session)
 {
@@ -91,15 +91,15 @@ vault_on_written(struct bus_call *call, int error, struct text value)
 	if (lost && session != NULL)
 		vault_lose_session(session);
 	else if (again) {
-		session->bound_changed = 1; /* the record of the session may be older than its rooms */
+		session->bound_changed = 1; /* the record in Redis may have older rooms than the socket */
 		list_remove(&session->kept);
 		list_add_tail(error != 0 ? &vault->refused : &vault->keep->changed, &session->kept);
 	}
 }
 
 /*
- * Sends again what Redis has not taken, after a pause that doubles as long as Redis takes nothing: it may be full,
- * and there may be many sessions.
+ * Sends refused writes again. The pause doubles while Redis accepts nothing, because Redis may be full and many
+ * sessions may wait.
  */
 static void
 vault_write_again(struct sio_vault *vault)
@@ -128,7 +128,7 @@ vault_write_new(struct sio_vault *vault, const struct sio_recovery_session *sess
 	return &write->call;
 }
 
-/* Makes the mark of a client that has got all events until now. Returns false if the place is unknown. */
+/* Writes the mark of a client that has received all events so far. Returns false if the place is unknown. */
 static bool
 vault_mark(
 	const struct sio_vault *vault, const struct sio_recovery_session *session, char out[SIO_MARK_MAX], size_t *n)
@@ -249,7 +249,7 @@ vault_place(
 	size_t mark_n = 0;
 	struct text args[4] = {sio_vault_key(vault, text_of(session->pid, SIO_PID_LENGTH), key), vault_self(vault)};
 
-	(void)at; /* it is that of now, unless the socket has left; then it was told before (vault_on_deaf()) */
+	(void)at; /* the current position; that of a leaving socket has been sent before (vault_on_deaf()) */
 	if (left) {
 		args[2] = sio_vault_number(&ttl, keep->recovery->io->options.max_disconnection_duration);
 		sio_vault_call(vault, VAULT_STORE, 1, args, 3, NULL);
@@ -260,7 +260,7 @@ vault_place(
 	}
 }
 
-/* The socket gets no further events, so this is the last moment at which its place is known. */
+/* The socket receives no further events. Its place in the log is known only now, so it is written now. */
 static void
 vault_on_deaf(struct sio_recovery_session *session)
 {
@@ -301,7 +301,7 @@ vault_release(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
 
 /* ---------------------------------------------------------------- up calls */
 
-/* TAKE, see VAULT_CLAIM: the client is back at another worker, so its socket here leaves. */
+/* TAKE (see VAULT_CLAIM): the client is back at another worker, so its socket leaves this worker. */
 static void
 vault_on_take(struct sio_vault *vault, struct text message)
 {
@@ -321,7 +321,7 @@ vault_on_take(struct sio_vault *vault, struct text message)
 			sio_recovery_end_ghost(NULL, session->socket);
 		return;
 	}
-	/* the socket has left while Redis was out of reach */
+	/* the socket left while Redis could not be reached */
 	args[0] = key;
 	args[1] = vault_self(vault);
 	args[2] = sio_vault_number(&ttl, vault->keep->recovery->io->options.max_disconnection_duration);
@@ -344,8 +344,8 @@ vault_on_message(struct bus_keep *bus, struct text message)
 /* ------------------------------------------------------------------- states */
 
 /*
- * The log is known now, or again. Sums must not go back. Meanwhile this worker may have published events that are not
- * in the log, as a stranger does.
+ * The log has become known, or is known again. Sums must not decrease. While the log was unknown, this worker may
+ * have published events that the log lacks, so a stranger is noted.
  */
 static void
 vault_begin(struct sio_vault *vault, const struct bus_point *point)
@@ -374,13 +374,13 @@ vault_pause(struct sio_vault *vault)
 	keep->welcome = false;
 	sio_keep_name_logs(keep);
 	sio_keep_fail_asks(keep, false);
-	sio_vault_end_asks(vault); /* the claims are made again by sio_keep_send_claims() */
+	sio_vault_end_asks(vault); /* sio_keep_send_claims() repeats the claims */
 	log_event(LOG_WARN, "recovery", "warning",
 		LOG_STR("Redis keeps no log for this worker, so clients that lose their connection come back as new"),
 		NULL);
 }
 
-/* Finds out whether Redis keeps a log, and whether messages may have been missed. */
+/* Checks whether Redis keeps a log, and whether this worker may have missed messages. */
 static void
 vault_look(struct sio_vault *vault)
 {
@@ -407,7 +407,7 @@ vault_on_timer(struct wheel_entry *entry)
 	uint64_t now = keep->recovery->io->loop->now, next;
 
 	vault_look(vault);
-	if (keep->welcome && now >= vault->tick_at) { /* the timer runs more often while questions are under way */
+	if (keep->welcome && now >= vault->tick_at) { /* the timer runs more often while questions wait */
 		vault->tick_at = now + TICK_MS;
 		sio_vault_note_lost(vault);
 		sio_vault_watch_strangers(vault);
@@ -468,7 +468,7 @@ sio_vault_open(struct sio_keep *keep)
 	vault->keep = keep;
 	vault->bus = broker_store(keep->broker);
 	vault->key = text_from(bus_store_stream(vault->bus));
-	vault->key.n -= vault->key.n >= 4 ? 4 : 0; /* "-log" */
+	vault->key.n -= vault->key.n >= 4 ? 4 : 0; /* without "-log" */
 	vault->placer.write = vault_write_place;
 	for (unsigned i = 0; i < VAULT_SCRIPTS; i++)
 		bus_script_init(&vault->scripts[i], sio_vault_script((enum sio_vault_script)i));

@@ -1,23 +1,25 @@
 /*
- * The peer of a worker (struct sio_keep_peer) if the nodes of a cluster share a Redis server with a log: sessions are
- * kept in Redis, and events are in the log (bus_log.h). So a client can come back at any node, after the death of its
- * node too.
+ * The peer of a worker (struct sio_keep_peer) when the nodes of a cluster share a Redis server with a log. Redis
+ * keeps the sessions, and the log (bus_log.h) keeps the events. So a client can come back at any node, even after
+ * its node has died.
  *
- * The order of the log is the order in which every worker hears events, so a place in it (sio_vault_place.h) says
- * what a client has got. A worker delivers its own events before they are in the log, and numbers them.
+ * Every worker receives the events of other workers in the order of the log, so a place in the log
+ * (sio_vault_place.h) tells which of them a client has received. A worker delivers its own events before they are in
+ * the log, and numbers them.
  *
  *   question   what happens
  *   claim      A script takes the session. If its socket is still connected, its worker is asked to give it up, and
- *              the script runs again until it has. If middlewares or an owner are asked then, another script checks
- *              before that the log is whole behind the place of the client.
- *   replay     A script reads the log and publishes what it has found to this worker, which so hears it in its place
- *              between the events: those before are in it, and those after are delivered live.
+ *              the script is repeated until the socket has left. If middlewares or an owner run next, a second script
+ *              first checks that the log is complete after the client's place.
+ *   replay     A script reads the log and publishes the missed events to this worker. The message arrives in its
+ *              place among the live events: it contains all events before it, and later ones are delivered live.
  *
- * A session is saved when it is made and when its rooms or its data change, and renewed twice a minute. It ends by
- * its time to live, so nobody is told.
+ * A session is saved when it begins and when its rooms or data change, and renewed twice a minute. It ends when its
+ * time to live in Redis expires, so no listener is called.
  *
- * Events of other servers have no numbers. Each worker notes in Redis when it hears one, and while there are Node.js
- * servers in the cluster. Clients that may have missed such an event are new.
+ * A stranger is a server or an emitter that does not number its events. Each worker notes in Redis when it receives
+ * such an event, and while the cluster contains Node.js servers. A client that may have missed such an event comes
+ * back as a new one.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_H
 #define NODE_SOCKETIO_SIO_VAULT_H

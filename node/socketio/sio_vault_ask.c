@@ -2,7 +2,7 @@
 
 #include "common/base/mem.h"
 
-#define PAUSE_MS 20 /* between two attempts, and doubled from one to the next */
+#define PAUSE_MS 20 /* first pause between two attempts; doubled for each further one */
 
 /* ------------------------------------------------------------------- asks */
 

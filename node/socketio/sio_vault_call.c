@@ -5,7 +5,7 @@
 #include "common/base/sha256.h"
 #include "node/socketio/sio_vault_state.h"
 
-#define SLACK_MS 10000 /* by which a renewal may be late */
+#define SLACK_MS 10000 /* how late a renewal may be */
 #define KEY_HASH 22    /* base64url characters of a hash, 132 bits */
 
 struct text

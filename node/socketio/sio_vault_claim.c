@@ -5,8 +5,8 @@
  *   CLAIM    the socket is still connected, or   CLAIM, after a pause
  *            the bus is down
  *            the script has taken the session    CHECK; answered if the replay follows at once
- *            it has not                          answered
- *   CHECK    the log is whole                    answered; the session is a struct vault_claimed
+ *            the script refuses                  answered
+ *   CHECK    the log is complete                 answered; the session is a struct vault_claimed
  *            it is not                           answered; the session is released
  *            the bus is down                     CLAIM, after a pause
  *   any      the question has ended, and Redis   GIVE BACK, until Redis has confirmed it
@@ -25,10 +25,10 @@
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_vault_ask.h"
 
-#define CLAIM_MS 30000	    /* a claim that is not continued ends; middlewares may run meanwhile */
-#define GIVEN_BACK_MAX 1024 /* claims that are being given back; beyond it, they end by their time */
+#define CLAIM_MS 30000	    /* after this time, an unused claim ends; middlewares may run meanwhile */
+#define GIVEN_BACK_MAX 1024 /* claims that are being given back; further ones end after CLAIM_MS */
 
-/* Sends the answer CLAIMED to the question, and frees the ask. A session that is not handed over is released. */
+/* Answers the question with CLAIMED and frees the ask. */
 static void
 vault_answer_claim(struct vault_ask *ask, enum sio_recovery_result result)
 {
@@ -51,7 +51,7 @@ vault_answer_claim(struct vault_ask *ask, enum sio_recovery_result result)
 	buffer_fini(&out);
 }
 
-/* The script has taken the session, and it cannot be continued. */
+/* Releases the session that the script has claimed, because the client cannot continue it. */
 static void
 vault_refuse_claim(struct vault_ask *ask, enum sio_recovery_result result)
 {
@@ -61,7 +61,10 @@ vault_refuse_claim(struct vault_ask *ask, enum sio_recovery_result result)
 	vault_answer_claim(ask, result);
 }
 
-/* Checks the field s of a session, and returns its rooms. */
+/*
+ * Checks field s of a session's record. Returns false if it is malformed. `*own`, `*sid` and the rooms are read from
+ * it.
+ */
 static bool
 vault_read_record(struct text record, bool *own, struct text *sid, struct text *rooms, uint32_t *count)
 {
@@ -73,7 +76,7 @@ vault_read_record(struct text record, bool *own, struct text *sid, struct text *
 	*sid = keep_get_text(&in);
 	n = keep_get_u64(&in);
 	*rooms = keep_get_text(&in);
-	(void)keep_get_text(&in); /* data, which is checked when it is decoded */
+	(void)keep_get_text(&in); /* data; checked when it is decoded */
 	if (in.bad || in.rest.n != 0 || sid->n != SIO_ID_LENGTH || n > UINT32_MAX)
 		return false;
 	*count = (uint32_t)n;
@@ -83,13 +86,16 @@ vault_read_record(struct text record, bool *own, struct text *sid, struct text *
 	return !in.bad && in.rest.n == 0 && rest.n == rooms->n;
 }
 
-/* Hands the claimed session over to the question, unless somebody else has written it. */
+/*
+ * Hands the claimed session over to the question. Refuses an id that this server cannot accept: others may write to
+ * Redis.
+ */
 static void
 vault_hand_over(struct vault_ask *ask, const struct keep_ask *question)
 {
 	struct vault_claimed *claimed;
 
-	sio_vault_forget(ask->vault, ask->pid); /* a claim that has ended by its time */
+	sio_vault_forget(ask->vault, ask->pid); /* an earlier claim, which has expired */
 	if (!sio_recovery_session_accepts_id(question->step->made, text_of(ask->sid, SIO_ID_LENGTH))) {
 		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
 		return;
@@ -127,8 +133,8 @@ vault_on_checked(struct bus_call *call, int error, struct text value)
 /* The parts of the answer C of VAULT_CLAIM. */
 struct vault_found {
 	struct text record, changed, quiet;
-	uint64_t marked_ms, stranger_ms; /* Redis's time of the newest mark, and of the last stranger */
-	int64_t servers;		 /* that are in the cluster now */
+	uint64_t marked_ms, stranger_ms; /* Redis's time of the newest mark and of the last stranger */
+	int64_t servers;		 /* in the cluster now */
 };
 
 static bool
@@ -160,7 +166,9 @@ vault_read_found(struct text answer, struct vault_found *out)
 	return true;
 }
 
-/* Finds the place from which the client has missed events. */
+/*
+ * Finds the place after which the client has missed events. Returns SIO_RECOVERY_RECOVERED, or why the claim fails.
+ */
 static enum sio_recovery_result
 vault_choose(struct vault_ask *ask, const struct keep_ask *question, const struct vault_found *found)
 {
@@ -178,7 +186,7 @@ vault_choose(struct vault_ask *ask, const struct keep_ask *question, const struc
 	if (!sio_vault_choose(&changed, found->quiet.n != 0 ? &quiet : NULL,
 		    question->has_offset ? &ask->offset : NULL, &ask->from))
 		return SIO_RECOVERY_OFFSET_GONE;
-	/* the place may be that of the client's offset, which is older than the newest mark of the session */
+	/* the client's offset may be older than the newest mark of the session */
 	reached = ask->from.place.entry.ms;
 	if (found->quiet.n != 0 && bus_position_compare(ask->from.place.entry, quiet.place.entry) >= 0 &&
 		found->marked_ms > reached)
@@ -188,8 +196,8 @@ vault_choose(struct vault_ask *ask, const struct keep_ask *question, const struc
 }
 
 /*
- * Nothing is asked between the claim and the replay, which finds out whether the log is whole. So the log is read
- * once.
+ * Returns true if neither middlewares nor an owner run between the claim and the replay. The replay then checks the
+ * log, so a separate check would read it twice.
  */
 static bool
 vault_goes_straight(const struct sio_nsp *nsp)
@@ -299,7 +307,10 @@ vault_send_claim(struct vault_ask *ask)
 	buffer_fini(&requests);
 }
 
-/* The connection was lost while the log was checked. The claim holds, so the same claim finds the session again. */
+/*
+ * The connection was lost while the log was being checked. The claim is still valid, so repeating it finds the
+ * session again.
+ */
 static void
 vault_claim_again(struct vault_ask *ask)
 {
@@ -340,8 +351,8 @@ vault_send_give_back(struct vault_ask *ask)
 }
 
 /*
- * The question has ended, so nobody continues the session. Other workers may claim it at once, and not only when the
- * claim ends. Only this claim is given back: the client may have come back meanwhile.
+ * The question has ended, so the session is not continued here. Gives the claim back, so that other workers need not
+ * wait until it expires. Names the claim, because the client may have been claimed again meanwhile.
  */
 static void
 vault_give_back(struct vault_ask *ask)
@@ -359,7 +370,7 @@ vault_give_back(struct vault_ask *ask)
 	vault_send_give_back(ask);
 }
 
-/* The claim is the same if the question is asked again, so an answer that was lost is given again. */
+/* Repeated attempts of one question make the same claim, so Redis repeats an answer that was lost. */
 void
 sio_vault_claim(struct sio_keep *keep, const struct keep_ask *question)
 {

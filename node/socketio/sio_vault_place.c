@@ -144,7 +144,7 @@ sio_vault_mark_read(struct text text, struct sio_vault_mark *mark)
 
 /* ------------------------------------------------------------------ choice */
 
-/* Returns true if the client has got the event of the mark's bound. */
+/* Returns true if the client has received the event of the mark's bound. */
 static bool
 has_got(const struct sio_vault_mark *mark, const struct sio_vault_offset *offset)
 {
@@ -168,7 +168,7 @@ sio_vault_choose(const struct sio_vault_mark *changed, const struct sio_vault_ma
 
 	if (!has_got(changed, offset))
 		return false;
-	/* all marks and later offsets are of one worker, whose sums are in the order of the log */
+	/* all marks and later offsets are from one worker, whose sums grow in the order of the log */
 	if (quiet != NULL && quiet->origin == changed->origin && has_got(quiet, offset))
 		best = quiet;
 	*out = (struct sio_vault_from){best->origin, best->local, best->place};

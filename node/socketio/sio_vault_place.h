@@ -1,22 +1,23 @@
 /*
- * Where a client is in the log of Redis (bus_log.h), and what the session's record says about it. Pure; all texts
- * that are read are untrusted.
+ * Where a client is in the log of Redis (bus_log.h), and what the session's record says about it. The code is pure,
+ * and all texts that it reads are untrusted.
  *
- * A place follows the position of an offset (sio_recovery_log.h), behind a colon:
+ * In an offset, a place follows the position (sio_recovery_log.h), after a colon:
  *
  *   place = <entry> [ "." <sender> "." <number> ] [ "~" <newest> "~" <open> "~" <floor> ]
  *
- * The client has got everything up to the entry, and everything up to the message that is named by sender and number,
- * which lies behind the entry. `newest` is the number of the last event of the client's worker. `open` of these
- * events were not known to be in the log yet; if they are there, they are behind `floor`.
+ * The client has received everything up to the entry. If a sender and a number name a message after the entry, the
+ * client has received everything up to that message. `newest` is the number of the last event of the client's
+ * worker. The last `open` events up to `newest` were not yet known to be in the log. If they are there, they come
+ * after `floor`.
  *
- * A mark is a line of the record. It says that a client which has got the event of the bound has got everything up to
- * the place, too, or needed nothing of it:
+ * A mark is a field of the record. It states: a client that has received the event of the bound has missed nothing
+ * up to the place.
  *
  *   mark = <bound origin or -> <bound sum> <start> <origin> <sum> <local> <place>
  *
- * Sums are heard + local of struct sio_recovery_position, which grows with each event of one worker. `start` is the
- * sum when the session came to its worker.
+ * A sum is heard + local of struct sio_recovery_position. It grows with each event that the worker delivers. `start`
+ * is the sum at which the session came to its worker.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_PLACE_H
 #define NODE_SOCKETIO_SIO_VAULT_PLACE_H
@@ -26,9 +27,9 @@
 
 struct sio_vault_place {
 	struct bus_position entry;
-	uint64_t number; /* 0: no message behind the entry */
+	uint64_t number; /* 0: no message after the entry */
 	char sender[BUS_SENDER_LENGTH];
-	uint64_t newest, open; /* open 0: all events of the worker are in the log */
+	uint64_t newest, open; /* open 0: all events of the worker are known to be in the log */
 	struct bus_position floor;
 };
 
@@ -48,7 +49,7 @@ bool sio_vault_offset_read(const char epoch[SIO_EPOCH_LENGTH], struct text text,
 
 #define SIO_MARK_MAX (SIO_PLACE_MAX + 128)
 struct sio_vault_mark {
-	uint64_t bound_origin, bound_sum; /* origin 0: every client has got it */
+	uint64_t bound_origin, bound_sum; /* bound_origin 0: every client has received the bound */
 	uint64_t start, origin, sum, local;
 	struct sio_vault_place place;
 };
@@ -56,16 +57,16 @@ struct sio_vault_mark {
 size_t sio_vault_mark_write(const struct sio_vault_mark *mark, char out[SIO_MARK_MAX]);
 bool sio_vault_mark_read(struct text text, struct sio_vault_mark *mark);
 
-/* Where the log has to be read from for a client. */
+/* The place from which the log is read for a client. */
 struct sio_vault_from {
-	uint64_t origin, local; /* the events of this worker up to the number `local` are skipped */
+	uint64_t origin, local; /* the first `local` events of this worker are skipped */
 	struct sio_vault_place place;
 };
 
 /*
- * Chooses the last place that the client has reached: of its offset (NULL: it sent none), or of one of the marks.
- * `changed`: made when the session was made or its rooms changed. `quiet`: made later; NULL: none. Returns false if
- * the client has missed an event from before its rooms changed.
+ * Chooses the last place that the client has reached: that of its offset (NULL: the client sent none) or that of a
+ * mark. `changed` was written when the session began or its rooms changed; `quiet` was written later (NULL: none).
+ * Returns false if the client has missed an event that precedes the change of its rooms.
  */
 bool sio_vault_choose(const struct sio_vault_mark *changed, const struct sio_vault_mark *quiet,
 	const struct sio_vault_offset *offset, struct sio_vault_from *out);

@@ -39,7 +39,7 @@ sio_vault_read(struct vault_ask *ask, const struct sio_vault_from *from, struct 
 	const char *at = rooms.at;
 	unsigned n = READ_ARGS;
 
-	buffer_init(&channel, SIZE_MAX / 2); /* names are as long as redisKey and the namespace allow */
+	buffer_init(&channel, SIZE_MAX / 2); /* redisKey and the namespace limit the names */
 	buffer_init(&prefix, SIZE_MAX / 2);
 	if (publishes)
 		bus_keep_channel(&channel, vault->key, text_of(vault->keep->bus.id, BUS_KEEP_ID));

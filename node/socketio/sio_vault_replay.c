@@ -4,8 +4,8 @@
  *   event                                        what happens
  *   own events wait to be sent, or the bus is    the replay is tried again after a pause
  *   down
- *   the log is not whole                         the question is answered: the client is new
- *   the message of the script came               the question is answered with the events
+ *   the log is incomplete                        the question is answered: the client is new
+ *   the message of the script arrives            the question is answered with the events
  */
 #include "broker/wire.h"
 #include "common/base/error.h"
@@ -16,9 +16,9 @@
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_vault_ask.h"
 
-#define PAUSE_SENT_MS 2 /* until own events have been sent */
+#define PAUSE_SENT_MS 2 /* until this worker's events have been sent */
 
-/* Answers the question without events: the client is new. Frees the ask. */
+/* Ends the session and answers the question without events: the client is new. Frees the ask. */
 static void
 vault_fail_replay(struct vault_ask *ask, enum sio_recovery_result result)
 {
@@ -40,8 +40,8 @@ vault_fail_replay(struct vault_ask *ask, enum sio_recovery_result result)
 }
 
 /*
- * All own events up to now must be sent before the script, so that they are in the log when it reads. Returns
- * SIO_RECOVERY_RECOVERED if the replay goes on, or why it fails.
+ * This worker's events up to the question must be sent before the script, so that they are in the log when the
+ * script reads it. Returns SIO_RECOVERY_RECOVERED if the replay continues, or why it fails.
  */
 static enum sio_recovery_result
 vault_try_replay(struct vault_ask *ask)
@@ -95,7 +95,7 @@ vault_on_replay_answer(struct bus_call *call, int error, struct text value)
 		sio_vault_ask_free(ask);
 	else if (result != SIO_RECOVERY_RECOVERED)
 		vault_fail_replay(ask, result);
-	/* else the message of the script comes by the other link */
+	/* otherwise the script's message arrives on the subscription link */
 }
 
 void
@@ -109,7 +109,7 @@ sio_vault_replay(struct sio_keep *keep, struct keep_ask *question)
 		sio_vault_pause(ask, 0); /* the timer fails it: the caller must not be called back now */
 }
 
-/* An event of the log that the client has missed. Returns false if it was not for it. */
+/* Returns true if the event of the record was for the client, and the client has not received it. */
 static bool
 vault_is_missed(const struct bus_record *record, const struct wire_message *message,
 	const struct sio_recovery_session *session, const struct sio_recovery_rooms *rooms,
@@ -131,7 +131,10 @@ vault_is_missed(const struct bus_record *record, const struct wire_message *mess
 	return wanted;
 }
 
-/* Reads the records of VAULT_READ. Returns the number of missed events and appends their messages, or an error. */
+/*
+ * Reads the records that VAULT_READ has published. Appends the messages of the missed events to `out`. Returns their
+ * number or an error.
+ */
 static int64_t
 vault_read_missed(struct text records, const struct sio_recovery_session *session, const struct sio_vault_from *from,
 	struct buffer *out)
@@ -159,8 +162,8 @@ vault_read_missed(struct text records, const struct sio_recovery_session *sessio
 }
 
 /*
- * Appends the number of events, and each with its offset. Only the last one's says that the client has got
- * everything: whoever got a part of the events comes back as a new client.
+ * Appends the number of events, and each event with its offset. Only the offset of the last event confirms that the
+ * client has received all of them. A client that received a part comes back as a new one.
  */
 static void
 vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log, struct bus_position end,
@@ -183,7 +186,10 @@ vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log
 	}
 }
 
-/* The session is live at this worker. A client that comes back needs the last of these events, or nothing. */
+/*
+ * Makes the session live at this worker. If `count` events are replayed, the client can be recovered again only with
+ * the offset of the last one; otherwise the bound of its own offset stays.
+ */
 static void
 vault_continue(struct sio_vault *vault, struct sio_recovery_session *session, const struct vault_ask *ask,
 	const struct vault_claimed *claimed, uint64_t count)
@@ -264,7 +270,7 @@ sio_vault_on_read(struct sio_vault *vault, struct text message)
 			return;
 		}
 		if (!bus_store_point(vault->bus, &point) || point.behind || point.gaps != ask->gaps) {
-			vault_fail_replay(ask, SIO_RECOVERY_NO_HUB); /* events were missed meanwhile */
+			vault_fail_replay(ask, SIO_RECOVERY_NO_HUB); /* events may have been missed meanwhile */
 			return;
 		}
 		bus_store_reached(vault->bus, end);

@@ -46,7 +46,7 @@ static const char release[] = "local v = redis.call('HGET', KEYS[1], 'v')\n"
 			      "end\n"
 			      "return '1'\n";
 
-/* A worker of which Redis knows no subscription is gone; if it is not, it learns that its session was taken. */
+/* A worker without a subscription in Redis counts as dead. If it lives, its next write of the session returns X. */
 static const char claim[] =
 	NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'n', 'v', 't', 'l', 's', 'c', 'q', 'm')\n"
 	    "if not (h[1] and h[6] and h[7]) then return 'N' end\n"
@@ -63,9 +63,9 @@ static const char claim[] =
 	    ".. h[7] .. q\n";
 
 /*
- * Everything at or before the place counts as received. Behind it, all messages of the namespace must have the
- * numbers of events, and none may have the mark that events before it are missing. The open events of the worker must
- * be there.
+ * Everything up to the place counts as received. After it, every message to the whole namespace or to the session's
+ * rooms must carry an event number, and no event may carry "!", the sign that earlier events were never recorded.
+ * The open events of the client's worker must be in the log.
  */
 static const char read[] =
 	"local a = ARGV\n"

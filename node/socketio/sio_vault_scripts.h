@@ -1,15 +1,15 @@
 /*
- * The Lua scripts by which a worker uses the sessions and the log in Redis (sio_vault.h). A script runs as one step.
- * All keys of a script are in one slot of a cluster. A session is a hash:
+ * The Lua scripts with which a worker uses the sessions and the log in Redis (sio_vault.h). Redis runs a script in
+ * one step. All keys of a script are in one hash slot. A session is a hash:
  *
  *   field   value
- *   w       the channel (BUS_KEEP_ID) of the worker that has it, or had it last
+ *   w       the channel (BUS_KEEP_ID) of the worker that has the session, or had it last
  *   n       namespace
- *   s       what CLAIMED of sio_keep_wire.h has from "own" on
- *   c, q    marks (sio_vault_place.h): when its rooms changed, and later
+ *   s       what the message CLAIMED (sio_keep_wire.h) contains from "own" on
+ *   c, q    marks (sio_vault_place.h): when the rooms last changed, and a later one
  *   m       Redis's time of the last mark, in ms
  *   l       present while its socket is connected
- *   v, t    the claim, which begins with the channel of the claiming worker, and until when nobody else may claim it
+ *   v, t    the claim, which begins with the claiming worker's channel, and the time in ms at which it expires
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_SCRIPTS_H
 #define NODE_SOCKETIO_SIO_VAULT_SCRIPTS_H
@@ -18,11 +18,11 @@
 
 enum sio_vault_script {
 	/*
-	 * KEYS: session. ARGV: worker, ms to live, namespace, s, mark (empty: the newest one that there is), 1 if the
-	 * rooms have changed. Returns 1, or X if another worker has the session.
+	 * KEYS: session. ARGV: worker, ms to live, namespace, s, mark (empty: the newest stored mark), 1 if the
+	 * rooms have changed. Returns 1, or X if another worker has or claims the session.
 	 */
 	VAULT_SAVE,
-	/* KEYS: session. ARGV: worker, ms to live, mark. Returns 1; X as above; 0: there is no session. */
+	/* KEYS: session. ARGV: worker, ms to live, mark. Returns 1; X as above; 0 if the session is missing. */
 	VAULT_QUIET,
 	VAULT_STORE,   /* KEYS: session. ARGV: worker, ms to live. The socket has left. Returns 1 or 0. */
 	VAULT_END,     /* KEYS: session. ARGV: worker. Ends a session that the worker has or has claimed, or that is
@@ -30,21 +30,25 @@ enum sio_vault_script {
 	VAULT_RELEASE, /* KEYS: session. ARGV: worker, or one claim. Gives a claimed session back. */
 	/*
 	 * KEYS: session, times of strangers in the namespace and anywhere. ARGV: worker, claim, namespace, ms of the
-	 * claim, prefix of the workers' channels, message that asks the worker to give the session up, channel by
-	 * which servers are counted. The same claim may be made again. Returns N: no session, or another claim has
-	 * it; F: another namespace; L: its worker was asked; or C, the lengths of s, c and q, m, the two times and
-	 * the number of servers, in one line, and then s, c and q.
+	 * claim, prefix of the workers' channels, message that asks the worker to give the session up, channel whose
+	 * subscribers are the servers. The same claim may be repeated. Returns N: the session is missing or claimed
+	 * otherwise; F: it belongs to another namespace; L: its worker was asked; or a line of C, the lengths of s,
+	 * c and q, m, the two times and the number of servers, followed by s, c and q.
 	 */
 	VAULT_CLAIM,
 	/*
-	 * KEYS: session, stream. ARGV: claim, floor, entry, sender and number of the place, worker's sender, its
-	 * newest and its open events, local, maximum bytes, prefix of the namespace's channels, channel (empty: only
-	 * a check), head of the message, worker, rooms. Publishes the head, the id of the last entry, LF and the
-	 * records behind the place, and gives the session to the worker. Returns R, or why not: N as above, G: events
-	 * are missing in the log, S: a stranger has written to it, T: too many bytes.
+	 * KEYS: session, stream. ARGV: claim; floor, entry, sender and number of the place; the origin of the
+	 * client's former worker, its newest and its open events, local; maximum bytes, prefix of the namespace's
+	 * channels, channel (empty: only a check), head of the message, worker, rooms. Publishes the head, the id of
+	 * the last entry, LF and the records after the place, and gives the session to the worker. Returns R; N: the
+	 * claim has ended; G: events are missing from the log; S: a stranger has written to the rooms; T: too many
+	 * bytes.
 	 */
 	VAULT_READ,
-	/* KEYS: time of strangers. ARGV: ms to live, ms ahead. Notes that one was there until then. Returns 1. */
+	/*
+	 * KEYS: time of strangers. ARGV: ms to live, ms ahead. Notes a stranger that counts until `ahead` ms from
+	 * now. Returns 1.
+	 */
 	VAULT_STRANGER,
 	VAULT_SCRIPTS
 };

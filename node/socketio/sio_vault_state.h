@@ -1,6 +1,6 @@
 /*
- * What the files of the vault share: sio_vault_call.c makes keys and calls scripts, sio_vault_stranger.c notes events
- * that are not recorded, sio_vault_claim.c and sio_vault_replay.c answer questions, and sio_vault.c saves sessions.
+ * What the files of the vault share. sio_vault_call.c makes keys and calls scripts, sio_vault_stranger.c notes
+ * strangers, sio_vault_claim.c and sio_vault_replay.c answer questions, and sio_vault.c saves sessions.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_STATE_H
 #define NODE_SOCKETIO_SIO_VAULT_STATE_H
@@ -10,48 +10,49 @@
 #include "node/socketio/sio_vault_place.h"
 #include "node/socketio/sio_vault_scripts.h"
 
-#define SIO_VAULT_CLAIM (BUS_KEEP_ID + 12) /* bytes of a claim: the worker's channel, and random characters */
+/* Bytes of a claim: the worker's channel, and 12 hexadecimal digits of the question's nonce. */
+#define SIO_VAULT_CLAIM (BUS_KEEP_ID + 12)
 
 #define SIO_VAULT_RENEW_MS 30000 /* interval at which sessions are renewed (sio_keep.c) */
 
 struct sio_vault {
 	struct sio_keep *keep;
 	struct bus *bus;
-	struct text key; /* of the channels; a part of the stream's name */
+	struct text key; /* prefix of the channels, a part of the stream's name */
 	struct sio_recovery_placer placer;
 	struct bus_script scripts[VAULT_SCRIPTS];
-	struct list writes;  /* struct vault_write under way */
-	struct list refused; /* struct sio_recovery_session by `kept`: Redis has not taken the last write */
-	uint64_t refused_until, refused_pause; /* loop time when they are sent again, and the next pause in ms */
-	struct list notes;		       /* struct vault_note under way */
+	struct list writes;  /* struct vault_write that wait for an answer */
+	struct list refused; /* struct sio_recovery_session by `kept` whose last write Redis refused */
+	uint64_t refused_until, refused_pause; /* loop time of the next attempt, and the pause after it in ms */
+	struct list notes;		       /* struct vault_note that wait for an answer */
 	unsigned note_count;
-	bool unnoted;	     /* Redis may not have taken a note of a stranger */
-	struct list firsts;  /* struct vault_first: of the sessions that have begun in this turn */
+	bool unnoted;	     /* Redis may have missed a note of a stranger */
+	struct list firsts;  /* struct vault_first of the sessions that began in this turn */
 	struct list asks;    /* struct vault_ask */
 	struct list claimed; /* struct vault_claimed */
 	unsigned given_back; /* asks whose claims are being given back */
 	struct wheel_entry timer;
-	uint64_t tick_at;	/* loop time of the next work that is done once a second */
+	uint64_t tick_at;	/* loop time of the next once-a-second work */
 	uint64_t gaps;		/* of the last struct bus_point */
-	uint64_t counted_since; /* loop time since when each count had strangers; 0: the last one had none */
-	uint64_t stranger_at;	/* loop time of the last note of a Node.js server */
-	uint64_t stranger_here; /* the same for an event of another server, */
-	const struct sio_nsp *stranger_nsp; /* in this namespace, which may be gone */
+	uint64_t counted_since; /* loop time since which every count found strangers; 0: the last count found none */
+	uint64_t stranger_at;	/* loop time of the next note of a Node.js server */
+	uint64_t stranger_here; /* loop time of the last note of a stranger's event, */
+	const struct sio_nsp *stranger_nsp; /* and its namespace, which may be gone */
 	struct buffer out;		    /* scratch */
 };
 
 /* sio_vault_call.c */
 
-/* The key of a session in Redis. It is derived from the pid, and does not tell it. */
+/* Writes the key of a session in Redis. The key is a hash of the pid, so that it does not reveal the pid. */
 #define SIO_VAULT_KEY_MAX 1024
 struct text sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT_KEY_MAX]);
-/* The key under which the time of strangers is noted: in a namespace; TEXT_NONE: anywhere. */
+/* Writes the key that holds the time of the last stranger in a namespace, or with TEXT_NONE in any namespace. */
 struct text sio_vault_stranger_key(const struct sio_vault *vault, struct text nsp, char out[SIO_VAULT_KEY_MAX]);
 
 /* Runs a script. */
 void sio_vault_call(struct sio_vault *vault, enum sio_vault_script script, unsigned keys, const struct text *args,
 	unsigned count, struct bus_call *call);
-/* Fills in where this worker is in the log. Returns false if it is unknown. */
+/* Fills in where this worker is in the log. Returns false if the position is unknown. */
 bool sio_vault_where(const struct sio_vault *vault, struct sio_vault_place *place, struct bus_point *point);
 
 /* A number as the argument of a script. */
@@ -60,26 +61,27 @@ struct vault_number {
 };
 struct text sio_vault_number(struct vault_number *room, uint64_t number);
 
-/* How long a session lives that is not renewed. */
+/* Returns the time to live of a connected client's session in Redis, in ms; each renewal begins it anew. */
 uint64_t sio_vault_live_ms(const struct sio_vault *vault);
 
 /* sio_vault_stranger.c */
 
 /*
- * Whether there are Node.js servers, which do not record what they send. A new server is counted before it has said
- * that it records, so a count is believed only when another one, SIO_VAULT_SURE_MS later, agrees.
+ * Tells whether the cluster contains Node.js servers, which do not record what they send. A new node is counted
+ * before it has announced itself, so strangers count as certain only when every count for SIO_VAULT_SURE_MS has
+ * found some.
  */
 #define SIO_VAULT_SURE_MS 1500
 enum sio_vault_strangers { VAULT_NO_STRANGERS, VAULT_PERHAPS, VAULT_STRANGERS };
-/* `servers`: the number of servers that Redis has just counted; negative: that of the last count. */
+/* `servers`: the number of servers that Redis has just counted; negative: use the last count. */
 enum sio_vault_strangers sio_vault_strangers(struct sio_vault *vault, int64_t servers);
 /* struct sio_keep_peer.stranger */
 void sio_vault_stranger(struct sio_keep *keep, const struct sio_nsp *nsp);
-/* Notes a stranger for all namespaces if Redis may have missed a note. Call it before a claim. */
+/* Notes a stranger for all namespaces if Redis may have missed a note. Called before each claim. */
 void sio_vault_note_lost(struct sio_vault *vault);
-/* Counts the Node.js servers, and notes that there are some. Call it about once a second. */
+/* Counts the Node.js servers, and notes a stranger if there are any. Called about once a second. */
 void sio_vault_watch_strangers(struct sio_vault *vault);
-/* Cancels the notes under way. */
+/* Cancels the notes that wait for an answer. */
 void sio_vault_end_notes(struct sio_vault *vault);
 
 /* sio_vault_claim.c: struct sio_keep_peer.claim */
@@ -94,9 +96,9 @@ void sio_vault_on_read(struct sio_vault *vault, struct text message);
 
 /* sio_vault_ask.c */
 
-/* Forgets what is known of a claimed session. */
+/* Forgets a claimed session. Does nothing if the pid is unknown. */
 void sio_vault_forget(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
-/* Repeats the calls whose time has come. Returns the ms until the next one, at most `most`. */
+/* Makes the attempts that are due. Returns the ms until the next one, at most `most`. */
 uint64_t sio_vault_retry(struct sio_vault *vault, uint64_t most);
 /* Ends all questions and forgets all claimed sessions. */
 void sio_vault_end_asks(struct sio_vault *vault);

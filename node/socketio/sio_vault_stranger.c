@@ -3,11 +3,11 @@
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_vault_state.h"
 
-#define STRANGER_MS 1000 /* interval at which strangers are noted */
-#define HIDDEN_MS 15000	 /* within which the death of a node is noticed */
-#define NOTES_MAX 256	 /* notes of strangers under way; beyond it, one for all namespaces follows */
+#define STRANGER_MS 1000 /* interval at which Node.js servers are noted */
+#define HIDDEN_MS 15000	 /* the death of a node is noticed within this time */
+#define NOTES_MAX 256	 /* notes that wait for an answer; instead of more, one note for all namespaces follows */
 
-/* A note of a stranger, which must not get lost. */
+/* A note of a stranger. If it is lost, another one follows (sio_vault_note_lost()). */
 struct vault_note {
 	struct bus_call call;
 	struct list link;
@@ -47,7 +47,7 @@ vault_on_noted(struct bus_call *call, int error, struct text value)
 	mem_free(note);
 }
 
-/* Notes that a stranger was there. `ahead_ms`: the note counts for so long after now. */
+/* Notes a stranger in the namespace, or with TEXT_NONE in all. The note counts until `ahead_ms` from now. */
 static void
 vault_note_stranger(struct sio_vault *vault, struct text nsp, uint64_t ahead_ms)
 {
@@ -79,7 +79,7 @@ sio_vault_note_lost(struct sio_vault *vault)
 	vault_note_stranger(vault, TEXT_NONE, 0);
 }
 
-/* An event without a number has come. Events of one millisecond need one note. */
+/* An event without a number has arrived. Events of one millisecond share a note. */
 void
 sio_vault_stranger(struct sio_keep *keep, const struct sio_nsp *nsp)
 {
@@ -94,8 +94,8 @@ sio_vault_stranger(struct sio_keep *keep, const struct sio_nsp *nsp)
 }
 
 /*
- * A node that has just died is missing in the count and not yet in the list of members, so it may hide a Node.js
- * server for some seconds. The note counts for that time.
+ * A node that has just died has left the count but is still in the list of members. For up to HIDDEN_MS it may hide
+ * a Node.js server from the count, so each note counts for that time.
  */
 void
 sio_vault_watch_strangers(struct sio_vault *vault)
