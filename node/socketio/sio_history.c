@@ -11,7 +11,7 @@
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_target.h"
 
-#define KEY_MAX (1 << 20) /* bytes of a namespace's name and a room's name */
+#define KEY_MAX (1 << 20) /* maximum bytes of a namespace's name and a room's name */
 #define RULES_ERROR_MAX 512
 
 /* ----------------------------------------------------------------- storing */
@@ -26,8 +26,8 @@ history_drop(struct sio_history *history, const struct sio_nsp *nsp, const char 
 }
 
 /*
- * Members of an excluded room do not get the entry. Excluded sockets do: the sender of an event that it has excluded
- * itself from wants to see it when it comes back.
+ * Copies the excluded rooms. Members of an excluded room do not get the entry. Excluded sockets do get it: a sender
+ * that excluded itself wants to see its own event when it comes back. Returns false if there are too many rooms.
  */
 static bool
 history_take_except(const struct sio_history_event *event, struct sio_history_entry *out)
@@ -188,7 +188,7 @@ read_on_answer(struct history_ask *ask, int error, const struct history_item *it
 	mem_free(read);
 }
 
-/* Returns 0 and the limits of the room, or an error. */
+/* Returns 0 and the limits of the room, or an error of sockeye.h. */
 static int
 history_find(
 	const struct sio_history *history, struct text nsp, struct text room, const struct history_limits **limits)
@@ -273,7 +273,7 @@ struct public_entry {
 	char id[HISTORY_ID_MAX + 1];
 };
 
-/* Copies the arguments without the name to a text of their own: "[" and what follows the name. */
+/* Copies the arguments without the event's name: "[" and the text after the name. Returns NULL without memory. */
 static struct sio_stored *
 public_args(const struct sio_history_record *record)
 {
@@ -408,7 +408,7 @@ sio_history_clear(sio_nsp *nsp, const char *room, sio_history_removed_fn *fn, vo
 
 /* -------------------------------------------------------------------- life */
 
-/* Job: ends the reads that were cut off, then calls back for joins. A callee may ask again, which fails. */
+/* Job: ends the reads that were cut off, then calls back for ended joins. A callee may read again, which fails. */
 static void
 history_on_job(struct sio_job *job)
 {

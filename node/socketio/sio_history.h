@@ -1,6 +1,6 @@
 /*
- * The history of rooms (sio_history_state.h): stores events and reads them. The process layer gives the store, which
- * depends on how the servers of the cluster are connected.
+ * The history of rooms (sio_history_state.h): stores events and reads them. The process layer supplies the store,
+ * which depends on how the servers of the cluster are connected.
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_H
 #define NODE_SOCKETIO_SIO_HISTORY_H
@@ -9,18 +9,18 @@
 #include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_payload.h"
 
-#define SIO_HISTORY_ASKS_MAX 10000 /* reads and joins that wait; one more is refused with SIO_ERR_TOO_MANY */
+#define SIO_HISTORY_ASKS_MAX 10000 /* waiting reads and joins; another one is refused with SIO_ERR_TOO_MANY */
 
-/* Makes io->history if the option is set. The option has been checked (sio_history_rules_parse()). */
+/* Makes io->history if the option is set. The option must have been checked (sio_history_rules_parse()). */
 void sio_history_start(struct sio_server *io);
-/* Returns io->history, which is made, without rules, if it is missing. */
+/* Returns io->history. If it is missing, makes one without rules. */
 struct sio_history *sio_history_get(struct sio_server *io);
-/* Requires that sio_history_set_store(NULL) was called and its job has run. NULL is accepted. */
+/* Requires that sio_history_set_store(NULL) was called and that its job has run. Accepts NULL. */
 void sio_history_free(struct sio_history *history);
-/* Sets the store, which is borrowed. NULL: reads and joins that wait end with SIO_ERR_STATE, in a job. */
+/* Sets the store, which is borrowed. With NULL, waiting reads and joins end with SIO_ERR_STATE, in a job. */
 void sio_history_set_store(struct sio_history *history, struct history *store);
 
-/* An entry that was read. Valid during the call. */
+/* An entry that was read, valid during the call. */
 struct sio_history_record {
 	struct history_id id;
 	struct sio_history_entry entry;
@@ -28,7 +28,7 @@ struct sio_history_record {
 	const struct attachments *attachments;
 };
 
-/* The entries of an answer, decoded. What cannot be decoded is left out and counted. */
+/* The decoded entries of an answer. Malformed entries are left out and counted. */
 struct sio_history_records {
 	struct sio_history_record *at;
 	unsigned count;
@@ -36,15 +36,18 @@ struct sio_history_records {
 	struct attachments *attachments; /* the same */
 	bool cut;			 /* older items were left out */
 };
-/* Decodes the newest items whose payloads have at most `max_bytes`. Returns 0 or ERROR_MEMORY. */
+/*
+ * Decodes the newest items whose payloads have at most `max_bytes` together. Returns 0 or ERROR_MEMORY. The caller
+ * calls sio_history_records_fini() in any case.
+ */
 int sio_history_decode(struct sio_history *history, const struct history_item *items, unsigned count,
 	size_t max_bytes, struct sio_history_records *out);
 void sio_history_records_fini(struct sio_history_records *records);
 
 /*
- * Reads entries of a room. Returns 0; SIO_ERR_NOT_FOUND (the room has no history), SIO_ERR_STATE (the server has not
- * joined the other nodes) or SIO_ERR_TOO_MANY. After 0, `fn` is called once, never from within this call; `error` is
- * 0, SIO_ERR_TIMEOUT, SIO_ERR_STATE or SIO_ERR_SYSTEM. sio_history_remove_raw() reports the number of removed
+ * Read or remove entries of a room. Return 0, SIO_ERR_NOT_FOUND (the room has no history), SIO_ERR_STATE (the server
+ * has not joined the other nodes) or SIO_ERR_TOO_MANY. After 0, `fn` is called once, never from within this call;
+ * `error` is 0, SIO_ERR_TIMEOUT, SIO_ERR_STATE or SIO_ERR_SYSTEM. After a removal, `count` is the number of removed
  * entries.
  */
 typedef void sio_history_records_fn(void *arg, int error, const struct sio_history_record *records, unsigned count);
@@ -52,7 +55,7 @@ int sio_history_read_raw(struct sio_nsp *nsp, struct text room, const struct his
 	sio_history_records_fn *fn, void *arg);
 int sio_history_remove_raw(
 	struct sio_nsp *nsp, struct text room, struct history_id id, sio_history_records_fn *fn, void *arg);
-/* The same for a namespace that need not exist at this server: `nsp` is its name. */
+/* The same for a namespace that need not exist at this server; `nsp` is its name. */
 int sio_history_read_named(struct sio_server *io, struct text nsp, struct text room,
 	const struct history_query *query, sio_history_records_fn *fn, void *arg);
 int sio_history_remove_named(struct sio_server *io, struct text nsp, struct text room, struct history_id id,

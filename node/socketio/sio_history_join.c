@@ -8,16 +8,16 @@
 #include "node/socketio/sio_history.h"
 #include "node/socketio/sio_rooms.h"
 
-#define SETTLED_MS 30000 /* how long after the answer another server's copy may arrive */
-#define NEWEST_MAX 32	 /* origins that a room remembers; with more, each join is looked at */
+#define SETTLED_MS 30000 /* how long after the answer a copy from another server may arrive */
+#define NEWEST_MAX 32	 /* origins that a room remembers; if there are more, each join is checked */
 
 enum join_state { JOIN_SETTLING, JOIN_READING, JOIN_SETTLED };
 
-/* The joins of one room. It lives as long as it has joins. */
+/* The joins of one room. Freed with the last join. */
 struct join_group {
 	struct table_node node;
-	struct list waiting, settled;	     /* struct sio_history_join; waiting: SETTLING and READING */
-	struct wire_mark newest[NEWEST_MAX]; /* the highest number of each origin that the settled joins have sent */
+	struct list waiting, settled;	     /* struct sio_history_join; `waiting`: SETTLING and READING */
+	struct wire_mark newest[NEWEST_MAX]; /* the highest number that the joins have sent, for each origin */
 	unsigned newest_count;		     /* beyond NEWEST_MAX: some origins are missing */
 	char key[];
 };
@@ -44,14 +44,14 @@ struct sio_history_join {
 	struct list held;	  /* struct held_event */
 	unsigned held_count;
 	size_t held_bytes;
-	struct wire_mark *sent; /* marks of what was sent, ordered */
+	struct wire_mark *sent; /* marks of the sent events, in order */
 	unsigned sent_count, sent_size;
 	unsigned events;   /* entries sent */
-	bool whole;	   /* the answer had all entries of the room */
-	bool sending;	   /* events are being sent, so it must not be freed */
-	bool ended;	   /* it has ended meanwhile */
-	int error;	   /* SETTLED: for the callback, if the timer makes it */
-	sio_joined_fn *fn; /* NULL: none, or it was called */
+	bool whole;	   /* the answer contained all entries of the room */
+	bool sending;	   /* events are being sent, so the join must not be freed */
+	bool ended;	   /* the join has ended while it was sending */
+	int error;	   /* SETTLED: for the callback, if the timer calls it */
+	sio_joined_fn *fn; /* NULL: none, or already called */
 	void *arg;
 };
 
@@ -73,7 +73,7 @@ group_note(struct join_group *group, struct wire_mark mark)
 		group->newest_count++;
 }
 
-/* Returns false if certainly no settled join has sent this event or a newer one of its origin. */
+/* Returns false only if no join has sent this event or a newer one of its origin. */
 static bool
 group_may_cover(const struct join_group *group, struct wire_mark mark)
 {
@@ -92,7 +92,7 @@ mark_compare(struct wire_mark a, struct wire_mark b)
 	return a.number < b.number ? -1 : a.number > b.number;
 }
 
-/* Returns the place of the mark among those that were sent: that of the first one that is not less. */
+/* Returns the index of the first sent mark that is not less than `mark`. */
 static unsigned
 join_place(const struct sio_history_join *join, struct wire_mark mark)
 {
@@ -121,7 +121,7 @@ join_add_mark(struct sio_history_join *join, struct wire_mark mark)
 
 		if (grown == NULL) {
 			loop_count_no_memory(join->history->io->loop);
-			return; /* a late copy may come twice */
+			return; /* a late copy of the event may be sent again */
 		}
 		sio_client_hold(join->socket->client, (int64_t)((size - join->sent_size) * sizeof *grown));
 		join->sent = grown;
@@ -142,9 +142,9 @@ join_has_mark(const struct sio_history_join *join, struct wire_mark mark)
 }
 
 /*
- * Returns true if the socket does not want the event: it was sent, or the socket asked for fewer entries than there
- * are, and the event is older than all of its origin. An event between those that were sent is wanted: its entry was
- * not stored, because a queue was full.
+ * Returns true if the socket must not get the event: it was sent already, or the history was cut and the event is
+ * older than all sent events of its origin. An event that lies between sent ones is delivered: its entry was not
+ * stored, because a queue was full.
  */
 static bool
 join_covers(const struct sio_history_join *join, struct wire_mark mark)
@@ -158,7 +158,9 @@ join_covers(const struct sio_history_join *join, struct wire_mark mark)
 						    mark.number < join->sent[oldest].number);
 }
 
-/* An event for several rooms is in the history of each. */
+/*
+ * Returns true if any join of the socket has sent the event: an event for several rooms is in the history of each.
+ */
 static bool
 socket_has_mark(const struct sio_socket *s, struct wire_mark mark)
 {
@@ -224,7 +226,7 @@ join_unlink_socket(struct sio_history_join *join)
 	*at = join->next;
 }
 
-/* Ends what the join waits for, and its timer. */
+/* Ends the waiting of a join, and its timer. */
 static void
 join_stop(struct sio_history_join *join)
 {
@@ -238,7 +240,7 @@ join_stop(struct sio_history_join *join)
 	join->state = JOIN_SETTLED;
 }
 
-/* The callback of a join whose socket has left, which runs in a job. */
+/* The callback of an ended join. It runs in a job. */
 struct join_call {
 	struct list link; /* in history->ending */
 	sio_joined_fn *fn;
@@ -256,7 +258,7 @@ join_call_back_later(struct sio_history_join *join)
 	sio_turn_defer(&history->io->turn, &history->ending_job);
 }
 
-/* Takes everything from the socket and the room, and frees the join. */
+/* Removes the join from its socket and its room, and frees it. Its callback, if it is still due, runs later. */
 static void
 join_end(struct sio_history_join *join)
 {
@@ -301,7 +303,7 @@ join_call_back(struct sio_history_join *join, int error)
 	if (fn == NULL)
 		return;
 	before = sio_underway_enter(&history->io->underway, NULL, "join with history");
-	fn(join->socket, error, join->events, join->arg); /* it may end the join */
+	fn(join->socket, error, join->events, join->arg); /* the callback may end the join */
 	sio_underway_leave(&history->io->underway, before);
 }
 
@@ -329,7 +331,8 @@ join_send(struct sio_history_join *join, struct text json, const struct attachme
 		.flags = flags,
 		.scratch = sio_scratch_take(&s->nsp->io->turn)};
 
-	(void)sio_emission_one(&emission, s); /* too large for the client: it would not have got it live either */
+	/* an error means that the event is too large: the client would not have got it live either */
+	(void)sio_emission_one(&emission, s);
 	sio_scratch_give(&s->nsp->io->turn, emission.scratch);
 }
 
@@ -381,7 +384,7 @@ join_send_held(struct sio_history_join *join)
 	}
 }
 
-/* Sends the records (may be NULL), then what was held. Returns false if the socket has left the room meanwhile. */
+/* Sends the records (may be NULL), then the held events. Returns false if the socket has left the room meanwhile. */
 static bool
 join_settle(struct sio_history_join *join, const struct sio_history_records *records)
 {
@@ -390,7 +393,7 @@ join_settle(struct sio_history_join *join, const struct sio_history_records *rec
 	join->sending = true;
 	if (records != NULL)
 		join_send_records(join, records);
-	join_send_held(join); /* while it sends, newer events are still held behind */
+	join_send_held(join); /* newer events are still held behind these */
 	join->sending = false;
 	if (join->ended)
 		return false;
@@ -412,8 +415,8 @@ join_finish(struct sio_history_join *join, int error, const struct sio_history_r
 }
 
 /*
- * The join can hold no more: the socket gets what is held, without the history. The callback comes from the timer,
- * because an emit is under way.
+ * The join can hold no more events. Sends the held events without the history. The timer calls the callback, because
+ * an emit is in progress.
  */
 static void
 join_give_up(struct sio_history_join *join)
@@ -463,7 +466,7 @@ join_on_subscribed(struct bus_wait *wait)
 
 /* ----------------------------------------------------------------- holding */
 
-/* Takes a socket out of a selection, whose order stays. Returns false if it is not there. */
+/* Removes a socket from a selection and keeps the order. Returns false if the socket is not selected. */
 static bool
 selection_take(struct sio_selection *to, const struct sio_socket *s)
 {
@@ -484,7 +487,7 @@ struct holding {
 	struct sio_stored *copy; /* NULL: not made yet */
 };
 
-/* Keeps the event. Returns false if it is too much, or there is no memory. */
+/* Holds the event. Returns false at a limit or without memory. */
 static bool
 join_hold(struct sio_history_join *join, struct holding *holding)
 {
@@ -524,8 +527,8 @@ socket_waits(const struct sio_socket *s, const struct join_group *group)
 }
 
 /*
- * Holds the event for the joins that wait. Returns true if one of them has sent what it held, because it cannot hold
- * more: listeners have run, so the caller looks for the room again. The event then goes to that socket as to others.
+ * Holds the event for the waiting joins. Returns true if a join was full and has sent its held events. Its socket
+ * stays in the selection and gets the event live. Listeners have run, so the caller must look for the room again.
  */
 static bool
 group_hold(struct join_group *group, struct holding *holding, struct sio_selection *to)
@@ -589,7 +592,7 @@ sio_history_join_hold(struct sio_history *history, const struct sio_history_even
 		if (group == NULL)
 			continue;
 		if (sio_content_write(&holding.what) != 0)
-			break; /* no receiver gets an event that has no text */
+			break; /* an event whose text cannot be written reaches no receiver */
 		while (group != NULL && group_hold(group, &holding, to))
 			group = group_find(history, event->nsp, room);
 		if (group != NULL)
@@ -623,7 +626,7 @@ sio_history_join_left(struct sio_socket *s, struct text room)
 	}
 }
 
-/* Ends the joins of a list of a group. The group goes with its last join, so nothing may follow that needs it. */
+/* Ends the joins of one list of a group. The group may be freed with its last join. */
 static void
 group_end_joins(struct list *joins)
 {
@@ -692,7 +695,7 @@ sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio
 	if (rc != 0)
 		return rc;
 	if (s->extra != NULL)
-		sio_history_join_left(s, room); /* joined again: the older join has no meaning any more */
+		sio_history_join_left(s, room); /* the new join replaces an older one of the same room */
 	join = join_new(history, s, sio_history_key(history, sio_nsp_text(s->nsp), room), fn, arg);
 	if (limits == NULL || history->store == NULL) {
 		(void)join_settle(join, NULL);

@@ -1,6 +1,6 @@
 /*
- * Joining a room with its history: the socket gets the last events of the room as ordinary events, in order, before
- * any newer event of the room, each once.
+ * Joins a room with its history. The socket gets the last events of the room as ordinary events, each once, in
+ * order, and before any newer event of the room.
  *
  *   state     what happens to events of the room for this socket       ends by
  *   SETTLING  they are held                                            this server receives the room's messages
@@ -8,11 +8,12 @@
  *   SETTLED   copies of what was sent are dropped, others pass         30 seconds have passed
  *
  * The read begins when this server receives the room's messages. So an event is in the answer, or arrives later, or
- * both; its mark tells that a held event is in the answer. Another server's copy of an event may still be under way
- * when the answer comes; it is recognised in the state SETTLED.
+ * both; by its mark, a held event is recognised as one of the answer. A copy of an event from another server may
+ * arrive after the answer. It is recognised in the state SETTLED.
  *
- * If the history cannot be read, or too much is held, the held events are sent without it. Volatile events are not
- * held: the socket does not get them. Events that want acknowledgements are neither stored nor held.
+ * If the history cannot be read, or too many events are held, the held events are sent without the history. Volatile
+ * events are not held, so the socket does not get them. Events that want acknowledgements are neither stored nor
+ * held.
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_JOIN_H
 #define NODE_SOCKETIO_SIO_HISTORY_JOIN_H
@@ -23,20 +24,22 @@
 #define SIO_HISTORY_HELD_MAX 1000      /* events that one join holds */
 #define SIO_HISTORY_HELD_BYTES (1 << 20)
 
-/* Functions of struct sio_history_work. `room` of left(): one room; the socket has struct sio_extra. */
+/*
+ * The functions `hold` and `left` of struct sio_history_work. For `left`, the socket must have a struct sio_extra.
+ */
 void sio_history_join_hold(
 	struct sio_history *history, const struct sio_history_event *event, struct sio_selection *to);
 void sio_history_join_left(struct sio_socket *s, struct text room);
 
 /*
- * Joins the room, and sends at most `count` entries (0: all that are kept). Returns the errors of sio_rooms_join() as
- * those of sockeye.h, SIO_ERR_STATE or SIO_ERR_TOO_MANY. After 0, `fn` (may be NULL) is called once, later.
+ * Joins the room, and sends at most `count` entries (0: all that are kept). Returns 0, an error of sio_rooms_join(),
+ * SIO_ERR_STATE or SIO_ERR_TOO_MANY. After 0, `fn` (may be NULL) is called once, later.
  */
 int sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio_joined_fn *fn, void *arg);
 
-/* Ends all joins with SIO_ERR_STATE; the store is being left. */
+/* Ends all joins with SIO_ERR_STATE, because the server leaves the store. */
 void sio_history_join_end_all(struct sio_history *history);
-/* Calls back for the joins that have ended. Called by the job. */
+/* Calls the callbacks of the ended joins. Called by the job. */
 void sio_history_join_ended(struct sio_history *history);
 
 #endif

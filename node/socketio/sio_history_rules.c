@@ -5,9 +5,9 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
-#define ID_LENGTH 20 /* of a socket's id */
+#define ID_LENGTH 20 /* characters of a socket's id */
 
-/* "*" matches any characters: on a mismatch, the last one takes one more. */
+/* "*" matches any characters. On a mismatch, the last "*" is extended by one character. */
 static bool
 glob_matches(struct text pattern, struct text name)
 {
@@ -92,7 +92,7 @@ parse_names(struct text names, struct sio_history_rule *out)
 	return out->room.n > 0;
 }
 
-/* Returns NULL, or what is wrong with the rule. */
+/* Returns NULL, or the fault of the rule and the remedy. */
 static const char *
 parse_rule(struct text text, struct sio_history_rule *out)
 {

@@ -1,14 +1,14 @@
 /*
  * The option --history: which rooms have a history, and how much of it is kept. A text such as
- * "room:*=50/1h,/chat:team-*=200" becomes a list of rules, of which the first that matches a room counts.
+ * "room:*=50/1h,/chat:team-*=200" becomes a list of rules. The first rule that matches a room counts.
  *
  *   rule     [namespace:]room=count[/age]
  *   namespace  begins with "/"; "/" if it is missing
  *   room, namespace   "*" stands for any characters, "?" for one
  *   age      a number and s, m, h or d
  *
- * A room pattern "*" does not match rooms that are named like sockets (20 characters of base64url), because each
- * socket is in such a room.
+ * The room pattern "*" does not match names of 20 base64url characters, because each socket is in a room that is
+ * named like its id.
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_RULES_H
 #define NODE_SOCKETIO_SIO_HISTORY_RULES_H
@@ -29,7 +29,7 @@ struct sio_history_rules {
 	unsigned count;
 };
 
-/* Returns 0, or ERROR_ARGUMENT with the fault and the remedy in `error` (`size` bytes). */
+/* Returns 0, or ERROR_ARGUMENT and writes the fault and the remedy to `error` (`size` bytes). */
 int sio_history_rules_parse(struct sio_history_rules *out, const char *text, char *error, size_t size);
 void sio_history_rules_fini(struct sio_history_rules *rules);
 /* Returns the limits for a room, or NULL if it has no history. Valid as long as the rules. */

@@ -1,14 +1,13 @@
 /*
- * The history of rooms: what the files of this layer share. A server without --history has no struct sio_history, and
- * an emit costs one comparison.
+ * The state of the history of rooms, which its files share. A server without --history has no struct sio_history,
+ * and an emit costs one comparison.
  *
  *   sio_history.c        stores the events of this server, and reads entries
  *   sio_history_join.c   sends entries to sockets that join, before newer events of the room
  *   sio_history_entry.c  the bytes of an entry
  *   sio_history_rules.c  the option
  *
- * Emissions, rooms and sockets call these files through struct sio_history_work, because the files themselves emit
- * and join.
+ * Emissions, rooms and sockets call these files through struct sio_history_work, because these files emit and join.
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_STATE_H
 #define NODE_SOCKETIO_SIO_HISTORY_STATE_H
@@ -22,7 +21,7 @@
 struct sio_history;
 struct sio_history_join;
 
-/* An event on its way to sockets of this server. Borrowed. */
+/* An event that is being delivered to sockets of this server. Its members are borrowed. */
 struct sio_history_event {
 	struct sio_nsp *nsp;
 	const struct sio_selector *who;
@@ -34,7 +33,7 @@ struct sio_history_event {
 struct sio_history_work {
 	/* Stores an event that this server emits, in each of its rooms that has a history. Sets event->mark. */
 	void (*store)(struct sio_history *history, struct sio_history_event *event);
-	/* Takes the sockets that must not get the event now out of the selection. */
+	/* Removes the sockets that must not get the event now from the selection. */
 	void (*hold)(struct sio_history *history, const struct sio_history_event *event, struct sio_selection *to);
 	/* A socket with joins leaves the room. */
 	void (*left)(struct sio_socket *s, struct text room);
@@ -43,15 +42,15 @@ struct sio_history_work {
 struct sio_history {
 	struct sio_server *io;
 	const struct sio_history_work *work;
-	struct history *store; /* NULL: the server has not joined the other nodes yet, or has left them */
+	struct history *store; /* NULL: the server has not joined the other nodes, or has left them */
 	struct sio_history_rules rules;
 	uint64_t origin, number;   /* of the last mark */
 	struct list reads;	   /* struct history_read that wait for the store */
-	unsigned asks;		   /* reads and joins that wait for the store */
+	unsigned asks;		   /* waiting reads and joins */
 	struct table groups;	   /* struct join_group of sio_history_join.c, by namespace and room */
-	struct list ending;	   /* callbacks of joins that have ended */
-	struct sio_job ending_job; /* calls them, and those of reads that were cut off */
-	bool cut;		   /* the store was left: all reads are to be ended by the job */
+	struct list ending;	   /* struct join_call of sio_history_join.c: callbacks of ended joins */
+	struct sio_job ending_job; /* calls them, and ends the reads that were cut off */
+	bool cut;		   /* the server has left the store: the job must end all reads */
 	struct buffer key, entry;
 	struct log_limit log_limit;
 	struct sio_history_stats stats;
