@@ -1,4 +1,4 @@
-/* The broker's way to the store of a form with streams (bus_stream_store.h). */
+/* The broker's access to the store of the form with streams (bus_stream_store.h). */
 #include "broker/bus_stream_store.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 #include "broker/stream_number.h"
 #include "common/base/error.h"
 
-#define KEPT_MAX (256 * 1024) /* a larger buffer is freed */
+#define KEPT_MAX (256 * 1024) /* a larger scratch buffer is freed before its next use */
 
 static const struct bus_stream_store *
 store_of(const struct broker_nsp *nsp)
@@ -166,7 +166,7 @@ broker_stream_read(struct broker_nsp *nsp, const struct wire_stream_entry *entry
 	buffer_reset(&broker->entry);
 	rc = wire_stream_message(&broker->entry, entry);
 	payload = buffer_text(&broker->entry);
-	/* all messages of a namespace are sealed with the name of its channel for all nodes */
+	/* every broadcast of a namespace is sealed with the name of its channel for all nodes */
 	if (rc == 0 && !broker_check_seal(broker,
 			       broker->form->channel(broker->end, &nsp->member, BUS_BROADCAST, TEXT_NONE), &payload))
 		rc = 1;

@@ -32,7 +32,7 @@ bus_senders_clear(struct bus_senders *senders)
 	senders_forget(&senders->older);
 }
 
-/* Takes the sender from the older ones, or makes it. */
+/* Takes the sender out of the older ones, or makes it. */
 static struct bus_sender *
 senders_take(struct bus_senders *senders, struct text name)
 {

@@ -1,10 +1,10 @@
 /*
- * What a reader remembers of the nodes whose numbered messages it receives. The messages of a sender come with
- * growing numbers, so its newest number tells which messages are known. Senders come and go, and their names come
- * from the network. The last `max` senders are remembered for certain, and at most twice as many.
+ * The nodes whose numbered messages a reader has received. A sender numbers its messages in order, so its newest
+ * number tells which messages are known. Senders come and go, and their names come from the network, so their number
+ * is limited: at least the last `max` senders are remembered, and at most twice as many.
  *
- * A sender that is forgotten is a new one if it is heard of again. A message of it that comes twice is then not
- * recognized. Messages come twice within moments, so their sender is among the last ones.
+ * A forgotten sender that sends again counts as a new one, so a repeated message from it would not be recognised.
+ * Messages are repeated within moments, while their sender is still among the last ones.
  */
 #ifndef BROKER_BUS_SENDERS_H
 #define BROKER_BUS_SENDERS_H
@@ -16,17 +16,17 @@
 struct bus_sender {
 	struct table_node node;
 	uint64_t number; /* of its newest message; 0: none */
-	uint64_t at;	 /* the reader's own note about its newest message */
+	uint64_t at;	 /* the reader's note about the newest message */
 	char name[];
 };
 
 struct bus_senders {
-	struct table recent, older; /* struct bus_sender: those heard of lately, and those heard of before them */
+	struct table recent, older; /* struct bus_sender: the latest senders, and those before them */
 	unsigned max;
 };
 
 void bus_senders_init(struct bus_senders *senders, unsigned max);
-/* Forgets all senders. They may be used again. */
+/* Forgets all senders. `senders` remains usable. */
 void bus_senders_clear(struct bus_senders *senders);
 
 /* Returns the sender with this name, valid until the next call. A new one has number 0. */

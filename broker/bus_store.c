@@ -10,7 +10,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define HEAD_ARGS 3 /* command, script, number of keys */
+#define HEAD_ARGS 3 /* arguments before the keys: command, script, number of keys */
 
 void
 bus_script_init(struct bus_script *script, struct text text)
@@ -41,7 +41,7 @@ bus_call_cancel(struct bus_call *call)
 	call->slot = NULL;
 }
 
-/* Returns the lowest number of the events in the list, or `least` if that is lower. */
+/* Returns the lowest event number in the list, or `least` if that is lower. */
 static uint64_t
 store_lowest(const struct list *publishes, uint64_t least)
 {
@@ -71,7 +71,7 @@ bus_store_point(const struct bus *bus, struct bus_point *out)
 	if (log == NULL || !log->known || !log->active)
 		return false;
 	*out = log->point;
-	out->open = log->renumber ? UINT32_MAX : bus->open_events; /* their order in the log is unknown */
+	out->open = log->renumber ? UINT32_MAX : bus->open_events; /* the order of the events in the log is unknown */
 	out->floor = list_empty(&log->sent) && list_empty(&log->doubtful) ? out->position : log->floor;
 	if (bus_position_compare(out->floor, out->position) > 0)
 		out->floor = out->position;
@@ -120,7 +120,7 @@ bus_store_call(struct bus *bus, struct bus_script *script, unsigned key_count, c
 		return;
 	}
 	if (bus_log_flushes(bus->log))
-		bus_send_waiting(bus); /* recorded messages of this turn go first */
+		bus_send_waiting(bus); /* the recorded messages of this turn are sent first */
 	all = mem_alloc((HEAD_ARGS + count) * sizeof *all);
 	all[0] = script->connection == bus->stats.connects ? TEXT("EVALSHA") : TEXT("EVAL");
 	all[1] = script->connection == bus->stats.connects ? text_of(script->sha, sizeof script->sha) : script->text;
@@ -151,7 +151,7 @@ bus_store_on_answer(struct bus_call *call, struct bus_script *script, const stru
 void
 bus_store_fail_calls(struct bus *bus)
 {
-	struct list now; /* a call made again by a callback waits for the end of the next turn */
+	struct list now; /* a call that a callback makes waits for the end of the next turn */
 
 	list_init(&now);
 	list_move_all(&now, &bus->calls);

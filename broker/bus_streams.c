@@ -5,12 +5,12 @@
  *   questions, server emits, broadcasts with acks    published to <key>#<namespace>#
  *   answers                                          published to <key>#<namespace>#<uid of the asker>#
  *
- * The entries of a stream wait at the server for each node, so a node that was away reads them later. Published
- * messages do not wait. The order of one node's entries is kept, and so is that of its published messages; the two
- * kinds arrive on different connections and may overtake each other.
+ * The server keeps the entries of a stream, so a node that was away reads them later. It does not keep published
+ * messages. One node's entries arrive in order, and so do its published messages. The two kinds arrive on different
+ * connections and may overtake each other.
  *
- * A node serves its own sockets at once and skips its own entries, by their uid. A Node.js server waits until the
- * server has answered.
+ * A node recognises its own entries by their uid and skips them, because it has served its own sockets at once. With
+ * recovery, it passes its recorded entries to on_own() instead, which serves the sockets (sio_stream_hold.c).
  *
  * Published messages may use the sharded channels of Redis 7 (useShardedPubSub of the adapter). The form also works
  * with a Redis Cluster (streams_lanes.h), with channels of either kind.
@@ -50,13 +50,13 @@ struct bus_end {
 	struct shards *shards;
 	struct streams_lanes *lanes; /* NULL once they are closed */
 	struct streams_store *store; /* NULL: recovery is off */
-	bool connected;		     /* the server in use is known */
+	bool connected;		     /* the bus knows the server in use */
 	uint64_t timeout_ms, flush_until;
 	const struct bus_form_ops *ops;
 	char *key, *stream, *session_key_prefix;
 	unsigned stream_count;
 	uint64_t max_len;
-	size_t tag;	 /* bytes of seal behind each message */
+	size_t tag;	 /* bytes of the seal after each message */
 	bool sharded;	 /* publishes to sharded channels */
 	uint64_t number; /* of the last entry that this node has added */
 	struct streams_repeats repeats;
@@ -70,7 +70,7 @@ struct bus_end {
 
 /* --------------------------------------------------------------- channels */
 
-/* `uid` TEXT_NONE: the channel that all nodes hear. */
+/* `uid` TEXT_NONE: the channel that all nodes subscribe to. */
 static struct text
 streams_write_channel(struct bus_end *end, struct text nsp, struct text uid)
 {
@@ -176,7 +176,9 @@ streams_on_own_entry(struct bus_end *end, const struct streams_member *to, const
 		end->ops->on_own(to->member, number, stream_number_of(entry->id));
 }
 
-/* A message that has no member here, that has been read before, or that is this node's own, is not decoded. */
+/*
+ * Skips an entry without a member here, and one that has been read before. Passes this node's own entry to on_own().
+ */
 static void
 streams_on_entry(void *arg, const struct wire_stream_entry *entry)
 {
@@ -267,7 +269,7 @@ streams_on_all_confirmed(struct bus_subscription *subscription)
 	streams_member_settle(container_of(subscription, struct streams_member, all));
 }
 
-/* Members may be added and removed in the up-call, so each is moved back to the list before its callback. */
+/* The up-call may add and remove members, so each member is moved back to the list before its call. */
 static void
 streams_settle_all(void *arg)
 {
@@ -315,7 +317,7 @@ streams_may_own(void *arg, const struct wire_stream_entry *entry)
 {
 	const struct streams_member *member = streams_find(arg, entry->nsp);
 
-	/* a namespace that has been left may have had this uid */
+	/* the uid may be that of a namespace that this node has left */
 	return member == NULL || text_is(member->member->uid, entry->uid);
 }
 
@@ -331,9 +333,9 @@ streams_init_channels(struct streams_member *member)
 	struct text all = streams_write_channel(end, member->member->name, TEXT_NONE), own;
 	size_t n = all.n;
 
-	/* small: the configured key, a namespace's name and a uid */
+	/* the name is short: the configured key, a namespace and a uid */
 	own = streams_write_channel(end, member->member->name, member->member->uid);
-	member->names = mem_text(own.at, own.n); /* it begins with the other name */
+	member->names = mem_text(own.at, own.n); /* the name of `all` is its beginning */
 	member->all.name = text_of(member->names, n);
 	member->own.name = text_of(member->names, own.n);
 	member->all.on_message = streams_on_published;
@@ -429,7 +431,10 @@ streams_count_strangers(struct bus_end *end, struct bus_count *query)
 		shards_count(end->shards, query, buffer_text(&end->channel));
 }
 
-/* Every server subscribes to the channel of the main namespace, but perhaps to the one of the other kind. */
+/*
+ * Every server subscribes to the channel of the main namespace. Servers of the other kind, sharded or not, use the
+ * other channel.
+ */
 static void
 streams_count_others(struct bus_end *end, struct bus_count *query)
 {
@@ -562,7 +567,7 @@ streams_open_shards(struct bus_end *end, struct bus_url *server, const struct bu
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};
 
-	bus_options.members = streams_write_channel(end, TEXT("/"), TEXT_NONE); /* every node has it */
+	bus_options.members = streams_write_channel(end, TEXT("/"), TEXT_NONE); /* every node has this namespace */
 	end->shards = shards_open(end->loop, &bus_options, &bus_ops, end);
 }
 
@@ -692,7 +697,7 @@ streams_stats(const struct bus_end *end, struct bus_stats *out)
 	out->up = out->up && streams_lanes_up(end->lanes);
 }
 
-/* Questions need the bus only. */
+/* Questions need only the bus. */
 static bool
 streams_up(const struct bus_end *end)
 {

@@ -1,9 +1,10 @@
 /*
- * The history of rooms at a server with the commands of Redis streams: Redis, or the hub of this machine. A key is a
- * stream "<key>-history#<room>", in a cluster "{<key>-history}#<room>", so that all are in one slot.
+ * The history of rooms at a server with the commands of Redis streams: Redis, or the hub of this machine. A room is
+ * a stream "<key>-history#<room>", or in a Redis Cluster "{<key>-history}#<room>", so that all streams are in one
+ * slot.
  *
  *   append   XADD stream MAXLEN count * d payload, and PEXPIRE stream age
- *   read     XREVRANGE or XRANGE in parts of LINK_PART entries; older entries than the age are not asked for
+ *   read     XREVRANGE or XRANGE, at most LINK_PART entries each; entries older than the age are left out
  *   remove   XDEL stream id, or DEL stream
  *
  * State of the link:
@@ -13,9 +14,9 @@
  *   any         the link is lost, the server is a replica or not the owner    RESTING
  *               of the slot, or an answer is late
  *
- * Commands wait in one queue until they are answered. When the link is lost, all are sent again: an append that had
- * been carried out is then stored twice, which readers notice by the mark in its payload. Reads and removals for
- * which nobody waits any more are not sent again, so that they do not pile up while the server is away.
+ * Commands stay in one queue until they are answered. When the link is lost, all of them are sent again. An append
+ * that the server had executed is then stored twice; readers recognise it by the mark in its payload. Reads and
+ * removals whose asks have ended are not sent again, so that they do not accumulate while the server is away.
  */
 #include <stdio.h>
 
@@ -33,9 +34,9 @@
 #include "common/base/random.h"
 #include "common/io/log.h"
 
-#define LINK_PART 100		  /* entries of one answer */
-#define LINK_INPUT_MAX (16 << 20) /* bytes of one answer */
-#define LINK_PAUSE_MIN_MS 100	  /* before the first reconnect; doubled each time */
+#define LINK_PART 100		  /* most entries of one answer */
+#define LINK_INPUT_MAX (16 << 20) /* most bytes of one answer */
+#define LINK_PAUSE_MIN_MS 100	  /* pause before the first reconnect; doubled each time */
 #define LINK_PAUSE_MAX_MS 1000
 #define LINK_NAME_MAX (1 << 20) /* bytes of a stream's name */
 
@@ -45,21 +46,21 @@ enum link_kind { LINK_APPEND, LINK_READ, LINK_REMOVE };
 struct link_command {
 	struct list link;
 	enum link_kind kind;
-	unsigned answers; /* still to come from this connection */
+	unsigned answers; /* answers that this connection has yet to send */
 	bool sent, refused;
 	uint64_t sent_at; /* loop time */
 	struct block *bytes;
-	struct link_ask *ask; /* NULL: nobody waits, or LINK_APPEND */
+	struct link_ask *ask; /* NULL: LINK_APPEND, or the ask has ended */
 };
 
-/* What an ask has found so far, in the order of the answers. */
+/* An ask, and what it has found so far, in the order of the answers. */
 struct link_ask {
 	struct list link; /* in history_link.asks, in order of their deadlines */
 	struct history_ask *ask;
-	struct link_command *command; /* the one under way */
+	struct link_command *command; /* the waiting command, or NULL */
 	uint64_t deadline;	      /* loop time */
-	struct history_query query;   /* what is still wanted */
-	struct history_item *items;   /* with payload.at NULL until the end: their offsets are in `starts` */
+	struct history_query query;   /* the entries that are still wanted */
+	struct history_item *items;   /* payload.at is NULL until the end: `starts` has the offsets in `bytes` */
 	size_t *starts;
 	unsigned count, size;
 	struct buffer bytes;
@@ -79,12 +80,12 @@ struct history_link {
 	bool ready;
 	unsigned attempts;
 	struct list commands; /* struct link_command */
-	uint64_t queued;      /* bytes of appends that wait or are unanswered */
+	uint64_t queued;      /* bytes of all appends in the queue */
 	struct list asks;     /* struct link_ask */
 	struct buffer input, name, sealed, command;
 	struct resp_tree tree;
 	struct wheel_entry retry; /* connects */
-	struct wheel_entry late;  /* the deadline of the first ask */
+	struct wheel_entry late;  /* fires at the deadline of the first ask */
 	struct wheel_entry stuck; /* checks whether the server answers */
 	struct log_limit log_limit;
 	struct history_stats stats;
@@ -117,7 +118,7 @@ command_free(struct history_link *h, struct link_command *command)
 	mem_free(command);
 }
 
-/* The ask of a command ends. If the server may have the command already, its answer is still to come. */
+/* The ask of a command ends. A command that was sent stays in the queue until its answer arrives. */
 static void
 command_abandon(struct history_link *h, struct link_command *command)
 {
@@ -139,7 +140,7 @@ command_send(struct history_link *h, struct link_command *command)
 		loop_arm(h->base.loop, &h->stuck, HISTORY_TIMEOUT_MS);
 }
 
-/* Drops the oldest appends that were not sent, until the others fit. */
+/* Drops the oldest unsent appends until the others fit. */
 static void
 link_trim_queue(struct history_link *h)
 {
@@ -189,7 +190,7 @@ command_add_number(struct history_link *h, uint64_t number)
 		h, text_of(digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number)));
 }
 
-/* Queues what command_begin() and its arguments have written. Returns NULL without memory. */
+/* Queues the written command, and sends it if the link is ready. Returns NULL without memory. */
 static struct link_command *
 command_queue(struct history_link *h, enum link_kind kind, struct link_ask *ask)
 {
@@ -275,7 +276,7 @@ ask_free(struct history_link *h, struct link_ask *ask)
 	mem_free(ask);
 }
 
-/* Answers and frees the ask. `removed`: for an ask without items. */
+/* Answers and frees the ask. `removed`: the number of entries that a removal reports. */
 static void
 ask_end(struct history_link *h, struct link_ask *ask, int error, unsigned removed)
 {
@@ -347,7 +348,7 @@ id_before(struct history_id id)
 	return id.seq > 0 ? (struct history_id){id.ms, id.seq - 1} : (struct history_id){id.ms - 1, UINT64_MAX};
 }
 
-/* Adds a bound of a range: the id, or `open` if it is zeroed. */
+/* Adds a bound of a range: the id, or `open` if the id is zeroed. */
 static void
 command_add_bound(struct history_link *h, struct history_id id, const char *open)
 {
@@ -357,7 +358,7 @@ command_add_bound(struct history_link *h, struct history_id id, const char *open
 	command_add_arg(h, id.ms == 0 && id.seq == 0 ? text_from(open) : text_of(text, n));
 }
 
-/* Asks for the next part of what is still wanted. */
+/* Asks for the next part of the entries that are still wanted. */
 static void
 ask_send(struct history_link *h, struct link_ask *ask)
 {
@@ -376,7 +377,7 @@ ask_send(struct history_link *h, struct link_ask *ask)
 	command_add_number(h, query->count < LINK_PART ? query->count : LINK_PART);
 	ask->command = command_queue(h, LINK_READ, ask);
 	if (ask->command == NULL)
-		ask->deadline = 0; /* fails as if it were late, from the loop */
+		ask->deadline = 0; /* link_on_late() fails it, from the loop */
 	if (ask->command == NULL)
 		loop_arm(h->base.loop, &h->late, 0);
 }
@@ -443,8 +444,7 @@ ask_grow(struct link_ask *ask)
 	return true;
 }
 
-/* Reads [id, [field, payload, ...]]. Returns ERROR_SYNTAX, or 0; `payload` is empty if the entry is not one of ours.
- */
+/* Reads [id, [field, payload, ...]]. Returns 0 or ERROR_SYNTAX. An entry without fields has an empty payload. */
 static int
 entry_take(struct text *in, struct history_id *id, struct text *payload)
 {
@@ -470,7 +470,9 @@ entry_take(struct text *in, struct history_id *id, struct text *payload)
 	return 0;
 }
 
-/* Adds one entry of an answer. What nobody of the cluster has stored is left out. Returns false when the ask is full.
+/*
+ * Adds one entry of an answer. Leaves out an entry that no node of this cluster can have stored. Returns false when
+ * the ask is full.
  */
 static bool
 ask_take(struct history_link *h, struct link_ask *ask, struct history_id id, struct text payload)
@@ -525,7 +527,7 @@ link_on_entries(struct history_link *h, struct link_ask *ask, struct text in)
 	return true;
 }
 
-/* Goes to the member that has the slot. */
+/* Connects to the member of the cluster that has the slot. Returns false if the error does not name one. */
 static bool
 link_follow(struct history_link *h, struct text error)
 {
@@ -565,7 +567,7 @@ link_on_error(struct history_link *h, struct link_command *command, struct text 
 	return true;
 }
 
-/* Takes one whole answer. Returns false if the link was lost. */
+/* Handles one complete answer. Returns false if the link was lost. */
 static bool
 link_on_answer(struct history_link *h, struct text in)
 {
@@ -605,7 +607,7 @@ link_on_answer(struct history_link *h, struct text in)
 	return true;
 }
 
-/* Answers to the renewal of the login come between the others. */
+/* Returns true if this is the answer to a renewal of the login, which may come between the others. */
 static bool
 link_is_renewal(struct history_link *h, struct text in)
 {
@@ -654,7 +656,7 @@ link_on_bytes(struct bus_link *link, struct text bytes)
 
 /* -------------------------------------------------------------------- link */
 
-/* A server that has not answered the oldest command in time is given up. */
+/* Ends the link if the server has not answered the oldest command in time. */
 static void
 link_on_stuck(struct wheel_entry *entry)
 {
@@ -677,7 +679,7 @@ link_on_ready(struct bus_link *link)
 	struct history_link *h = link->arg;
 	struct list *it, *next;
 
-	/* whoever gets an event by the bus and then asks for the history must find it there */
+	/* entries leave before the bus publishes, so that a receiver of an event finds it in the history */
 	conn_set_ahead(link->conn);
 	h->ready = true;
 	h->attempts = 0;
@@ -689,7 +691,7 @@ link_on_ready(struct bus_link *link)
 static void
 link_on_reply(struct bus_link *link, const struct resp *reply)
 {
-	(void)link; /* link_on_bytes() gets all answers */
+	(void)link; /* link_on_bytes() receives all answers */
 	(void)reply;
 }
 
@@ -699,7 +701,7 @@ link_on_drain(struct bus_link *link)
 	(void)link;
 }
 
-/* The commands that were sent wait for the next connection, unless nobody waits for their answers. */
+/* Keeps the sent commands for the next connection, except reads and removals whose asks have ended. */
 static void
 link_take_back(struct history_link *h)
 {

@@ -1,4 +1,4 @@
-/* The history of rooms in the memory of this process. Asks are answered at the end of the turn. */
+/* The history of rooms in the memory of this process. Answers asks at the end of the turn. */
 #include "broker/history_table.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -103,7 +103,10 @@ local_answer_read(struct history_local *local, const struct local_ask *asked, st
 	history_found_fini(&found);
 }
 
-/* A callee may ask again; that ask waits for the end of the next turn. It may also cancel others of this list. */
+/*
+ * A callee may ask again; the new ask waits for the end of the next turn. A callee may also cancel other asks of
+ * this list.
+ */
 static void
 local_on_turn_end(struct loop_call *call)
 {
@@ -151,7 +154,7 @@ local_read(struct history *history, struct text key, const struct history_limits
 	struct history_local *local = local_of(history);
 	struct local_ask *asked = local_ask_new(local, key, ask);
 
-	(void)limits; /* the table knows those of the room */
+	(void)limits; /* the table has the limits of the room */
 	asked->kind = LOCAL_READ;
 	asked->query = *query;
 	local->stats.asks++;

@@ -44,7 +44,7 @@ room_find(const struct history_table *table, struct text key)
 	return node != NULL ? container_of(node, struct history_room, node) : NULL;
 }
 
-/* Frees an entry, and its room with the last one. Returns false if the room is gone. */
+/* Frees an entry, and its room if this was the last entry. Returns false if the room was freed. */
 static bool
 entry_drop(struct history_table *table, struct history_entry *entry)
 {
@@ -72,7 +72,7 @@ room_oldest(const struct history_room *room)
 	return container_of(room->entries.next, struct history_entry, in_room);
 }
 
-/* Drops what is too old or too much. Returns false if the room is gone. */
+/* Drops entries that are too old or too many. Returns false if the room was freed. */
 static bool
 room_trim(struct history_table *table, struct history_room *room, uint64_t now)
 {

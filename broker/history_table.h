@@ -1,9 +1,9 @@
 /*
- * The histories of rooms in memory: of a single worker, or in the hub for all workers. Pure code: the caller supplies
- * the time, in milliseconds since 1970.
+ * The histories of rooms in memory: in a single worker, or in the hub for all workers. The code is pure: the caller
+ * supplies the time, in milliseconds since 1970.
  *
- * Each room lists its entries, oldest first. A second list has the entries of all rooms in order of arrival, from
- * which the oldest are dropped when there are more than max_bytes. A room without entries takes no memory.
+ * Each room lists its entries, oldest first. A second list has the entries of all rooms in order of arrival. The
+ * oldest of these are dropped when all entries exceed max_bytes. A room without entries is freed.
  */
 #ifndef BROKER_HISTORY_TABLE_H
 #define BROKER_HISTORY_TABLE_H
@@ -43,7 +43,7 @@ void history_table_fini(struct history_table *table);
 int history_table_append(struct history_table *table, uint64_t now, struct text key,
 	const struct history_limits *limits, struct text payload, struct history_id *id);
 
-/* What a read has found, oldest first; each block is referenced. */
+/* The result of a read, oldest first. It holds a reference to each payload. */
 struct history_found {
 	struct history_found_item {
 		struct history_id id;
@@ -52,18 +52,18 @@ struct history_found {
 	unsigned count;
 };
 /*
- * Finds at most HISTORY_ANSWER_MAX bytes. Returns 0 or ERROR_MEMORY. The caller calls history_found_fini() in any
- * case.
+ * Finds entries with at most HISTORY_ANSWER_MAX bytes together. Returns 0 or ERROR_MEMORY. The caller calls
+ * history_found_fini() in any case.
  */
 int history_table_read(struct history_table *table, uint64_t now, struct text key, const struct history_query *query,
 	struct history_found *out);
 void history_found_fini(struct history_found *found);
 
-/* Sets the age of a room's entries; does nothing if the room has none. */
+/* Sets the age limit of a room's entries. Does nothing if the room has no entries. */
 void history_table_set_age(struct history_table *table, struct text key, uint64_t age_ms);
-/* Removes one entry, or with a zeroed id all of the room. Returns the number of removed entries. */
+/* Removes one entry, or all entries of the room if the id is zeroed. Returns the number of removed entries. */
 unsigned history_table_remove(struct history_table *table, struct text key, struct history_id id);
-/* Drops entries that are too old, in at most HISTORY_SWEEP rooms; the next call continues with the next rooms. */
+/* Drops entries that are too old, in at most HISTORY_SWEEP rooms. The next call continues with the next rooms. */
 #define HISTORY_SWEEP 1000
 void history_table_sweep(struct history_table *table, uint64_t now);
 

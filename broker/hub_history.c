@@ -56,7 +56,10 @@ run_age(struct hub_history *history, struct conn *worker, const struct hub_comma
 	return 0;
 }
 
-/* Reads a bound of a range, both ends of which belong to it, as a bound that does not: see struct history_query. */
+/*
+ * Reads a bound of a range. The command's range includes its bounds and that of struct history_query excludes them,
+ * so the id moves by one.
+ */
 static bool
 read_bound(struct text text, bool low, struct history_id *out)
 {

@@ -1,6 +1,6 @@
 /*
- * The history of rooms in the hub, for the workers of a machine without Redis (history.h): the commands of Redis
- * streams that history_link.c sends, on a table in memory.
+ * The history of rooms in the hub, for the workers of a machine without Redis (history.h). Executes the commands of
+ * Redis streams that history_link.c sends on a table in memory:
  *
  *   XADD key MAXLEN count * d payload        the id
  *   PEXPIRE key ms, PERSIST key              1
@@ -8,7 +8,7 @@
  *   XREVRANGE key high low COUNT n           the same, newest first
  *   XDEL key id, DEL key                     the number of removed entries or keys
  *
- * In contrast to Redis, PEXPIRE sets the age of each entry.
+ * Unlike in Redis, PEXPIRE sets the age limit of each entry.
  */
 #ifndef BROKER_HUB_HISTORY_H
 #define BROKER_HUB_HISTORY_H
@@ -20,14 +20,14 @@
 struct hub_history {
 	struct history_table table;
 	struct loop *loop;
-	struct wheel_entry timer; /* drops what is too old */
+	struct wheel_entry timer; /* drops entries that are too old */
 };
 
 void hub_history_init(struct hub_history *history, struct loop *l, uint64_t max_bytes);
 void hub_history_fini(struct hub_history *history);
 /*
- * Runs a command and answers it. Returns 0; ERROR_NOT_FOUND if it is not one of these commands; ERROR_ARGUMENT; or
- * ERROR_MEMORY.
+ * Runs a command and answers it. Returns 0. After an error, sends no answer: ERROR_NOT_FOUND (another command),
+ * ERROR_ARGUMENT or ERROR_MEMORY.
  */
 int hub_history_run(struct hub_history *history, struct conn *worker, const struct hub_command *command);
 

@@ -5,7 +5,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 
-/* Unanswered messages are added again within moments, and their senders are among the last ones before. */
+/* Unanswered messages are added again within moments, while their sender is among the last ones. */
 #define SENDERS_MAX 16384
 
 void
@@ -41,7 +41,7 @@ streams_repeats_add(struct streams_repeats *repeats, unsigned stream, const stru
 	struct bus_sender *sender;
 	uint64_t number = wire_stream_entry_number(entry), at = stream_number_of(entry->id);
 
-	/* the uids of nodes that number their entries are not longer */
+	/* nodes that number their entries have uids of at most this length */
 	if (number == 0 || entry->uid.n == 0 || entry->uid.n > WIRE_ID_LENGTH_MAX)
 		return true;
 	sender = bus_senders_get(&repeats->senders, entry->uid);

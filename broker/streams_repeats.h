@@ -1,14 +1,15 @@
 /*
- * Recognizes entries that a node has read before. A message may stand in a stream a second time: a promoted replica
- * lacks it although readers had got it, or the server has executed it late on an old connection. Its writer did not
- * find it there and has added it again (streams_writer.h).
+ * Recognises messages that a node has read before. A stream may contain a message twice. Its writer adds it again
+ * (streams_writer.h) if a promoted replica lacks it, although readers had received it, or if the server executes the
+ * first command late, on an old connection.
  *
- * A node numbers its entries, and adds them in the order of their numbers. So an entry whose number is not greater
- * than the newest one of its sender has been read before. Node.js servers do not number theirs. A third party that
- * may write to the stream can make a node drop messages by a false number, as it can by deleting entries.
+ * A node numbers its entries and adds them in the order of their numbers. So the message of an entry has been read
+ * before if its number is not greater than the newest number of its sender. Node.js servers do not number their
+ * entries. A third party that may write to the stream can make a node drop messages by a false number, as it can by
+ * deleting entries.
  *
- * Connections are recovered from the stream (sio_stream_replay.h), so repeats are remembered: the last
- * STREAMS_REPEATS_MAX of them.
+ * Recovery replays events from the stream (sio_stream_replay.h) and must skip repeats, so the last
+ * STREAMS_REPEATS_MAX repeats are remembered.
  */
 #ifndef BROKER_STREAMS_REPEATS_H
 #define BROKER_STREAMS_REPEATS_H
@@ -21,12 +22,12 @@
 struct streams_repeat {
 	unsigned stream;
 	uint64_t entry;	 /* stream_number_of() its id */
-	uint64_t before; /* the message stood at this entry or before it */
+	uint64_t before; /* the message was first read at this entry or before it */
 };
 
 struct streams_repeats {
 	struct bus_senders senders; /* `at` is the entry of the newest message */
-	struct streams_repeat *all; /* a ring, made when it is needed; NULL: there was no repeat yet */
+	struct streams_repeat *all; /* a ring, allocated at the first repeat; NULL before */
 	uint64_t count;		    /* repeats so far */
 	uint64_t forgotten;	    /* the newest entry that the ring no longer has */
 };
@@ -34,13 +35,13 @@ struct streams_repeats {
 void streams_repeats_init(struct streams_repeats *repeats);
 void streams_repeats_fini(struct streams_repeats *repeats);
 
-/* Takes note of an entry of another node, or of this one. Returns false if its message has been read before. */
+/* Notes an entry of any node. Returns false if its message has been read before. */
 bool streams_repeats_add(struct streams_repeats *repeats, unsigned stream, const struct wire_stream_entry *entry);
 
 /*
- * Tells whether a client that has got its messages up to the entry `from` has got that of a later entry, because the
- * later entry is a repeat. Returns 1, 0, or ERROR_UNSUPPORTED if that cannot be told. Both are numbers of entries
- * (stream_number.h).
+ * Tells whether a client that has received everything up to the entry `from` has also received the message of the
+ * later entry `entry`, because that entry is a repeat. Returns 1, 0, or ERROR_UNSUPPORTED if this is unknown. Both
+ * are numbers of entries (stream_number.h).
  */
 int streams_repeats_had(const struct streams_repeats *repeats, unsigned stream, uint64_t entry, uint64_t from);
 
