@@ -1,14 +1,14 @@
 /*
- * The history of a room over the HTTP API: reads a page of it, and removes events from it. The raw entry asks the
- * store, which is this process, the hub or Redis, once for each request.
+ * The history of a room over the HTTP API: reads a page of it, and removes events from it. Each request asks the
+ * store once; the store is this process, the hub or Redis.
  */
 #include "common/base/json.h"
 #include "common/base/json_base64.h"
 #include "node/api/api_call.h"
 #include "node/socketio/sio_history.h"
 
-#define EVENT_OVERHEAD 128 /* bytes around an event: the id, the time and the names of the members */
-#define BINARY_OVERHEAD 32 /* bytes around a binary value */
+#define EVENT_OVERHEAD 128 /* bytes added to an event: id, time and the names of the members */
+#define BINARY_OVERHEAD 32 /* bytes added to a binary value */
 #define SCRATCH_MAX (2 * API_ANSWER_MAX)
 
 /* ------------------------------------------------------------------- faults */
@@ -41,7 +41,7 @@ history_refuse(struct api_call *call, int error)
 	api_refuse(call, &fault);
 }
 
-/* Handles the end of a question. Returns false if the call has ended. */
+/* Handles the result of a question to the store. Returns false if the call has ended. */
 static bool
 history_answered(struct api_call *call, int error)
 {
@@ -57,7 +57,7 @@ history_answered(struct api_call *call, int error)
 	return false;
 }
 
-/* `rc` is the result of asking a question. */
+/* Waits for the answer, or refuses the call if the store could not be asked. `rc`: the result of asking. */
 static void
 history_check_asked(struct api_call *call, int rc)
 {
@@ -69,7 +69,7 @@ history_check_asked(struct api_call *call, int rc)
 
 /* ------------------------------------------------------------------ reading */
 
-/* The most bytes that an event takes in an answer. */
+/* Returns an upper limit for the bytes of an event in an answer. */
 static size_t
 event_bytes(const struct sio_history_record *record)
 {
@@ -80,8 +80,8 @@ event_bytes(const struct sio_history_record *record)
 }
 
 /*
- * Which of the records fit into an answer: the first, if the reader goes from the oldest to the newest, otherwise the
- * last. At least one fits, because an event is small beside an answer.
+ * Chooses the records that fit into an answer: the first ones if the reader goes from the oldest to the newest,
+ * otherwise the last ones. At least one record fits, because an event is much smaller than the limit of an answer.
  */
 static void
 history_fit(const struct sio_history_record *records, unsigned count, bool from_oldest, unsigned *from, unsigned *to)
@@ -100,7 +100,7 @@ history_fit(const struct sio_history_record *records, unsigned count, bool from_
 	}
 }
 
-/* `scratch` becomes the array of the event with its binary values as Base64. */
+/* Appends an event. `scratch` receives its array, with binary values as Base64. */
 static void
 write_event(struct buffer *out, struct buffer *scratch, const struct sio_history_record *record)
 {

@@ -32,7 +32,7 @@ query_read_room(struct api_query *query, struct text value, struct api_fault *fa
 	return true;
 }
 
-/* The room of a history. */
+/* Reads the one room of a history. */
 static bool
 query_read_one_room(struct api_query *query, struct text value, struct api_fault *fault)
 {
@@ -61,7 +61,7 @@ query_read_few(struct api_query *query, struct text value, struct api_fault *fau
 	return true;
 }
 
-/* An id of zeros is refused, because it stands for a missing parameter. */
+/* Refuses an id of zeros, because it means that the parameter is missing. */
 static bool
 query_read_id(const char *name, struct text value, struct history_id *out, struct api_fault *fault)
 {
@@ -137,7 +137,7 @@ enum {
 
 static const struct parameter {
 	const char *name;
-	unsigned lists; /* which lists take this parameter */
+	unsigned lists; /* bit mask of the lists that accept this parameter */
 	bool (*read)(struct api_query *query, struct text value, struct api_fault *fault);
 } parameters[] = {
 	{"namespace", IN_SOCKETS | IN_ROOMS | IN_HISTORY | IN_REMOVAL, query_read_namespace},
@@ -179,7 +179,7 @@ query_read_one(struct api_query *query, enum api_list list, struct text key, str
 	return api_fault(fault, 400, "unknown_parameter", key, "unknown parameter; use %s", known[list]);
 }
 
-/* A removal without `id` must say `all`: an id that the caller has lost must not remove everything. */
+/* A removal needs `id` or all=true, so that a request whose id is missing by mistake does not remove all events. */
 static bool
 query_check(const struct api_query *query, enum api_list list, struct api_fault *fault)
 {

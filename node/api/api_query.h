@@ -1,4 +1,4 @@
-/* The query string of a GET or DELETE to /api/...: pure, and as strict as api_command.h. */
+/* Parser for the query string of a GET or DELETE of /api/... The code is pure, and as strict as api_command.h. */
 #ifndef NODE_API_API_QUERY_H
 #define NODE_API_API_QUERY_H
 
@@ -9,7 +9,7 @@
 #define API_LIMIT_INITIAL 1000
 #define API_QUERY_ROOMS 64
 
-/* What a query is for; each takes other parameters. */
+/* The resource of a query. Each accepts its own parameters. */
 enum api_list { API_LIST_SOCKETS, API_LIST_ROOMS, API_LIST_HISTORY, API_LIST_REMOVAL };
 
 enum api_part { API_PART_ROOMS = 1, API_PART_DATA = 2, API_PART_HANDSHAKE = 4, API_PARTS_ALL = 7 };
@@ -18,7 +18,7 @@ struct api_query {
 	struct text nsp;
 	struct text rooms[API_QUERY_ROOMS];
 	unsigned room_count; /* 0: every socket of the namespace */
-	struct text after;   /* the cursor: names after this one are listed; empty: from the beginning */
+	struct text after;   /* the cursor: lists names after this one; empty: from the beginning */
 	unsigned limit;
 	unsigned parts; /* details of a socket beside its id */
 	bool counts;	/* list the number of sockets in each room */
@@ -30,9 +30,8 @@ struct api_query {
 };
 
 /*
- * Reads the query of /api/sockets, which takes rooms and fields; of /api/rooms, which takes counts; or of
- * /api/history, which has exactly one room. Returns false if it is malformed; then `fault` says why, and `query` is
- * empty.
+ * Reads a query string for `list`. A history needs exactly one room, and a removal also an id or all=true. Returns
+ * false if the query is malformed; then `fault` has the reason, and `query` is empty.
  */
 bool api_query_read(struct api_query *query, enum api_list list, struct text string, struct api_fault *fault);
 void api_query_fini(struct api_query *query);

@@ -10,9 +10,9 @@
 
 struct backend_past {
 	struct list link;	       /* in member->pasts */
-	struct backend_member *member; /* NULL: its link is lost */
+	struct backend_member *member; /* NULL: the link was lost */
 	uint32_t id;
-	bool from_oldest; /* events that are too many are left out at the end, not at the beginning */
+	bool from_oldest; /* events that do not fit are left out at the end, not at the beginning */
 };
 
 static struct backend_past *
@@ -47,7 +47,7 @@ backend_history_forget(struct backend_member *m)
 
 /* ------------------------------------------------------------------ answers */
 
-/* The word for an error of the Socket.IO layer (backends/PROTOCOL.md, section 9). */
+/* Returns the word for an error of sockeye.h (backends/PROTOCOL.md, section 9). */
 static struct text
 error_word(int error)
 {
@@ -80,7 +80,7 @@ send_last(const struct backend_member *m, uint32_t id, int error, uint32_t count
 	backend_end(m->wire);
 }
 
-/* At most the bytes of the frame of a record. */
+/* Returns an upper limit for the bytes of a record's frame. */
 static size_t
 record_size(const struct sio_history_record *record)
 {
@@ -108,7 +108,7 @@ send_record(const struct backend_member *m, uint32_t id, const struct sio_histor
 	return false;
 }
 
-/* Takes events off the end that the query does not begin with, until the rest fits. Returns the bytes of the rest. */
+/* Drops the newest events if past->from_oldest, otherwise the oldest, until the rest fits. Returns its bytes. */
 static size_t
 fit_records(const struct backend_past *past, const struct sio_history_record **records, unsigned *count)
 {
@@ -179,7 +179,10 @@ past_on_joined(sio_socket *socket, int error, unsigned sent, void *arg)
 
 /* ---------------------------------------------------------------- questions */
 
-/* The socket has left. As after a JOIN, the room decides which events its client has missed if it comes back. */
+/*
+ * The socket has left. As after a late JOIN, adds the room to its session: the rooms decide which events its client
+ * has missed.
+ */
 static void
 join_late(struct backend_member *m, uint32_t handle, struct text room)
 {
@@ -217,7 +220,7 @@ backend_history_join(struct backend_member *m, const struct backend_frame *f, si
 	return true;
 }
 
-/* An empty text leaves *out zeroed. Returns false if the text is not an id. */
+/* Reads an id; an empty text is zeros. Returns false if the text is not an id. */
 static bool
 read_id(struct text text, struct history_id *out)
 {

@@ -1,31 +1,30 @@
 /*
- * The history of rooms for backends (docs/history.md). Each question has a struct backend_past until its answer
- * comes:
+ * The history of rooms for backends (docs/history.md). Each question has a struct backend_past until it is answered:
  *
  *   CATCHUP   joins a socket to a room   PAST with LAST, when the socket has the last events of the room
  *   HISTORY   reads events               PAST for each event, then PAST with LAST
  *   FORGET    removes events             PAST with LAST
  *
  * If the link is lost first, the answer is discarded. The Socket.IO layer limits the number of questions
- * (SIO_HISTORY_ASKS_MAX) and ends each of them in time.
+ * (SIO_HISTORY_ASKS_MAX) and the time of each.
  */
 #ifndef NODE_BACKEND_BACKEND_HISTORY_H
 #define NODE_BACKEND_BACKEND_HISTORY_H
 
 #include "node/backend/backend_group.h"
 
-#define BACKEND_PAST_MAX (1 << 20) /* bytes of the frames with events that answer one HISTORY */
+#define BACKEND_PAST_MAX (1 << 20) /* bytes of the PAST frames that answer one HISTORY */
 
 /*
- * Carries out a CATCHUP. `socket` is the one of the frame's handle, or NULL if it has left. If the room cannot be
- * joined with history, it is joined without. Returns false if the frame is malformed, as the next two functions do.
+ * Executes a CATCHUP. `socket` is that of the frame's handle, or NULL if it has left. If the room cannot be joined
+ * with its history, joins it without. Returns false if the frame is malformed, as the next two functions do.
  */
 bool backend_history_join(struct backend_member *m, const struct backend_frame *f, sio_socket *socket);
-/* Carries out a HISTORY. */
+/* Executes a HISTORY. */
 bool backend_history_read(struct backend_member *m, const struct backend_frame *f);
-/* Carries out a FORGET. */
+/* Executes a FORGET. */
 bool backend_history_remove(struct backend_member *m, const struct backend_frame *f);
-/* The link of `m` is lost: discards the answers that still come. */
+/* The link of `m` was lost: the answers of its questions will be discarded. */
 void backend_history_forget(struct backend_member *m);
 
 #endif
