@@ -1,6 +1,6 @@
 /*
- * Searches the streams for the messages that a lost connection has sent and that were not answered: see the three
- * steps in streams_writer.h.
+ * Searches the streams for the messages that a lost connection has sent and that were not answered, and for those
+ * that another server has answered: see the steps in streams_writer.h.
  */
 #include <stdio.h>
 
@@ -89,11 +89,22 @@ writer_ask_kill(struct streams_writer *writer)
 	writer_ask(writer, ASK_KILL, NULL, 4, args);
 }
 
+/* A server that hides its name cannot be told from another. */
+static void
+writer_doubt_kept(struct streams_writer *writer)
+{
+	if (writer->run_id[0] == '\0')
+		streams_writer_forget_kept(writer);
+	else if (strcmp(writer->run_id, writer->kept_run_id) != 0)
+		streams_writer_doubt_kept(writer);
+}
+
 static void
 writer_start_checking(struct streams_writer *writer)
 {
 	writer->state = WRITER_CHECKING;
 	writer_ask_kill(writer);
+	writer_doubt_kept(writer);
 	for (unsigned i = 0; i < writer->count; i++) {
 		struct writer_stream *stream = &writer->streams[i];
 
@@ -141,8 +152,7 @@ writer_find_message(
 		if (&writer->streams[message->stream] != stream || !text_is(fields, entry->fields))
 			continue;
 		stream->next = it->next;
-		writer->published++;
-		writer->bytes += fields.n;
+		streams_writer_count_published(writer, message);
 		streams_writer_drop_waiting(writer, message);
 		return;
 	}
@@ -190,25 +200,44 @@ streams_writer_on_too_big(void *arg, struct wire_stream_id id)
 	return true;
 }
 
-/* The streams have been read: the doubtful messages that are left were not written. */
+/* The searches that went on behind the last message found have all passed this place. */
+static void
+writer_pass(struct streams_writer *writer, const struct list *place)
+{
+	for (unsigned i = 0; i < writer->count; i++) {
+		if (writer->streams[i].next == place)
+			writer->streams[i].next = NULL;
+	}
+}
+
+/*
+ * The streams have been read. A message that was not found is not there if it comes behind one that was, or if the
+ * entry before all of them is there. It is added, again if it was answered, in its place before those that wait.
+ */
 void
 streams_writer_resolve_doubts(struct streams_writer *writer)
 {
 	struct list *it, *next;
 	uint64_t uncertain = 0;
 
+	for (unsigned i = 0; i < writer->count; i++)
+		writer->streams[i].found = writer->streams[i].next != NULL;
 	list_each(it, next, &writer->waiting)
 	{
 		struct writer_message *message = container_of(it, struct writer_message, link);
 		const struct writer_stream *stream = &writer->streams[message->stream];
+		bool trimmed = !stream->there && wire_stream_id_compare(stream->seen, stream->low) != 0, written;
 
 		if (!message->doubtful)
 			break;
 		message->doubtful = false;
-		if (stream->there || wire_stream_id_compare(stream->seen, stream->low) == 0)
+		writer_pass(writer, it);
+		/* the server has had what the other one answered before the message that was found */
+		written = message->answered != 0 && stream->next != NULL;
+		if (!written && (!trimmed || (stream->found && stream->next == NULL)))
 			continue;
 		streams_writer_drop_waiting(writer, message);
-		uncertain++;
+		uncertain += !written;
 	}
 	writer->uncertain += uncertain;
 	if (uncertain > 0)

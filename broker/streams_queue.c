@@ -1,4 +1,5 @@
-/* The messages of the writer: those that wait, and those that are sent and not answered. */
+/* The messages of the writer: those that wait, those that are sent and not answered, and those kept after the answer.
+ */
 #include "broker/streams_writer_internal.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -6,6 +7,13 @@
 
 #define QUEUED_MAX (1 << 20) /* bytes queued in the connection; further messages wait, where they can be dropped */
 #define SENT_MAX (8 << 20)   /* bytes of messages sent and not answered */
+
+/*
+ * A server answers before its replica has the entry, and a master that is cut off goes on answering until it learns
+ * that it has been replaced. KEPT_MS is longer than that usually takes; at high rates KEPT_MAX bytes are the limit.
+ */
+#define KEPT_MS 15000
+#define KEPT_MAX (4 << 20)
 
 size_t
 streams_message_cost(const struct writer_message *message)
@@ -96,6 +104,80 @@ streams_writer_is_open(const struct streams_writer *writer)
 	return writer->state == WRITER_WRITING || writer->state == WRITER_CLOSING;
 }
 
+/* ------------------------------------------------------------ kept messages */
+
+void
+streams_writer_count_published(struct streams_writer *writer, const struct writer_message *message)
+{
+	if (message->answered != 0)
+		return;
+	writer->published++;
+	writer->bytes += message->command->len - message->fields;
+}
+
+static void
+writer_forget(struct streams_writer *writer, struct writer_message *message)
+{
+	writer->kept_bytes -= streams_message_cost(message);
+	streams_message_free(message);
+}
+
+static void
+writer_forget_old(struct streams_writer *writer)
+{
+	struct writer_message *message;
+	uint64_t max = writer->max_queue / 2 < KEPT_MAX ? writer->max_queue / 2 : KEPT_MAX;
+
+	while ((message = streams_message_first(&writer->kept)) != NULL &&
+		(writer->kept_bytes > max || writer->loop->now - message->answered > KEPT_MS))
+		writer_forget(writer, message);
+}
+
+void
+streams_writer_forget_kept(struct streams_writer *writer)
+{
+	while (!list_empty(&writer->kept))
+		writer_forget(writer, streams_message_first(&writer->kept));
+}
+
+void
+streams_writer_keep(struct streams_writer *writer, struct writer_message *message, struct wire_stream_id before)
+{
+	size_t cost = streams_message_cost(message);
+
+	writer->sent_bytes -= cost;
+	if (writer->kept_run_id[0] == '\0') {
+		streams_message_free(message);
+		return;
+	}
+	message->answered = writer->loop->now;
+	message->before = before;
+	list_remove(&message->link);
+	list_add_tail(&writer->kept, &message->link);
+	writer->kept_bytes += cost;
+	writer_forget_old(writer);
+}
+
+void
+streams_writer_doubt_kept(struct streams_writer *writer)
+{
+	struct list *it;
+
+	writer_forget_old(writer);
+	for (it = writer->kept.prev; it != &writer->kept; it = it->prev) {
+		struct writer_message *message = container_of(it, struct writer_message, link);
+
+		message->doubtful = true;
+		writer->streams[message->stream].low = message->before; /* the oldest comes last */
+	}
+	list_move_all(&writer->kept, &writer->waiting);
+	list_move_all(&writer->waiting, &writer->kept);
+	writer->waiting_bytes += writer->kept_bytes;
+	writer->kept_bytes = 0;
+}
+
+/* ------------------------------------------------------------------- adding */
+
 static int
 writer_refuse(struct streams_writer *writer, size_t size)
 {
@@ -111,8 +193,11 @@ static void
 writer_keep_limit(struct streams_writer *writer)
 {
 	while (writer->waiting_bytes > 0 && writer->ops->waiting(writer->arg) > writer->max_queue) {
-		streams_writer_drop_waiting(writer, streams_message_first(&writer->waiting));
-		writer->dropped++;
+		struct writer_message *message = streams_message_first(&writer->waiting);
+
+		writer->uncertain += message->answered != 0;
+		writer->dropped += message->answered == 0;
+		streams_writer_drop_waiting(writer, message);
 		if (log_allow(&writer->log_limit, 1, writer->loop->now))
 			log_event(LOG_WARN, "stream", "error",
 				LOG_STR("redisMaxQueue is full: oldest messages dropped"), "dropped",

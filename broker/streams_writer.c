@@ -63,6 +63,7 @@ writer_finish(struct streams_writer *writer)
 	struct writer_message *message;
 
 	writer_close_link(writer);
+	streams_writer_forget_kept(writer);
 	while ((message = streams_message_first(&writer->waiting)) != NULL) {
 		writer->uncertain += message->doubtful;
 		writer->dropped += !message->doubtful;
@@ -114,6 +115,7 @@ void
 streams_writer_start_writing(struct streams_writer *writer)
 {
 	streams_writer_resolve_doubts(writer);
+	memcpy(writer->kept_run_id, writer->run_id, sizeof writer->run_id);
 	loop_disarm(writer->loop, &writer->timer);
 	writer->state = WRITER_WRITING;
 	if (!writer->careful) {
@@ -130,6 +132,7 @@ writer_on_added(struct streams_writer *writer, struct wire_stream_id id)
 {
 	struct writer_message *message = streams_message_first(&writer->sent);
 	struct writer_stream *stream = &writer->streams[message->stream];
+	struct wire_stream_id before = stream->low;
 
 	stream->low = id;
 	stream->known = true;
@@ -137,10 +140,8 @@ writer_on_added(struct streams_writer *writer, struct wire_stream_id id)
 		writer->ops->on_accepted(writer->arg);
 	writer->careful = false;
 	writer->attempts = 0;
-	writer->published++;
-	writer->bytes += message->command->len - message->fields;
-	writer->sent_bytes -= streams_message_cost(message);
-	streams_message_free(message);
+	streams_writer_count_published(writer, message);
+	streams_writer_keep(writer, message, before);
 	streams_writer_send(writer);
 	if (writer->state == WRITER_CLOSING && list_empty(&writer->sent))
 		writer_finish(writer);
@@ -310,6 +311,7 @@ streams_writer_new(struct loop *l, const struct streams_server *server, const st
 	}
 	list_init(&writer->waiting);
 	list_init(&writer->sent);
+	list_init(&writer->kept);
 	streams_server_init_link(server, l, options->timeout_ms, &writer->link, &link_ops, writer);
 	streams_parser_init(&writer->parser, &parser_ops, writer);
 	wheel_entry_init(&writer->timer, writer_on_timer);
@@ -320,7 +322,7 @@ streams_writer_new(struct loop *l, const struct streams_server *server, const st
 void
 streams_writer_free(struct streams_writer *writer)
 {
-	must(list_empty(&writer->waiting) && list_empty(&writer->sent));
+	must(list_empty(&writer->waiting) && list_empty(&writer->sent) && list_empty(&writer->kept));
 	loop_call_cancel(&writer->call);
 	streams_parser_fini(&writer->parser);
 	mem_free(writer->questions);

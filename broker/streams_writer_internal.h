@@ -24,12 +24,14 @@ enum writer_state {
 };
 
 struct writer_message {
-	struct list link; /* in `waiting` or `sent` */
+	struct list link; /* in `waiting`, `sent` or `kept` */
 	struct block *command;
 	uint64_t since; /* loop time at which it was queued */
 	uint32_t fields;
 	unsigned stream;
-	bool doubtful; /* sent on an earlier connection and not answered there */
+	bool doubtful;		      /* sent on an earlier connection; this server may not have it */
+	uint64_t answered;	      /* loop time of the answer; 0: none has come */
+	struct wire_stream_id before; /* of an answered message: an entry that came before it */
 };
 
 struct writer_stream {
@@ -39,7 +41,8 @@ struct writer_stream {
 	bool there;		    /* the server still has the entry `low` */
 	struct wire_stream_id seen; /* newest entry read while checking */
 	unsigned entries;	    /* of the last answer */
-	struct list *next;	    /* where the search for the next entry's message begins; NULL: at the first */
+	struct list *next; /* behind the last message found, where the search goes on; NULL: none was found */
+	bool found;	   /* `next` was set when the streams had been read */
 };
 
 struct writer_question {
@@ -62,9 +65,11 @@ struct streams_writer {
 	uint64_t max_queue, max_age_ms, timeout_ms, read_before, flush_until;
 	struct log_limit log_limit;
 	struct list waiting, sent; /* struct writer_message */
-	uint64_t waiting_bytes, sent_bytes;
-	char run_id[RUN_ID_MAX]; /* of the process that this connection leads to; empty: unknown */
-	int64_t client;		 /* number of this connection at the server; 0: unknown */
+	struct list kept;	   /* answered messages, the oldest first, which another server may lack */
+	uint64_t waiting_bytes, sent_bytes, kept_bytes;
+	char kept_run_id[RUN_ID_MAX]; /* of the process that has answered them; empty: unknown */
+	char run_id[RUN_ID_MAX];      /* of the process that this connection leads to; empty: unknown */
+	int64_t client;		      /* number of this connection at the server; 0: unknown */
 	char last_run_id[RUN_ID_MAX];
 	int64_t last_client; /* those of the last connection with unanswered messages */
 	char *names;
@@ -88,6 +93,13 @@ struct writer_message *streams_message_first(struct list *list); /* NULL: the li
 void streams_writer_drop_waiting(struct streams_writer *writer, struct writer_message *message);
 /* Sends waiting messages until enough are unanswered. */
 void streams_writer_send(struct streams_writer *writer);
+/* Counts a message that the server has, once. */
+void streams_writer_count_published(struct streams_writer *writer, const struct writer_message *message);
+/* Keeps the oldest sent message, which has been answered, for a server that takes this one's place. */
+void streams_writer_keep(struct streams_writer *writer, struct writer_message *message, struct wire_stream_id before);
+void streams_writer_forget_kept(struct streams_writer *writer);
+/* The server is another process: the kept messages become doubtful, and wait before all others. */
+void streams_writer_doubt_kept(struct streams_writer *writer);
 bool streams_writer_is_open(const struct streams_writer *writer); /* sends messages */
 
 /* streams_check.c */
@@ -99,7 +111,7 @@ bool streams_writer_may_refuse(const struct writer_question *question);
 void streams_writer_on_question_answered(struct streams_writer *writer, const struct resp_item *answer);
 bool streams_writer_on_entry(void *arg, const struct wire_stream_entry *entry);
 bool streams_writer_on_too_big(void *arg, struct wire_stream_id id);
-/* The doubtful messages that are left were not written, or nothing can be told about them. */
+/* The doubtful messages that are left are not at this server, or nothing can be told about them. */
 void streams_writer_resolve_doubts(struct streams_writer *writer);
 
 #endif

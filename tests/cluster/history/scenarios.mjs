@@ -18,8 +18,6 @@ export const MODES = {
 /** Losses that a row allows, in the words of the table. */
 export const NOTHING = { text: "nothing", counted: false, gaps: false };
 export const IN_FLIGHT = { text: "in flight; counted", counted: true, gaps: false };
-/** Redis answers before its replica has the entry, so a sender may believe that a lost message is kept. */
-export const LACKED = { text: "what the replica lacks; counted as far as Redis had not answered", counted: true, gaps: false, answered: 20 };
 export const DEAF = { text: "unheard until subscribed again; gap counted", counted: true, gaps: true };
 export const KILLED = { text: "in flight from that node", counted: false, gaps: false };
 /** `unplayed`: in place of a loss, why a mode is not played in this world. */
@@ -100,7 +98,7 @@ export const SCENARIOS = [
   },
   {
     key: "promoted", kind: "pair", title: "a replica is promoted behind the nodes' back",
-    loses: { classic: DEAF, log: NOTHING, sharded: DEAF, streams: LACKED },
+    loses: { classic: DEAF, log: NOTHING, sharded: DEAF, streams: IN_FLIGHT },
     async act(world) {
       const lines = logLines(world);
       await world.second.command("REPLICAOF", "NO", "ONE");
@@ -110,7 +108,7 @@ export const SCENARIOS = [
   },
   {
     key: "failover", kind: "sentinel", title: "the Redis master dies, and Sentinel promotes its replica",
-    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: LACKED },
+    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
     async act(world) {
       const lines = logLines(world);
       await world.redis.kill();
@@ -119,7 +117,7 @@ export const SCENARIOS = [
   },
   {
     key: "member", kind: "cluster", title: "a master of a Redis Cluster dies, and its replica takes its place",
-    loses: { classic: DEAF, sharded: DEAF, streams: LACKED }, unplayed: AT_A_CLUSTER,
+    loses: { classic: DEAF, sharded: DEAF, streams: IN_FLIGHT }, unplayed: AT_A_CLUSTER,
     async act({ cluster, nodes, mode }) {
       const used = nodes[0].logged("bus").filter(({ state }) => state === "up").at(-1)?.server;
       const owner = mode.stream && (await cluster.owner(await slotOf(cluster, mode.stream)));

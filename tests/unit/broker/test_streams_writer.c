@@ -47,6 +47,78 @@ nothing_is_added_twice_or_lost_with_the_answers(void **state)
 	close_end(&b);
 }
 
+/* Makes the server another process, which lacks so many of the oldest and newest entries. */
+static void
+replace_server(const char *run_id, unsigned oldest, unsigned newest)
+{
+	streams_drop_entries(oldest);
+	streams_drop_newest(newest);
+	redis.run_id = run_id;
+	conn_close(redis.writer, REASON_FINISHED);
+}
+
+/* A replica that is promoted may lack entries that the writer has answers for. Those who have read them drop the
+ * copies. */
+static void
+answered_messages_that_another_server_lacks_are_added_again(void **state)
+{
+	struct streams_end a, b;
+
+	struct bus_form_options o = streams_options();
+
+	(void)state;
+	o.max_queue = 100000;
+	open_end_with(&a, "aaaaaaaaaaaaaaaa", "/", &o);
+	open_end(&b, "bbbbbbbbbbbbbbbb");
+	RUN_UNTIL(stats(&a).up);
+	for (int i = 1; i <= 3; i++)
+		emit(&a, i);
+	RUN_UNTIL(stats(&a).published == 3);
+	UNTIL_HEARD(&b, "1 2 3 ");
+	replace_server("a replica", 0, 2);
+	emit(&a, 4);
+	RUN_UNTIL(stats(&a).published == 4);
+	UNTIL_HEARD(&b, "1 2 3 4 ");
+	assert_int_equal(redis.count, 4);
+
+	/* the server has started again without its oldest entries, and with all others: nothing is added */
+	replace_server("the replica again", 2, 0);
+	emit(&a, 5);
+	RUN_UNTIL(stats(&a).published == 5);
+	assert_int_equal(redis.count, 3);
+
+	/* the oldest are trimmed and the newest is lacking: what comes behind an entry that is there is missing */
+	replace_server("a third one", 1, 1);
+	emit(&a, 6);
+	RUN_UNTIL(stats(&a).published == 6);
+	UNTIL_HEARD(&b, "1 2 3 4 5 6 ");
+	assert_int_equal(redis.count, 3); /* 4, 5 again, 6 */
+	assert_int_equal(stats(&a).uncertain, 0);
+	close_end(&a);
+	close_end(&b);
+}
+
+/* The other server has newer entries alone: nothing tells whether it has had those of the first one. */
+static void
+answered_messages_that_cannot_be_found_are_uncertain(void **state)
+{
+	struct streams_end a;
+
+	(void)state;
+	open_end(&a, "aaaaaaaaaaaaaaaa"); /* keeps three messages or so */
+	for (int i = 1; i <= 8; i++)
+		emit(&a, i);
+	RUN_UNTIL(stats(&a).published == 8);
+	streams_add_entry(TEXT("s"), "$1\r\na\r\n$1\r\nb\r\n", 14, 2);
+	replace_server("another process", 8, 0);
+	RUN_UNTIL(stats(&a).uncertain > 0);
+	assert_in_range(stats(&a).uncertain, 1, 7);
+	emit(&a, 9);
+	RUN_UNTIL(stats(&a).published == 9);
+	assert_int_equal(redis.count, 2);
+	close_end(&a);
+}
+
 /* The entries after the last answer are trimmed. Whether the messages were written is unknown, so they are not sent
  * again. */
 static void
@@ -260,6 +332,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STREAMS_CASE(nothing_is_added_twice_or_lost_with_the_answers),
+		STREAMS_CASE(answered_messages_that_another_server_lacks_are_added_again),
+		STREAMS_CASE(answered_messages_that_cannot_be_found_are_uncertain),
 		STREAMS_CASE(messages_that_cannot_be_found_are_uncertain),
 		STREAMS_CASE(the_queue_may_drop_messages_that_are_looked_for),
 		STREAMS_CASE(a_node_that_seldom_sends_can_tell_too),
