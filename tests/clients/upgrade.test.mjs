@@ -91,7 +91,7 @@ async function talker(server, transports) {
 
 for (const options of [["--workers", "2"], ["--workers", "1", "--master"]])
   test(`SIGUSR2 replaces the program and refuses nobody (${options.join(" ")})`, async () => {
-    const server = await startSockeye("protocol", [...options, "--drain-time", "20s"]);
+    const server = await startSockeye("protocol", [...options, "--drain-time", "4s"]);
     const url = `${server.url}/socket.io/?EIO=4&transport=polling`;
     const keep = () => new http.Agent({ keepAlive: true, maxSockets: 1 });
     const requests = load(url, [false, false, keep(), keep()]);
