@@ -63,7 +63,7 @@ for (const workers of [1, 2]) {
 
 test("after SIGUSR2 the new program speaks to the supervisor, as its main process", async () => {
   const systemd = await supervisor("upgrade");
-  const server = await startSockeye("chat", ["--workers", "2"], { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "60000000" });
+  const server = await startSockeye("chat", ["--workers", "2"], { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "6000000" });
   assert.equal((await systemd.next()).READY, "1");
   server.child.kill("SIGUSR2");
   const main = await systemd.next();
@@ -84,7 +84,7 @@ test("after SIGUSR2 the new program speaks to the supervisor, as its main proces
 test("programs of --exec do not see the supervisor's socket", async () => {
   const systemd = await supervisor("exec");
   const server = await startExec("sh -c 'echo socket=${NOTIFY_SOCKET:-none} limit=${WATCHDOG_USEC:-none}; exec sleep 1000'",
-    [], { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "60000000" });
+    [], { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "6000000" });
   const line = await server.line((fields) => fields.event === "exec" && fields.stream === "stdout");
   assert.equal(line.text, "socket=none limit=none");
   await server.stop();

@@ -133,7 +133,7 @@ export class Ws {
 
 /** A TCP connection. */
 export class Raw {
-  received = Buffer.alloc(0);
+  #chunks = [];
   #wake = new Set();
 
   constructor(server) {
@@ -145,13 +145,23 @@ export class Raw {
     });
     this.socket.on("error", () => {});
     this.socket.on("data", (chunk) => {
-      this.received = Buffer.concat([this.received, chunk]);
+      this.#chunks.push(chunk);
       for (const wake of this.#wake) wake();
     });
     this.closed.then(() => {
       this.ended = true;
       for (const wake of this.#wake) wake();
     });
+  }
+
+  /** All bytes received and not taken away. They are joined when somebody looks, not with each chunk. */
+  get received() {
+    if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0];
+  }
+
+  set received(bytes) {
+    this.#chunks = [bytes];
   }
 
   static async open(server) {
