@@ -55,7 +55,7 @@ bench-cost: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/cost.mjs
 
 bench-cost-check: $(BENCH_PROGRAMS) $(TESTS_NPM)
-	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" timeout 900 node tests/bench/cost.mjs --check
+	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" timeout 1800 node tests/bench/cost.mjs --check
 
 # The compared servers do the same work; the figures are computed correctly.
 .PHONY: test-bench
