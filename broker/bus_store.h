@@ -11,7 +11,7 @@
 
 struct bus;
 
-/* How far this node has heard the log. */
+/* How far this node has received the messages of the log. */
 struct bus_point {
 	/* everything up to this entry was delivered, and after it everything up to the message (sender, number) */
 	struct bus_position position;
@@ -54,12 +54,12 @@ void bus_call_init(struct bus_call *call, void (*answer)(struct bus_call *call, 
 void bus_call_cancel(struct bus_call *call); /* does nothing if it does not wait */
 
 /*
- * Fills in how far this node has heard. Returns false if the server keeps no log, or if its newest entry is still
- * unknown.
+ * Fills in how far this node has received the log. Returns false if the server keeps no log, or if its newest entry
+ * is still unknown.
  */
 bool bus_store_point(const struct bus *bus, struct bus_point *out);
 /*
- * Everything up to this entry has been heard: a message has arrived that a script published in the same step in
+ * Everything up to this entry has been received: a message has arrived that a script published in the same step in
  * which it read the entry.
  */
 void bus_store_reached(struct bus *bus, struct bus_position entry);

@@ -67,7 +67,7 @@ enum keeper_state { KEEPER_LIVE, KEEPER_STORED, KEEPER_CLAIMED };
 
 /* What a session gets when its client moves: its rooms change, it comes back, or another worker claims it. */
 struct keeper_past {
-	uint64_t start;		   /* at most heard + local of the moment when the session came to its worker */
+	uint64_t start;		   /* lower bound of heard + local when the session came to its worker */
 	struct keeper_bound entry; /* the last event before the session came to its worker */
 	/* when the rooms last changed: the last event for the socket, and the position of the worker */
 	struct keeper_bound before;
@@ -92,7 +92,7 @@ struct keeper_session {
 	uint32_t rooms_n, room_count, data_n, bytes;
 	uint8_t state;
 	bool quiet;	   /* that worker has sent STORE or QUIET */
-	bool orphan;	   /* stored because `last_origin` was gone, and not by STORE */
+	bool orphan;	   /* stored because `last_origin` was gone; false: by STORE */
 	bool own;	   /* the socket is in its own room */
 	bool needs_offset; /* the client must send an offset that is not older than `first` */
 	char pid[SIO_PID_LENGTH];

@@ -15,8 +15,8 @@
  *
  *   a session in Redis    written                                     ends by
  *   live                  at CONNECT and at each change, for the      the loss; a claim, after its worker has let it
- *                         window and a while; renewed                 go; its time, if the worker has died
- *   stored                at the loss, for the window                 a claim; its time
+ *                         window and two intervals; renewed           go; its time to live, if the worker has died
+ *   stored                at the loss, for the window                 a claim; its time to live
  *
  * A claim removes the session from Redis. Only the worker whose DEL has removed it continues the session.
  */

@@ -4,7 +4,7 @@
  *   step    question                                              next
  *           the session is live in this worker                    its socket leaves, which stores the session
  *   READ    GETRANGE: the session                                 live in another worker: TELL; else CHECK
- *   TELL    PUBLISH to that worker: let it go                     nobody receives it: the worker has died, CHECK;
+ *   TELL    PUBLISH to that worker: let it go                     no subscriber: the worker has died, CHECK;
  *                                                                 else WAIT
  *   WAIT    the worker stores the session and says so             READ again, once
  *   CHECK   XRANGE: is the entry of the client's position there?  REMOVE
@@ -14,7 +14,7 @@
  *
  * Messages between workers (broker_stream_tell()) are a letter and fields, each preceded by its length in 2 bytes.
  *
- *   T uid pid offset   the client of the session is back at `uid`, with the number of this offset; empty: without one
+ *   T uid pid offset   the client of the session is back at `uid`; offset: the number of its offset, or empty
  *   L pid answer       1: the session is stored, or this worker does not have it; 0: the offset is wrong
  */
 #include "node/socketio/sio_stream_claim.h"
@@ -56,7 +56,7 @@ struct stream_claim {
 	bool told;  /* the worker that has the session has been told to let it go */
 	bool ghost; /* the client came back before its loss was noticed */
 	bool has_offset;
-	bool found; /* the entry at `from` */
+	bool found; /* the stream has the entry `from` */
 	uint64_t offset, from;
 	struct buffer map, rooms; /* `record` points into them */
 	struct sio_stream_session record;

@@ -3,12 +3,12 @@
  * read back. Then they have an offset and their place among the events of other nodes. An unrecorded event
  * (volatile, local, or with acknowledgements) waits behind earlier events, so that it does not overtake them.
  *
- *   an event at the head of the queue        what is done
+ *   an event at the head of the queue        action
  *   not recorded                             delivered, and published if it has other receivers
  *   recorded, its entry is read              delivered with its offset
- *   recorded, an entry after it is read      the bus has dropped it: delivered without an offset
- *   waits for more than HOLD_MS, or more     the stream is taken for being away: everything is delivered without an
- *   than recoveryMaxBytes are held           offset. When such an event is read later, it raises the floor
+ *   recorded, an entry after it is read      the bus has dropped its entry: delivered without an offset
+ *   waits for more than HOLD_MS, or more     the stream counts as away: all events are delivered without an offset.
+ *   than recoveryMaxBytes are held           The entry of such an event raises the floor when it is read later
  */
 #include "node/socketio/sio_stream_hold.h"
 

@@ -4,12 +4,12 @@
  * Base64 of the MessagePack map {sid, pid, rooms, data}, where `rooms` includes the socket's own room. Sockeye adds
  * the member `sockeye`, which Node.js ignores:
  *
- *   nsp, owner     the namespace, and the uid in it of the worker that has the socket; empty: the client is away
- *   start          position of the first CONNECT; the positions are numbers (broker/stream_number.h)
+ *   nsp, owner     the namespace, and the uid of the worker that has the socket; empty uid: the client is away
+ *   start          position of the first CONNECT; positions are numbers (broker/stream_number.h)
  *   last           number of the last event that was for the socket
  *   heard          position at the loss: everything up to it was delivered
- *   moved          older offsets cannot be recovered: `last` when the socket last joined or left a room, or the
- *                  number of an event that was delivered without an offset
+ *   moved          lower bound of valid offsets: `last` when the socket last joined or left a room, or the number
+ *                  of an event that was delivered without an offset
  *   since          position when the socket last joined or left a room
  *   lost           wall-clock milliseconds of the loss; 0: the client is not away
  *
