@@ -322,6 +322,8 @@ master_deploy_app(struct master *master)
 
 	if (!config->program.app || master->phase != SERVING)
 		return false;
+	if (master->alive_at > 0)
+		notify_alive(master->notify); /* the check may take half of the supervisor's time */
 	result = config_app_replaced(config, error);
 	if (result < 0)
 		log_event(LOG_ERROR, "reload", "error", LOG_STR(error), NULL);
