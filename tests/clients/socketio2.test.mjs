@@ -1,13 +1,15 @@
 // Stock clients of Socket.IO 2 and 1 with --allow-eio3: alone, beside clients of Socket.IO 4, and in a cluster with a
 // Node.js server.
 import assert from "node:assert/strict";
+import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
 import io1 from "socket.io-client-1";
 import io2 from "socket.io-client-2";
 import { ask, members, startNode, startPeer } from "../cluster/support/cluster.mjs";
 import { Redis } from "../cluster/support/redis.mjs";
-import { startSockeye } from "./support/server.mjs";
+import { Browser } from "./support/browser.mjs";
+import { root, startSockeye } from "./support/server.mjs";
 import { collect, next } from "./support/wait.mjs";
 
 const kinds = [
@@ -97,6 +99,30 @@ describe("one server", () => {
     socket.disconnect();
   });
 
+  // unlike the client in Node.js, a browser's takes binary payloads of long-polling
+  test("the browser bundle of 2.5.0, in Chromium", async (t) => {
+    const browser = await Browser.start();
+    t.after(() => browser.stop());
+    const page = await browser.page();
+    await page.goto(`${server.url}/socket.io/socket.io.js`); // a document of the same origin, which is not run
+    await page.addScriptTag({ path: path.join(root, "tests/node_modules/socket.io-client-2/dist/socket.io.js") });
+    const binary = page.waitForResponse((response) => response.headers()["content-type"] === "application/octet-stream");
+    for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+      const answer = await page.evaluate(async (transports) => {
+        const socket = window.io({ transports, forceNew: true, reconnection: false });
+        await new Promise((resolve, reject) => socket.on("connect", resolve).on("connect_error", reject));
+        const { engine } = socket.io;
+        if (engine.transport.name !== transports.at(-1)) await new Promise((resolve) => engine.once("upgrade", resolve));
+        const bytes = new Uint8Array([0, 1, 4, 255]).buffer;
+        const back = await new Promise((resolve) => socket.emit("message-with-ack", "é😀", { bytes }, (...args) => resolve(args)));
+        socket.close();
+        return [engine.transport.name, back[0], [...new Uint8Array(back[1].bytes)]];
+      }, transports);
+      assert.deepEqual(answer, [transports.at(-1), "é😀", [0, 1, 4, 255]]);
+    }
+    await binary;
+  });
+
   test("a client of Socket.IO 4 is served as before", async () => {
     const { socket, auth } = await open(io, ["websocket"], "/", { auth: { token: 1 } });
     assert.deepEqual(auth, { token: 1 });
@@ -157,7 +183,10 @@ describe("a cluster of two nodes and a Node.js server", () => {
         return { names: names.filter((_, i) => got[i].seen.length === 1), got: got.map((one) => one.seen[0]) };
       };
 
-      for (const name of names) await ask(sockets[name], "join", `room of ${nsp}`);
+      for (const name of names) {
+        await ask(sockets[name], "join", `room of ${nsp}`);
+        sockets[name].on("how", (value, ack) => ack({ of: name, value }));
+      }
       for (const by of names) {
         const all = await reached(by, { to: [`room of ${nsp}`] }, Buffer.from([1, 2]), "é");
         assert.deepEqual(all.names, names);
@@ -171,6 +200,9 @@ describe("a cluster of two nodes and a Node.js server", () => {
           assert.deepEqual((await reached(by, { except: [sockets[to].id] }, 1)).names, names.filter((name) => name !== to));
         }
         assert.deepEqual((await reached(by, { from: "others" }, 1)).names, names.filter((name) => name !== by));
+        const asked = await ask(sockets[by], "ask", { timeout: 20_000 }, "how", Buffer.from([0, 255]));
+        assert.deepEqual([asked.error, asked.answers.map((one) => one.of).sort()], [null, [...names].sort()]);
+        for (const { value } of asked.answers) assert.deepEqual([...Buffer.from(value)], [0, 255]);
         const { error, sockets: found } = await ask(sockets[by], "fetch", {});
         assert.equal(error, null);
         assert.deepEqual(found.map((one) => one.id).sort(), names.map((name) => sockets[name].id).sort());
