@@ -201,7 +201,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/
 
 # The compiler spends half of its time on optimising programs that run for less than a second, and a third of the linker's time
 # goes into their symbols; so the sources of the tests are not optimised, and gold links them where it is installed.
-UNIT_FLAGS := -O0 -U_FORTIFY_SOURCE -Wno-maybe-uninitialized $(if $(shell command -v ld.gold),-fuse-ld=gold)
+UNIT_FLAGS := -O0 -U_FORTIFY_SOURCE -Wno-unknown-warning-option -Wno-maybe-uninitialized $(if $(shell command -v ld.gold),-fuse-ld=gold)
 
 # A program ends at its first failure: the cleanup of a test that failed halfway may abort before cmocka prints the failure. All
 # programs run, so one run shows every program that fails.
