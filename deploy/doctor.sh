@@ -88,7 +88,7 @@ name_unknown_nodes() {
 	missed=$(sed -n 's/ missed$//p' "$dir/nodes" | sort -u)
 	[ -n "$missed" ] && grep -q ' reached$' "$dir/nodes" || return 1
 	for prefix in $missed; do
-		! grep -qx "$prefix reached" "$dir/nodes" || continue
+		! grep -qxe "$prefix reached" "$dir/nodes" || continue
 		named=yes
 		fail "requests of sessions of node $(node_of "$prefix") do not reach it: no rule of the balancer knows session ids that begin with $prefix; add one, or give the node a --node-id that has one (see deploy/README.md)"
 	done
@@ -142,7 +142,7 @@ get close -m 5 -X POST --data-binary 1 "$session" >/dev/null
 for _ in 1 2 3 4 5 6 7 8 9; do
 	get open -m 10 "$engine&transport=polling" >/dev/null
 	sid=$(field sid)
-	grep -qx "${sid%"${sid#??}"} missed" "$dir/nodes" || break
+	grep -qxe "${sid%"${sid#??}"} missed" "$dir/nodes" || break
 done
 session="$engine&transport=polling&sid=$sid"
 began=$(date +%s)
