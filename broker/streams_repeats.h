@@ -3,10 +3,11 @@
  * (streams_writer.h) if a promoted replica lacks it, although readers had received it, or if the server executes the
  * first command late, on an old connection.
  *
- * A node numbers its entries and adds them in the order of their numbers. So the message of an entry has been read
- * before if its number is not greater than the newest number of its sender. Node.js servers do not number their
- * entries. A third party that may write to the stream can make a node drop messages by a false number, as it can by
- * deleting entries.
+ * A node numbers its entries and adds them in the order of their numbers. But if the server refuses a message and
+ * accepts later ones, the writer adds the refused one behind them. So a node remembers which of the 64 numbers before
+ * the newest one of a sender it has read. The message of an older number counts as read. Node.js servers do not
+ * number their entries. A third party that may write to the stream can make a node drop messages by a false number,
+ * as it can by deleting entries.
  *
  * Recovery replays events from the stream (sio_stream_replay.h) and must skip repeats, so the last
  * STREAMS_REPEATS_MAX repeats are remembered.
@@ -29,7 +30,8 @@ struct streams_repeats {
 	struct bus_senders senders; /* `at` is the entry of the newest message */
 	struct streams_repeat *all; /* a ring, allocated at the first repeat; NULL before */
 	uint64_t count;		    /* repeats so far */
-	uint64_t forgotten;	    /* the newest entry that the ring no longer has */
+	uint64_t newest;	    /* the newest entry that was a repeat */
+	uint64_t forgotten;	    /* the newest one that the ring no longer has */
 };
 
 void streams_repeats_init(struct streams_repeats *repeats);

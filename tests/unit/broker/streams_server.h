@@ -30,7 +30,8 @@ static struct streams_server {
 	unsigned answers_lost;
 	bool mute;	     /* the server keeps entries, but does not answer XADD */
 	bool dead;	     /* the server ignores XADD */
-	const char *refusal; /* the answer to XADD instead of an id */
+	const char *refusal; /* the answer to XADD instead of an id, */
+	unsigned refusals;   /* to so many; 0: to all */
 	const char *denial;  /* the answer to XREVRANGE instead of an entry */
 	bool silent;	     /* the server does not answer XREAD */
 	bool holds;	     /* the answer to the next XRANGE with COUNT stops after its first entry */
@@ -215,6 +216,8 @@ streams_serve_add(struct conn *c, const struct hub_command *command)
 	redis.adds++;
 	if (redis.refusal != NULL) {
 		say(c, "%s", redis.refusal);
+		if (redis.refusals > 0 && --redis.refusals == 0)
+			redis.refusal = NULL;
 		return;
 	}
 	assert_true(text_is(command->args[2], TEXT("MAXLEN")) && text_is(command->args[3], TEXT("~")) &&

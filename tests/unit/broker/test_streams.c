@@ -85,6 +85,31 @@ a_message_that_is_added_again_is_heard_once(void **state)
 	close_end(&b);
 }
 
+/* The message 3 was under way when the server refused the message 2. */
+static void
+a_message_that_was_refused_comes_behind_later_ones(void **state)
+{
+	struct streams_end a, b;
+
+	(void)state;
+	open_end(&a, "aaaaaaaaaaaaaaaa");
+	open_end(&b, "bbbbbbbbbbbbbbbb");
+	emit(&a, 1);
+	UNTIL_HEARD(&b, "1 ");
+	RUN_UNTIL(stats(&a).published == 1);
+	redis.refusal = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+	redis.refusals = 1;
+	emit(&a, 2);
+	emit(&a, 3);
+	UNTIL_HEARD(&b, "1 3 2 ");
+	RUN_UNTIL(stats(&a).published == 3);
+	emit(&a, 4);
+	UNTIL_HEARD(&b, "1 3 2 4 ");
+	assert_int_equal(stats(&b).log_repeats, 0);
+	close_end(&a);
+	close_end(&b);
+}
+
 static void
 a_trimmed_stream_is_a_gap(void **state)
 {
@@ -288,6 +313,7 @@ main(void)
 		STREAMS_CASE(entries_reach_the_others_once_and_in_order),
 		STREAMS_CASE(the_position_outlives_the_connection),
 		STREAMS_CASE(a_message_that_is_added_again_is_heard_once),
+		STREAMS_CASE(a_message_that_was_refused_comes_behind_later_ones),
 		STREAMS_CASE(a_trimmed_stream_is_a_gap),
 		STREAMS_CASE(a_slow_reader_notices_the_trimming),
 		STREAMS_CASE(a_silent_server_is_left),

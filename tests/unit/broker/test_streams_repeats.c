@@ -50,7 +50,7 @@ had(uint64_t ms, uint64_t from)
 }
 
 static void
-a_number_that_does_not_grow_is_a_repeat(void **state)
+a_number_that_has_been_read_is_a_repeat(void **state)
 {
 	(void)state;
 	assert_true(add("a", 1, 10));
@@ -61,6 +61,38 @@ a_number_that_does_not_grow_is_a_repeat(void **state)
 	assert_false(add("a", 9, 15));
 	assert_true(add("a", 10, 16));
 	assert_true(repeats.count == 2);
+}
+
+/* The server refused a message and took later ones, so its writer has added it behind them. */
+static void
+a_message_that_comes_late_is_new(void **state)
+{
+	(void)state;
+	assert_true(add("a", 7, 10));
+	assert_true(add("a", 9, 11));
+	assert_true(add("a", 11, 12));
+	assert_true(add("a", 8, 13));
+	assert_true(add("a", 10, 14));
+	for (uint64_t number = 1; number <= 11; number++)
+		assert_false(add("a", number, 20 + number));
+	assert_true(repeats.count == 11);
+	assert_int_equal(had(31, 14), 1);
+	assert_int_equal(had(31, 13), ERROR_UNSUPPORTED);
+	/* the newest number is far ahead: of those in between, the last 64 may come late */
+	assert_true(add("a", 75, 40));
+	assert_false(add("a", 11, 41));
+	assert_true(add("a", 12, 42));
+	assert_true(add("a", 74, 43));
+	assert_true(add("a", 76, 44));
+	assert_false(add("a", 12, 45));
+	assert_false(add("a", 75, 46));
+	assert_true(add("a", 1000, 47));
+	assert_false(add("a", 935, 48));
+	assert_true(add("a", 936, 49));
+	assert_true(add("a", UINT64_MAX, 50));
+	assert_false(add("a", UINT64_MAX, 51));
+	assert_true(add("a", UINT64_MAX - 64, 52));
+	assert_false(add("a", UINT64_MAX - 65, 53));
 }
 
 static void
@@ -145,7 +177,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(a_number_that_does_not_grow_is_a_repeat),
+		CASE(a_number_that_has_been_read_is_a_repeat),
+		CASE(a_message_that_comes_late_is_new),
 		CASE(entries_without_a_usable_number_are_new),
 		CASE(a_client_behind_the_message_has_got_it),
 		CASE(old_repeats_are_forgotten),
