@@ -168,20 +168,6 @@ replay_keep(struct stream_replay *replay, uint64_t number)
 	sio_scratch_give(&replay->nsp->io->turn, scratch);
 }
 
-/* The stream may contain the message twice, so the client may have received it at or before the entry `start`. */
-static void
-replay_keep_new(struct stream_replay *replay, uint64_t number)
-{
-	int had = broker_stream_had(replay->nsp->broker, number, replay->start);
-
-	if (had < 0)
-		replay->result = SIO_RECOVERY_OFFSET_GONE;
-	else if (had == 0)
-		replay_keep(replay, number);
-	else
-		replay->bytes += EXCLUDED_COST;
-}
-
 static void
 replay_filter(struct stream_replay *replay, const struct wire_stream_entry *entry, uint64_t number)
 {
@@ -199,7 +185,7 @@ replay_filter(struct stream_replay *replay, const struct wire_stream_entry *entr
 	if (!sio_recovery_session_rooms(s->session, &rooms))
 		replay->result = SIO_RECOVERY_FAILED;
 	else if (replay_wants(&rooms, &replay->message))
-		replay_keep_new(replay, number);
+		replay_keep(replay, number);
 	else
 		replay->bytes += EXCLUDED_COST;
 	sio_recovery_rooms_fini(&rooms);
@@ -270,6 +256,32 @@ replay_fail(struct stream_replay *replay, enum sio_recovery_result result)
 	replay_begin_next(stream);
 }
 
+/*
+ * The stream may contain a message twice, so the client may have received it at or before the entry `start`. Drops
+ * such messages. Only this worker's own reader recognizes them, and it has read up to the position. Returns false if
+ * it is unknown whether the client has one of the messages.
+ */
+static bool
+replay_drop_repeats(const struct stream_replay *replay, uint64_t position)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &replay->events)
+	{
+		struct missed *missed = container_of(it, struct missed, link);
+		int had;
+
+		if (missed->number > position)
+			break;
+		had = broker_stream_had(replay->nsp->broker, missed->number, replay->start);
+		if (had < 0)
+			return false;
+		if (had > 0)
+			missed_free(missed);
+	}
+	return true;
+}
+
 /* Sends the events up to the position. Returns false if one of them cannot be sent. */
 static bool
 replay_send(const struct stream_replay *replay, struct sio_socket *s, uint64_t position)
@@ -337,12 +349,16 @@ replay_on_end(struct bus_stream_question *question, int error, const struct resp
 	}
 	position = sio_stream_position(replay->nsp);
 	/* this worker may have read less than the client's former worker */
-	if (replay->entries < PAGE && replay->from >= position && position >= replay->start)
-		replay_finish(replay, position);
-	else if (replay->nsp->io->loop->now > replay->until)
+	if (replay->entries < PAGE && replay->from >= position && position >= replay->start) {
+		if (replay_drop_repeats(replay, position))
+			replay_finish(replay, position);
+		else
+			replay_fail(replay, SIO_RECOVERY_OFFSET_GONE);
+	} else if (replay->nsp->io->loop->now > replay->until) {
 		replay_fail(replay, SIO_RECOVERY_NO_HUB);
-	else
+	} else {
 		replay_ask(replay);
+	}
 }
 
 static void
