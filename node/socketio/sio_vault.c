@@ -86,7 +86,7 @@ vault_on_written(struct bus_call *call, int error, struct text value)
 	again = again && session != NULL && !session->claimed && session->socket != NULL &&
 		session->socket->state == SIO_CONNECTED && (write->saves || error == 0);
 	mem_free(write);
-	if (error == 0)
+	if (error != ERROR_UNSUPPORTED) /* a connection that is lost is not a refusal */
 		vault->refused_pause = TICK_MS;
 	if (lost && session != NULL)
 		vault_lose_session(session);
@@ -98,8 +98,8 @@ vault_on_written(struct bus_call *call, int error, struct text value)
 }
 
 /*
- * Sends refused writes again. The pause doubles while Redis accepts nothing, because Redis may be full and many
- * sessions may wait.
+ * Sends again what Redis has not taken. The pause doubles while Redis refuses everything, because Redis may be full
+ * and many sessions may wait.
  */
 static void
 vault_write_again(struct sio_vault *vault)
@@ -411,6 +411,7 @@ vault_on_timer(struct wheel_entry *entry)
 		vault->tick_at = now + TICK_MS;
 		sio_vault_note_lost(vault);
 		sio_vault_watch_strangers(vault);
+		sio_vault_drop_replays(vault);
 		vault_write_again(vault);
 	}
 	next = sio_vault_retry(vault, keep->welcome ? TICK_MS : START_MS);

@@ -54,10 +54,12 @@ vault_try_replay(struct vault_ask *ask)
 	struct bus_point point;
 	bool waits;
 
-	if (session == NULL || claimed == NULL) {
+	if (session == NULL) {
 		sio_vault_ask_free(ask);
 		return SIO_RECOVERY_RECOVERED;
 	}
+	if (claimed == NULL)
+		return SIO_RECOVERY_NO_HUB; /* Redis kept no log meanwhile (vault_pause()) */
 	if (!bus_store_point(vault->bus, &point) || point.behind) {
 		sio_vault_pause_longer(ask);
 		return SIO_RECOVERY_RECOVERED;
@@ -276,5 +278,19 @@ sio_vault_on_read(struct sio_vault *vault, struct text message)
 		bus_store_reached(vault->bus, end);
 		vault_on_missed(vault, ask, session, end, message);
 		return;
+	}
+}
+
+void
+sio_vault_drop_replays(struct sio_vault *vault)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &vault->asks)
+	{
+		struct vault_ask *ask = container_of(it, struct vault_ask, link);
+
+		if (ask->replays && sio_vault_question(ask) == NULL)
+			sio_vault_ask_free(ask);
 	}
 }

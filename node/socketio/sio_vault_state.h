@@ -93,6 +93,8 @@ void sio_vault_claim(struct sio_keep *keep, const struct keep_ask *ask);
 void sio_vault_replay(struct sio_keep *keep, struct keep_ask *ask);
 /* The message that VAULT_READ has published. */
 void sio_vault_on_read(struct sio_vault *vault, struct text message);
+/* Forgets the replays whose questions have ended and whose message was lost. Call it about once a second. */
+void sio_vault_drop_replays(struct sio_vault *vault);
 
 /* sio_vault_ask.c */
 

@@ -11,7 +11,7 @@
 #include "broker/bus_store.h"
 #include "broker/members.h"
 #include "node/socketio/sio_keep.h"
-#include "node/socketio/sio_vault_scripts.h"
+#include "node/socketio/sio_vault_state.h"
 #include "tests/unit/socketio/recovering.h"
 #include "tests/unit/socketio/fake_broker.h"
 
@@ -30,6 +30,7 @@ struct call {
 
 struct bus {
 	struct bus_point point;
+	bool unknown; /* it keeps no log */
 	uint64_t sent;
 	bool waits;
 	struct call calls[CALLS];
@@ -65,7 +66,7 @@ bool
 bus_store_point(const struct bus *bus, struct bus_point *out)
 {
 	*out = bus->point;
-	return true;
+	return !bus->unknown;
 }
 
 void
@@ -475,6 +476,63 @@ a_replay_that_fails_at_once_calls_back_later(void **state)
 	assert_int_equal(count_calls(VAULT_READ), 0);
 }
 
+/* The script has published what it found, and this worker has lost the connection that hears it. */
+static void
+a_replay_whose_message_is_lost_leaves_nothing(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	answer(called(VAULT_READ), 0, TEXT("R"));
+	assert_false(list_empty(&keep->vault->asks));
+	sleep_long(8000);
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	assert_true(list_empty(&keep->vault->asks));
+}
+
+static sio_step *held_step;
+
+static void
+hold_step(sio_socket *s, sio_step *step, void *arg)
+{
+	(void)s, (void)arg;
+	held_step = step;
+}
+
+/* While the middlewares run, Redis loses its log and begins a new one. The claim is gone with the old one. */
+static void
+a_replay_after_a_time_without_a_log_fails_at_once(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	sio_use(sio_of(fake_io, "/"), hold_step, NULL);
+	recovering_return(&c);
+	answer_claim();
+	answer(called(VAULT_READ), 0, TEXT("R"));
+	redis.unknown = true;
+	sleep_long(1100);
+	assert_false(keep->welcome);
+	redis.unknown = false;
+	sleep_long(1100);
+	assert_true(keep->welcome);
+	sio_next(held_step);
+	fake_turn();
+	sleep_long(20);
+	sio_next(held_step); /* that of the new socket */
+	fake_turn();
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_HUB], 1);
+}
+
 /* ------------------------------------------------------------------- writes */
 
 static void
@@ -506,6 +564,22 @@ what_redis_refuses_is_sent_again_after_longer_and_longer_pauses(void **state)
 	assert_int_equal(count_calls(VAULT_SAVE), saved);
 }
 
+/* A lost connection is not a refusal: when it is back, the sessions of new clients are not put off. */
+static void
+what_a_lost_connection_has_not_taken_is_sent_again_soon(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	recovering_return(&c);
+	for (unsigned i = 1; i <= 25; i++) {
+		answer_all(VAULT_SAVE, ERROR_CLOSED, TEXT_NONE);
+		sleep_long(2000);
+		assert_in_range(count_calls(VAULT_SAVE), i + 1, 2 * i + 1);
+		assert_non_null(called(VAULT_SAVE)->call);
+	}
+}
+
 int
 main(void)
 {
@@ -519,7 +593,10 @@ main(void)
 		CASE(a_claim_that_cannot_be_given_back_ends),
 		CASE(a_claim_is_tried_again_however_many_others_come),
 		CASE(a_replay_that_fails_at_once_calls_back_later),
+		CASE(a_replay_whose_message_is_lost_leaves_nothing),
+		CASE_MIDDLEWARES(a_replay_after_a_time_without_a_log_fails_at_once),
 		CASE(what_redis_refuses_is_sent_again_after_longer_and_longer_pauses),
+		CASE(what_a_lost_connection_has_not_taken_is_sent_again_soon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
