@@ -87,9 +87,13 @@ function makeAdapterClass(Base, backend) {
 			this._removeAll(id);
 		}
 
-		/* The edge adds the socket to the rooms by itself. */
+		/* CATCHUP or tell() adds the socket to the rooms at the edge. */
 		enter(id, rooms) {
 			this._add(id, rooms);
+		}
+
+		tell(socket, rooms) {
+			sendRooms(socket, T.JOIN, rooms);
 		}
 
 		/* The next three methods apply changes that the edge reports, so they send nothing back. */

@@ -124,7 +124,7 @@ class History {
 		const known = socket.recovered ? adapter.sids.get(id) : undefined;
 		const asked = [...names].filter((room) => room !== id && !known?.has(room));
 		if (adapter.opening.has(id)) {
-			adapter.addAll(id, names);
+			adapter.enter(id, names);
 			(socket._early ??= []).push(...asked.map((room) => ({ room, count })));
 			return Promise.resolve(0);
 		}
@@ -140,6 +140,7 @@ class History {
 				else reject(fault(`join() with the history of ${room}`, error, JOIN_FAULTS[error]));
 			};
 			const done = (error, sent) => process.nextTick(settle, error, sent); // CLOSED before it takes effect as late
+			if (this.questions.size >= MAX_QUESTIONS) socket.adapter.tell(socket, [room]); // _ask() refuses
 			this._ask(socket._link, T.CATCHUP, 0, socket._handle, done, (writer) => {
 				writer.u32(count);
 				writer.text(roomName(room));

@@ -53,13 +53,14 @@ test("what a middleware joins with history follows ACCEPT, unless it is left bef
 	const { io, link } = await behind(t, { edge: EDGE });
 	io.use((socket, next) => {
 		assert.ok(socket.join(["a", "b"], { history: 5 }) instanceof Promise);
+		assert.deepEqual([...socket.rooms], ["a", "b"]);
 		socket.leave("b");
 		next();
 	});
 	await link.client();
 	const frames = [];
-	for (const type of ["JOIN", "LEAVE", "ACCEPT", "CATCHUP"]) frames.push(await link.next(type));
-	assert.deepEqual(catchup(frames[3]), { handle: 2, count: 5, room: "a", rest: "" });
+	for (const type of ["LEAVE", "ACCEPT", "CATCHUP"]) frames.push(await link.next(type));
+	assert.deepEqual(catchup(frames[2]), { handle: 2, count: 5, room: "a", rest: "" });
 });
 
 test("a socket that comes back has missed nothing in its rooms", async (t) => {
@@ -84,6 +85,20 @@ test("errors reject, but a client that has left needs no history", async (t) => 
 	last(link, asked, 0, "state");
 	assert.equal(await late, 0);
 	assert.equal(await socket.join?.("d", { history: true }), undefined);
+});
+
+test("while too many questions wait, a join is refused, and the socket is in the room", async (t) => {
+	const { io, link } = await behind(t, { edge: EDGE });
+	const socket = await join(io, link);
+	const waiting = Promise.allSettled(Array.from({ length: 10000 }, () => io.history("a")));
+	const joined = socket.join("b", { history: true });
+	for (let i = 0; i < 10000; i++) await link.next("HISTORY");
+	const { handle, body } = await link.next("JOIN");
+	assert.deepEqual([handle, reader({ body }).rooms()], [2, ["b"]]);
+	await assert.rejects(joined, { code: "too-many" });
+	await assert.rejects(io.history("a"), { code: "too-many" });
+	link.socket.destroy();
+	await waiting;
 });
 
 test("history() reads events with binary arguments, historyRemove() and historyClear() remove them", async (t) => {

@@ -91,7 +91,9 @@ class History:
             # a client that has left needs no history
             done(sent if not error or gone else HistoryError(f"joining {room!r} with history", error, JOIN_FAULTS.get(error)))
         body = frames.put_u32(count) + frames.put_text(_name(room))
-        self._ask(socket.link, frames.CATCHUP, body, answered, lambda link, frame: link.send(frame), handle=socket.handle)
+        join = frames.pack(frames.JOIN, frames.put_rooms([room]), 0, 0, socket.handle)
+        self._ask(socket.link, frames.CATCHUP, body, answered, lambda link, frame: link.send(frame), handle=socket.handle,
+                  instead=join)
 
     def enter(self, socket: Socket, room: str, count: int, done: Done, *, is_in: bool) -> bool:
         """Joins a socket of this process. Before it is accepted, the room is kept for accepted(). Returns False if
@@ -145,8 +147,11 @@ class History:
         self._ask(links[0], type, body, answered, lambda link, frame: link.cast(number, namespace, frame), nsp=number)
 
     def _ask(self, link: Link, type: int, body: bytes, answered: Callable[[str, int, List[HistoryEvent]], None],
-             send: Callable[[Link, bytes], bool], nsp: int = 0, handle: int = 0) -> None:
+             send: Callable[[Link, bytes], bool], nsp: int = 0, handle: int = 0, instead: Optional[bytes] = None) -> None:
+        """`instead`: the frame that is sent if too many questions wait."""
         if len(link.questions) >= MAX_QUESTIONS:
+            if instead is not None:
+                link.send(instead)
             return answered("too-many", 0, [])
         id = next(self._ids) & 0xFFFFFFFF
         link.questions[id] = _Question(answered)

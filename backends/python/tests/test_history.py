@@ -2,6 +2,7 @@
 import asyncio
 import logging
 import unittest
+from unittest import mock
 
 import socketio
 
@@ -119,6 +120,20 @@ class Joins(Case):
         link.closed(handle)
         last(link, asked, 0, "state")
         self.assertEqual(await entered, 0)
+
+    async def test_while_too_many_questions_wait_a_join_is_refused_and_the_client_is_in_the_room(self):
+        link = await self.attach()
+        _, handle = await aside(link.client)
+        with mock.patch("sockeye.history.MAX_QUESTIONS", 1):
+            found = asyncio.ensure_future(self.sio.history("a"))
+            asked = await aside(link.expect, frames.HISTORY)
+            with self.assertRaisesRegex(sockeye.HistoryError, "too many joins wait") as caught:
+                await self.sio.enter_room("S" * 20, "b", history=True)
+        self.assertEqual(caught.exception.code, "too-many")
+        joined = await aside(link.expect, frames.JOIN)
+        self.assertEqual((joined.handle, frames.take_rooms(joined.body)[0]), (handle, ["b"]))
+        last(link, asked, 0)
+        self.assertEqual(await found, [])
 
     async def test_the_client_of_another_process(self):
         self.edge.peers = ["x2"]
