@@ -349,8 +349,13 @@ class Glue(Clients):
                       namespace: Optional[str]) -> Callable[[Done], None]:
         return lambda done: self.room_history.read(self.mesh, namespace or "/", room, limit, before, after, done)
 
-    def _remove_history(self, room: Any, id: Optional[str], namespace: Optional[str]) -> Callable[[Done], None]:
+    def _remove_history(self, room: Any, id: str, namespace: Optional[str]) -> Callable[[Done], None]:
+        if not id:  # an id that the application has lost must not remove everything
+            raise ValueError("history_remove() needs the id of an event")
         return lambda done: self.room_history.remove(self.mesh, namespace or "/", room, id, done)
+
+    def _clear_history(self, room: Any, namespace: Optional[str]) -> Callable[[Done], None]:
+        return lambda done: self.room_history.remove(self.mesh, namespace or "/", room, None, done)
 
     def _install_history_async(self, sio: Any) -> None:
         enter = sio.enter_room
@@ -369,7 +374,7 @@ class Glue(Clients):
             return await self._asked(self._remove_history(room, id, namespace))
 
         async def history_clear(room: Any, namespace: Optional[str] = None) -> Any:
-            return await self._asked(self._remove_history(room, None, namespace))
+            return await self._asked(self._clear_history(room, namespace))
         sio.enter_room = enter_room
         self._offer(history=history, history_remove=history_remove, history_clear=history_clear)
 
@@ -394,7 +399,7 @@ class Glue(Clients):
             return wait_for(self._remove_history(room, id, namespace))
 
         def history_clear(room: Any, namespace: Optional[str] = None) -> Any:
-            return wait_for(self._remove_history(room, None, namespace))
+            return wait_for(self._clear_history(room, namespace))
         sio.enter_room = enter_room
         self._offer(history=history, history_remove=history_remove, history_clear=history_clear)
 

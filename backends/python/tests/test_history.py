@@ -179,6 +179,9 @@ class Reads(Case):
         self.assertEqual(texts(asked), ["a", ""])
         last(link, asked, 9)
         self.assertEqual(await cleared, 9)
+        for wrong in (None, ""):  # does not remove everything
+            with self.assertRaisesRegex(ValueError, "needs the id of an event"):
+                await self.sio.history_remove("a", wrong)
 
     async def test_a_lost_link_ends_the_questions(self):
         link = await self.attach()
@@ -278,6 +281,13 @@ class Threads(unittest.TestCase):
                 sio.history("a")
             except sockeye.HistoryError as error:
                 return error.code
+
+        @sio.event
+        def wrong(sid):
+            try:
+                sio.history_remove("a", None)
+            except ValueError as error:
+                return str(error)
         attached = sockeye.attach_blocking(sio, edge.url, timeout=WAIT, drain_on_sigterm=False)
         self.addCleanup(attached.close)
         link = edge.link()
@@ -294,6 +304,8 @@ class Threads(unittest.TestCase):
         link.event(handle, "fail", ack=2)
         last(link, link.expect(frames.HISTORY), 0, "timeout")
         self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), ["timeout"])
+        link.event(handle, "wrong", ack=3)
+        self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), ["history_remove() needs the id of an event"])
 
 
 if __name__ == "__main__":
