@@ -179,6 +179,13 @@ past_on_joined(sio_socket *socket, int error, unsigned sent, void *arg)
 
 /* ---------------------------------------------------------------- questions */
 
+/* A question holds the name until it is answered. */
+static int
+check_room(struct text room)
+{
+	return room.n <= BACKEND_PAST_ROOM_MAX ? 0 : SIO_ERR_TOO_BIG;
+}
+
 /*
  * The socket has left. As after a late JOIN, adds the room to its session: the rooms decide which events its client
  * has missed.
@@ -202,9 +209,13 @@ backend_history_join(struct backend_member *m, const struct backend_frame *f, si
 
 	if (!backend_take_u32(&body, &count) || !backend_take_text(&body, &room) || body.n != 0)
 		return false;
-	if (socket == NULL) {
+	rc = check_room(room);
+	if (rc == 0 && socket == NULL) {
 		join_late(m, f->handle, room);
-		send_last(m, f->id, SIO_ERR_STATE, 0);
+		rc = SIO_ERR_STATE;
+	}
+	if (rc != 0) {
+		send_last(m, f->id, rc, 0);
 		return true;
 	}
 	past = past_new(m, f->id);
@@ -240,8 +251,11 @@ backend_history_read(struct backend_member *m, const struct backend_frame *f)
 	if (nsp.at == NULL || !backend_take_u32(&body, &count) || !backend_take_text(&body, &room) ||
 		!backend_take_text(&body, &before) || !backend_take_text(&body, &after) || body.n != 0)
 		return false;
-	if (!read_id(before, &query.before) || !read_id(after, &query.after)) {
-		send_last(m, f->id, SIO_ERR_ARGUMENT, 0);
+	rc = check_room(room);
+	if (rc == 0 && (!read_id(before, &query.before) || !read_id(after, &query.after)))
+		rc = SIO_ERR_ARGUMENT;
+	if (rc != 0) {
+		send_last(m, f->id, rc, 0);
 		return true;
 	}
 	query.count = count > 0 && count < HISTORY_COUNT_MAX ? count : HISTORY_COUNT_MAX;
@@ -262,12 +276,15 @@ backend_history_remove(struct backend_member *m, const struct backend_frame *f)
 	struct text nsp = backend_link_nsp_name(m->wire, f->nsp), body = f->body, room, event;
 	struct backend_past *past;
 	struct history_id id;
-	int rc = SIO_ERR_ARGUMENT;
+	int rc;
 
 	if (nsp.at == NULL || !backend_take_text(&body, &room) || !backend_take_text(&body, &event) || body.n != 0)
 		return false;
 	past = past_new(m, f->id);
-	if (read_id(event, &id))
+	rc = check_room(room);
+	if (rc == 0 && !read_id(event, &id))
+		rc = SIO_ERR_ARGUMENT;
+	if (rc == 0)
 		rc = sio_history_remove_named(m->core->io, nsp, room, id, past_on_removed, past);
 	if (rc != 0) {
 		past_free(past);

@@ -13,7 +13,8 @@
 
 #include "node/backend/backend_group.h"
 
-#define BACKEND_PAST_MAX (1 << 20) /* bytes of the PAST frames that answer one HISTORY */
+#define BACKEND_PAST_MAX (1 << 20)  /* bytes of the PAST frames that answer one HISTORY */
+#define BACKEND_PAST_ROOM_MAX 65535 /* bytes of the name of a room, as in CAST */
 
 /*
  * Executes a CATCHUP. `socket` is that of the frame's handle, or NULL if it has left. If the room cannot be joined

@@ -293,6 +293,30 @@ wrong_questions_get_an_error(void **state)
 }
 
 static void
+names_of_rooms_are_limited(void **state)
+{
+	static char room[BACKEND_PAST_ROOM_MAX + 2];
+
+	(void)state;
+	memset(room, '1', BACKEND_PAST_ROOM_MAX);
+	memcpy(room, "room", 4);
+	assert_true(reads(0, 1, 0, room, "", ""));
+	assert_non_null(asked);
+	answer(0, false, 0);
+	assert_true(forgets(2, room, ""));
+	answer(0, true, 0);
+	EXPECT_FRAMES(0, "PAST flags=64 id=1 0 ''\nPAST flags=64 id=2 0 ''\n");
+	room[BACKEND_PAST_ROOM_MAX] = '1';
+	assert_true(reads(0, 3, 0, room, "", ""));
+	assert_true(forgets(4, room, ""));
+	assert_true(catches_up(99, 5, 0, room));
+	assert_null(asked);
+	EXPECT_FRAMES(0, "PAST flags=64 id=3 0 'too-big'\n"
+			 "PAST flags=64 id=4 0 'too-big'\n"
+			 "PAST flags=64 id=5 0 'too-big'\n");
+}
+
+static void
 malformed_frames_end_the_link(void **state)
 {
 	static const uint8_t types[] = {BACKEND_CATCHUP, BACKEND_HISTORY, BACKEND_FORGET};
@@ -425,6 +449,7 @@ main(void)
 		TEST(a_socket_that_opens_joins_without_history),
 		TEST(events_are_read_and_removed),
 		TEST(wrong_questions_get_an_error),
+		TEST(names_of_rooms_are_limited),
 		TEST(malformed_frames_end_the_link),
 		TEST(an_answer_has_at_most_a_megabyte),
 		TEST(a_lost_link_gets_no_answer),
