@@ -170,16 +170,12 @@ api_read_history(struct api_call *call)
 
 	if (!api_call_query(call, API_LIST_HISTORY) || !api_find(call, call->query.nsp, &reach))
 		return;
-	if (reach.nsp == NULL) {
-		api_answer(call, 200, TEXT("{\"events\":[]}\n"), true);
-		return;
-	}
 	query.before = call->query.before_id;
 	query.after = call->query.after_id;
 	query.count = call->query.limit;
 	query.from_oldest = reads_from_oldest(&call->query);
-	history_check_asked(
-		call, sio_history_read_raw(reach.nsp, call->query.rooms[0], &query, history_on_records, call));
+	history_check_asked(call, sio_history_read_named(reach.io, call->query.nsp, call->query.rooms[0], &query,
+					  history_on_records, call));
 }
 
 /* ----------------------------------------------------------------- removing */
@@ -212,9 +208,6 @@ api_remove_history(struct api_call *call)
 
 	if (!api_call_query(call, API_LIST_REMOVAL) || !api_find(call, call->query.nsp, &reach))
 		return;
-	if (reach.nsp == NULL)
-		answer_removed(call, 0);
-	else
-		history_check_asked(call, sio_history_remove_raw(reach.nsp, call->query.rooms[0], call->query.id,
-						  history_on_removed, call));
+	history_check_asked(call, sio_history_remove_named(reach.io, call->query.nsp, call->query.rooms[0],
+					  call->query.id, history_on_removed, call));
 }

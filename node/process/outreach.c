@@ -46,12 +46,14 @@ outreach_reach(void *arg, struct text nsp, struct api_reach *out)
 
 	if (outreach->own != NULL) {
 		server_parts(outreach->own, &parts);
+		out->io = outreach->own;
 		out->nsp = sio_raw_nsp(outreach->own, nsp);
 		out->queued = !broker_is_up(parts.broker);
 		if (parts.broker == NULL)
 			out->away = "the server is stopping";
 	} else {
 		out->away = outreach_away_reason(outreach);
+		out->io = visitor_server(outreach->visitor);
 	}
 	if (out->away != NULL || out->nsp != NULL || outreach->visitor == NULL)
 		return;

@@ -60,8 +60,8 @@ export async function historyOverHttp(api, socket, room) {
   const { ok, removed } = await remove("&all=true");
   assert.ok(ok && removed >= 1, String(removed));
   assert.deepEqual(await read(""), []);
-  for (const method of ["GET", "DELETE"]) {
-    const { status, body } = await api.send(method, `/api/history?room=none${method === "DELETE" ? "&all=true" : ""}`);
+  for (const [method, query] of [["GET", ""], ["DELETE", "&all=true"], ["GET", "&namespace=/nobody"], ["DELETE", "&namespace=/nobody&all=true"]]) {
+    const { status, body } = await api.send(method, `/api/history?room=none${query}`);
     assert.deepEqual([status, body.error.code, body.error.field], [404, "no_history", "room"]);
   }
 }
