@@ -336,9 +336,12 @@ ask_new(struct history_link *h, struct text key, struct history_ask *asked)
 	return ask;
 }
 
+/* The greatest id has none after it. */
 static struct history_id
 id_after(struct history_id id)
 {
+	if (id.ms == UINT64_MAX && id.seq == UINT64_MAX)
+		return id;
 	return id.seq < UINT64_MAX ? (struct history_id){id.ms, id.seq + 1} : (struct history_id){id.ms + 1, 0};
 }
 
@@ -348,14 +351,32 @@ id_before(struct history_id id)
 	return id.seq > 0 ? (struct history_id){id.ms, id.seq - 1} : (struct history_id){id.ms - 1, UINT64_MAX};
 }
 
-/* Adds a bound of a range: the id, or `open` if the id is zeroed. */
 static void
-command_add_bound(struct history_link *h, struct history_id id, const char *open)
+command_add_id(struct history_link *h, struct history_id id)
 {
 	char text[HISTORY_ID_MAX + 1];
-	size_t n = history_id_write(id, text);
 
-	command_add_arg(h, id.ms == 0 && id.seq == 0 ? text_from(open) : text_of(text, n));
+	command_add_arg(h, text_of(text, history_id_write(id, text)));
+}
+
+/* Adds the lower bound of a range. */
+static void
+command_add_low(struct history_link *h, struct history_id after)
+{
+	if (after.ms == 0 && after.seq == 0)
+		command_add_arg(h, TEXT("-"));
+	else
+		command_add_id(h, id_after(after));
+}
+
+/* Adds the upper bound of a range. */
+static void
+command_add_high(struct history_link *h, struct history_id before)
+{
+	if (before.ms == 0 && before.seq == 0)
+		command_add_arg(h, TEXT("+"));
+	else
+		command_add_id(h, id_before(before));
 }
 
 /* Asks for the next part of the entries that are still wanted. */
@@ -363,16 +384,13 @@ static void
 ask_send(struct history_link *h, struct link_ask *ask)
 {
 	const struct history_query *query = &ask->query;
-	struct history_id none = {0, 0};
-	struct history_id low = history_id_compare(query->after, none) > 0 ? id_after(query->after) : none;
-	struct history_id high = history_id_compare(query->before, none) > 0 ? id_before(query->before) : none;
 
 	command_begin(h, query->from_oldest ? "XRANGE" : "XREVRANGE", text_of(ask->key, ask->key_n), 6);
 	if (query->from_oldest)
-		command_add_bound(h, low, "-");
-	command_add_bound(h, high, "+");
+		command_add_low(h, query->after);
+	command_add_high(h, query->before);
 	if (!query->from_oldest)
-		command_add_bound(h, low, "-");
+		command_add_low(h, query->after);
 	command_add_arg(h, TEXT("COUNT"));
 	command_add_number(h, query->count < LINK_PART ? query->count : LINK_PART);
 	ask->command = command_queue(h, LINK_READ, ask);
@@ -407,7 +425,7 @@ link_remove(struct history *history, struct text key, struct history_id id, stru
 	ask->query.from_oldest = true;
 	command_begin(h, one ? "XDEL" : "DEL", key, one ? 3 : 2);
 	if (one)
-		command_add_bound(h, id, "-");
+		command_add_id(h, id);
 	ask->command = command_queue(h, LINK_REMOVE, ask);
 	if (ask->command == NULL)
 		ask->deadline = 0;

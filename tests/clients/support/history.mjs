@@ -51,6 +51,8 @@ export async function historyOverHttp(api, socket, room) {
   assert.deepEqual(await values(`&limit=2&before=${all[3].id}`), [{ text: "é\n😀" }, [null, 1.5]]);
   assert.deepEqual(await values(`&limit=2&after=${all[0].id}`), [{ text: "é\n😀" }, [null, 1.5]]);
   assert.deepEqual(await values(`&before=${all[0].id}`), []);
+  assert.deepEqual(await values("&before=0-1"), []);
+  assert.deepEqual(await values("&after=18446744073709551615-18446744073709551615"), []);
   await refused("&before=nonsense", 400, "bad_parameter");
   await refused("", 400, "bad_parameter", "DELETE");
   const remove = async (query) => (await at(query, "DELETE")).body;
