@@ -1013,8 +1013,8 @@ SIO_API int sio_history(sio_nsp *nsp, const char *room, unsigned count, const ch
 	sio_history_fn *fn, void *arg);
 /*
  * Remove one event, and all events, from the history of a room. Clients that have got an event keep it. `fn`, unless it
- * is NULL, gets the number of removed events; for sio_history_clear() with Redis, 1 if there were any. Errors are those
- * of sio_history().
+ * is NULL, gets the number of removed events; for sio_history_clear() with several workers or Redis, 1 if there were
+ * any. Errors are those of sio_history().
  */
 typedef void sio_history_removed_fn(sio_server *io, int error, unsigned removed, void *arg);
 SIO_API int sio_history_remove(sio_nsp *nsp, const char *room, const char *id, sio_history_removed_fn *fn, void *arg);

@@ -84,7 +84,7 @@ export interface RoomHistory {
 	history(room: string, options?: { limit?: number; before?: string; after?: string }): Promise<HistoryEvent[]>;
 	/** Removes one event. Resolves with 1, or 0 if there is no such event. */
 	historyRemove(room: string, id: string): Promise<number>;
-	/** Removes all events. Resolves with their number; with Redis, 1 if there were any. */
+	/** Removes all events. Resolves with their number; at an edge with several workers or Redis, 1 if there were any. */
 	historyClear(room: string): Promise<number>;
 }
 

@@ -240,7 +240,8 @@ class Namespace:
         return await self._remove(room, id)
 
     async def history_clear(self, room: str) -> int:
-        """Removes all events of the room. Returns their number; at a Redis server, 1 if there were any."""
+        """Removes all events of the room. Returns their number; at an edge with several workers or Redis, 1 if there were
+        any."""
         return await self._remove(room, None)
 
     async def _remove(self, room: str, id: Optional[str]) -> int:
