@@ -308,7 +308,7 @@ units: fuzz-check
 computing: readme-check structure-check test-install
 computing: bench-cost-check
 $(if $(COMPOSE),computing: test-compose)
-$(if $(COMPOSE),computing: test-deb)
+$(if $(COMPOSE),units: test-deb)
 release: test-clients
 release: test-backends
 release: test-cluster
