@@ -208,7 +208,7 @@ test_old_connections_that_linger(void **state)
 	uint64_t began;
 
 	(void)state;
-	b.setup.limits.linger_ms = 500;
+	b.setup.limits.linger_ms = 100;
 	open_session();
 	answer(post, "ok");
 	answer(get, "40{\"sid\":\"x\"}");
