@@ -9,7 +9,7 @@ import { Ws } from "../clients/support/raw.mjs";
 import { build, startSockeye } from "../clients/support/server.mjs";
 import { collect, next, within } from "../clients/support/wait.mjs";
 import { startPeer } from "./support/cluster.mjs";
-import { QUICK, clientAt, comeBack, moveTo, pidOf, startRedisNode } from "./support/recovery.mjs";
+import { QUICK, clientAt, comeBack, moveTo, pidOf, recovers, startRedisNode } from "./support/recovery.mjs";
 import { Redis } from "./support/redis.mjs";
 
 const WS = { transports: ["websocket"] };
@@ -199,6 +199,7 @@ test("after an outage of Redis its data decide", async (t) => {
     await redis.run();
   });
   await returns(restarted, true, "Redis restarted with its data");
+  for (const node of nodes) await recovers(t, node);
 
   const paused = await lost();
   redis.pause();

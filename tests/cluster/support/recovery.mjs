@@ -55,6 +55,12 @@ export async function startRedisNode(t, redis, args = [], env = {}) {
   const server = await startSockeye(path.join(build, "tests/everything.so"), [...NODE, "--redis", redis.url, "--workers", "2", ...args], env);
   t.after(() => server.stop());
   await server.until(() => server.logged("bus").filter(({ state }) => state === "up").length >= 2);
+  await recovers(t, server);
+  return server;
+}
+
+/** Resolves when each worker of the node knows the end of the log, from its next check message, so that new clients can recover. */
+export async function recovers(t, server) {
   for (const slot of WORKERS)
     for (let known = false; !known; ) {
       const socket = await clientAt(t, server, slot, { transports: ["websocket"], reconnection: false });
@@ -62,7 +68,6 @@ export async function startRedisNode(t, redis, args = [], env = {}) {
       known = socket.recovered;
       socket.disconnect();
     }
-  return server;
 }
 
 /** The client's next connections go to this node. */
