@@ -165,7 +165,7 @@ for (const workers of ["1", "2"]) {
       assert.equal(socket.id, id);
       await within(untilTrue(async () => (await ask(socket, "who")).rooms.includes("one")), "the room");
     } else {
-      assert.equal(workers, "2");
+      // the edge had the join before the request to continue the session
       assert.deepEqual((await ask(socket, "who")).rooms, [socket.id]);
     }
     // not back before that

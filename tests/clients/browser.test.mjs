@@ -46,10 +46,13 @@ async function talk(server, query, transport) {
   await bob.locator("#messages .tick").first().waitFor();
 
   await bob.fill("#notification", "Lunch is ready");
-  await bob.press("#notification", "Enter");
-  await alice.locator(".toast", { hasText: "Lunch is ready" }).waitFor();
+  const toast = alice.locator(".toast", { hasText: "Lunch is ready" }).waitFor(); // it vanishes after some seconds
+  await Promise.all([toast, bob.press("#notification", "Enter")]);
 
-  for (const page of [alice, bob]) await page.locator("#rooms label", { hasText: "music" }).click();
+  for (const page of [alice, bob]) {
+    await page.locator("#rooms label", { hasText: "music" }).click();
+    await says(page, "You joined # music");
+  }
   await alice.selectOption("#room", "music");
   await alice.fill("#message", "only for us");
   await alice.press("#message", "Enter");
