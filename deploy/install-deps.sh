@@ -54,7 +54,7 @@ table() {
 		;;
 	clients) cat <<-'END'
 		cmd    openssl                openssl
-		cmd    chromium               chromium
+		cmd    chromium-headless-shell chromium-headless-shell
 		cmd    redis-server           redis-server
 		cmd    nginx                  nginx-light|nginx
 		cmd    curl                   curl
@@ -66,7 +66,7 @@ table() {
 		;;
 	cluster) cat <<-'END'
 		cmd    redis-server           redis-server
-		cmd    chromium               chromium
+		cmd    chromium-headless-shell chromium-headless-shell
 		cmd    haproxy                haproxy
 		cmd    nginx                  nginx-light|nginx
 		cmd    curl                   curl
@@ -75,7 +75,7 @@ table() {
 		;;
 	backends) cat <<-'END'
 		cmd    openssl                openssl
-		cmd    chromium               chromium
+		cmd    chromium-headless-shell chromium-headless-shell
 		END
 		table python ;;
 	docs) cat <<-'END'

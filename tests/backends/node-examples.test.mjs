@@ -1,7 +1,7 @@
 // The example programs, unchanged: clients see the same under Node.js alone and behind the edge.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
+import { launchChromium } from "../clients/support/browser.mjs";
 import { freePort } from "../clients/support/port.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
 import { client, clientVersions, joined } from "./support/clients.mjs";
@@ -29,10 +29,7 @@ async function startEdge(t, name) {
 }
 
 async function browse(t, port) {
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-    args: ["--no-sandbox", `--host-resolver-rules=MAP localhost:3000 127.0.0.1:${port}`],
-  });
+  const browser = await launchChromium({ args: [`--host-resolver-rules=MAP localhost:3000 127.0.0.1:${port}`] });
   t.after(() => browser.close());
   return browser.newPage();
 }

@@ -4,7 +4,8 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";
-import { logIn, openBrowser, openPage } from "./support/admin-page.mjs";
+import { logIn, openPage } from "./support/admin-page.mjs";
+import { launchChromium } from "./support/browser.mjs";
 import { freePort } from "./support/port.mjs";
 import { build, startSockeye } from "./support/server.mjs";
 import { next, within } from "./support/wait.mjs";
@@ -29,7 +30,7 @@ before(async () => {
   await start(["--workers", "2"]);
   client = io(server.url, { transports: ["websocket"], reconnection: false });
   await next(client, "connect");
-  browser = await openBrowser();
+  browser = await launchChromium();
 });
 
 after(async () => {

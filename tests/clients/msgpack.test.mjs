@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { chromium } from "playwright-core";
 import { io } from "socket.io-client";
 import parser from "socket.io-msgpack-parser";
+import { launchChromium } from "./support/browser.mjs";
 import { build, startSockeye } from "./support/server.mjs";
 import { collect, next, within } from "./support/wait.mjs";
 
@@ -163,11 +163,7 @@ describe("a page with the served bundle, in Chromium", () => {
 
   before(async () => {
     server = await startSockeye("protocol", timers);
-    browser = await chromium.launch({
-      executablePath: "/usr/bin/chromium",
-      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync"],
-    });
+    browser = await launchChromium();
   });
   after(async () => {
     await browser?.close();

@@ -50,7 +50,7 @@ test("a target names the missing programs in one line", async () => {
     ["test-install", "gcc", "libssl-dev"],
     ["fuzz", "clang", "libclang-rt-dev"],
     ["fuzz-check", "clang"],
-    ["test-clients", "nodejs", "npm", "chromium", "python3-socketio"],
+    ["test-clients", "nodejs", "npm", "chromium-headless-shell", "python3-socketio"],
     ["unit-python", "python3-socketio", "python3-flask-socketio"],
     ["test-cluster", "npm", "redis-server", "haproxy", "nginx"],
     ["test-load", "npm", "python3-socketio"],
@@ -60,7 +60,7 @@ test("a target names the missing programs in one line", async () => {
     ["run", "gcc"],
     ["run-backend", "gcc", "nodejs", "npm"],
     ["unit-python", "python3-socketio"],
-    ["test", "gcc", "libcmocka-dev", "clang", "chromium", "redis-server"],
+    ["test", "gcc", "libcmocka-dev", "clang", "chromium-headless-shell", "redis-server"],
   ]) {
     const got = await run(PATH, "make", [target]);
     assert.equal(got.code, 2, target);
@@ -94,7 +94,7 @@ test("every target of the makefiles names the missing programs, including those 
     const [line] = /^missing: .*; this is not a Debian system.*$/m.exec(got.stdout + got.stderr) ?? assert.fail(`${target}: ${got.stdout}${got.stderr}`);
     missing[target] = line.split(/[ |;]/);
   }
-  const packages = { nginx: "nginx", haproxy: "haproxy", "redis-server": "redis-server", curl: "curl", openssl: "openssl", "/usr/bin/chromium": "chromium" };
+  const packages = { nginx: "nginx", haproxy: "haproxy", "redis-server": "redis-server", curl: "curl", openssl: "openssl", "/usr/bin/chromium-headless-shell": "chromium-headless-shell" };
   const folders = { clients: "test-clients", backends: "test-backends", cluster: "test-cluster", load: "test-load", docs: "readme-check", bench: "test-bench" };
   for (const [folder, target] of Object.entries(folders)) {
     const files = new Set(globSync(`tests/${folder}/*.test.mjs`).flatMap((file) => [...withImports(path.join(root, file))]));

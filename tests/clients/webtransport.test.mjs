@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launchChromium } from "./support/browser.mjs";
 import { root, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
 
@@ -14,9 +14,7 @@ let server;
 before(async () => {
   certificate = makeCertificate();
   server = await startSockeye("protocol", certificate.args);
-  // with QUIC, which the browser of the other tests does not have
-  browser = await chromium.launch({ executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+  browser = await launchChromium({ quic: true });
 });
 after(async () => {
   await browser.close();

@@ -1,7 +1,8 @@
 // The dashboard itself in a cluster of two nodes and a Node.js server: it is connected to one node, and acts on sockets of the others.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { logIn, openBrowser, openPage } from "../clients/support/admin-page.mjs";
+import { logIn, openPage } from "../clients/support/admin-page.mjs";
+import { launchChromium } from "../clients/support/browser.mjs";
 import { freePort } from "../clients/support/port.mjs";
 import { next } from "../clients/support/wait.mjs";
 import { ask, connect, members, startNode, startPeer } from "./support/cluster.mjs";
@@ -26,7 +27,7 @@ before(async () => {
     startNode("one", redis, ["--node-id", "1", "--admin-port", String(port), ...options], env),
     startNode("two", redis, ["--node-id", "2", ...options], env),
     startPeer("node-js", redis, ["--admin-ui"]),
-    openBrowser(),
+    launchChromium(),
   ]);
   for (const nsp of ["/", "/admin"]) await members(redis, 3, nsp);
 });

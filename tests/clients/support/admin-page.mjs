@@ -1,15 +1,7 @@
 // The dashboard of @socket.io/admin-ui in headless Chromium.
-import { chromium } from "playwright-core";
 import { within } from "./wait.mjs";
 
 const WAIT_MS = 40_000;
-
-export const openBrowser = () =>
-  chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync"],
-  });
 
 /**
  * Opens the dashboard at `address`. `page.strangers` collects requests to hosts other than this one; `page.complaints` collects the
