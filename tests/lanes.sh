@@ -2,7 +2,8 @@
 # Runs several lanes of `make` at the same time: lanes.sh FOLDER. The Makefile's target `test` calls it. Each line of $TEST_LANES
 # is one step: "lane: arguments of make". The steps of a lane run one after the other. They continue after a failure, so one run
 # shows every failure. The output of a step goes to a file in FOLDER, and is printed as a whole when the step ends. Then come a
-# table of all steps and, last, what each failed step says about its failures.
+# table of all steps and, last, what each failed step says about its failures. A step that left tests out is `skipped` in the table,
+# with the reasons below; this is not a failure.
 set -uo pipefail
 
 folder=$1
@@ -72,16 +73,24 @@ explain() {
 	' "$1"
 }
 
+# skips LOG: prints why tests were left out: "SKIPPED: reason" of a script, or the reason of a test of node --test.
+skips() {
+	sed -n -e 's/^SKIPPED: //p' -e 's/^ *ok .* # SKIP \(.\)/\1/p' "$1" | sort -u
+}
+
 # step LANE NUMBER ARGUMENTS...: runs one step
 step() {
-	local log=$folder/$1-$2.log name="make ${*:3}" start=$SECONDS result=ok TIMEFORMAT='%0U+%0S'
+	local log=$folder/$1-$2.log name="make ${*:3}" start=$SECONDS result=ok skipped TIMEFORMAT='%0U+%0S'
 	# shellcheck disable=SC2086
 	{ time make $jobs "${@:3}" >"$log" 2>&1 </dev/null || result=FAILED; } 2>"$folder/processor-$1"
+	skipped=$(skips "$log")
+	[ $result != ok ] || [ -z "$skipped" ] || result=skipped
 	exec 9>>"$folder/printing"
 	flock 9
 	printf '\n===== %s: %s, after %d s (lane %s) =====\n' "$name" "$result" $((SECONDS - start)) "$1"
 	cat "$log"
 	printf '%-8s %5d s %5d s of processor  %-10s %-35s %s\n' "$result" $((SECONDS - start)) $(($(<"$folder/processor-$1"))) "$1" "$name" "$log" >>"$folder/steps"
+	[ -z "$skipped" ] || sed 's/^/         skipped: /' <<<"$skipped" >>"$folder/steps"
 	exec 9>&-
 }
 
