@@ -12,9 +12,14 @@ const [objects, ...folders] = process.argv.slice(2);
 
 const stem = (file) => path.basename(file).replace(/\.[cho]$/, "");
 
-function symbols(object, kind) {
-  const lines = execFileSync("nm", ["-g", kind, "--format=posix", object], { encoding: "utf8" }).split("\n");
-  return lines.map((line) => line.split(" ")[0]).filter(Boolean);
+// The global symbols of the files of a folder, with the name of the file: those that it defines, or those that it needs.
+function symbols(folder, names, kind) {
+  const files = names.map((name) => path.join(objects, folder, `${name}.o`));
+  const lines = execFileSync("nm", ["-g", "-A", kind, "--format=posix", ...files], { encoding: "utf8", maxBuffer: 1 << 26 }).split("\n");
+  return lines.filter(Boolean).map((line) => {
+    const [, file, symbol] = /^(.*): (\S+)/.exec(line);
+    return [symbol, stem(file)];
+  });
 }
 
 function includes(folder, file) {
@@ -34,11 +39,10 @@ function arrows(folder) {
   const compiled = files.filter((file) => file.endsWith(".c")).map(stem);
 
   for (const file of files) for (const other of includes(folder, file)) to.get(stem(file)).add(other);
-  for (const name of compiled)
-    for (const symbol of symbols(path.join(objects, folder, `${name}.o`), "--defined-only")) home.set(symbol, name);
-  for (const name of compiled)
-    for (const symbol of symbols(path.join(objects, folder, `${name}.o`), "--undefined-only"))
-      if (home.has(symbol)) to.get(name).add(home.get(symbol));
+  if (compiled.length === 0) return to;
+  for (const [symbol, name] of symbols(folder, compiled, "--defined-only")) home.set(symbol, name);
+  for (const [symbol, name] of symbols(folder, compiled, "--undefined-only"))
+    if (home.has(symbol)) to.get(name).add(home.get(symbol));
   return to;
 }
 
