@@ -5,7 +5,10 @@
  *
  *   sio_stream_store.c    stores the sessions: at CONNECT, when rooms or data change, at the loss
  *   sio_stream_hold.c     holds the events of this worker until they come back from the stream
- *   sio_stream_claim.c    finds the session of a client that comes back, and takes it from the worker that has it
+ *   sio_stream_claim.c    finds the session of a client that comes back, and takes it from the worker that has it;
+ *                         sio_stream_claim_record.c reads it
+ *   sio_stream_ghost.c    ends the socket of a client that comes back before its loss was noticed, here or at another
+ *                         worker; sio_stream_letter.c has the messages between workers
  *   sio_stream_replay.c   sends the missed events
  *
  * Every worker delivers all events of a namespace, including its own, in the order of the stream. So one number, its

@@ -12,179 +12,27 @@
  *
  * A claim that cannot succeed ends before REMOVE, so that the session stays in Redis.
  *
- * Messages between workers (broker_stream_tell()) are a letter and fields, each preceded by its length in 2 bytes.
- *
- *   T uid pid offset   the client of the session is back at `uid`; offset: the number of its offset, or empty
- *   L pid answer       1: the session is stored, or this worker does not have it; 0: the offset is wrong
+ * Messages between workers: sio_stream_letter.h.
  */
 #include "node/socketio/sio_stream_claim.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "broker/broker.h"
-#include "broker/bus_stream_store.h"
 #include "broker/stream_number.h"
 #include "common/base/base64.h"
-#include "common/base/bytes.h"
-#include "common/base/error.h"
-#include "common/base/json_msgpack.h"
 #include "common/base/mem.h"
 #include "node/socketio/sio_client.h"
 #include "node/socketio/sio_nsp.h"
-#include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
-#include "node/socketio/sio_step.h"
-#include "node/socketio/sio_stream_session.h"
+#include "node/socketio/sio_stream_claim_state.h"
+#include "node/socketio/sio_stream_ghost.h"
+#include "node/socketio/sio_stream_letter.h"
 #include "node/socketio/sio_stream_store.h"
 
 #define CLAIM_MS 5000 /* longest time of a claim */
 #define TICK_MS 250
-#define DATA_DEPTH 64
-#define MESSAGE_MAX 512
-#define UID_MAX 64
-
-struct stream_claim {
-	struct list link; /* in stream->claims */
-	struct sio_stream *stream;
-	struct sio_step *step; /* holds the client, its auth and the namespace */
-	sio_recovery_then *then_connect;
-	struct bus_stream_question question;
-	uint64_t until; /* loop time */
-	enum { CLAIM_READ, CLAIM_TELL, CLAIM_WAIT, CLAIM_CHECK, CLAIM_REMOVE } phase;
-	bool told;  /* the worker that has the session has been told to let it go */
-	bool ghost; /* the client came back before its loss was noticed */
-	bool has_offset;
-	bool found; /* the stream has the entry `from` */
-	uint64_t offset, from;
-	struct buffer map, rooms; /* `record` points into them */
-	struct sio_stream_session record;
-	uint8_t pid_n;
-	char pid[SIO_STREAM_PID_MAX];
-};
-
-static struct text
-claim_pid(const struct stream_claim *claim)
-{
-	return text_of(claim->pid, claim->pid_n);
-}
-
-/* --------------------------------------------------------------- position */
-
-struct claim_position {
-	uint64_t start, last, heard, moved, since;
-	bool stored; /* `last` and `heard` are those of the loss */
-};
-
-/*
- * Finds the position after which the client has missed events, as session_position() of sio_recovery.c does. Returns
- * false if the client cannot be recovered.
- */
-static bool
-position_from(const struct claim_position *position, const uint64_t *offset, uint64_t *from)
-{
-	*from = position->start;
-	if (offset != NULL && *offset > *from)
-		*from = *offset;
-	if (*from == 0 || *from < position->moved)
-		return false;
-	if (*from < position->since)
-		*from = position->since;
-	if (position->stored && *from >= position->last && *from < position->heard)
-		*from = position->heard;
-	return true;
-}
-
-/* ---------------------------------------------------------------- messages */
-
-struct letter {
-	uint8_t bytes[MESSAGE_MAX];
-	size_t n;
-};
-
-static void
-letter_put(struct letter *letter, struct text field)
-{
-	if (letter->n + 2 + field.n > sizeof letter->bytes)
-		return; /* without this field, the reader refuses the message */
-	bytes_write(letter->bytes + letter->n, field.n, 2);
-	if (field.n > 0)
-		memcpy(letter->bytes + letter->n + 2, field.at, field.n);
-	letter->n += 2 + field.n;
-}
-
-static bool
-letter_get(struct text *rest, size_t max, struct text *field)
-{
-	size_t n;
-
-	if (rest->n < 2)
-		return false;
-	n = (size_t)((uint8_t)rest->at[0] << 8 | (uint8_t)rest->at[1]);
-	if (n > max || rest->n - 2 < n)
-		return false;
-	*field = text_of(rest->at + 2, n);
-	*rest = text_of(rest->at + 2 + n, rest->n - 2 - n);
-	return true;
-}
-
-static int
-letter_send(
-	const struct sio_nsp *nsp, struct bus_stream_question *question, struct text uid, const struct letter *letter)
-{
-	return broker_stream_tell(nsp->broker, question, uid, text_of((const char *)letter->bytes, letter->n));
-}
-
-/* ------------------------------------------------------------------ ghosts */
-
-/*
- * The client of the session is back. If this worker has its socket, ends the socket, which stores the session.
- * Returns SIO_RECOVERY_RECOVERED, also if the socket is not here, or why the claim fails.
- */
-static enum sio_recovery_result
-ghost_end(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const uint64_t *offset, bool *was_live)
-{
-	struct sio_recovery_session *session = sio_recovery_session_find(nsp->io->recovery, pid);
-	struct claim_position position;
-	uint64_t from;
-
-	*was_live = false;
-	if (session == NULL || session->socket == NULL)
-		return SIO_RECOVERY_RECOVERED;
-	if (session->nsp != nsp)
-		return SIO_RECOVERY_FOREIGN;
-	position = (struct claim_position){
-		.start = session->start, .moved = session->changed_last, .since = session->changed_head};
-	if (offset != NULL && *offset > sio_stream_position(nsp) && !session->claimed)
-		return SIO_RECOVERY_OFFSET_GONE;
-	if (!position_from(&position, offset, &from))
-		return SIO_RECOVERY_OFFSET_GONE;
-	*was_live = !session->claimed;
-	sio_recovery_end_ghost(c, session->socket);
-	return SIO_RECOVERY_RECOVERED;
-}
-
-static void
-on_take(struct sio_nsp *nsp, struct text rest)
-{
-	struct letter letter = {.bytes = {'L'}, .n = 1};
-	struct text uid, pid, digits;
-	enum sio_recovery_result result;
-	uint64_t offset = 0;
-	bool was_live;
-
-	if (!letter_get(&rest, UID_MAX, &uid) || !letter_get(&rest, SIO_STREAM_PID_MAX, &pid) ||
-		!letter_get(&rest, 20, &digits) || (digits.n > 0 && text_number(digits, UINT64_MAX, &offset) < 0))
-		return;
-	sio_nsp_used(nsp);
-	result = ghost_end(NULL, nsp, pid, digits.n > 0 ? &offset : NULL, &was_live);
-	letter_put(&letter, pid);
-	letter_put(&letter, result == SIO_RECOVERY_RECOVERED ? TEXT("1") : TEXT("0"));
-	if (nsp->broker != NULL)
-		(void)letter_send(nsp, NULL, uid, &letter); /* sent after the command that stores the session */
-	sio_nsp_unused(nsp);
-}
 
 /* ------------------------------------------------------------------- claims */
 
@@ -251,7 +99,8 @@ claim_ask(struct stream_claim *claim, unsigned phase, unsigned count, const stru
 		claim_fail(claim, SIO_RECOVERY_NO_HUB);
 }
 
-/* Reads at most one byte more than a session may have. A longer value is refused in claim_take_record(). */
+/* Reads at most one byte more than a session may have. A longer value is refused in sio_stream_claim_read_record().
+ */
 static void
 claim_read(struct stream_claim *claim)
 {
@@ -267,18 +116,18 @@ static void
 claim_tell(struct stream_claim *claim)
 {
 	const struct sio_nsp *nsp = claim->step->made;
-	struct letter letter = {.bytes = {'T'}, .n = 1};
+	struct sio_stream_letter letter = {.bytes = {'T'}, .n = 1};
 	char digits[24];
 
-	letter_put(&letter, broker_nsp_id(nsp->broker));
-	letter_put(&letter, claim_pid(claim));
-	letter_put(&letter, claim->has_offset ? text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64,
-									claim->offset))
-					      : TEXT(""));
+	sio_stream_letter_put(&letter, broker_nsp_id(nsp->broker));
+	sio_stream_letter_put(&letter, claim_pid(claim));
+	sio_stream_letter_put(&letter, claim->has_offset ? text_of(digits, (size_t)snprintf(digits, sizeof digits,
+										   "%" PRIu64, claim->offset))
+							 : TEXT(""));
 	claim->phase = CLAIM_TELL;
 	claim->told = true;
 	claim->question = (struct bus_stream_question){.on_end = claim_on_end, .wait_ms = CLAIM_MS};
-	if (letter_send(nsp, &claim->question, claim->record.owner, &letter) != 0)
+	if (sio_stream_letter_send(nsp, &claim->question, claim->record.owner, &letter) != 0)
 		claim_fail(claim, SIO_RECOVERY_NO_HUB);
 }
 
@@ -286,7 +135,7 @@ static void
 claim_check(struct stream_claim *claim)
 {
 	const struct sio_stream_session *record = &claim->record;
-	struct claim_position position = {.start = record->start,
+	struct sio_stream_missed position = {.start = record->start,
 		.last = record->last,
 		.heard = record->heard,
 		.moved = record->moved,
@@ -294,7 +143,7 @@ claim_check(struct stream_claim *claim)
 		.stored = record->owner.n == 0 && record->ours};
 
 	if ((!record->ours && !claim->has_offset) ||
-		!position_from(&position, claim->has_offset ? &claim->offset : NULL, &claim->from)) {
+		!sio_stream_missed_from(&position, claim->has_offset ? &claim->offset : NULL, &claim->from)) {
 		claim_fail(claim, SIO_RECOVERY_OFFSET_GONE);
 		return;
 	}
@@ -326,126 +175,19 @@ claim_remove(struct stream_claim *claim)
 	claim_ask(claim, CLAIM_REMOVE, 2, args);
 }
 
-/* --------------------------------------------------------------- sessions */
-
-/* Compares in constant time. */
-static bool
-same_secret(struct text a, struct text b)
-{
-	unsigned char differs = 0;
-
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		differs |= (unsigned char)(a.at[i] ^ b.at[i]);
-	return differs == 0;
-}
-
-/* Reads the stored session into claim->record. Returns SIO_RECOVERY_RECOVERED, or why the claim fails. */
-static enum sio_recovery_result
-claim_take_record(struct stream_claim *claim, struct text value)
-{
-	const struct sio_nsp *nsp = claim->step->made;
-	struct text key = sio_stream_key(claim->stream, nsp, claim_pid(claim)), map;
-	uint8_t *room;
-	int64_t n;
-
-	if (value.n == 0)
-		return SIO_RECOVERY_NO_SESSION;
-	if (value.n > BASE64_ENCODED(SIO_STREAM_SESSION_MAX))
-		return SIO_RECOVERY_TOO_BIG;
-	buffer_reset(&claim->map);
-	buffer_reset(&claim->rooms);
-	room = buffer_room(&claim->map, BASE64_DECODED_MAX(value.n));
-	if (room == NULL)
-		return SIO_RECOVERY_FAILED;
-	n = base64_decode(value, room);
-	if (n < 0)
-		return SIO_RECOVERY_FAILED;
-	claim->map.len += (size_t)n;
-	map = buffer_text(&claim->map);
-	if (!broker_stream_unseal(nsp->broker, key, &map))
-		return SIO_RECOVERY_FOREIGN;
-	if (sio_stream_session_read(map, broker_stream_tag(nsp->broker), &claim->rooms, &claim->record) < 0 ||
-		!sio_recovery_session_accepts_id(nsp, claim->record.sid) ||
-		!same_secret(claim->record.pid, claim_pid(claim)))
-		return SIO_RECOVERY_FAILED;
-	if (claim->record.ours ? !text_is(claim->record.nsp, sio_nsp_text(nsp))
-			       : !nsp->io->options.recovery_trust_foreign)
-		return SIO_RECOVERY_FOREIGN;
-	return SIO_RECOVERY_RECOVERED;
-}
-
-/* Returns the data of the session, or NULL if it has none. On an error, sets *failed and returns NULL. */
-static struct sio_stored *
-claim_data(const struct stream_claim *claim, bool *failed)
-{
-	struct text packed = claim->record.data;
-	struct sio_stored *stored = NULL;
-	struct attachments attachments;
-	struct buffer json;
-
-	*failed = false;
-	if (packed.n == 0)
-		return NULL;
-	attachments_init(&attachments);
-	buffer_init(&json, SIO_STREAM_SESSION_MAX * 4);
-	if (msgpack_to_json((const uint8_t *)packed.at, packed.n, DATA_DEPTH, &attachments, &json) > 0 &&
-		buffer_error(&json) == 0)
-		stored = sio_stored_new(buffer_text(&json), attachments.count != 0 ? &attachments : NULL);
-	*failed = stored == NULL;
-	buffer_fini(&json);
-	attachments_fini(&attachments);
-	return stored;
-}
-
-/* Makes the claimed session. Returns NULL if this worker knows it already or cannot make it. */
-static struct sio_recovery_session *
-claim_session(const struct stream_claim *claim)
-{
-	const struct sio_stream_session *record = &claim->record;
-	struct sio_nsp *nsp = claim->step->made;
-	struct sio_recovery_session *session;
-	struct sio_stored *data;
-	bool failed;
-
-	if (table_find(&nsp->io->recovery->sessions, text_of(claim->pid, SIO_PID_HANDLE)) != NULL)
-		return NULL;
-	data = claim_data(claim, &failed);
-	if (failed)
-		return NULL;
-	session = sio_recovery_session_of(nsp, claim_pid(claim), record->sid, record->rooms, record->room_count);
-	if (session == NULL) {
-		sio_stored_unref(data);
-		return NULL;
-	}
-	session->data = data;
-	session->own = record->own;
-	session->ghost = claim->ghost;
-	session->start = record->start;
-	session->changed_last = record->moved;
-	session->changed_head = record->since;
-	session->heard = record->heard;
-	/* a worker that has died did not store the number of the last event for the socket */
-	session->last = record->ours && record->owner.n == 0 ? record->last : UINT64_MAX;
-	session->lost_at = record->lost != 0 ? record->lost : loop_wall_ms();
-	session->from = claim->from;
-	return session;
-}
-
 /* ----------------------------------------------------------------- answers */
 
 static void
 claim_on_record(struct stream_claim *claim, struct text value)
 {
-	enum sio_recovery_result result = claim_take_record(claim, value);
+	enum sio_recovery_result result = sio_stream_claim_read_record(claim, value);
 	const struct sio_nsp *nsp = claim->step->made;
 
 	if (result != SIO_RECOVERY_RECOVERED)
 		claim_fail(claim, result);
 	else if (claim->record.owner.n == 0 || text_is(claim->record.owner, broker_nsp_id(nsp->broker)))
 		claim_check(claim);
-	else if (claim->told || claim->record.owner.n > UID_MAX)
+	else if (claim->told || claim->record.owner.n > SIO_STREAM_UID_MAX)
 		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* the worker could not store it */
 	else
 		claim_tell(claim);
@@ -460,7 +202,7 @@ claim_on_removed(struct stream_claim *claim, int64_t removed)
 		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* another server has taken it */
 		return;
 	}
-	session = claim_session(claim);
+	session = sio_stream_claim_session(claim);
 	claim_end(claim, session != NULL ? SIO_RECOVERY_RECOVERED : SIO_RECOVERY_FAILED, session);
 }
 
@@ -505,7 +247,7 @@ on_left(struct sio_nsp *nsp, struct text rest)
 	struct text pid, answer;
 	struct list *it, *next;
 
-	if (!letter_get(&rest, SIO_STREAM_PID_MAX, &pid) || !letter_get(&rest, 1, &answer))
+	if (!sio_stream_letter_get(&rest, SIO_STREAM_PID_MAX, &pid) || !sio_stream_letter_get(&rest, 1, &answer))
 		return;
 	list_each(it, next, &stream->claims)
 	{
@@ -533,7 +275,7 @@ sio_stream_on_direct(struct sio_nsp *nsp, struct text message)
 	if (nsp->log == NULL || message.n == 0)
 		return;
 	if (*message.at == 'T')
-		on_take(nsp, rest);
+		sio_stream_on_take(nsp, rest);
 	else if (*message.at == 'L')
 		on_left(nsp, rest);
 }
@@ -634,7 +376,7 @@ sio_stream_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, con
 	list_init(&claim->link);
 	list_add_tail(&stream->claims, &claim->link);
 	loop_arm(nsp->io->loop, &stream->claims_timer, TICK_MS);
-	result = ghost_end(c, nsp, claim_pid(claim), offset != NULL ? &number : NULL, &was_live);
+	result = sio_stream_ghost_end(c, nsp, claim_pid(claim), offset != NULL ? &number : NULL, &was_live);
 	claim->ghost = was_live;
 	if (result != SIO_RECOVERY_RECOVERED)
 		claim_fail(claim, result);

@@ -1,0 +1,51 @@
+/*
+ * One claim: a client that comes back with the pid of a session, from its CONNECT until it continues with the session
+ * or without one (sio_stream_claim.c). The list stream->claims owns it.
+ */
+#ifndef NODE_SOCKETIO_SIO_STREAM_CLAIM_STATE_H
+#define NODE_SOCKETIO_SIO_STREAM_CLAIM_STATE_H
+
+#include "broker/bus_stream_store.h"
+#include "node/socketio/sio_recovery.h"
+#include "node/socketio/sio_step.h"
+#include "node/socketio/sio_stream_session.h"
+#include "node/socketio/sio_stream_state.h"
+
+#define SIO_STREAM_LETTER_MAX 512
+#define SIO_STREAM_UID_MAX 64
+
+struct stream_claim {
+	struct list link; /* in stream->claims */
+	struct sio_stream *stream;
+	struct sio_step *step; /* holds the client, its auth and the namespace */
+	sio_recovery_then *then_connect;
+	struct bus_stream_question question;
+	uint64_t until; /* loop time */
+	enum { CLAIM_READ, CLAIM_TELL, CLAIM_WAIT, CLAIM_CHECK, CLAIM_REMOVE } phase;
+	bool told;  /* the worker that has the session has been told to let it go */
+	bool ghost; /* the client came back before its loss was noticed */
+	bool has_offset;
+	bool found; /* the stream has the entry `from` */
+	uint64_t offset, from;
+	struct buffer map, rooms; /* `record` points into them */
+	struct sio_stream_session record;
+	uint8_t pid_n;
+	char pid[SIO_STREAM_PID_MAX];
+};
+
+static inline struct text
+claim_pid(const struct stream_claim *claim)
+{
+	return text_of(claim->pid, claim->pid_n);
+}
+
+/*
+ * Reads the stored session into claim->record: `value` is what Redis has under the session's key. Returns
+ * SIO_RECOVERY_RECOVERED, or why the claim fails.
+ */
+enum sio_recovery_result sio_stream_claim_read_record(struct stream_claim *claim, struct text value);
+
+/* Makes the claimed session from claim->record. Returns NULL if this worker knows it already or cannot make it. */
+struct sio_recovery_session *sio_stream_claim_session(const struct stream_claim *claim);
+
+#endif
