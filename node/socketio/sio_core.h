@@ -82,9 +82,10 @@ void sio_core_close(struct sio_server *io);
 void sio_core_part(struct sio_server *io, struct text sid);
 
 /*
- * The process layer implements these functions of sockeye.h: in node/process/server.c sio_server_new, sio_listen,
- * sio_port, sio_close, sio_drain, sio_on_stop, sio_off_stop, sio_server_free, sio_worker, sio_loop and sio_log; in
- * server_options.c those for options; in server_metrics.c those for metrics. This layer implements all others.
+ * The process layer implements these functions of sockeye.h: in node/process/server.c sio_server_new, sio_port,
+ * sio_close, sio_drain, sio_on_stop, sio_off_stop, sio_server_free, sio_worker and sio_loop; in server_listen.c
+ * sio_listen; in server_log.c sio_log; in server_options.c those for options; in server_metrics.c those for metrics.
+ * This layer implements all others.
  */
 
 #endif
