@@ -13,6 +13,7 @@
 #include "node/socketio/sio_keeper.h"
 #include "node/process/admin_page.h"
 #include "node/process/metrics.h"
+#include "node/process/metrics_node.h"
 
 #define CONNECTIONS_MAX 64  /* enough for a few scrapers and probes */
 #define CONNECTIONS_API 512 /* with the HTTP API: enough for its clients too */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "node/process/metrics.h"
+#include "node/process/metrics_node.h"
 #include "node/socketio/sio_tables.h"
 
 #define NOW 20000
