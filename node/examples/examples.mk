@@ -20,12 +20,14 @@ $(BUILD)/examples/%: node/examples/%.c node/sockeye.h $(BUILD)/libsockeye.so
 
 # ---------------------------------------------------------------------- tests
 # The library for tests of applications, and those of the examples, which use it as an installed library.
-$(BUILD)/libsockeye_test.a: node/testing/sockeye_test.c node/sockeye_test.h node/sockeye.h
-	@mkdir -p $(@D)/obj/node/testing
-	$(call say,CC,$@)
-	$(Q)$(CC) $(filter-out -fvisibility=hidden,$(CFLAGS)) -Inode -c $< -o $(@D)/obj/node/testing/sockeye_test.o
+TEST_LIBRARY_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard node/testing/*.c))
+
+# libsockeye.so calls the functions of the clock that this library defines, so they are visible.
+$(TEST_LIBRARY_OBJ): override CFLAGS := $(filter-out -fvisibility=hidden,$(CFLAGS))
+$(BUILD)/libsockeye_test.a: $(TEST_LIBRARY_OBJ)
 	@rm -f $@
-	$(Q)ar rcs $@ $(@D)/obj/node/testing/sockeye_test.o
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $^
 
 EXAMPLE_TESTS := $(patsubst tests/examples/%.c,$(BUILD)/examples/%,$(wildcard tests/examples/test_*.c))
 
