@@ -327,7 +327,7 @@ test:
 	$(MAKE) -j$$(nproc) SAN=1 test-programs
 	tests/lanes.sh build/lanes
 
-# docs/options.md and docs/operations.md contain tables that --help=markdown and --help=metrics print. The table of
+# docs/options.md and docs/monitoring.md contain tables that --help=markdown and --help=metrics print. The table of
 # README.md and docs/cluster.md comes from the scenarios that tests/cluster/history.test.mjs plays.
 # `make readme` replaces the lines between the two comments around each table, `make readme-check` compares them.
 # $(call with-table,name of the comments,argument of --help)
@@ -335,14 +335,14 @@ with-table = { sed '/<!-- $(1):/q' $<; echo; $(BUILD)/sockeye --help=$(2); echo;
 $(BUILD)/docs/options.md: docs/options.md $(BUILD)/sockeye
 	@mkdir -p $(@D) && $(call with-table,options,markdown)
 
-$(BUILD)/docs/operations.md: docs/operations.md $(BUILD)/sockeye
+$(BUILD)/docs/monitoring.md: docs/monitoring.md $(BUILD)/sockeye
 	@mkdir -p $(@D) && $(call with-table,metrics,metrics)
 
 $(BUILD)/docs/cluster.md $(BUILD)/README.md: $(BUILD)/%: % tests/cluster/history/table.mjs tests/cluster/history/scenarios.mjs | $(TESTS_NPM)
 	@mkdir -p $(@D)
 	@{ sed '/<!-- kept:/q' $<; echo; node tests/cluster/history/table.mjs; echo; sed -n '/<!-- end of kept/,$$p' $<; } > $@
 
-WITH_TABLES := docs/options.md docs/operations.md docs/cluster.md README.md
+WITH_TABLES := docs/options.md docs/monitoring.md docs/cluster.md README.md
 .PHONY: readme readme-check screenshots
 readme: $(addprefix $(BUILD)/,$(WITH_TABLES))
 	@for file in $(WITH_TABLES); do cp $(BUILD)/$$file $$file; done

@@ -37,7 +37,7 @@ void api_handle(struct api *api, struct http_request *request);
 
 /*
  * api_metrics() appends the samples, or none if `api` is NULL. api_metrics_markdown() appends the rows of the table
- * in docs/operations.md.
+ * in docs/monitoring.md.
  */
 void api_metrics(const struct api *api, struct buffer *out);
 void api_metrics_markdown(struct buffer *out);

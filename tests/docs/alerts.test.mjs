@@ -14,12 +14,12 @@ const rules = parse(read("deploy/alerts.yml")).groups.flatMap((group) => group.r
 const served = new Set([...execFileSync(path.join(build, "sockeye"), ["--help=metrics"], { encoding: "utf8" })
   .matchAll(/^\| `(\w+)` \| (\w+) /gm)].flatMap(([, name, type]) => (type === "histogram" ? [`${name}_bucket`] : [name])));
 
-test("every alert has a heading in docs/operations.md, and every heading an alert", () => {
-  const [, section] = read("docs/operations.md").split(/^## Alerts$/m);
+test("every alert has a heading in docs/monitoring.md, and every heading an alert", () => {
+  const [, section] = read("docs/monitoring.md").split(/^## Alerts$/m);
   const headings = [...section.split(/^## /m)[0].matchAll(/^### (\w+)$/gm)].map((match) => match[1]);
   assert.deepEqual(headings, rules.map((rule) => rule.alert));
   assert.equal(new Set(headings).size, headings.length);
-  for (const rule of rules) assert.equal(rule.annotations.runbook, `docs/operations.md#${rule.alert.toLowerCase()}`);
+  for (const rule of rules) assert.equal(rule.annotations.runbook, `docs/monitoring.md#${rule.alert.toLowerCase()}`);
 });
 
 test("every alert is complete and uses metrics of the server", () => {
