@@ -8,9 +8,8 @@ import { logIn, openPage } from "./support/admin-page.mjs";
 import { launchChromium } from "./support/browser.mjs";
 import { freePort } from "./support/port.mjs";
 import { build, startSockeye } from "./support/server.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, WAIT_MS, within } from "./support/wait.mjs";
 
-const WAIT_MS = 40_000;
 const USERS = "alice:$2b$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW"; // "secret"
 const PAGE = path.join(build, "admin-ui");
 let browser;

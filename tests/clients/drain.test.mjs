@@ -4,25 +4,16 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocket } from "ws";
 import { freePort } from "./support/port.mjs";
 import { Polling, request } from "./support/raw.mjs";
 import { startSockeye } from "./support/server.mjs";
 import { edge, httpServer } from "./support/upstream.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, until, within } from "./support/wait.mjs";
 
 const PATH = "/socket.io/";
 const HANDSHAKE = `${PATH}?EIO=4&transport=polling`;
 const WORKERS = ["1", "3"];
-
-async function until(condition, what, ms = 15_000) {
-  const end = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`waited ${ms} ms until ${what}`);
-    await sleep(20);
-  }
-}
 
 /** A node with an admin port. */
 async function start(app, args) {
@@ -69,7 +60,7 @@ for (const workers of WORKERS)
     // a session that is being closed still takes requests
     const packets = await Promise.all(all.map(last));
     for (const [i, got] of packets.entries()) assert.equal(got.filter((packet) => packet === `42["message-back",${i}]`).length, 1, got.join(" "));
-    assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
+    assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
     assert.ok(await refuses(server));
   });
 
@@ -93,7 +84,7 @@ for (const workers of WORKERS)
       assert.equal((await request(server, "/nothing")).headers.connection, "close");
     }
     await Promise.all(all.map(last));
-    assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
+    assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
   });
 
 test("a worker whose clients have gone accepts connections for the other workers until all have drained", async () => {
@@ -110,7 +101,7 @@ test("a worker whose clients have gone accepts connections for the other workers
   for (let i = 0; i < 20; i++) assert.equal((await request(server, HANDSHAKE)).status, 503);
   for (const pid of pids) assert.match(readFileSync(`/proc/${pid}/stat`, "latin1"), /\) [RSD] /);
   await Promise.all(all.filter((session) => !others.includes(session)).map(last));
-  assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
+  assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
 });
 
 test("workers that get their signal before their master open the port again when it drains the node", async () => {
@@ -121,14 +112,14 @@ test("workers that get their signal before their master open the port again when
   const polls = Promise.all(all.map(last)); // their connections wait at the port
   server.child.kill("SIGTERM");
   await polls;
-  assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
+  assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
 });
 
 test("the drain time ends the drain, and the port closes", async () => {
   const server = await start("protocol", ["--workers", "2", "--drain-time", "300ms"]);
   const [session] = await sessions(server, 1); // it never polls again
   server.child.kill("SIGTERM");
-  assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
+  assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
   assert.ok(await refuses(server));
   assert.ok(session.sid);
 });
@@ -161,7 +152,7 @@ test("the HTTP server behind the edge gets requests during the drain, but no new
   assert.deepEqual([response.statusCode, response.headers["retry-after"]], [503, "1"]);
   ws.terminate();
   await last(session);
-  assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
+  assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
 });
 
 test("when the clients have gone the port closes, and requests under way at the HTTP server behind the edge are answered", async (t) => {
@@ -177,6 +168,6 @@ test("when the clients have gone the port closes, and requests under way at the 
     response.end("from behind");
     const { status, text } = await answer;
     assert.deepEqual([status, text], [200, "from behind"]);
-    assert.deepEqual(await within(server.exited, "the exit", 10_000), { code: 0, signal: null });
+    assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
   }
 });

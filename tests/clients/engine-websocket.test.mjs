@@ -419,7 +419,7 @@ describe("upgrade", () => {
 });
 
 test("if only maxHttpBufferSize is raised, the largest message that may be received can be sent back", async () => {
-  const roomy = await startEcho(["--max-http-buffer-size", "20m"]);
+  const roomy = await startEcho(["--max-http-buffer-size", "20m", "--ping-interval", "60m"]);
   const text = `4${"x".repeat(16 << 20)}`, bytes = randomBytes(16 << 20);
   try {
     const ws = await Ws.open(roomy);

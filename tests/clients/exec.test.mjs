@@ -7,12 +7,11 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, 
 import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
 import { endsWithFile } from "./support/leftovers.mjs";
 import { request } from "./support/raw.mjs";
 import { build, parseLine, startExec, startSockeye } from "./support/server.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, until, within } from "./support/wait.mjs";
 
 const dir = mkdtempSync(path.join(os.tmpdir(), "sx-"));
 after(() => rmSync(dir, { recursive: true }));
@@ -53,11 +52,6 @@ const alive = (pid) => {
     return false;
   }
 };
-
-async function until(condition, what, ms = 15_000) {
-  for (const deadline = Date.now() + ms; !(await condition()); await sleep(20))
-    if (Date.now() > deadline) throw new Error(`waited ${ms} ms until ${what}`);
-}
 
 const said = (server, text) => server.line((f) => f.event === "exec" && f.text === text);
 const event = (server, name, more = () => true) => server.line((f) => f.event === name && more(f));

@@ -8,7 +8,7 @@ import { io } from "socket.io-client";
 import { BINARY, Polling, Raw, TEXT, frame, request } from "./support/raw.mjs";
 import { freePort } from "./support/port.mjs";
 import { build, startSockeye } from "./support/server.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, until, within } from "./support/wait.mjs";
 
 const plain = !/asan/.test(build);
 const MIB = 1024 * 1024;
@@ -31,13 +31,6 @@ async function metric(server, name) {
   const found = text.split("\n").filter((line) => line.startsWith(name)).map((line) => Number(line.split(" ").at(-1)));
   assert.ok(found.length > 0, `no metric ${name}`);
   return found.reduce((sum, value) => sum + value, 0);
-}
-
-async function eventually(condition, what, ms = 60_000) {
-  for (const end = Date.now() + ms; !(await condition());) {
-    assert.ok(Date.now() < end, `not in time: ${what()}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
 
 /** A well-behaved client; serves() shows that it still gets its answers. */
@@ -97,7 +90,7 @@ for (const [what, open] of Object.entries({
       await good.serves();
     }
     assert.equal(await metric(server, "sockeye_memory_budget_bytes"), 8 * MIB);
-    await eventually(async () => (await metric(server, 'sockeye_connections_closed_total{worker="0",reason="memory"}')) > 0, () => "a connection closed for memory");
+    await until(async () => (await metric(server, 'sockeye_connections_closed_total{worker="0",reason="memory"}')) > 0, () => "a connection closed for memory");
     const held = await metric(server, "sockeye_memory_held_bytes");
     assert.ok(held <= 8 * MIB && held > MIB, `${held} bytes are held`);
     assert.ok((await metric(server, "sockeye_memory_closed_total")) > 0);
@@ -124,7 +117,7 @@ test("packets that wait for a poll count as memory: the session that holds most 
     await push(raw, frame(TEXT, `42["broadcast","${"x".repeat(900_000)}"]`));
     await good.serves();
   }
-  await eventually(async () => (await request(server, `/socket.io/?EIO=4&transport=polling&sid=${idle.sid}`)).status === 400, () => "the session to end");
+  await until(async () => (await request(server, `/socket.io/?EIO=4&transport=polling&sid=${idle.sid}`)).status === 400, () => "the session to end");
   assert.equal(server.logged("memory")[0].closed, "session");
   assert.equal(server.logged("memory")[0].name, idle.sid.slice(0, 8)); // the whole id would let a reader of the log into the session
   await good.serves();
@@ -147,7 +140,7 @@ test("the system has no memory left: the client that needs some is closed, and t
     await good.serves();
   }
   /* the kernel holds some of what was sent, so the server may still be reading it */
-  await eventually(async () => (await metric(server, "sockeye_no_memory_total")) > 0, () => "a client closed for want of memory");
+  await until(async () => (await metric(server, "sockeye_no_memory_total")) > 0, () => "a client closed for want of memory");
   assert.equal(server.child.exitCode, null);
   for (const raw of bad) raw.end();
   await good.serves();
@@ -169,10 +162,10 @@ for (const [count, each] of [[60, 8_500_000], [260, 1_900_000]]) {
       await push(raw, bytes);
       crowd.push(raw);
     }
-    await eventually(() => resident(server.pid) - before > 450 * MIB, () => `${resident(server.pid) - before} bytes more`);
+    await until(() => resident(server.pid) - before > 450 * MIB, () => `${resident(server.pid) - before} bytes more`);
     const late = await witness(server); // the memory of this client lies behind the memory that the crowd held
     for (const raw of crowd) raw.end();
-    await eventually(() => resident(server.pid) - before < 32 * MIB, () => `${resident(server.pid) - before} bytes are left`);
+    await until(() => resident(server.pid) - before < 32 * MIB, () => `${resident(server.pid) - before} bytes are left`);
     for (const one of [good, late]) {
       await one.serves();
       one.end();
@@ -197,7 +190,7 @@ test("large messages between workers: the hub gives its memory back too", { skip
   const message = frame(TEXT, `42["broadcast","${"x".repeat(7_000_000)}"]`);
   for (let i = 0; i < 40; i++) await push(sender, message);
   const left = () => pids.map((pid) => Math.round((resident(pid) - before.get(pid)) / MIB));
-  await eventually(() => left().every((n) => n < 48), () => `MiB that are left: ${left()}`);
+  await until(() => left().every((n) => n < 48), () => `MiB that are left: ${left()}`);
   sender.end();
   await server.stop();
 });

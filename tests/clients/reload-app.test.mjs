@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
 import { buildApplication } from "./support/application.mjs";
 import { startSockeye } from "./support/server.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, WAIT_MS, within } from "./support/wait.mjs";
 
 const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-reload-app-"));
 const app = path.join(dir, "app.so");
@@ -65,7 +65,7 @@ function newcomers(server) {
 
 /** Like server.until(), which gives up when the first program has ended: its successors write to the same log. */
 async function logged(server, look) {
-  const deadline = performance.now() + 40_000;
+  const deadline = performance.now() + WAIT_MS;
   for (;;) {
     const found = look();
     if (found) return found;
@@ -154,6 +154,6 @@ int sio_app(sio_server *io) { (void)io; return 0; }`);
   process.kill(server.pid, "SIGHUP");
   await server.line((fields) => fields.event === "hanging");
   process.kill(server.pid, "SIGTERM");
-  assert.deepEqual(await within(server.exited, "the end", 20_000), { code: 0, signal: null });
+  assert.deepEqual(await within(server.exited, "the end"), { code: 0, signal: null });
   assert.match(reloadErrors(server)[0].error, /cannot load application .*app\.so: the server is to stop/);
 });

@@ -5,8 +5,8 @@ import { after, before, test } from "node:test";
 import { launchChromium } from "./support/browser.mjs";
 import { root, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
+import { WAIT_MS } from "./support/wait.mjs";
 
-const WAIT_MS = 40_000; // only a failure uses it up
 let browser;
 let certificate;
 let server;

@@ -16,7 +16,7 @@ import { io } from "socket.io-client";
 import { Polling, request } from "./support/raw.mjs";
 import { build, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, until, within } from "./support/wait.mjs";
 
 const WORKERS = 4;
 const PATH = "/socket.io/";
@@ -27,15 +27,6 @@ const slotOf = (sid) => ALPHABET.indexOf(sid[2]) * 64 + ALPHABET.indexOf(sid[3])
 
 /** The latest process of a worker. */
 const workerPid = (server, slot) => Number(server.logged("worker_ready").filter((f) => Number(f.worker) === slot).at(-1).pid);
-
-/** Resolves when the condition holds. */
-async function until(condition, what, ms = 15_000) {
-  const deadline = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited ${ms} ms until ${what}`);
-    await sleep(20);
-  }
-}
 
 const alive = (pid) => {
   try {

@@ -13,7 +13,7 @@ import { io } from "socket.io-client";
 import { endsWithFile } from "../clients/support/leftovers.mjs";
 import { request } from "../clients/support/raw.mjs";
 import { root } from "../clients/support/server.mjs";
-import { next, within } from "../clients/support/wait.mjs";
+import { next, until, within } from "../clients/support/wait.mjs";
 import { balancers, configuration, connects } from "./support/balancer.mjs";
 import { members, startNode } from "./support/cluster.mjs";
 import { workerOf } from "./support/recovery.mjs";
@@ -23,14 +23,6 @@ const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]];
 const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-balancer-"));
 const started = []; // nodes; a failing test leaves some running
 let redis;
-
-async function until(condition, what, ms = 20_000) {
-  const end = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`waited ${ms} ms until ${what}`);
-    await sleep(20);
-  }
-}
 
 before(async () => {
   redis = await Redis.start();

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "redis";
 import { makeCertificate } from "../clients/support/tls.mjs";
-import { next } from "../clients/support/wait.mjs";
+import { next, until } from "../clients/support/wait.mjs";
 import { ask, connect, members, startNode, startPeer } from "./support/cluster.mjs";
 import { hubOf, workersOf } from "./support/processes.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
@@ -35,14 +35,6 @@ async function metric(node, name) {
   const text = await (await fetch(`http://127.0.0.1:${node.admin}/metrics`)).text();
   const line = new RegExp(`^${name} (\\S+)$`, "m").exec(text);
   return line && Number(line[1]);
-}
-
-async function until(condition, what, ms = 20_000) {
-  const end = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`waited ${ms} ms until ${what}`);
-    await sleep(10); // Redis and metrics have no events
-  }
 }
 
 /** The connections with subscriptions, as Redis sees them: id, number of channels, number of patterns. */
@@ -288,7 +280,7 @@ test("a hub that hangs and is not restarted: its workers notice, say so, and go 
   const sockets = await witnesses(nodes, 2);
   const pid = hubOf(nodes[0]);
   process.kill(pid, "SIGSTOP");
-  await nodes[0].until(() => nodes[0].logged("bus").filter(({ reason }) => /did not come back through the hub/.test(reason)).length === 2, 40_000);
+  await nodes[0].until(() => nodes[0].logged("bus").filter(({ reason }) => /did not come back through the hub/.test(reason)).length === 2);
   sockets.push(...(await witnesses(nodes, 1))); // clients still come
   process.kill(pid, "SIGCONT");
   await nodes[0].until(() => nodes[0].logged("bus").filter(({ state }) => state === "up").length >= 4);

@@ -6,21 +6,13 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
 import { build, startSockeye } from "../clients/support/server.mjs";
-import { next, within } from "../clients/support/wait.mjs";
+import { next, until, WAIT_MS, within } from "../clients/support/wait.mjs";
 import { peerApp, startNode } from "./support/cluster.mjs";
 import { children, descriptors, hubOf, workersOf, written } from "./support/processes.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 
 const plain = !/asan/.test(build);
 let number = 0;
-
-async function until(condition, what, ms = 20_000) {
-  const end = Date.now() + ms;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`waited ${ms} ms until ${what}`);
-    await sleep(20); // processes have no events here
-  }
-}
 
 /**
  * Clients that reconnect by themselves, half of them over long-polling. Each keeps the messages of the current session.
@@ -47,7 +39,7 @@ async function crowd(servers, each) {
  * Checks that every client reaches every client: each sends probes until one of them has arrived everywhere. No probe
  * may arrive twice in a session.
  */
-async function proven(sockets, what, ms = 30_000) {
+async function proven(sockets, what, ms = WAIT_MS) {
   await until(() => sockets.every((socket) => socket.connected), `all are connected again (${what})`, ms);
   for (const from of [sockets[0], sockets[1], sockets.at(-1)]) {
     const end = Date.now() + ms;

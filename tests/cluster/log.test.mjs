@@ -97,7 +97,7 @@ test("Redis is paused for a moment", () => lossless("pause", async () => {
 
 test("Redis is paused for so long that every node leaves it", () => lossless("a long pause", async (from) => {
   redis.pause();
-  for (const [i, node] of nodes.entries()) await node.until(() => node.logged("bus").slice(from[i]).filter(({ state }) => state === "down").length >= 2, 40_000);
+  for (const [i, node] of nodes.entries()) await node.until(() => node.logged("bus").slice(from[i]).filter(({ state }) => state === "down").length >= 2);
   redis.resume();
   await back(from);
 }));

@@ -96,7 +96,7 @@ describe("nodes of one and two workers and a Node.js server", () => {
     const all = [...Array(50).keys()];
     for (const [i, socket] of sockets.entries()) {
       const expected = [0, 7].includes(i) ? all : all.filter((n) => n % 2 === 0);
-      while (got[i].length < expected.length) await next(socket, "kept", 10_000);
+      while (got[i].length < expected.length) await next(socket, "kept");
       assert.deepEqual(got[i], expected, socket.server.name);
     }
   });

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { io } from "socket.io-client";
-import { compose, run, until } from "./support/compose.mjs";
+import { until } from "../clients/support/wait.mjs";
+import { compose, run } from "./support/compose.mjs";
 
 const URL = "http://127.0.0.1:8081";
 const sockets = [];

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
-import { within } from "../clients/support/wait.mjs";
-import { compose, run, until } from "./support/compose.mjs";
+import { until, within } from "../clients/support/wait.mjs";
+import { compose, run } from "./support/compose.mjs";
 
 const URL = "http://127.0.0.1:8080";
 const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]];
@@ -34,7 +34,7 @@ async function everybodyHears(sockets, what) {
     ids.push(`${what} ${i}`);
     socket.emit("chat message", ids.at(-1));
   }
-  await until(() => sockets.every((socket) => ids.every((id) => socket.got.has(id))), `all hear all (${what})`, 20_000);
+  await until(() => sockets.every((socket) => ids.every((id) => socket.got.has(id))), `all hear all (${what})`);
   nobodyTwice(sockets);
 }
 

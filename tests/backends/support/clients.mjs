@@ -1,9 +1,7 @@
 // Stock clients of two major versions, and the steps that most tests share.
 import { io as io4 } from "socket.io-client";
 import io3 from "socket.io-client-3";
-import { next, within } from "../../clients/support/wait.mjs";
-
-const ANSWER_MS = 60_000;
+import { next, WAIT_MS, within } from "../../clients/support/wait.mjs";
 
 export const clientVersions = { "4.8": io4, "3.1": io3 };
 
@@ -28,7 +26,7 @@ export async function joined(t, url, options) {
 
 /** emit() with an acknowledgement, for clients of all versions. */
 export function ask(socket, ...args) {
-  return within(new Promise((resolve) => socket.emit(...args, resolve)), `an answer to ${args[0]}`, ANSWER_MS);
+  return within(new Promise((resolve) => socket.emit(...args, resolve)), `an answer to ${args[0]}`, WAIT_MS);
 }
 
 /** Like ask(), for a connection that may have ended before the client noticed: the client asks again when it has reconnected. */
@@ -38,5 +36,5 @@ export function askUntilAnswered(socket, ...args) {
     socket.on("connect", emit);
     emit();
   });
-  return within(answered, `an answer to ${args[0]}`, ANSWER_MS);
+  return within(answered, `an answer to ${args[0]}`, WAIT_MS);
 }

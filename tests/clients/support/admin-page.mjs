@@ -1,7 +1,5 @@
 // The dashboard of @socket.io/admin-ui in headless Chromium.
-import { within } from "./wait.mjs";
-
-const WAIT_MS = 40_000;
+import { WAIT_MS, within } from "./wait.mjs";
 
 /**
  * Opens the dashboard at `address`. `page.strangers` collects requests to hosts other than this one; `page.complaints` collects the

@@ -1,8 +1,8 @@
 // Chromium without windows for the tests of pages. chromium-headless-shell is the engine and the network code of Chromium without
 // the parts that draw on a screen. It needs less than half of the processor time.
 import { chromium } from "playwright-core";
+import { WAIT_MS } from "./wait.mjs";
 
-const WAIT_MS = 40_000; // only a failure uses it up
 const ARGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
   "--disable-sync"];
 

@@ -5,12 +5,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { endsWithFile } from "./leftovers.mjs";
 import { freePort } from "./port.mjs";
+import { WAIT_MS } from "./wait.mjs";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 export const build = process.env.TEST_BUILD || path.join(root, "build");
-
-const START_MS = 20_000;
-const STOP_MS = 20_000;
 
 /** Parses one key=value log line. */
 export function parseLine(line) {
@@ -66,7 +64,7 @@ export class Server {
   }
 
   /** Resolves with the first log line (now or later) whose fields satisfy the predicate. */
-  line(predicate, ms = START_MS) {
+  line(predicate, ms = WAIT_MS) {
     let seen = 0;
     return this.until(() => {
       while (seen < this.#parsed.length) if (predicate(this.#parsed[seen++])) return this.#parsed[seen - 1];
@@ -74,7 +72,7 @@ export class Server {
   }
 
   /** Calls `look` now and after each new line of the log. Resolves with its first truthy result. */
-  async until(look, ms = START_MS) {
+  async until(look, ms = WAIT_MS) {
     const deadline = Date.now() + ms;
     for (;;) {
       const found = look();
@@ -98,7 +96,7 @@ export class Server {
   /** Sends SIGTERM and returns the exit code; throws if that is not 0 or a sanitizer reported a fault. */
   async stop() {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill("SIGTERM");
-    const timer = setTimeout(() => this.child.kill("SIGKILL"), STOP_MS);
+    const timer = setTimeout(() => this.child.kill("SIGKILL"), WAIT_MS);
     const { code, signal } = await this.exited;
     clearTimeout(timer);
     if (code !== 0 || /Sanitizer|runtime error/.test(this.output))

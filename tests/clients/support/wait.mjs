@@ -1,6 +1,7 @@
 // Waiting for events with a deadline, so that a missing event fails with a name instead of hanging.
 
-const WAIT_MS = 40_000;
+/** How long tests wait for an event. Only a failure uses it up, so a machine under any load is quick enough. */
+export const WAIT_MS = 120_000;
 
 /** Rejects if the promise does not settle in time. `what` names it in the error: a text, or a function that returns one. */
 export function within(promise, what, ms = WAIT_MS) {
@@ -40,4 +41,10 @@ export function collect(emitter, event) {
       return seen.slice(0, n);
     },
   };
+}
+
+/** Resolves when the condition holds, for what has no event: asks every 20 ms. `what` is as in within(). */
+export async function until(condition, what, ms = WAIT_MS) {
+  for (const end = performance.now() + ms; !(await condition()); await new Promise((resolve) => setTimeout(resolve, 20)))
+    if (performance.now() > end) throw new Error(`waited ${ms} ms until ${typeof what === "function" ? what() : what}`);
 }

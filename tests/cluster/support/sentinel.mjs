@@ -113,7 +113,7 @@ export class Sentinels {
     const event = new Promise((resolve) => client.subscribe("+switch-master", resolve));
     return {
       wait: async () => {
-        const words = (await within(event, "the failover", 30_000)).split(" ");
+        const words = (await within(event, "the failover")).split(" ");
         await client.disconnect();
         return { server: this.servers.find(({ port }) => String(port) === words[4]), at: Date.now() };
       },

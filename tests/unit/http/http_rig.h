@@ -122,7 +122,7 @@ rig_new(void (*on_request)(void *arg, struct http_request *r))
 	http_server_init(&g->server, &g->limits, on_request, g);
 	buffer_init(&g->got, 64 << 20);
 	buffer_init(&g->body, 64 << 20);
-	ev_timer_init(&g->guard, rig_on_guard, 20, 0);
+	ev_timer_init(&g->guard, rig_on_guard, 240, 0);
 	ev_timer_start(g->ev, &g->guard);
 	ev_timer_init(&g->tick, rig_on_tick, 0.002, 0.002);
 	ev_timer_start(g->ev, &g->tick);
