@@ -73,9 +73,10 @@ explain() {
 	' "$1"
 }
 
-# skips LOG: prints why tests were left out: "SKIPPED: reason" of a script, or the reason of a test of node --test.
+# skips LOG: prints what kept tests from running: "SKIPPED: reason" of a script, or "missing: program" as the reason of a test of
+# node --test. Other reasons of node --test name what the test is not meant for.
 skips() {
-	sed -n -e 's/^SKIPPED: //p' -e 's/^ *ok .* # SKIP \(.\)/\1/p' "$1" | sort -u
+	sed -n -e 's/^SKIPPED: //p' -e 's/^ *ok .* # SKIP missing: /missing: /p' "$1" | sort -u
 }
 
 # step LANE NUMBER ARGUMENTS...: runs one step

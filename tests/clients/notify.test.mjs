@@ -95,7 +95,7 @@ test("programs of --exec do not see the supervisor's socket", async () => {
 });
 
 test("the unit and the example of credentials are valid", (t) => {
-  if (spawnSync("systemd-analyze", ["--version"]).error) return t.skip("there is no systemd-analyze");
+  if (spawnSync("systemd-analyze", ["--version"]).error) return t.skip("missing: systemd-analyze");
   const units = path.join(dir, "units");
   mkdirSync(path.join(units, "sockeye.service.d"), { recursive: true });
   const text = readFileSync(path.join(root, "deploy/sockeye.service"), "utf8");

@@ -33,7 +33,7 @@ test("every alert is complete and uses metrics of the server", () => {
 });
 
 const promtool = [path.join(root, "build/promtool"), "promtool"].find((file) => existsSync(file) || !spawnSync(file, ["--version"]).error);
-const needsPromtool = { skip: !promtool && "promtool is not installed" };
+const needsPromtool = { skip: !promtool && "missing: promtool" };
 
 test("Prometheus accepts the rules", needsPromtool, () => {
   execFileSync(promtool, ["check", "rules", path.join(root, "deploy/alerts.yml")]);

@@ -13,11 +13,11 @@ after(() => rmSync(folder, { recursive: true }));
 
 writeFileSync(path.join(folder, "Makefile"), `
 passes:
-	@echo "ok 1 - a test # SKIP"
+	@echo "ok 1 - a test # SKIP not meant for this"
 no-root:
 	@echo "SKIPPED: only root can do this"
 no-tool:
-	@printf 'ok 1 - %s # SKIP there is no tool\\n' one two
+	@printf 'ok 1 - %s # SKIP missing: tool\\n' one two
 fails:
 	@echo "SKIPPED: a part"; false
 `);
@@ -34,7 +34,7 @@ function run(...steps) {
 test("a step that left tests out is skipped, with each reason once", () => {
   assert.deepEqual(run("passes", "no-root", "no-tool"), {
     status: 0,
-    table: ["ok make passes", "skipped make no-root", "skipped: only root can do this", "skipped make no-tool", "skipped: there is no tool"],
+    table: ["ok make passes", "skipped make no-root", "skipped: only root can do this", "skipped make no-tool", "skipped: missing: tool"],
   });
 });
 

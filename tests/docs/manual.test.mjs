@@ -43,7 +43,7 @@ test("sockeye.conf(5) has every option that a file may set", () => {
 });
 
 test("man renders the pages without a warning", (t) => {
-  if (spawnSync("man", ["--version"]).error) return t.skip("there is no man");
+  if (spawnSync("man", ["--version"]).error) return t.skip("missing: man");
   const pages = { "sockeye.1": page("sockeye"), "sockeye-load.1": page("sockeye-load") };
   for (const name of ["sockeye.conf.5", "sockeye-doctor.1"]) pages[name] = readFileSync(path.join(root, `deploy/manual/${name}.in`), "utf8");
   for (const [name, troff] of Object.entries(pages)) {
