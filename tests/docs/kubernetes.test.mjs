@@ -66,6 +66,12 @@ test("selectors, services, ports and references fit together", () => {
   assert.ok(maxReplicas <= Number(read("haproxy.cfg").match(/server-template node 1-(\d+)/)[1]));
 });
 
+test("clients recover and rooms have a history, as with docker-compose.yml", () => {
+  const { node } = parseAllDocuments(readFileSync(path.join(root, "docker-compose.yml"), "utf8"))[0].toJS({ maxAliasCount: -1 }).services;
+  const env = Object.fromEntries(container("StatefulSet/sockeye").env.map(({ name, value }) => [name, value]));
+  for (const name of ["SOCKEYE_REDIS_LOG", "SOCKEYE_CONNECTION_STATE_RECOVERY", "SOCKEYE_HISTORY"]) assert.equal(env[name], node.environment[name], name);
+});
+
 test("HAProxy has deploy/haproxy.cfg, word for word", () => {
   assert.equal(find("ConfigMap/haproxy").data["haproxy.cfg"], read("haproxy.cfg"));
 });
