@@ -127,16 +127,16 @@ on_join(sio_socket *socket, sio_event *event, void *arg)
 {
 	char room[ROOM_MAX];
 	bool ok = room_name(sio_arg(event, 0), room);
-	sio_event *kept = NULL;
 
 	(void)arg;
 	if (ok && !sio_in_room(socket, room)) {
-		kept = sio_event_keep(event);
-		ok = sio_join_with_history(socket, room, PAST_MAX, on_joined, kept) == 0;
+		sio_event *kept = sio_event_keep(event);
+
+		if (sio_join_with_history(socket, room, PAST_MAX, on_joined, kept) == 0)
+			return;
+		sio_event_release(kept);
+		ok = sio_join(socket, room) == 0; /* too many joins wait: without the last messages */
 	}
-	if (ok && kept)
-		return;
-	sio_event_release(kept);
 	sio_ack(event, "{s:b}", "ok", ok);
 }
 
