@@ -168,10 +168,23 @@ sio_raw_nsp(const sio_server *io, struct text name)
 	return sio_nsp_find(io, name);
 }
 
+/* Returns the namespace or NULL. One without clients is from now on the last that would be freed. */
+static struct sio_nsp *
+raw_use(sio_server *io, struct text name)
+{
+	struct sio_nsp *nsp = sio_nsp_find(io, name);
+
+	if (nsp != NULL && !list_empty(&nsp->empty)) {
+		list_remove(&nsp->empty);
+		list_add_tail(&io->empty, &nsp->empty);
+	}
+	return nsp;
+}
+
 sio_nsp *
 sio_raw_reach(sio_server *io, struct text name)
 {
-	struct sio_nsp *nsp = sio_nsp_find(io, name);
+	struct sio_nsp *nsp = raw_use(io, name);
 	struct sio_parent *parent;
 
 	if (nsp != NULL || !is_nsp_name(name) || list_empty(&io->parents) || io->parents.next->next != &io->parents)
@@ -196,12 +209,8 @@ raw_refuse_all_names(sio_server *io, const char *name, sio_value auth, sio_step 
 sio_nsp *
 sio_raw_visit(sio_server *io, struct text name)
 {
-	struct sio_nsp *nsp = sio_nsp_find(io, name);
+	struct sio_nsp *nsp = raw_use(io, name);
 
-	if (nsp != NULL && !list_empty(&nsp->empty)) {
-		list_remove(&nsp->empty);
-		list_add_tail(&io->empty, &nsp->empty);
-	}
 	if (nsp != NULL || !is_nsp_name(name))
 		return nsp;
 	if (list_empty(&io->parents))

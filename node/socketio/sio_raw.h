@@ -45,9 +45,9 @@ void sio_raw_observe(sio_server *io, const struct sio_observer *observer, void *
 sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
 /*
  * For events to a namespace of the owner of the others: returns the namespace, which is made if missing, because it
- * may have sockets at other nodes. It is valid for this turn: without clients, it is freed when there are more than
- * maxChildren. Returns NULL if the name is not valid, there are maxChildren in use, or the application has parents of
- * its own, which may want the name.
+ * may have sockets at other nodes. It is valid for this turn: while there are more than maxChildren, those without
+ * clients that have been unused for longest are freed. Returns NULL if the name is not valid, there are maxChildren
+ * in use, or the application has parents of its own, which may want the name.
  */
 sio_nsp *sio_raw_reach(sio_server *io, struct text name);
 

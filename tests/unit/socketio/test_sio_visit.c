@@ -83,6 +83,29 @@ test_the_longest_unused_are_forgotten(void **state)
 	end();
 }
 
+/* The same for the events of backends to namespaces that have clients at other nodes only. */
+static void
+test_the_longest_unreached_are_forgotten(void **state)
+{
+	static const struct sio_owner owner;
+	char name[16];
+
+	(void)state;
+	begin();
+	sio_raw_own_others(fake_io, &owner, NULL);
+	for (int i = 0; i < LIMIT; i++) {
+		snprintf(name, sizeof name, "/%d", i);
+		assert_non_null(sio_raw_reach(fake_io, text_from(name)));
+		fake_turn();
+	}
+	assert_non_null(sio_raw_reach(fake_io, TEXT("/0")));
+	assert_non_null(sio_raw_reach(fake_io, TEXT("/new")));
+	fake_turn();
+	assert_false(is_there("/1"));
+	assert_true(is_there("/0") && is_there("/2") && is_there("/new"));
+	end();
+}
+
 static void
 test_names(void **state)
 {
@@ -162,6 +185,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_casts_go_to_the_others),
 		cmocka_unit_test(test_the_longest_unused_are_forgotten),
+		cmocka_unit_test(test_the_longest_unreached_are_forgotten),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_asking_creates_no_namespace),
