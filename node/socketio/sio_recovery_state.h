@@ -45,10 +45,15 @@ struct sio_recovery_session {
 	struct sio_nsp *nsp;
 	struct sio_recovery_log *log; /* of the namespace */
 	struct sio_socket *socket;    /* live: connected; claimed: waiting; stored: NULL */
-	uint64_t start;		      /* head of the log at the first CONNECT (sio_keep.h: at this worker) */
-	uint64_t heard;		      /* head of the log when the socket stopped getting events */
-	uint64_t changed_last;	      /* value of last_event when the socket last joined or left a room */
-	uint64_t changed_head;	      /* head of the log at that moment */
+	/*
+	 * Missed events are looked for from here on. One worker: the head of the log at the first CONNECT. Several
+	 * workers: the head of the log when this worker made the session known to the hub or Redis, which it repeats
+	 * when they have lost it.
+	 */
+	uint64_t start;
+	uint64_t heard;	       /* head of the log when the socket stopped getting events */
+	uint64_t changed_last; /* value of last_event when the socket last joined or left a room */
+	uint64_t changed_head; /* head of the log at that moment */
 	union {
 		struct {		  /* one worker */
 			uint64_t last;	  /* number of the last event that was for the socket; 0: none */
