@@ -97,6 +97,15 @@ export interface JoinWithHistory {
 	join(rooms: string | string[], options: { history: true | number }): Promise<number>;
 }
 
+// TypeScript gives these to every server, namespace and socket of the program; those that are not attached do not have them.
+declare module "socket.io" {
+	interface Server extends RoomHistory {}
+	interface Namespace extends RoomHistory {}
+	interface Socket {
+		join(rooms: string | string[], options: { history: true | number }): Promise<number>;
+	}
+}
+
 export declare class Link<T = Server> extends EventEmitter {
 	private constructor();
 	/** The attached server. */
