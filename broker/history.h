@@ -55,8 +55,15 @@ struct history_query {
 	struct history_id after;  /* only entries after this one; zeroed: from the oldest */
 	struct history_id before; /* only entries before this one; zeroed: to the newest */
 	unsigned count;		  /* 1 to HISTORY_COUNT_MAX */
+	uint32_t max_bytes;	  /* of the payloads, at most HISTORY_ANSWER_MAX; 0: HISTORY_ANSWER_MAX */
 	bool from_oldest;	  /* the first `count` of these entries; otherwise the last */
 };
+
+static inline size_t
+history_max_bytes(const struct history_query *query)
+{
+	return query->max_bytes > 0 && query->max_bytes < HISTORY_ANSWER_MAX ? query->max_bytes : HISTORY_ANSWER_MAX;
+}
 
 /* An entry of an answer, valid during the call. */
 struct history_item {
@@ -67,9 +74,10 @@ struct history_item {
 /* An ask that waits for its answer. The caller owns the storage. */
 struct history_ask {
 	/*
-	 * Called once. `error` is 0, ERROR_TIMEOUT, ERROR_CLOSED (the server refused, or its answer was malformed)
-	 * or ERROR_MEMORY; after an error, `count` is 0. After history_remove(), `items` is NULL and `count` is the
-	 * number of removed entries; if all entries of a key were removed, a form may report 1 for any number.
+	 * Called once. `error` is 0, ERROR_TIMEOUT, ERROR_UNSUPPORTED (the server refused the command; the log says
+	 * why), ERROR_CLOSED (its answer was malformed) or ERROR_MEMORY; after an error, `count` is 0. After
+	 * history_remove(), `items` is NULL and `count` is the number of removed entries; if all entries of a key
+	 * were removed, a form may report 1 for any number.
 	 */
 	void (*on_answer)(struct history_ask *ask, int error, const struct history_item *items, unsigned count);
 	void *pending; /* private to the form; NULL: not waiting */

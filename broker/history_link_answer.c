@@ -80,7 +80,8 @@ link_ask_take(struct history_link *h, struct link_ask *ask, struct history_id id
 			return true;
 		}
 	}
-	if (ask->bytes.len + payload.n > HISTORY_ANSWER_MAX || (ask->count == ask->size && !link_ask_grow(ask)))
+	if (ask->bytes.len + payload.n > history_max_bytes(&ask->query) ||
+		(ask->count == ask->size && !link_ask_grow(ask)))
 		return false;
 	ask->starts[ask->count] = ask->bytes.len;
 	ask->items[ask->count++] = (struct history_item){id, text_of(NULL, payload.n)};
@@ -181,7 +182,7 @@ link_on_answer(struct history_link *h, struct text in)
 		h->stats.dropped += refused;
 		h->stats.appended += !refused;
 	} else if (ask != NULL && refused) {
-		link_ask_end(h, ask, ERROR_CLOSED, 0);
+		link_ask_end(h, ask, ERROR_UNSUPPORTED, 0);
 	} else if (ask != NULL && kind == LINK_REMOVE) {
 		link_ask_end(h, ask, 0, item.type == RESP_INTEGER && item.integer > 0 ? (unsigned)item.integer : 0);
 	} else if (ask != NULL && !link_on_entries(h, ask, in)) {

@@ -192,7 +192,7 @@ history_table_read(struct history_table *table, uint64_t now, struct text key, c
 		if (!query_wants(query, entry))
 			continue;
 		bytes += entry->payload->len;
-		if (bytes > HISTORY_ANSWER_MAX)
+		if (bytes > history_max_bytes(query))
 			break;
 		out->at[out->count++] =
 			(struct history_found_item){.id = entry->id, .payload = block_ref(entry->payload)};

@@ -52,7 +52,7 @@ struct history_found {
 	unsigned count;
 };
 /*
- * Finds entries with at most HISTORY_ANSWER_MAX bytes together. Returns 0 or ERROR_MEMORY. The caller calls
+ * Finds entries with at most query->max_bytes together. Returns 0 or ERROR_MEMORY. The caller calls
  * history_found_fini() in any case.
  */
 int history_table_read(struct history_table *table, uint64_t now, struct text key, const struct history_query *query,

@@ -69,6 +69,7 @@ typedef enum {
 	SIO_ERR_RESERVED = -101,    /* "connect", "disconnect" and other reserved names cannot be emitted */
 	SIO_ERR_TOO_BIG = -2,       /* the packet is larger than half of maxBuffered (8 MB by default) */
 	SIO_ERR_TOO_MANY = -3,      /* more rooms, arguments or attachments than the limit */
+	SIO_ERR_REFUSED = -6,       /* Redis refuses a command; the log says why */
 	SIO_ERR_NOT_FOUND = -7,     /* unknown option, or the listener is not registered */
 	SIO_ERR_STATE = -10,        /* already answered, disconnected or closed */
 	SIO_ERR_SYSTEM = -11,       /* a system call failed (see `error` or the log); for an emit: out of memory */
@@ -978,7 +979,8 @@ SIO_API int sio_off_presence(sio_nsp *nsp, sio_presence_fn *fn, void *arg);
  * as ordinary events: in order, before any newer event of the room, each once. If the call returns 0, `fn`, unless it is
  * NULL, is called once, later. `sent` is the number of events. If the socket has left the room meanwhile, `socket` is
  * NULL. A room without history is joined, too; then `sent` is 0. `error`, as passed to `fn`:
- *   SIO_ERR_TIMEOUT   the history could not be read; the socket is in the room
+ *   SIO_ERR_TIMEOUT   the history could not be read in time; the socket is in the room
+ *   SIO_ERR_REFUSED   Redis refuses to read the history; the log says why; the socket is in the room
  *   SIO_ERR_TOO_MANY  more events came, while the history was read, than can be held; the socket got them, without the
  *                     history
  *   SIO_ERR_STATE     the socket has left the room, or the server is closing

@@ -30,6 +30,10 @@ history_refuse(struct api_call *call, int error)
 		(void)api_fault(&fault, 503, "unavailable", TEXT_NONE,
 			"the history does not answer: Redis or the hub is away");
 		break;
+	case SIO_ERR_REFUSED:
+		(void)api_fault(&fault, 503, "unavailable", TEXT_NONE,
+			"Redis refuses the command of the history: the log of this server says why");
+		break;
 	case SIO_ERR_TOO_MANY:
 		(void)api_fault(&fault, 429, "too_many_requests", TEXT_NONE,
 			"too many histories are being read: send this request again later");

@@ -42,6 +42,7 @@ struct backend_member {
 	unsigned late_count;
 	struct list asks, casts; /* struct backend_ask and backend_cast whose answer is due */
 	struct list pasts;	 /* struct backend_past (backend_history.h) whose answer is due */
+	unsigned reads;		 /* how many of them read a history */
 	struct list requests;	 /* struct backend_request that it has to answer */
 	unsigned count;		 /* number of sessions */
 	unsigned weight;

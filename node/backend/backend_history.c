@@ -12,6 +12,7 @@ struct backend_past {
 	struct list link;	       /* in member->pasts */
 	struct backend_member *member; /* NULL: the link was lost */
 	uint32_t id;
+	bool reads;	  /* a HISTORY, counted in member->reads */
 	bool from_oldest; /* events that do not fit are left out at the end, not at the beginning */
 };
 
@@ -29,8 +30,10 @@ past_new(struct backend_member *m, uint32_t id)
 static void
 past_free(struct backend_past *past)
 {
-	if (past->member != NULL)
+	if (past->member != NULL) {
 		list_remove(&past->link);
+		past->member->reads -= past->reads;
+	}
 	mem_free(past);
 }
 
@@ -66,6 +69,8 @@ error_word(int error)
 		return TEXT("state");
 	case SIO_ERR_TIMEOUT:
 		return TEXT("timeout");
+	case SIO_ERR_REFUSED:
+		return TEXT("refused");
 	default:
 		return TEXT("system");
 	}
@@ -254,14 +259,19 @@ backend_history_read(struct backend_member *m, const struct backend_frame *f)
 	rc = check_room(room);
 	if (rc == 0 && (!read_id(before, &query.before) || !read_id(after, &query.after)))
 		rc = SIO_ERR_ARGUMENT;
+	if (rc == 0 && m->reads == BACKEND_READS_MAX)
+		rc = SIO_ERR_TOO_MANY;
 	if (rc != 0) {
 		send_last(m, f->id, rc, 0);
 		return true;
 	}
 	query.count = count > 0 && count < HISTORY_COUNT_MAX ? count : HISTORY_COUNT_MAX;
+	query.max_bytes = BACKEND_PAST_MAX;
 	query.from_oldest = after.n != 0 && before.n == 0;
 	past = past_new(m, f->id);
 	past->from_oldest = query.from_oldest;
+	past->reads = true;
+	m->reads++;
 	rc = sio_history_read_named(m->core->io, nsp, room, &query, past_on_records, past);
 	if (rc != 0) {
 		past_free(past);

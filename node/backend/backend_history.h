@@ -6,7 +6,9 @@
  *   FORGET    removes events             PAST with LAST
  *
  * If the link is lost first, the answer is discarded. The Socket.IO layer limits the number of questions
- * (SIO_HISTORY_ASKS_MAX) and the time of each.
+ * (SIO_HISTORY_ASKS_MAX) and the time of each. A link may have only a few unanswered HISTORY questions, because each
+ * may hold BACKEND_PAST_MAX bytes. Their number does not limit the CATCHUPs, whose number follows that of the
+ * clients.
  */
 #ifndef NODE_BACKEND_BACKEND_HISTORY_H
 #define NODE_BACKEND_BACKEND_HISTORY_H
@@ -14,6 +16,7 @@
 #include "node/backend/backend_group.h"
 
 #define BACKEND_PAST_MAX (1 << 20)  /* bytes of the PAST frames that answer one HISTORY */
+#define BACKEND_READS_MAX 16	    /* unanswered HISTORY questions of a link */
 #define BACKEND_PAST_ROOM_MAX 65535 /* bytes of the name of a room, as in CAST */
 
 /*

@@ -9,5 +9,7 @@ sio_error_text(int error)
 		return "the event name is reserved";
 	if (error == SIO_ERR_TIMEOUT)
 		return "operation has timed out";
+	if (error == SIO_ERR_REFUSED)
+		return "Redis refuses a command; see the log";
 	return error_text(error);
 }

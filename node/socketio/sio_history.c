@@ -153,12 +153,14 @@ struct history_read {
 	void *arg;
 };
 
-static int
-history_error(int error)
+int
+sio_history_error(int error)
 {
 	switch (error) {
 	case 0:
 		return 0;
+	case ERROR_UNSUPPORTED:
+		return SIO_ERR_REFUSED;
 	case ERROR_TIMEOUT:
 	case ERROR_CLOSED:
 		return SIO_ERR_TIMEOUT;
@@ -182,7 +184,8 @@ read_on_answer(struct history_ask *ask, int error, const struct history_item *it
 	history->asks--;
 	list_remove(&read->link);
 	before = sio_underway_enter(&history->io->underway, NULL, "history");
-	read->fn(read->arg, history_error(error), records.at, error == 0 && items == NULL ? count : records.count);
+	read->fn(
+		read->arg, sio_history_error(error), records.at, error == 0 && items == NULL ? count : records.count);
 	sio_underway_leave(&history->io->underway, before);
 	sio_history_records_fini(&records);
 	mem_free(read);

@@ -47,8 +47,8 @@ void sio_history_records_fini(struct sio_history_records *records);
 /*
  * Read or remove entries of a room. Return 0, SIO_ERR_NOT_FOUND (the room has no history), SIO_ERR_STATE (the server
  * has not joined the other nodes) or SIO_ERR_TOO_MANY. After 0, `fn` is called once, never from within this call;
- * `error` is 0, SIO_ERR_TIMEOUT, SIO_ERR_STATE or SIO_ERR_SYSTEM. After a removal, `count` is the number of removed
- * entries.
+ * `error` is 0, SIO_ERR_TIMEOUT, SIO_ERR_REFUSED, SIO_ERR_STATE or SIO_ERR_SYSTEM. After a removal, `count` is the
+ * number of removed entries.
  */
 typedef void sio_history_records_fn(void *arg, int error, const struct sio_history_record *records, unsigned count);
 int sio_history_read_raw(struct sio_nsp *nsp, struct text room, const struct history_query *query,
@@ -60,6 +60,9 @@ int sio_history_read_named(struct sio_server *io, struct text nsp, struct text r
 	const struct history_query *query, sio_history_records_fn *fn, void *arg);
 int sio_history_remove_named(struct sio_server *io, struct text nsp, struct text room, struct history_id id,
 	sio_history_records_fn *fn, void *arg);
+
+/* Returns the error of sockeye.h for the `error` of an answer of the store (broker/history.h), or 0. */
+int sio_history_error(int error);
 
 void sio_history_stats(const struct sio_history *history, struct sio_history_stats *out);
 

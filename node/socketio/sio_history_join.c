@@ -9,7 +9,8 @@
 #include "node/socketio/sio_rooms.h"
 
 #define SETTLED_MS 30000 /* how long after the answer a copy from another server may arrive */
-#define NEWEST_MAX 32	 /* origins that a room remembers; if there are more, each join is checked */
+#define JOIN_READ_MAX (SIO_HISTORY_SENT_MAX + 2 * HISTORY_PAYLOAD_MAX) /* more than is sent: an entry is left out */
+#define NEWEST_MAX 32 /* origins that a room remembers; if there are more, each join is checked */
 
 enum join_state { JOIN_SETTLING, JOIN_READING, JOIN_SETTLED };
 
@@ -443,7 +444,7 @@ join_on_answer(struct history_ask *ask, int error, const struct history_item *it
 	if (error == ERROR_MEMORY)
 		loop_count_no_memory(join->history->io->loop);
 	join->whole = error == 0 && count < join->query.count && !records.cut;
-	join_finish(join, error == 0 ? 0 : error == ERROR_MEMORY ? SIO_ERR_SYSTEM : SIO_ERR_TIMEOUT, &records);
+	join_finish(join, sio_history_error(error), &records);
 	sio_history_records_fini(&records);
 }
 
@@ -704,6 +705,7 @@ sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio
 	}
 	join->limits = limits;
 	join->query.count = count > 0 && count < limits->count ? count : limits->count;
+	join->query.max_bytes = JOIN_READ_MAX;
 	if (broker == NULL || !broker_wait(broker, &join->wait))
 		join_read(join);
 	return 0;

@@ -8,6 +8,7 @@ const { T, F, BodyReader, ProtocolError, roomName } = require("./frame");
 const { decodeArgs } = require("./args");
 
 const MAX_QUESTIONS = 10000;
+const MAX_READS = 16; // unanswered HISTORY questions that the edge accepts on a link; the others wait here
 const MAX_U32 = 0xffffffff;
 const MAX_ID = 64; // characters of the id of an event
 const OLD_EDGE = "the edge knows no history, because it is older than this package";
@@ -20,6 +21,7 @@ const FAULTS = {
 	"too-many": "too many questions or answers wait",
 	"state": "the server is closing",
 	"timeout": "no answer in time",
+	"refused": "Redis does not allow the edge to do this; the edge's log says why",
 	"lost": "the link to the edge was lost before the answer came",
 	"system": "the edge is out of memory",
 };
@@ -30,6 +32,7 @@ const JOIN_FAULTS = {
 	"too-many": "too many joins wait, the socket is in too many rooms, or more events came meanwhile than can be held",
 	"state": "the socket is not connected yet, or has left the room; it got no history",
 	"timeout": "the history could not be read in time; the socket is in the room",
+	"refused": "Redis does not allow the edge to read the history, and the edge's log says why; the socket is in the room",
 	"system": "the edge is out of memory",
 };
 
@@ -76,6 +79,8 @@ class History {
 		this.backend = backend;
 		this.ids = 0;
 		this.questions = new Map(); // id -> {link, events, done(error, count, events)}
+		this.reads = 0; // questions that are HISTORY
+		this.waiting = []; // functions that let the next HISTORY be sent, oldest first
 		const own = this;
 		this.methods = {
 			history(room, options) {
@@ -161,12 +166,28 @@ class History {
 	/* Resolves with the events, oldest first: [{id, time, event, args}]. */
 	read(name, room, given) {
 		const { count, before, after } = optionsOf(given);
-		return this._question("history", T.HISTORY, name, room, (writer) => {
+		const ask = () => this._question("history", T.HISTORY, name, room, (writer) => {
 			writer.u32(count);
 			writer.text(roomName(room));
 			writer.text(before);
 			writer.text(after);
 		}).then(({ events }) => events);
+		return this._inTurn(ask, `history of ${room}`);
+	}
+
+	/* Sends a HISTORY when fewer than MAX_READS are unanswered. */
+	async _inTurn(ask, what) {
+		if (this.reads >= MAX_READS) {
+			if (this.waiting.length >= MAX_QUESTIONS) throw fault(what, "too-many", FAULTS["too-many"]);
+			await new Promise((resolve) => this.waiting.push(resolve)); // whoever ends passes its turn on
+		} else this.reads++;
+		try {
+			return await ask();
+		} finally {
+			const next = this.waiting.shift();
+			if (next === undefined) this.reads--;
+			else next();
+		}
 	}
 
 	/* Resolves with the number of removed events. */

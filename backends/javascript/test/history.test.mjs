@@ -90,9 +90,9 @@ test("errors reject, but a client that has left needs no history", async (t) => 
 test("while too many questions wait, a join is refused, and the socket is in the room", async (t) => {
 	const { io, link } = await behind(t, { edge: EDGE });
 	const socket = await join(io, link);
-	const waiting = Promise.allSettled(Array.from({ length: 10000 }, () => io.history("a")));
+	const waiting = Promise.allSettled(Array.from({ length: 10000 }, () => io.historyClear("a")));
 	const joined = socket.join("b", { history: true });
-	for (let i = 0; i < 10000; i++) await link.next("HISTORY");
+	for (let i = 0; i < 10000; i++) await link.next("FORGET");
 	const { handle, body } = await link.next("JOIN");
 	assert.deepEqual([handle, reader({ body }).rooms()], [2, ["b"]]);
 	await assert.rejects(joined, { code: "too-many" });
@@ -179,4 +179,23 @@ test("names that the application uses stay its own", async (t) => {
 	assert.equal(io.of("/b").historyClear, 7);
 	assert.equal(typeof io.historyClear, "function");
 	assert.deepEqual(Object.keys(io.of("/b")).filter((key) => key === "history"), []);
+});
+
+test("at most 16 histories are read at the same time; the others wait for their turn", async (t) => {
+	const { io, link } = await behind(t, { edge: EDGE });
+	const found = Array.from({ length: 20 }, (_, i) => io.history(`room${i}`));
+	const removed = io.historyRemove("a", "5-0");
+	const asked = [];
+	for (let i = 0; i < 16; i++) asked.push(await link.next("HISTORY"));
+	last(link, await link.next("FORGET"), 1); // is sent before the other four
+	assert.equal(await removed, 1);
+	last(link, asked[3], 0, "refused");
+	await assert.rejects(found[3], { code: "refused", message: /Redis does not allow/ });
+	const next = await link.next("HISTORY");
+	const body = reader(next);
+	body.u32();
+	assert.equal(body.text(), "room16");
+	link.socket.destroy();
+	const ends = await Promise.allSettled(found);
+	assert.deepEqual(ends.map(({ reason }) => reason.code), [...Array(3).fill("lost"), "refused", ...Array(13).fill("lost"), ...Array(3).fill("unsupported")]);
 });

@@ -357,6 +357,25 @@ class Glue(Clients):
     def _clear_history(self, room: Any, namespace: Optional[str]) -> Callable[[Done], None]:
         return lambda done: self.room_history.remove(self.mesh, namespace or "/", room, None, done)
 
+    def _install_in_namespaces(self) -> None:
+        """Gives `enter_room` of namespace classes the argument `history`, unless the application has its own."""
+        register = self.sio.register_namespace
+
+        def extend(handler: Any) -> None:
+            if not getattr(type(handler).enter_room, "__module__", "").startswith("socketio."):
+                return
+
+            def enter_room(sid: str, room: Any, namespace: Optional[str] = None, history: Any = None) -> Any:
+                return self.sio.enter_room(sid, room, namespace or handler.namespace, history=history)
+            handler.enter_room = enter_room
+
+        def register_namespace(handler: Any) -> None:
+            register(handler)
+            extend(handler)
+        for handler in self.sio.namespace_handlers.values():
+            extend(handler)
+        self.sio.register_namespace = register_namespace
+
     def _install_history_async(self, sio: Any) -> None:
         enter = sio.enter_room
 
@@ -418,6 +437,7 @@ class Glue(Clients):
         else:
             self._install_sync(sio, eio, save, call)
             self._install_history_sync(sio)
+        self._install_in_namespaces()
 
     def _install_async(self, sio: Any, eio: Any, save: Any, call: Any) -> None:
         async def send_packet(eio_sid: str, packet: Any) -> None:

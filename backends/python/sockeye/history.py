@@ -3,10 +3,11 @@ them. The edge answers each question within a few seconds. A question of a link 
 from __future__ import annotations
 
 import asyncio
+import collections
 import itertools
 import threading
 from dataclasses import dataclass
-from typing import Any, Callable, List, Optional, Sequence, Union
+from typing import Any, Callable, Deque, List, Optional, Sequence, Union
 
 from . import frames
 from .frames import Codec, Frame, FrameError
@@ -15,6 +16,7 @@ from .mesh import Mesh
 from .sessions import OPENING, Socket
 
 MAX_QUESTIONS = 10000  # of one link
+MAX_READS = 16  # unanswered HISTORY questions that the edge accepts on a link; the others wait here
 MAX_ID = 64  # characters of the id of an event
 ANSWER_WITHIN = 30.0  # seconds that a thread waits; the edge answers, or the link is lost, long before
 
@@ -26,6 +28,7 @@ FAULTS = {
     "too-many": "too many questions or answers wait",
     "state": "the server is closing",
     "timeout": "no answer in time",
+    "refused": "Redis does not allow the edge to do this; the edge's log says why",
     "lost": "the link to the edge was lost before the answer came",
     "system": "the edge is out of memory",
 }
@@ -35,6 +38,7 @@ JOIN_FAULTS = {
     "too-many": "too many joins wait, the client is in too many rooms, or more events came meanwhile than can be held",
     "state": "the client is not connected yet, or has left the room; it got no history",
     "timeout": "the history could not be read in time; the client is in the room",
+    "refused": "Redis does not allow the edge to read the history, and the edge's log says why; the client is in the room",
     "system": "the edge is out of memory",
 }
 
@@ -57,11 +61,12 @@ class HistoryEvent:
 
 Result = Union[int, List[HistoryEvent], HistoryError]
 Done = Callable[[Result], None]  # called once
+Answered = Callable[[str, int, List[HistoryEvent]], None]
 
 
 class _Question:
-    def __init__(self, done: Callable[[str, int, List[HistoryEvent]], None]) -> None:
-        self.done, self.events = done, []  # type: Callable[[str, int, List[HistoryEvent]], None], List[HistoryEvent]
+    def __init__(self, done: Answered) -> None:
+        self.done, self.events = done, []  # type: Answered, List[HistoryEvent]
 
 
 def count_of(history: Union[bool, int]) -> int:
@@ -83,6 +88,9 @@ def missing_at(link: Link) -> Optional[str]:
 class History:
     def __init__(self) -> None:
         self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._reads = 0  # questions that are HISTORY
+        self._waiting: Deque[Callable[[], bool]] = collections.deque()  # each sends a HISTORY; oldest first
 
     def join(self, socket: Socket, room: str, count: int, done: Done) -> None:
         """Adds a socket to a room at the edge. The result is the number of events that the client was sent."""
@@ -91,9 +99,11 @@ class History:
             # a client that has left needs no history
             done(sent if not error or gone else HistoryError(f"joining {room!r} with history", error, JOIN_FAULTS.get(error)))
         body = frames.put_u32(count) + frames.put_text(_name(room))
-        join = frames.pack(frames.JOIN, frames.put_rooms([room]), 0, 0, socket.handle)
-        self._ask(socket.link, frames.CATCHUP, body, answered, lambda link, frame: link.send(frame), handle=socket.handle,
-                  instead=join)
+        error = self._ask(socket.link, frames.CATCHUP, body, answered, lambda link, frame: link.send(frame), handle=socket.handle)
+        if error == "too-many":
+            socket.send(frames.JOIN, frames.put_rooms([room]))
+        if error:
+            answered(error, 0, [])
 
     def enter(self, socket: Socket, room: str, count: int, done: Done, *, is_in: bool) -> bool:
         """Joins a socket of this process. Before it is accepted, the room is kept for accepted(). Returns False if
@@ -125,7 +135,44 @@ class History:
             raise ValueError(f"limit must be a number from 1 on, not {limit!r}")
         body = frames.put_u32(min(limit or 0, 0xFFFFFFFF)) + frames.put_text(_name(room)) + frames.put_text(_id(before)) \
             + frames.put_text(_id(after))
-        self._question(mesh, frames.HISTORY, body, namespace, f"the history of {room!r}", done, lambda count, events: events)
+        what = f"the history of {room!r}"
+
+        def ask() -> bool:
+            return self._question(mesh, frames.HISTORY, body, namespace, what, done, lambda count, events: events, self._next_read)
+
+        def ask_later() -> bool:
+            try:
+                return ask()
+            except ValueError as error:
+                done(HistoryError(what, "too-big", str(error)))
+                return False
+        with self._lock:
+            waits, is_full = self._reads >= MAX_READS, len(self._waiting) >= MAX_QUESTIONS
+            if not waits:
+                self._reads += 1
+            elif not is_full:
+                self._waiting.append(ask_later)
+        if waits and is_full:
+            return done(HistoryError(what, "too-many", FAULTS["too-many"]))
+        if waits:
+            return
+        asked = False
+        try:
+            asked = ask()
+        finally:
+            if not asked:
+                self._next_read()
+
+    def _next_read(self) -> None:
+        """A HISTORY has ended: sends the next one that waits."""
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._reads -= 1
+                    return
+                ask = self._waiting.popleft()
+            if ask():
+                return
 
     def remove(self, mesh: Mesh, namespace: str, room: str, id: Optional[str], done: Done) -> None:
         """`id` None: all events."""
@@ -134,29 +181,39 @@ class History:
                        lambda count, events: count)
 
     def _question(self, mesh: Mesh, type: int, body: bytes, namespace: str, what: str, done: Done,
-                  result: Callable[[int, List[HistoryEvent]], Result]) -> None:
-        """Any edge can answer: in a cluster they share the history."""
+                  result: Callable[[int, List[HistoryEvent]], Result], ended: Callable[[], None] = lambda: None) -> bool:
+        """Any edge can answer: in a cluster they share the history. Returns False if the question was not sent; then
+        `done` has been called. Otherwise `ended` is called after `done`."""
         links = mesh.links
         missing = missing_at(links[0]) if links else "no edge is attached"
         if missing is not None:
-            return done(HistoryError(what, "unsupported", missing))
+            done(HistoryError(what, "unsupported", missing))
+            return False
         number = mesh.number(namespace)
 
         def answered(error: str, count: int, events: List[HistoryEvent]) -> None:
-            done(HistoryError(what, error, FAULTS.get(error)) if error else result(count, events))
-        self._ask(links[0], type, body, answered, lambda link, frame: link.cast(number, namespace, frame), nsp=number)
+            try:
+                done(HistoryError(what, error, FAULTS.get(error)) if error else result(count, events))
+            finally:
+                ended()
+        failed = self._ask(links[0], type, body, answered, lambda link, frame: link.cast(number, namespace, frame), nsp=number)
+        if failed:
+            done(HistoryError(what, failed, FAULTS[failed]))
+        return not failed
 
-    def _ask(self, link: Link, type: int, body: bytes, answered: Callable[[str, int, List[HistoryEvent]], None],
-             send: Callable[[Link, bytes], bool], nsp: int = 0, handle: int = 0, instead: Optional[bytes] = None) -> None:
-        """`instead`: the frame that is sent if too many questions wait."""
+    def _ask(self, link: Link, type: int, body: bytes, answered: Answered, send: Callable[[Link, bytes], bool], nsp: int = 0,
+             handle: int = 0) -> str:
+        """Returns "", or the error if the question was not sent; then `answered` is not called. Raises what `send` does."""
         if len(link.questions) >= MAX_QUESTIONS:
-            if instead is not None:
-                link.send(instead)
-            return answered("too-many", 0, [])
+            return "too-many"
         id = next(self._ids) & 0xFFFFFFFF
         link.questions[id] = _Question(answered)
-        if not send(link, frames.pack(type, body, 0, nsp, handle, id)):
-            self._end(link, id, "lost")
+        sent = False
+        try:
+            sent = send(link, frames.pack(type, body, 0, nsp, handle, id))
+        finally:
+            unanswered = not sent and link.questions.pop(id, None) is not None
+        return "lost" if unanswered else ""  # the loss of the link may have answered it already
 
     @staticmethod
     def _end(link: Link, id: int, error: str, count: int = 0) -> None:

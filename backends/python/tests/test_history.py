@@ -84,6 +84,32 @@ class Joins(Case):
         await maybe(self.sio.enter_room("S" * 20, "c", history=False))
         self.assertEqual([frames.take_rooms((await aside(link.expect, frames.JOIN)).body)[0] for _ in "bc"], [["b"], ["c"]])
 
+    async def test_the_method_of_a_namespace_class(self):
+        class Chat(socketio.AsyncNamespace):
+            pass
+
+        class Own(socketio.AsyncNamespace):
+            def enter_room(self, sid, room, namespace=None):
+                return "own"
+        chat, later, own = Chat("/"), Chat("/chat"), Own("/own")
+        self.sio.register_namespace(chat)
+        self.sio.register_namespace(own)
+        link = await self.attach()
+        self.sio.register_namespace(later)
+        _, handle = await aside(link.client)
+        entered = chat.enter_room("S" * 20, "a", history=50)
+        asked = await aside(link.expect, frames.CATCHUP)
+        self.assertEqual((asked.handle, texts(asked, 1)), (handle, [50, "a"]))
+        last(link, asked, 3)
+        self.assertEqual(await entered, 3)
+        await maybe(chat.enter_room("S" * 20, "b", "/"))
+        self.assertEqual(frames.take_rooms((await aside(link.expect, frames.JOIN)).body)[0], ["b"])
+        _, handle = await aside(link.client, namespace="/chat", sid="T" * 20)
+        later.enter_room("T" * 20, "c", history=True)
+        asked = await aside(link.expect, frames.CATCHUP)
+        self.assertEqual((asked.handle, texts(asked, 1)), (handle, [0, "c"]))
+        self.assertEqual(own.enter_room("S" * 20, "c"), "own")
+
     async def test_a_connect_handler_gets_it_after_the_client_is_accepted(self):
         @self.sio.event
         async def connect(sid, environ):
@@ -190,6 +216,29 @@ class Reads(Case):
         link.cut()
         with self.assertRaisesRegex(sockeye.HistoryError, "lost before the answer"):
             await asyncio.wait_for(found, WAIT)
+
+    async def test_few_are_read_at_the_same_time(self):
+        link = await self.attach()
+        found = [asyncio.ensure_future(self.sio.history(f"room{i}")) for i in range(20)]
+        asked = [await aside(link.expect, frames.HISTORY) for _ in range(16)]
+        removed = asyncio.ensure_future(self.sio.history_remove("a", "5-0"))
+        last(link, await aside(link.expect, frames.FORGET), 1)  # is sent before the other four
+        self.assertEqual(await removed, 1)
+        last(link, asked[3], 0, "refused")
+        with self.assertRaisesRegex(sockeye.HistoryError, "Redis does not allow"):
+            await found[3]
+        self.assertEqual(texts(await aside(link.expect, frames.HISTORY), 1)[1], "room16")
+        link.cut()
+        ends = await asyncio.wait_for(asyncio.gather(*found, return_exceptions=True), WAIT)
+        self.assertEqual([end.code for end in ends], ["lost"] * 3 + ["refused"] + ["lost"] * 13 + ["unsupported"] * 3)
+
+    async def test_a_question_that_cannot_be_sent_is_forgotten(self):
+        await self.attach()
+        (link,) = self.attached._glue.mesh.links
+        link.max_frame = 1000
+        with self.assertRaisesRegex(ValueError, "accepts at most 1000"):
+            await self.sio.history("a" * 2000)
+        self.assertEqual(link.questions, {})
 
     async def test_malformed_answers_end_the_link(self):
         link = await self.attach()

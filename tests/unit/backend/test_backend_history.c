@@ -316,6 +316,34 @@ names_of_rooms_are_limited(void **state)
 			 "PAST flags=64 id=5 0 'too-big'\n");
 }
 
+/* Each read may hold a megabyte. */
+static void
+few_histories_are_read_at_the_same_time(void **state)
+{
+	struct history_ask *first = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i < BACKEND_READS_MAX; i++) {
+		assert_true(reads(0, i + 1, 0, "room", "", ""));
+		assert_int_equal(query.max_bytes, BACKEND_PAST_MAX);
+		first = first != NULL ? first : asked;
+	}
+	EXPECT_FRAMES(0, "");
+	asked = NULL;
+	assert_true(reads(0, 20, 0, "room", "", ""));
+	EXPECT_FRAMES(0, "PAST flags=64 id=20 0 'too-many'\n");
+	assert_null(asked);
+	assert_true(forgets(21, "room", "")); /* holds no events */
+	answer(0, true, 1);
+	EXPECT_FRAMES(0, "PAST flags=64 id=21 1 ''\n");
+	asked = first;
+	answer(ERROR_UNSUPPORTED, false, 0);
+	EXPECT_FRAMES(0, "PAST flags=64 id=1 0 'refused'\n");
+	assert_true(reads(0, 22, 0, "room", "", ""));
+	answer(0, false, 0);
+	EXPECT_FRAMES(0, "PAST flags=64 id=22 0 ''\n");
+}
+
 static void
 malformed_frames_end_the_link(void **state)
 {
@@ -450,6 +478,7 @@ main(void)
 		TEST(events_are_read_and_removed),
 		TEST(wrong_questions_get_an_error),
 		TEST(names_of_rooms_are_limited),
+		TEST(few_histories_are_read_at_the_same_time),
 		TEST(malformed_frames_end_the_link),
 		TEST(an_answer_has_at_most_a_megabyte),
 		TEST(a_lost_link_gets_no_answer),

@@ -7,12 +7,14 @@
 
 #include "broker/bus_access.h"
 #include "broker/history.h"
+#include "common/base/error.h"
 
 static struct {
 	struct listener *listener;
 	struct conn *conn; /* the last one that has sent a command */
 	unsigned open, appends, ages, reads, removals;
 	bool silent;
+	const char *refusal; /* the answer to a read or removal; NULL: none is refused */
 } server;
 
 static struct history *history;
@@ -32,7 +34,9 @@ serve(struct conn *c, const struct hub_command *command)
 	server.ages += age;
 	server.reads += read;
 	server.removals += removal;
-	if (!server.silent)
+	if (server.refusal != NULL && (read || removal))
+		say(c, "%s", server.refusal);
+	else if (!server.silent)
 		say(c, "%s", append ? "$3\r\n7-1\r\n" : read ? "*0\r\n" : ":1\r\n");
 }
 
@@ -185,6 +189,28 @@ an_answer_that_nobody_waits_for_is_passed_over(void **state)
 	assert_int_equal(server.reads, 2);
 }
 
+/* The server answers, so it is not away. The reason is in the log. */
+static void
+a_refusal_is_not_an_outage(void **state)
+{
+	(void)state;
+	server.refusal = "-NOPERM this user has no permissions to run the 'xrevrange' command\r\n";
+	server.listener = fake_listen_at(0, server_accept, NULL);
+	open_at(listener_port(server.listener));
+	read_as(0);
+	RUN_UNTIL(answered == 1);
+	assert_int_equal(last_error, ERROR_UNSUPPORTED);
+	assert_true(logged("the history is refused: NOPERM"));
+	server.refusal = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+	history_remove(history, TEXT("/#room"), (struct history_id){0, 0}, &asks[1]);
+	RUN_UNTIL(answered == 2);
+	assert_int_equal(last_error, ERROR_UNSUPPORTED);
+	server.refusal = NULL;
+	read_as(2);
+	RUN_UNTIL(answered == 3);
+	assert_int_equal(last_error, 0);
+}
+
 int
 main(void)
 {
@@ -192,6 +218,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_nobody_waits_for_is_not_sent, start, stop),
 		cmocka_unit_test_setup_teardown(what_nobody_waits_for_is_not_sent_again, start, stop),
 		cmocka_unit_test_setup_teardown(an_answer_that_nobody_waits_for_is_passed_over, start, stop),
+		cmocka_unit_test_setup_teardown(a_refusal_is_not_an_outage, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

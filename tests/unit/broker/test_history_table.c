@@ -194,6 +194,10 @@ an_answer_has_a_limit_at_its_far_end(void **state)
 	assert_int_equal(history_id_compare(found.at[0].id, ids[0]), 0);
 	assert_int_equal(history_id_compare(found.at[ANSWERED - 1].id, ids[ANSWERED - 1]), 0);
 	history_found_fini(&found);
+	query.max_bytes = 3 * HISTORY_PAYLOAD_MAX;
+	assert_int_equal(history_table_read(&table, now, TEXT("a"), &query, &found), 0);
+	assert_int_equal(found.count, 3);
+	history_found_fini(&found);
 }
 
 static void
