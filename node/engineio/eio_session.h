@@ -1,6 +1,7 @@
 /*
- * The inside of a session, for the transports and the server. eio_session.c has the tables of states and of the
- * heartbeat. A session accesses its transport only through the functions of eio_transport.h.
+ * The inside of a session, for the transports and the server. eio_session.c is one session, with the tables of its
+ * states and its heartbeat; eio_sessions.c is all of them. A session accesses its transport only through the
+ * functions of eio_transport.h.
  */
 #ifndef NODE_ENGINEIO_EIO_SESSION_H
 #define NODE_ENGINEIO_EIO_SESSION_H
