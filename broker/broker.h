@@ -212,16 +212,17 @@ void broker_stream_open(struct broker *broker);
 /* Returns true if an event published now would be read back within moments. */
 bool broker_stream_up(const struct broker *broker);
 /*
- * As broker_broadcast(). The event must not be served to this node's sockets before on_own() is called with `number`,
- * which is greater than broker_stream_number(). It never is if the bus drops the event.
+ * As broker_broadcast(). `number` must be greater than broker_stream_number(). This node's sockets get the event when
+ * on_own() is called with `number`. The call does not come if the bus drops the event.
  */
 int broker_broadcast_numbered(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t number);
 /* Returns the newest number of an entry that this node has added; broadcasts without a number get one too. */
 uint64_t broker_stream_number(const struct broker *broker);
 /*
- * Tells whether a client that has got its messages up to the entry `from` has got that of a later entry, because it
- * stands in the stream a second time. Returns 1, 0, or ERROR_UNSUPPORTED if that cannot be told.
+ * The stream may contain a message twice. Tells whether `entry`, which comes after `from`, repeats a message that a
+ * client has received if it has received everything up to `from`. Returns 1, 0, or ERROR_UNSUPPORTED if this worker
+ * cannot tell.
  */
 int broker_stream_had(const struct broker_nsp *nsp, uint64_t entry, uint64_t from);
 /* Returns the number of the last entry that has been delivered; see bus_stream_store.position. */

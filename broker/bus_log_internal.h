@@ -84,7 +84,7 @@ struct bus_log {
 
 	struct bus_senders senders; /* the other ones; `at` is the number of the newest message that was read, or 0 */
 	struct table rooms;	    /* struct log_room: those that appeared while behind */
-	struct bus_point point; /* where this node is in the log; `event` is that of the message being delivered */
+	struct bus_point point; /* where this node is in the log; point.event belongs to the message in delivery */
 	/* The message that was heard last, and the subscription by which it came. */
 	struct log_heard {
 		char sender[BUS_SENDER_LENGTH];

@@ -16,8 +16,8 @@
 struct bus_sender {
 	struct table_node node;
 	uint64_t number; /* of its newest message; 0: none */
-	uint64_t at;	 /* the reader's notes about the newest message, */
-	uint64_t seen;	 /* and about those before it */
+	uint64_t at;	 /* the reader's note about the newest message */
+	uint64_t seen;	 /* the reader's note about earlier messages */
 	char name[];
 };
 

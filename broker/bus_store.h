@@ -51,7 +51,7 @@ struct bus_call {
 };
 
 void bus_call_init(struct bus_call *call, void (*answer)(struct bus_call *call, int error, struct text value));
-void bus_call_cancel(struct bus_call *call); /* does nothing if it does not wait */
+void bus_call_cancel(struct bus_call *call); /* does nothing if no answer is awaited */
 
 /*
  * Fills in how far this node has received the log. Returns false if the server keeps no log, or if its newest entry
@@ -59,8 +59,8 @@ void bus_call_cancel(struct bus_call *call); /* does nothing if it does not wait
  */
 bool bus_store_point(const struct bus *bus, struct bus_point *out);
 /*
- * Everything up to this entry has been received: a message has arrived that a script published in the same step in
- * which it read the entry.
+ * Notes that this node has received everything up to this entry. A script has read the entry and published a message
+ * in one step, and that message has arrived.
  */
 void bus_store_reached(struct bus *bus, struct bus_position entry);
 /*

@@ -133,7 +133,7 @@ history_remove(struct history *history, struct text key, struct history_id id, s
 	history->form->remove(history, key, id, ask);
 }
 
-/* Forgets the ask, so that it is not answered. Does nothing if it does not wait. */
+/* Forgets the ask, so that it is not answered. Does nothing if the ask is not waiting. */
 static inline void
 history_cancel(struct history *history, struct history_ask *ask)
 {

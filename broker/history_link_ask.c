@@ -92,7 +92,7 @@ link_ask_new(struct history_link *h, struct text key, struct history_ask *asked)
 	return ask;
 }
 
-/* The greatest id has none after it. */
+/* Returns the next id. The greatest id is returned unchanged. */
 static struct history_id
 id_after(struct history_id id)
 {

@@ -57,8 +57,8 @@ run_age(struct hub_history *history, struct conn *worker, const struct hub_comma
 }
 
 /*
- * Reads a bound of a range. The command's range includes its bounds and that of struct history_query excludes them,
- * so the id moves by one.
+ * Reads a bound of a range. The range of the command includes its bounds, and struct history_query excludes them, so
+ * the id moves by one.
  */
 static bool
 read_bound(struct text text, bool low, struct history_id *out)

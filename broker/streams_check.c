@@ -1,6 +1,6 @@
 /*
- * Searches the streams for the messages that a lost connection has sent and that were not answered, and for those
- * that another server has answered: see the steps in streams_writer.h.
+ * Searches the streams for doubtful messages: those that a lost connection has sent without an answer, and those that
+ * another server has answered. streams_writer.h has the steps.
  */
 #include <stdio.h>
 
@@ -211,8 +211,9 @@ writer_pass(struct streams_writer *writer, const struct list *place)
 }
 
 /*
- * The streams have been read. A message that was not found is not there if it comes behind one that was, or if the
- * entry before all of them is there. It is added, again if it was answered, in its place before those that wait.
+ * The streams have been read. A message that was not found is missing from the stream if an earlier message was
+ * found, or if the entry before all of them is there. The writer adds a missing message, even if another server had
+ * answered it, before the messages that wait.
  */
 void
 streams_writer_resolve_doubts(struct streams_writer *writer)

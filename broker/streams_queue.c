@@ -1,5 +1,4 @@
-/* The messages of the writer: those that wait, those that are sent and not answered, and those kept after the answer.
- */
+/* The writer's messages: waiting, sent without an answer yet, and kept after the answer. */
 #include "broker/streams_writer_internal.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"

@@ -7,7 +7,7 @@
 
 /* Unanswered messages are added again within moments, while their sender is among the last ones. */
 #define SENDERS_MAX 16384
-#define WINDOW 64 /* bits of bus_sender.seen: which numbers right before the newest one have been read */
+#define WINDOW 64 /* bits of bus_sender.seen; a bit tells whether a number before the newest has been read */
 
 void
 streams_repeats_init(struct streams_repeats *repeats)

@@ -12,9 +12,9 @@
  *   3. If that entry is gone but newer entries are there, the writer cannot know whether the messages before the last
  *      one that it has found were written. It drops them and counts them as uncertain.
  *
- * Redis answers before its replica has the entry. So the writer keeps messages for some time after the answer. If the
- * server is another process, it looks for them, too, and adds those that this process lacks, in the same order and
- * before all others. The other nodes may have read them, and drop the copies (streams_repeats.h).
+ * Redis answers before its replica has the entry. So the writer keeps messages for some time after the answer. If
+ * another process becomes the server, the writer looks for the kept messages, too. It adds the missing ones in their
+ * order, before all others. The other nodes may have read them, and drop the copies (streams_repeats.h).
  *
  * Messages wait in a queue of at most `max_queue` bytes; if it is full, the oldest are dropped and counted. If the
  * server refuses a message (memory is full, or the user may not write), all wait, and the writer tries one message at

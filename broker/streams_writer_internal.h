@@ -65,7 +65,7 @@ struct streams_writer {
 	uint64_t max_queue, max_age_ms, timeout_ms, read_before, flush_until;
 	struct log_limit log_limit;
 	struct list waiting, sent; /* struct writer_message */
-	struct list kept;	   /* answered messages, the oldest first, which another server may lack */
+	struct list kept;	   /* answered messages, the oldest first; another server may lack them */
 	uint64_t waiting_bytes, sent_bytes, kept_bytes;
 	char kept_run_id[RUN_ID_MAX]; /* of the process that has answered them; empty: unknown */
 	char run_id[RUN_ID_MAX];      /* of the process that this connection leads to; empty: unknown */
@@ -95,7 +95,7 @@ void streams_writer_drop_waiting(struct streams_writer *writer, struct writer_me
 void streams_writer_send(struct streams_writer *writer);
 /* Counts a message that the server has, once. */
 void streams_writer_count_published(struct streams_writer *writer, const struct writer_message *message);
-/* Keeps the oldest sent message, which has been answered, for a server that takes this one's place. */
+/* The oldest sent message has been answered: keeps it, because a server that replaces this one may lack it. */
 void streams_writer_keep(struct streams_writer *writer, struct writer_message *message, struct wire_stream_id before);
 void streams_writer_forget_kept(struct streams_writer *writer);
 /* The server is another process: the kept messages become doubtful, and wait before all others. */
@@ -111,7 +111,7 @@ bool streams_writer_may_refuse(const struct writer_question *question);
 void streams_writer_on_question_answered(struct streams_writer *writer, const struct resp_item *answer);
 bool streams_writer_on_entry(void *arg, const struct wire_stream_entry *entry);
 bool streams_writer_on_too_big(void *arg, struct wire_stream_id id);
-/* The doubtful messages that are left are not at this server, or nothing can be told about them. */
+/* The search is over. The server lacks the remaining doubtful messages, or the writer cannot tell. */
 void streams_writer_resolve_doubts(struct streams_writer *writer);
 
 #endif

@@ -86,12 +86,12 @@ struct wire_stream_entry {
  */
 int64_t wire_stream_entry_parse(struct text in, struct wire_stream_entry *out);
 
-/* Returns the number that the entry has among those of its node, or 0 if it has none. */
+/* Returns the number that the node of the entry has given it, or 0 if the node does not number its entries. */
 uint64_t wire_stream_entry_number(const struct wire_stream_entry *entry);
 
 /* The number of an entry that is added. */
 struct wire_stream_order {
-	uint64_t number; /* 0: it has none */
+	uint64_t number; /* 0: none */
 	bool awaited;	 /* its node delivers the event when it reads it back */
 };
 

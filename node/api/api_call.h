@@ -78,7 +78,7 @@ bool api_call_query(struct api_call *call, enum api_list list);
 /* Within the callback of a question: replaces `out` by a JSON member with the silent nodes, or by nothing. */
 void api_write_silent(struct buffer *out, const sio_server *io);
 
-/* Makes a call, which is in api->calls and counts as running, and in *group unless it is NULL. */
+/* Makes a call and adds it to api->calls. The call counts as running, and in *group unless `group` is NULL. */
 struct api_call *api_call_new(struct api *api, struct http_request *request, enum api_path path, unsigned *group);
 /* Frees a call whose request is gone. A call with a request ends by its answer. */
 void api_call_free(struct api_call *call);

@@ -9,7 +9,7 @@
 
 /* How a namespace is reached. */
 struct api_reach {
-	sio_server *io;	  /* asked for histories, for which no server needs the namespace; borrowed */
+	sio_server *io;	  /* borrowed; reads histories, even if no server has the namespace */
 	sio_nsp *nsp;	  /* valid in this turn; NULL: no server has it, which is not an error */
 	bool queued;	  /* other nodes are away; they get the command when they are back */
 	const char *away; /* why no node can be reached (503), or NULL */

@@ -4,8 +4,8 @@
  *     sockeye --app build/apps/chat.so --public node/apps/public --connection-state-recovery \
  *         --history "everyone=100/1d,room:*=100/1d"
  *
- * With --history, those who come get the last messages. With --connection-state-recovery, those who lose their
- * connection for a moment miss nothing. Without these options, the chat has neither.
+ * With --history, new users get the last messages. With --connection-state-recovery, a user who loses the connection
+ * for a moment misses nothing. Both are off without these options.
  *
  * The environment variable CHAT_TOKEN sets the token of the /admin namespace; the default is "sesame".
  */
@@ -17,7 +17,7 @@
 
 /* Everybody's room, because histories belong to rooms. room_name() keeps clients from naming it. */
 #define EVERYONE "everyone"
-#define PAST_MAX 50 /* messages that those who come get */
+#define PAST_MAX 50 /* earlier messages that a new user gets */
 #define ID_MAX_BYTES 64
 #define ROOM_MAX 64
 #define NAME_MAX_BYTES 120
@@ -55,7 +55,7 @@ name_of(const sio_socket *socket)
 
 /*
  * A client may give its message an id. Then everyone gets the message with the id and the time, so that a page knows
- * which messages it has shown, and when the others were said.
+ * which messages it has shown, and when each message was said.
  */
 static bool
 has_id(sio_value message)

@@ -40,8 +40,8 @@ struct backend_member {
 	struct list shadows;  /* struct backend_shadow of sockets that it has handed off */
 	struct list late;     /* struct backend_late of clients that have just been lost */
 	unsigned late_count;
-	struct list asks, casts; /* struct backend_ask and backend_cast whose answer is due */
-	struct list pasts;	 /* struct backend_past (backend_history.h) whose answer is due */
+	struct list asks, casts; /* struct backend_ask and backend_cast that await an answer */
+	struct list pasts;	 /* struct backend_past (backend_history.h) that await an answer */
 	unsigned reads;		 /* how many of them read a history */
 	struct list requests;	 /* struct backend_request that it has to answer */
 	unsigned count;		 /* number of sessions */

@@ -189,7 +189,7 @@ master_upgrade_look(struct master *master)
 	kill(upgrade->pid, SIGKILL);
 }
 
-/* Returns true if the new program has ended, which SIGCHLD is still to report. */
+/* Returns true if the new program has ended and SIGCHLD has not reported it yet. */
 static bool
 upgrade_has_died(const struct upgrade *upgrade)
 {

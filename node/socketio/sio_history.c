@@ -27,7 +27,7 @@ history_drop(struct sio_history *history, const struct sio_nsp *nsp, const char 
 
 /*
  * Copies the excluded rooms. Members of an excluded room do not get the entry. Excluded sockets do get it: a sender
- * that excluded itself wants to see its own event when it comes back. Returns false if there are too many rooms.
+ * that excluded itself must see its own event when it comes back. Returns false if there are too many rooms.
  */
 static bool
 history_take_except(const struct sio_history_event *event, struct sio_history_entry *out)
@@ -411,7 +411,7 @@ sio_history_clear(sio_nsp *nsp, const char *room, sio_history_removed_fn *fn, vo
 
 /* -------------------------------------------------------------------- life */
 
-/* Job: ends the reads that were cut off, then calls back for ended joins. A callee may read again, which fails. */
+/* Job: ends the reads that were cut off, then calls back for ended joins. A new read in these calls fails. */
 static void
 history_on_job(struct sio_job *job)
 {

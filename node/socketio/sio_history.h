@@ -55,7 +55,7 @@ int sio_history_read_raw(struct sio_nsp *nsp, struct text room, const struct his
 	sio_history_records_fn *fn, void *arg);
 int sio_history_remove_raw(
 	struct sio_nsp *nsp, struct text room, struct history_id id, sio_history_records_fn *fn, void *arg);
-/* The same for a namespace that need not exist at this server; `nsp` is its name. */
+/* The same by the name of a namespace. This server need not have the namespace. */
 int sio_history_read_named(struct sio_server *io, struct text nsp, struct text room,
 	const struct history_query *query, sio_history_records_fn *fn, void *arg);
 int sio_history_remove_named(struct sio_server *io, struct text nsp, struct text room, struct history_id id,

@@ -20,7 +20,7 @@ struct keep_ask *sio_keep_ask_take(struct sio_keep *keep, uint64_t nonce);
 /* See struct sio_keep_ops. Before WELCOME the claim waits; sio_keep_send_claims() sends it. */
 bool sio_keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
 	struct text auth, sio_recovery_then *then);
-/* Handles the answer CLAIMED of sio_keep_wire.h, whose reader stands at the nonce. */
+/* Handles the answer CLAIMED of sio_keep_wire.h. `in` stands at the nonce. */
 void sio_keep_claimed(struct sio_keep *keep, struct keep_reader *in);
 
 /* Continues the CONNECT with the session, or without one if `session` is NULL. Frees the ask. */
@@ -33,7 +33,7 @@ void sio_keep_claim_end(struct keep_ask *ask, enum sio_recovery_result result, s
 bool sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s));
 /* Asks the peer for waiting replays, up to the limit. Drops those whose sockets have left. */
 void sio_keep_replay_next(struct sio_keep *keep);
-/* Handles the answer REPLAYED of sio_keep_wire.h, whose reader stands at the nonce. */
+/* Handles the answer REPLAYED of sio_keep_wire.h. `in` stands at the nonce. */
 void sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in);
 /* Returns the session of a replay if its socket still waits for the answer, else NULL. */
 struct sio_recovery_session *sio_keep_replay_session(struct sio_keep *keep, const struct keep_ask *ask);

@@ -217,7 +217,7 @@ sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in)
 		return;
 	}
 	if (s == NULL) {
-		/* the socket has left, so the session, which is live for the peer, ends */
+		/* the session is live for the peer; it ends, because the socket has left */
 		if (result == SIO_RECOVERY_RECOVERED && pid.n == SIO_PID_LENGTH)
 			keep->peer->end(keep, pid.at);
 	} else {

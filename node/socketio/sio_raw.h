@@ -44,10 +44,10 @@ void sio_raw_observe(sio_server *io, const struct sio_observer *observer, void *
 /* Returns the namespace, or NULL if it does not exist. */
 sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
 /*
- * For events to a namespace of the owner of the others: returns the namespace, which is made if missing, because it
- * may have sockets at other nodes. It is valid for this turn: while there are more than maxChildren, those without
- * clients that have been unused for longest are freed. Returns NULL if the name is not valid, there are maxChildren
- * in use, or the application has parents of its own, which may want the name.
+ * Returns a namespace for events of the owner of all other namespaces. Makes the namespace if it is missing, because
+ * it may have sockets at other nodes. The pointer is valid for this turn: while there are more than maxChildren
+ * namespaces, those without clients that have been unused for longest are freed. Returns NULL if the name is not
+ * valid, if maxChildren are in use, or if the application has parents of its own, because they may match the name.
  */
 sio_nsp *sio_raw_reach(sio_server *io, struct text name);
 

@@ -180,7 +180,7 @@ item_deliver(struct stream_item *item, uint64_t entry)
 
 /*
  * Delivers the items up to the one with this number, and the unrecorded items behind it. With `all`, delivers every
- * item without an offset. Listeners of outgoing packets may emit meanwhile, which adds items.
+ * item without an offset. Listeners of outgoing packets may emit meanwhile and so add items.
  */
 static void
 queue_release(struct sio_stream *stream, struct stream_queue *queue, uint64_t number, uint64_t entry, bool all)

@@ -63,7 +63,7 @@ async function away(page, tunnel, act) {
   await back;
 }
 
-/** Waits until those who come get this message. The hub may store it after its author has heard of it. */
+/** Waits until a new client gets this message. The hub may store the message after its author has received it. */
 async function kept(server, message) {
   for (let found = false; !found;) {
     const probe = io(server.url, { transports: ["websocket"], forceNew: true });

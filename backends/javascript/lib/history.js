@@ -38,7 +38,7 @@ const JOIN_FAULTS = {
 
 const offered = new WeakSet(); // the functions that offer() has added
 
-/* A rejected promise that nobody waits for must not end the process: a client may leave at any time. */
+/* Marks a rejection as handled. A client may leave at any time, and Node.js ends at an unhandled rejection. */
 function quietly(promise) {
 	promise.catch(() => {});
 	return promise;
@@ -101,7 +101,7 @@ class History {
 		offer(nsp, this.methods);
 	}
 
-	/* The same for the Server, where they stand for the namespace "/". */
+	/* Adds the same functions to the Server, for the namespace "/". */
 	offerServer(io) {
 		const methods = {};
 		for (const name of Object.keys(this.methods)) methods[name] = (...args) => io.sockets[name](...args);
@@ -111,7 +111,7 @@ class History {
 	/* ------------------------------------------------------------ joining */
 
 	/*
-	 * Resolves with the number of events that the client was sent. The socket is in the rooms when this returns. A
+	 * Resolves with the number of events that were sent to the client. The socket is in the rooms when this returns. A
 	 * socket that has been in a room all the time, although this process is new or its client was lost, has missed
 	 * nothing and gets nothing.
 	 */
@@ -144,7 +144,7 @@ class History {
 				if (error === "" || error === "lost" || (error === "state" && socket._handle === 0)) resolve(sent);
 				else reject(fault(`join() with the history of ${room}`, error, JOIN_FAULTS[error]));
 			};
-			const done = (error, sent) => process.nextTick(settle, error, sent); // CLOSED before it takes effect as late
+			const done = (error, sent) => process.nextTick(settle, error, sent); // by then a CLOSED before the answer has taken effect
 			if (this.questions.size >= MAX_QUESTIONS) socket.adapter.tell(socket, [room]); // _ask() refuses
 			this._ask(socket._link, T.CATCHUP, 0, socket._handle, done, (writer) => {
 				writer.u32(count);
@@ -153,7 +153,7 @@ class History {
 		});
 	}
 
-	/* ACCEPT is on its way: the rooms that middlewares joined with history follow. */
+	/* ACCEPT has been sent. Asks for the history of the rooms that middlewares joined. */
 	onAccept(socket) {
 		const early = socket._early;
 		if (early === undefined) return;

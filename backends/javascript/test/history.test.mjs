@@ -77,7 +77,7 @@ test("errors reject, but a client that has left needs no history", async (t) => 
 	const joined = socket.join("a", { history: true });
 	last(link, await link.next("CATCHUP"), 0, "timeout");
 	await assert.rejects(joined, { code: "timeout", message: /the history of a: the history could not be read in time; the socket is in the room/ });
-	socket.join("b", { history: true }); // nobody waits for the rejection
+	socket.join("b", { history: true }); // ignores the rejection
 	last(link, await link.next("CATCHUP"), 0, "too-many");
 	const late = socket.join("c", { history: true });
 	const asked = await link.next("CATCHUP");

@@ -93,7 +93,7 @@ class History:
         self._waiting: Deque[Callable[[], bool]] = collections.deque()  # each sends a HISTORY; oldest first
 
     def join(self, socket: Socket, room: str, count: int, done: Done) -> None:
-        """Adds a socket to a room at the edge. The result is the number of events that the client was sent."""
+        """Adds a socket to a room at the edge. The result is the number of events that were sent to the client."""
         def answered(error: str, sent: int, events: List[HistoryEvent]) -> None:
             gone = error == "lost" or (error == "state" and socket.link.handles.get(socket.handle) is not socket)
             # a client that has left needs no history
@@ -123,7 +123,7 @@ class History:
         return True
 
     def accepted(self, socket: Socket, rooms: Sequence[str]) -> None:
-        """ACCEPT is on its way: the rooms that were joined with history follow, if the socket is still in them."""
+        """ACCEPT has been sent. Asks for the history of the rooms that were joined before, if the socket is still in them."""
         early, socket.early = socket.early, []
         for room, count in early:
             if room in rooms:
@@ -256,7 +256,7 @@ def _id(id: Optional[str]) -> str:
 
 
 def as_future(loop: asyncio.AbstractEventLoop, ask: Callable[[Done], Any]) -> "asyncio.Future[Any]":
-    """Asks, and returns the result as a future. An error that nobody waits for is not reported: clients may leave."""
+    """Asks, and returns the result as a future. asyncio does not report an error that the application ignores."""
     future: asyncio.Future[Any] = loop.create_future()
     future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 

@@ -41,7 +41,7 @@ export const isKnown = (room, data) => {
 	return met;
 };
 
-/** Counts a message of somebody else, which `item` shows. */
+/** Counts a message of another user. `item` is the element that shows it. */
 export const countMissed = (item) => {
 	if (!gap) return;
 	gap.missed++;
@@ -59,7 +59,7 @@ const isComplete = ({ failed, talks }) => {
 	return !failed && all.some(({ met }) => met) && all.every(({ met, had, fresh }) => met || (!had && fresh < PAST_MAX));
 };
 
-/* Returns { text, before }: what to say, and in front of which message; or undefined. */
+/* Returns { text, before }: the text of a note and the message below it; undefined if there is nothing to say. */
 const close = (complete) => {
 	const { newcomer, missed, first } = gap;
 	const count = missed === 1 ? "1 message while you were away" : `${missed} messages while you were away`;
