@@ -42,7 +42,7 @@ struct backend_member {
 	unsigned late_count;
 	struct list asks, casts; /* struct backend_ask and backend_cast that await an answer */
 	struct list pasts;	 /* struct backend_past (backend_history.h) that await an answer */
-	unsigned reads;		 /* how many of them read a history */
+	unsigned reads;		 /* pasts that read a history */
 	struct list requests;	 /* struct backend_request that it has to answer */
 	unsigned count;		 /* number of sessions */
 	unsigned weight;

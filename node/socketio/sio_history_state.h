@@ -4,8 +4,13 @@
  *
  *   sio_history.c        stores the events of this server, and reads entries
  *   sio_history_join.c   sends entries to sockets that join, before newer events of the room
+ *   sio_history_hold.c   holds these newer events until the history has been read
+ *   sio_history_mark.c   knows which events a join has sent
  *   sio_history_entry.c  the bytes of an entry
  *   sio_history_rules.c  the option
+ *
+ * Three files depend on one another. sio_history.c offers the functions of all to emissions, and ends the joins with
+ * the store. sio_history_join.c decodes entries by sio_history.c. sio_history_hold.c makes a full join give up.
  *
  * Emissions, rooms and sockets call these files through struct sio_history_work, because these files emit and join.
  */
@@ -47,7 +52,7 @@ struct sio_history {
 	uint64_t origin, number;   /* of the last mark */
 	struct list reads;	   /* struct history_read that wait for the store */
 	unsigned asks;		   /* waiting reads and joins */
-	struct table groups;	   /* struct join_group of sio_history_join.c, by namespace and room */
+	struct table groups;	   /* struct join_group (sio_history_join_state.h), by namespace and room */
 	struct list ending;	   /* struct join_call of sio_history_join.c: callbacks of ended joins */
 	struct sio_job ending_job; /* calls them, and ends the reads that were cut off */
 	bool cut;		   /* the server has left the store: the job must end all reads */

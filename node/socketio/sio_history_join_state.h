@@ -1,0 +1,84 @@
+/*
+ * What the files of joins with history share. A join belongs to its socket and to the group of its room, from
+ * sio_history_join_raw() until it ends: 30 seconds after its answer, or when the socket leaves the room.
+ * Calls go one way:
+ *
+ *   sio_history_hold.c   holds the newer events of a room while joins read, and drops repeated ones
+ *   sio_history_join.c   the life of a join: reads, sends, calls back
+ *   sio_history_mark.c   which events a join has sent
+ */
+#ifndef NODE_SOCKETIO_SIO_HISTORY_JOIN_STATE_H
+#define NODE_SOCKETIO_SIO_HISTORY_JOIN_STATE_H
+
+#include "broker/broker.h"
+#include "node/socketio/sio_history_state.h"
+
+#define JOIN_NEWEST_MAX 32 /* origins that a room remembers; if there are more, each join is checked */
+
+enum join_state { JOIN_SETTLING, JOIN_READING, JOIN_SETTLED };
+
+/* The joins of one room. Freed with the last join. */
+struct join_group {
+	struct table_node node;
+	struct list waiting, settled;		  /* struct sio_history_join; `waiting`: SETTLING and READING */
+	struct wire_mark newest[JOIN_NEWEST_MAX]; /* the highest number that the joins have sent, for each origin */
+	unsigned newest_count;			  /* beyond JOIN_NEWEST_MAX: some origins are missing */
+	char key[];
+};
+
+struct held_event {
+	struct list link;
+	struct sio_stored *event;
+	struct wire_mark mark;
+	unsigned flags;
+};
+
+struct sio_history_join {
+	struct list link;	       /* in the group */
+	struct sio_history_join *next; /* of the same socket */
+	struct join_group *group;
+	struct sio_history *history;
+	struct sio_socket *socket;
+	enum join_state state;
+	const struct history_limits *limits;
+	struct history_query query;
+	struct bus_wait wait;
+	struct history_ask ask;
+	struct wheel_entry timer; /* ends the state SETTLED */
+	struct list held;	  /* struct held_event */
+	unsigned held_count;
+	size_t held_bytes;
+	struct wire_mark *sent; /* marks of the sent events, in order */
+	unsigned sent_count, sent_size;
+	unsigned events;   /* entries sent */
+	bool whole;	   /* the answer contained all entries of the room */
+	bool sending;	   /* events are being sent, so the join must not be freed */
+	bool ended;	   /* the join has ended while it was sending */
+	int error;	   /* SETTLED: for the callback, if the timer calls it */
+	sio_joined_fn *fn; /* NULL: none, or already called */
+	void *arg;
+};
+
+/* Remembers that the join has sent the event. Without memory, a late copy of the event may be sent again. */
+void sio_history_mark_add(struct sio_history_join *join, struct wire_mark mark);
+
+/*
+ * Returns true if the socket must not get the event: it was sent already, or the history was cut and the event is
+ * older than all sent events of its origin. An event that lies between sent ones is delivered: its entry was not
+ * stored, because a queue was full.
+ */
+bool sio_history_mark_covers(const struct sio_history_join *join, struct wire_mark mark);
+
+/* Returns false only if no join of the room has sent this event or a newer one of its origin. */
+bool sio_history_mark_may_cover(const struct join_group *group, struct wire_mark mark);
+
+/* Returns true if any join of the socket has sent the event: an event for several rooms is in the history of each. */
+bool sio_history_mark_was_sent(const struct sio_socket *s, struct wire_mark mark);
+
+/*
+ * The join can hold no more events. Sends the held events without the history. The timer calls the callback, because
+ * an emit is in progress.
+ */
+void sio_history_join_give_up(struct sio_history_join *join);
+
+#endif
