@@ -191,14 +191,30 @@ same_text(const char *a, const char *b)
 	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
 }
 
-bool
-broker_settings_same_redis(const struct broker_settings *a, const struct broker_settings *b)
+static bool
+same_redis(const struct broker_settings *a, const struct broker_settings *b)
 {
 	return same_text(a->redis, b->redis) && same_text(a->redis_ca, b->redis_ca) &&
 	       same_text(a->redis_tls_cert, b->redis_tls_cert) && same_text(a->redis_tls_key, b->redis_tls_key) &&
 	       same_text(a->redis_password_file, b->redis_password_file) &&
 	       same_text(a->redis_sentinel_password, b->redis_sentinel_password) &&
 	       a->redis_tls_insecure == b->redis_tls_insecure;
+}
+
+static bool
+broker_log_in_cluster(const struct broker_settings *settings)
+{
+	return settings->redis_log && strstr(settings->redis, "+cluster://") != NULL;
+}
+
+bool
+broker_settings_share_ear(const struct broker_settings *settings, const struct broker_settings *hub)
+{
+	/* in a cluster, a hub that does not know of the log may listen at another member than the one that has it */
+	bool same_log = hub->redis_log && same_text(settings->redis_key, hub->redis_key);
+
+	return broker_settings_ear(settings) && same_redis(settings, hub) &&
+	       (same_log || !broker_log_in_cluster(settings));
 }
 
 struct bus_stream_options

@@ -52,8 +52,11 @@ bool broker_settings_redis(const struct broker_settings *settings);
 struct bus_access broker_settings_access(const struct broker_settings *settings);
 /* Returns true if the hub of a node with several workers subscribes at Redis for all of them (hub.h). */
 bool broker_settings_ear(const struct broker_settings *settings);
-/* Returns true if both settings name the same Redis server and log in to it in the same way. */
-bool broker_settings_same_redis(const struct broker_settings *a, const struct broker_settings *b);
+/*
+ * Returns true if a worker with `settings` may subscribe through a hub with the settings `hub`: both name the same
+ * Redis server and log in to it in the same way.
+ */
+bool broker_settings_share_ear(const struct broker_settings *settings, const struct broker_settings *hub);
 /* Returns the options of the mode "streams". The name is borrowed from `settings`. */
 struct bus_stream_options broker_settings_stream(const struct broker_settings *settings);
 /*

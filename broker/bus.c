@@ -469,6 +469,15 @@ bus_init_links(struct bus *bus, const char *ear)
 	bus->subscriptions.access = NULL;
 }
 
+static void
+bus_init_cluster(struct bus *bus, const struct bus_options *options)
+{
+	char *log_key = options->log_length > 0 || options->beside_log ? bus_log_counter(options->key) : NULL;
+
+	bus->cluster = bus_cluster_new(bus, options->refresh_ms > 0 ? options->refresh_ms : REFRESH_MS, log_key);
+	mem_free(log_key);
+}
+
 struct bus *
 bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops *ops, void *arg)
 {
@@ -500,7 +509,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	if (bus->url.master != NULL)
 		bus->sentinel = sentinel_new(l, &bus->url, bus->access, &sentinel_ops, bus);
 	if (bus->url.cluster)
-		bus->cluster = bus_cluster_new(bus, options->refresh_ms > 0 ? options->refresh_ms : REFRESH_MS);
+		bus_init_cluster(bus, options);
 	bus_subscribe_check(bus, options->key, options->check_tag);
 	loop_arm(l, &bus->timer, 0);
 	return bus;

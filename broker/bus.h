@@ -51,9 +51,14 @@ struct bus_options {
 	uint64_t refresh_ms;	/* interval of questions about the members of a Redis Cluster; 0: 30000 */
 	unsigned max_redirects; /* of one slot, before the members are asked again; 0: 5 */
 	uint64_t log_length;	/* messages that the log keeps (bus_log.h); 0: nothing is recorded */
-	bool sealed;		/* recorded messages are sealed (seal.h) */
-	uint64_t check_ms;	/* interval of check messages while up; 0: 5000 */
-	uint64_t timeout_ms;	/* limit for connecting, for answers to commands and for check messages; 0: 5000 */
+	/*
+	 * Other buses keep a log under `key`. In a Redis Cluster, this bus then hears them at the master that has the
+	 * log, because what the members pass on to one another may get lost.
+	 */
+	bool beside_log;
+	bool sealed;	     /* recorded messages are sealed (seal.h) */
+	uint64_t check_ms;   /* interval of check messages while up; 0: 5000 */
+	uint64_t timeout_ms; /* limit for connecting, for answers to commands and for check messages; 0: 5000 */
 };
 
 struct bus_subscription;

@@ -24,6 +24,7 @@ enum expected_kind {
 	EXPECT_COUNT,
 	EXPECT_ROLE,
 	EXPECT_CALL,
+	EXPECT_OWNER,
 	EXPECT_RECORDS,
 	EXPECT_QUEUED,
 	EXPECT_CHECK,
@@ -197,7 +198,7 @@ void waiting_publish_free(struct bus *bus, struct waiting_publish *waiting);
 void bus_wait_again(struct bus *bus, struct list *from);
 /* A command was sent; `records` is the number of recorded messages in it, or of the answers for EXPECT_QUEUED. */
 void bus_expect(struct bus *bus, enum expected_kind kind, unsigned records);
-/* Asks the server whether it is a replica. */
+/* Asks the server whether it is a replica; in a cluster, whether it is cut off, and whether it has the log. */
 void bus_send_role(struct bus *bus);
 /* Drops the publishes that have waited longer than max_age_ms. */
 void bus_expire_waiting(struct bus *bus);

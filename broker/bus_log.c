@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "broker/cluster_map.h"
 #include "common/base/mem.h"
 #include "common/base/random.h"
 
@@ -21,21 +22,35 @@ log_on_turn_end(struct loop_call *call)
 		bus_send_waiting(bus);
 }
 
+/* Braces put both keys in one slot of a Redis Cluster, or those of the prefix do if it has some around a text. */
+char *
+bus_log_counter(const char *key)
+{
+	size_t size = strlen(key) + sizeof "{-log}-count";
+	char *counter = mem_alloc(size);
+	unsigned slot;
+
+	snprintf(counter, size, "%s-log", key);
+	slot = cluster_slot(text_from(counter));
+	snprintf(counter, size, "{%s-log}-count", key);
+	if (cluster_slot(text_from(counter)) != slot)
+		snprintf(counter, size, "%s-log-count", key);
+	return counter;
+}
+
 struct bus_log *
 bus_log_new(struct bus *bus, const char *key, uint64_t length, bool sealed)
 {
 	struct bus_log *log = mem_zalloc(sizeof *log);
-	size_t size = strlen(key) + sizeof "{-log}-count";
+	size_t size = strlen(key) + sizeof "-log";
 
 	log->bus = bus;
 	log->sealed = sealed;
 	log->active = true;
 	random_id(log->sender, BUS_SENDER_LENGTH);
-	/* in a cluster, the braces keep both keys in one slot */
 	log->stream = mem_alloc(size);
 	snprintf(log->stream, size, "%s-log", key);
-	log->counter = mem_alloc(size);
-	snprintf(log->counter, size, "{%s-log}-count", key);
+	log->counter = bus_log_counter(key);
 	log->length = length;
 	for (unsigned i = 0; i < LOG_SCRIPT_COUNT; i++)
 		log->scripts[i].text = bus_log_script((enum bus_log_script)i, log->scripts[i].sha);

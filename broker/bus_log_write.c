@@ -23,6 +23,7 @@
 
 #include <stdio.h>
 
+#include "broker/bus_cluster.h"
 #include "broker/bus_error.h"
 #include "broker/server_info.h"
 #include "common/base/error.h"
@@ -285,13 +286,13 @@ log_is_script_lost(const struct resp *reply)
 }
 
 /*
- * A server without scripts, streams or transactions, one that hides them by an ACL, or one that keeps the stream
- * elsewhere.
+ * A server without scripts, streams or transactions, one that hides them by an ACL, or a member of a cluster that
+ * keeps the stream elsewhere while the URL names this member alone.
  */
 static bool
-log_is_unsupported(struct text error)
+log_is_unsupported(const struct bus_log *log, struct text error)
 {
-	return text_has(error, TEXT("NOPERM")) || text_starts(error, TEXT("MOVED")) ||
+	return text_has(error, TEXT("NOPERM")) || (text_starts(error, TEXT("MOVED")) && log->bus->cluster == NULL) ||
 	       text_has(error, TEXT("unknown command")) || text_has(error, TEXT("Unknown Redis command")) ||
 	       text_has(error, TEXT("can't run this command")) || text_has(error, TEXT("WRONGTYPE"));
 }
@@ -301,9 +302,9 @@ log_is_unsupported(struct text error)
  * entry. The errors of a passing condition have codes of their own.
  */
 static bool
-log_is_transaction_unsupported(struct text error)
+log_is_transaction_unsupported(const struct bus_log *log, struct text error)
 {
-	return log_is_unsupported(error) || text_starts(error, TEXT("ERR "));
+	return log_is_unsupported(log, error) || text_starts(error, TEXT("ERR "));
 }
 
 /* The server publishes, and stores nothing for the time being. */
@@ -320,6 +321,8 @@ log_lose_bus(struct bus_log *log, const char *what, struct text error)
 	char why[BUS_WHY_MAX];
 
 	bus_error_write(why, what, error, log->bus->commands.password);
+	if (log->bus->cluster != NULL)
+		bus_cluster_redirect(log->bus->cluster, error);
 	bus_lost(log->bus, why, false);
 	return false;
 }
@@ -353,7 +356,7 @@ log_on_introduction_refused(struct bus_log *log, struct text error)
 		return true;
 	if (log_is_store_full(error))
 		return bus_log_on_introduced(log);
-	if (!log_is_transaction_unsupported(error))
+	if (!log_is_transaction_unsupported(log, error))
 		return log_lose_bus(log, "the log is refused", error);
 	if (log->waits && !log->refused) {
 		log->refused = true;
@@ -454,7 +457,7 @@ log_on_check_answer(struct bus_log *log, const struct resp *reply)
 		bus_send_check(bus);
 		return true;
 	}
-	if (bus->state != BUS_PROVING || !log_is_unsupported(reply->text))
+	if (bus->state != BUS_PROVING || !log_is_unsupported(log, reply->text))
 		return log_lose_bus(log, "the log is refused", reply->text);
 	log_do_without_server(log, reply->text);
 	bus_send_check(bus);

@@ -543,6 +543,8 @@ bus_send_role(struct bus *bus)
 	struct text replication[] = {TEXT("INFO"), TEXT("replication")}, cluster[] = {TEXT("CLUSTER"), TEXT("INFO")};
 	const struct text *args = bus->cluster != NULL ? cluster : replication;
 
+	if (bus->cluster != NULL)
+		bus_cluster_send_owner(bus->cluster); /* answered first, so that another server is never trusted */
 	bus_link_send(&bus->commands, 2, args);
 	bus_expect(bus, EXPECT_ROLE, 0);
 }
@@ -649,6 +651,8 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 		bus_on_count_answer(bus, count, reply);
 	else if (kind == EXPECT_ROLE)
 		bus_on_role_answer(bus, reply);
+	else if (kind == EXPECT_OWNER && !bus_cluster_on_owner(bus->cluster, reply))
+		return;
 	if (bus->state == BUS_CLOSING && list_empty(&bus->expected) && list_empty(&bus->waiting))
 		bus_finish_closing(bus);
 }

@@ -28,6 +28,7 @@ struct hub_ear_options {
 	struct bus_url *server;	  /* Redis; ownership passes to the hub; left empty */
 	struct bus_access access; /* copied */
 	const char *key;	  /* prefix of the check message's channel */
+	bool beside_log;	  /* the workers keep a log, see bus.h */
 	uint64_t refresh_ms;	  /* see bus.h */
 	uint64_t check_ms;	  /* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms;	  /* limit for connecting, answers and check messages; 0: 5000 */

@@ -138,6 +138,7 @@ hub_ear_new(struct loop *l, const struct hub_ear_options *options, const struct 
 		.replicated = true,
 		.key = options->key,
 		.max_queue = PUBLISHES_MAX,
+		.beside_log = options->beside_log,
 		.refresh_ms = options->refresh_ms,
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};

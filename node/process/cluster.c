@@ -90,8 +90,7 @@ cluster_clients(void *arg)
 static bool
 cluster_shares_ear(const struct broker_settings *settings, const struct cluster_hub *hub)
 {
-	return hub->name != NULL && hub->ear != NULL && broker_settings_ear(settings) &&
-	       broker_settings_same_redis(settings, hub->ear);
+	return hub->name != NULL && hub->ear != NULL && broker_settings_share_ear(settings, hub->ear);
 }
 
 static struct seal *

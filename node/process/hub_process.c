@@ -226,6 +226,7 @@ hub_process_new_hub(struct hub_process *process)
 	ear = (struct hub_ear_options){.server = &server,
 		.access = broker_settings_access(redis),
 		.key = redis->redis_key,
+		.beside_log = redis->redis_log,
 		.refresh_ms = redis->redis_refresh};
 	options.ear = &ear;
 	hub = hub_new(&process->loop, setup->listening_fd, &options);

@@ -10,7 +10,7 @@ import { allReached, certify, logLines, restart } from "./world.mjs";
  */
 export const MODES = {
   classic: { title: "classic", args: [], peer: [], counted: ["socket.io-request#/#"] },
-  log: { title: "classic with `--redis-log`", args: ["--redis-log"], peer: [], counted: ["socket.io-request#/#"] },
+  log: { title: "classic with `--redis-log`", args: ["--redis-log"], peer: [], counted: ["socket.io-request#/#"], stream: "socket.io-log" },
   sharded: { title: "sharded", args: ["--redis-mode", "sharded"], peer: ["--sharded=dynamic"], counted: ["socket.io#/#", "SHARDNUMSUB"], scatters: true },
   streams: { title: "streams", args: ["--redis-mode", "streams"], peer: ["--streams=1"], stream: "socket.io" },
 };
@@ -20,8 +20,6 @@ export const NOTHING = { text: "nothing", counted: false, gaps: false };
 export const IN_FLIGHT = { text: "in flight; counted", counted: true, gaps: false };
 export const DEAF = { text: "unheard until subscribed again; gap counted", counted: true, gaps: true };
 export const KILLED = { text: "in flight from that node", counted: false, gaps: false };
-/** `unplayed`: in place of a loss, why a mode is not played in this world. */
-const AT_A_CLUSTER = { log: "as classic: a node has the log only while it is connected to the member that owns the stream" };
 
 const clientIds = async (redis, pattern = /./) =>
   String(await redis.command("CLIENT", "LIST")).split("\n").filter((line) => line && !/cmd=client/.test(line) && pattern.test(line)).map((line) => /^id=(\d+)/.exec(line)[1]);
@@ -117,7 +115,7 @@ export const SCENARIOS = [
   },
   {
     key: "member", kind: "cluster", title: "a master of a Redis Cluster dies, and its replica takes its place",
-    loses: { classic: DEAF, sharded: DEAF, streams: IN_FLIGHT }, unplayed: AT_A_CLUSTER,
+    loses: { classic: DEAF, log: NOTHING, sharded: DEAF, streams: IN_FLIGHT },
     async act({ cluster, nodes, mode }) {
       const used = nodes[0].logged("bus").filter(({ state }) => state === "up").at(-1)?.server;
       const owner = mode.stream && (await cluster.owner(await slotOf(cluster, mode.stream)));
@@ -129,7 +127,7 @@ export const SCENARIOS = [
   },
   {
     key: "slots", kind: "cluster", title: "slots of a Redis Cluster move to another master",
-    loses: { classic: NOTHING, sharded: DEAF, streams: NOTHING }, unplayed: AT_A_CLUSTER,
+    loses: { classic: NOTHING, log: NOTHING, sharded: DEAF, streams: NOTHING },
     async act({ cluster, mode }, random) {
       for (const key of mode.stream ? [mode.stream, mode.stream] : ["socket.io#/#", "socket.io#/#left#", "socket.io#/#right#"]) {
         const slot = await slotOf(cluster, key);

@@ -4,4 +4,4 @@ import { MODES, SCENARIOS } from "./scenarios.mjs";
 const modes = Object.entries(MODES);
 console.log(`| What fails | Lost: ${modes.map(([, { title }]) => title).join(" | Lost: ")} |`);
 console.log(`|---${"|---".repeat(modes.length)}|`);
-for (const { title, loses, unplayed } of SCENARIOS) console.log(`| ${title} | ${modes.map(([mode]) => loses[mode]?.text ?? unplayed?.[mode] ?? "").join(" | ")} |`);
+for (const { title, loses } of SCENARIOS) console.log(`| ${title} | ${modes.map(([mode]) => loses[mode]?.text ?? "").join(" | ")} |`);

@@ -353,70 +353,6 @@ counts_are_limited_and_end_at_any_time(void **state)
 	assert_null(many[0].slot);
 }
 
-/* -------------------------------------------------------------------- bus */
-
-static void
-serve_bus(struct fake *fake, struct conn *c, const struct hub_command *command)
-{
-	const struct text *args = command->args;
-
-	if (text_is(args[0], TEXT("SUBSCRIBE"))) {
-		fake->subscriptions = c;
-		say(c, "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%.*s\r\n:1\r\n", args[1].n, (int)args[1].n, args[1].at);
-	} else if (text_is(args[0], TEXT("PUBLISH"))) {
-		fake->commands = c;
-		say(c, ":1\r\n");
-		say(fake->subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", args[1].n,
-			(int)args[1].n, args[1].at, args[2].n, (int)args[2].n, args[2].at);
-	}
-}
-
-/* The index of the member that the bus uses. */
-static unsigned
-used(void)
-{
-	for (unsigned i = 0; i < FAKES; i++)
-		if (fakes[i].commands != NULL)
-			return i;
-	fail_msg("no member is used");
-	return 0;
-}
-
-/* The bus goes to another member when its member dies or is cut off, and counts at all of them. */
-static void
-a_bus_uses_any_member_in_order(void **state)
-{
-	struct bus_bench a;
-	struct listener l;
-	unsigned first, second;
-
-	(void)state;
-	fake_serve_more = serve_bus;
-	bus_start(&a, fakes_url(3, 1), 1000);
-	listen_to(&a, &l, "c", false);
-	RUN_UNTIL(ups(&a) == 1);
-	first = used();
-	assert_in_range(first, 0, 2);
-	for (unsigned i = 0; i < FAKES; i++)
-		fakes[i].subscribers = 2;
-	memset(counts, 0, sizeof counts);
-	bus_count_init(&counts[0].query, on_count);
-	bus_count(a.bus, &counts[0].query, TEXT("x"));
-	RUN_UNTIL(counts[0].answers == 1);
-	assert_int_equal(counts[0].count, 6);
-	/* a member on the smaller side of a cut accepts publishes, which reach nobody */
-	fakes[first].info = "cluster_state:fail\r\ncluster_slots_assigned:16384\r\ncluster_slots_pfail:10923\r\n";
-	conn_close(fakes[first].commands, REASON_FINISHED);
-	RUN_UNTIL(ups(&a) == 2);
-	second = used();
-	assert_int_not_equal(first, second);
-	assert_int_equal(times_logged("cut off from its cluster"), 1);
-	publish(&a, "c", "x");
-	RUN_UNTIL(l.messages == 1);
-	listen_no_more(&a, &l);
-	bus_end(&a);
-}
-
 int
 main(void)
 {
@@ -434,7 +370,6 @@ main(void)
 		FAKES_CASE(subscribers_of_all_members_are_summed),
 		FAKES_CASE(a_member_that_does_not_answer_leaves_no_sum),
 		FAKES_CASE(counts_are_limited_and_end_at_any_time),
-		FAKES_CASE(a_bus_uses_any_member_in_order),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
