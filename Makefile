@@ -236,7 +236,7 @@ FUZZ_RUNS_fuzz_adminui ?= 10000
 fuzz-runs = $(or $(FUZZ_RUNS_$(1)),$(FUZZ_RUNS))
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_FLAGS := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_FLAGS := -O1 -gline-tables-only -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .PHONY: fuzz fuzz-build
 fuzz-build:

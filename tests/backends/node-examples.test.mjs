@@ -3,6 +3,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { launchChromium } from "../clients/support/browser.mjs";
 import { freePort } from "../clients/support/port.mjs";
+import { plain } from "../clients/support/server.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
 import { client, clientVersions, joined } from "./support/clients.mjs";
 import { startBehind } from "./support/edge.mjs";
@@ -34,7 +35,8 @@ async function browse(t, port) {
   return browser.newPage();
 }
 
-for (const [where, start] of Object.entries({ "Node.js alone": startPlain, "behind the edge": startEdge })) {
+// Node.js alone is the same beside both builds.
+for (const [where, start] of Object.entries({ ...(plain && { "Node.js alone": startPlain }), "behind the edge": startEdge })) {
   for (const version of Object.keys(clientVersions)) {
     test(`chat, ${where}, client ${version}`, async (t) => {
       const { url } = await start(t, "chat");

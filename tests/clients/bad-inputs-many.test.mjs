@@ -8,11 +8,10 @@ import net from "node:net";
 import { test } from "node:test";
 import { io } from "socket.io-client";
 import { Raw, frame, request } from "./support/raw.mjs";
-import { build, startSockeye } from "./support/server.mjs";
+import { plain, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
 import { next, within } from "./support/wait.mjs";
 
-const plain = !/asan/.test(build);
 const HANDSHAKE = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
 const memory = (server) => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${server.pid}/smaps_rollup`, "utf8"))[1]) * 1024;
 

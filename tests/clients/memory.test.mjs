@@ -7,10 +7,9 @@ import { test } from "node:test";
 import { io } from "socket.io-client";
 import { BINARY, Polling, Raw, TEXT, frame, request } from "./support/raw.mjs";
 import { freePort } from "./support/port.mjs";
-import { build, startSockeye } from "./support/server.mjs";
+import { plain, startSockeye } from "./support/server.mjs";
 import { next, until, within } from "./support/wait.mjs";
 
-const plain = !/asan/.test(build);
 const MIB = 1024 * 1024;
 const SOCKET = "/socket.io/?EIO=4&transport=websocket";
 

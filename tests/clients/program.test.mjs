@@ -11,7 +11,7 @@ import { after, test } from "node:test";
 import tls from "node:tls";
 import { io } from "socket.io-client";
 import { endsWithFile } from "./support/leftovers.mjs";
-import { build, startSockeye } from "./support/server.mjs";
+import { build, plain, startSockeye } from "./support/server.mjs";
 import { makeCertificate } from "./support/tls.mjs";
 import { next, within } from "./support/wait.mjs";
 
@@ -214,7 +214,6 @@ test("the client bundles, their maps and conditional requests", async () => {
 });
 
 // CPU time is measured in the plain build only; a sanitizer costs time itself.
-const plain = !/asan/.test(build);
 test("without a free descriptor the server logs one line, does not spin, and goes on serving", async () => {
   const LIMIT = 40;
   const server = await startSockeye("chat");

@@ -124,6 +124,6 @@ test("a change of socket.data is shown", async () => {
   const socket = await admin(other);
   await lists(socket, [here]); // so its server knows that there is an admin
   await ask(here, "data", { colour: ["blue", 1] });
-  const [{ nsp, data }] = await socket.until("socket_updated", (update) => update.id === here.id && update.data);
+  const [{ nsp, data }] = await socket.until("socket_updated", (update) => update.id === here.id && update.data?.colour); // not the update of what the node itself has set
   assert.deepEqual([nsp, data], ["/", { colour: ["blue", 1] }]);
 });

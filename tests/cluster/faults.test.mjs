@@ -5,13 +5,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
-import { build, startSockeye } from "../clients/support/server.mjs";
+import { plain, startSockeye } from "../clients/support/server.mjs";
 import { next, until, WAIT_MS, within } from "../clients/support/wait.mjs";
 import { peerApp, startNode } from "./support/cluster.mjs";
 import { children, descriptors, hubOf, workersOf, written } from "./support/processes.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 
-const plain = !/asan/.test(build);
 let number = 0;
 
 /**

@@ -7,14 +7,13 @@ import { after, before, test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
 import { commandOptions, createClient } from "redis";
 import { request } from "../clients/support/raw.mjs";
-import { build } from "../clients/support/server.mjs";
+import { plain } from "../clients/support/server.mjs";
 import { next } from "../clients/support/wait.mjs";
 import { ask, connect, members, startNode } from "./support/cluster.mjs";
 import { memory } from "./support/processes.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 
 const notepack = createRequire(import.meta.url)("notepack.io");
-const plain = !/asan/.test(build);
 let redis, publisher, a, b, admin;
 
 before(async () => {

@@ -9,6 +9,8 @@ import { WAIT_MS } from "./wait.mjs";
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 export const build = process.env.TEST_BUILD || path.join(root, "build");
+/** False if the programs have sanitizers, which take time and memory of their own. */
+export const plain = !/asan/.test(build);
 
 /** Parses one key=value log line. */
 export function parseLine(line) {

@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { root } from "./support/server.mjs";
+import { root } from "../clients/support/server.mjs";
 
 const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-requirements-"));
 after(() => rmSync(dir, { recursive: true }));
