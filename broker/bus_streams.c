@@ -15,15 +15,10 @@
  * Published messages may use the sharded channels of Redis 7 (useShardedPubSub of the adapter). The form also works
  * with a Redis Cluster (streams_lanes.h), with channels of either kind.
  */
-#include "broker/bus_redis.h"
 #include "broker/bus_presence.h"
-#include "broker/shards.h"
-#include "broker/stream_number.h"
-#include "broker/streams_lanes.h"
-#include "broker/streams_repeats.h"
-#include "broker/streams_store.h"
+#include "broker/bus_streams_internal.h"
 #include "broker/seal.h"
-#include "broker/wire_stream.h"
+#include "broker/stream_number.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
@@ -32,130 +27,6 @@
 #define CHANNEL_MAX (1 << 20)
 #define MESSAGE_MAX (WIRE_STREAM_ENTRY_MAX + (1 << 20))
 #define TIMEOUT_MS 5000
-#define KEPT_MAX (256 * 1024) /* a larger scratch buffer is freed after use */
-
-struct streams_member {
-	struct table_node by_name;
-	struct list link;
-	struct bus_end *end;
-	struct bus_member *member;
-	bool settle_due; /* on_settled has to be called */
-	unsigned stream; /* index in the names */
-	struct bus_subscription all, own;
-	char *names; /* of both channels */
-};
-
-struct bus_end {
-	struct loop *loop;
-	struct shards *shards;
-	struct streams_lanes *lanes; /* NULL once they are closed */
-	struct streams_store *store; /* NULL: recovery is off */
-	bool connected;		     /* the bus knows the server in use */
-	uint64_t timeout_ms, flush_until;
-	const struct bus_form_ops *ops;
-	char *key, *stream, *session_key_prefix;
-	unsigned stream_count;
-	uint64_t max_len;
-	size_t tag;	 /* bytes of the seal after each message */
-	bool sharded;	 /* publishes to sharded channels */
-	uint64_t number; /* of the last entry that this node has added */
-	struct streams_repeats repeats;
-	struct table by_name;
-	struct list members;
-	struct log_limit log_limit;
-	struct buffer channel, message, command; /* scratch buffers */
-	void (*closed)(void *arg);
-	void *closed_arg;
-};
-
-/* --------------------------------------------------------------- channels */
-
-/* `uid` TEXT_NONE: the channel that all nodes subscribe to. */
-static struct text
-streams_write_channel(struct bus_end *end, struct text nsp, struct text uid)
-{
-	buffer_reset(&end->channel);
-	wire_channel_broadcast(&end->channel, text_from(end->key), nsp, uid);
-	return buffer_text(&end->channel);
-}
-
-static struct text
-streams_write_name(struct bus_end *end, const struct streams_member *member)
-{
-	buffer_reset(&end->channel);
-	wire_stream_name(&end->channel, text_from(end->stream), end->stream_count,
-		wire_stream_number_at(end->stream_count, member->stream));
-	return buffer_text(&end->channel);
-}
-
-static bool
-streams_is_answer(enum bus_kind kind)
-{
-	return kind == BUS_RESPONSE || kind == BUS_OWN_RESPONSE;
-}
-
-static struct text
-streams_channel(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address)
-{
-	const struct streams_member *own = member->form_data;
-
-	if (!streams_is_answer(kind))
-		return own->all.name;
-	return address.at != NULL ? streams_write_channel(end, member->name, address) : own->own.name;
-}
-
-/* -------------------------------------------------------------- publishing */
-
-static void
-streams_keep_small(struct buffer *buffer)
-{
-	if (buffer->size > KEPT_MAX)
-		buffer_fini(buffer);
-}
-
-static int
-streams_add(struct bus_end *end, const struct streams_member *member, struct block *payload,
-	struct wire_stream_order order)
-{
-	struct text message = text_of((const char *)payload->data, payload->len);
-	struct block *command = NULL;
-	size_t fields = 0;
-	int rc;
-
-	buffer_reset(&end->command);
-	rc = wire_stream_add(&end->command, streams_write_name(end, member), end->max_len, message,
-		member->member->uid, member->member->name, end->tag, order, &fields);
-	if (rc == 0)
-		command = block_try_copy(end->command.data, end->command.len);
-	streams_keep_small(&end->command);
-	if (rc == 0 && command == NULL)
-		rc = ERROR_MEMORY;
-	if (rc == 0)
-		rc = streams_lanes_add(end->lanes, member->stream, command, fields);
-	if (rc == 0)
-		end->number = order.number;
-	block_unref(command);
-	return rc;
-}
-
-static int
-streams_publish(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text address,
-	struct block *payload)
-{
-	struct text message = text_of((const char *)payload->data, payload->len);
-
-	if (kind == BUS_BROADCAST || (kind == BUS_REQUEST && wire_stream_type_is_kept(wire_stream_type(message))))
-		return streams_add(
-			end, member->form_data, payload, (struct wire_stream_order){end->number + 1, false});
-	return shards_publish(end->shards, streams_channel(end, member, kind, address), payload);
-}
-
-/* Every node of a namespace except visitors subscribes to its channel. */
-static void
-streams_count(struct bus_end *end, struct bus_count *query, const struct bus_member *member)
-{
-	shards_count(end->shards, query, streams_channel(end, member, BUS_REQUEST, TEXT_NONE));
-}
 
 /* --------------------------------------------------------------- messages */
 
@@ -199,7 +70,7 @@ streams_on_entry(void *arg, const struct wire_stream_entry *entry)
 	if (wire_stream_message(&end->message, entry) == 0)
 		message.payload = buffer_text(&end->message);
 	end->ops->on_message(to->member, &message); /* an empty payload is counted as malformed */
-	streams_keep_small(&end->message);
+	bus_streams_keep_small(&end->message);
 }
 
 static void
@@ -330,11 +201,11 @@ static void
 streams_init_channels(struct streams_member *member)
 {
 	struct bus_end *end = member->end;
-	struct text all = streams_write_channel(end, member->member->name, TEXT_NONE), own;
+	struct text all = bus_streams_write_channel(end, member->member->name, TEXT_NONE), own;
 	size_t n = all.n;
 
 	/* the name is short: the configured key, a namespace and a uid */
-	own = streams_write_channel(end, member->member->name, member->member->uid);
+	own = bus_streams_write_channel(end, member->member->name, member->member->uid);
 	member->names = mem_text(own.at, own.n); /* the name of `all` is its beginning */
 	member->all.name = text_of(member->names, n);
 	member->own.name = text_of(member->names, own.n);
@@ -438,116 +309,8 @@ streams_count_strangers(struct bus_end *end, struct bus_count *query)
 static void
 streams_count_others(struct bus_end *end, struct bus_count *query)
 {
-	shards_count_other(end->shards, query, streams_write_channel(end, TEXT("/"), TEXT_NONE));
+	shards_count_other(end->shards, query, bus_streams_write_channel(end, TEXT("/"), TEXT_NONE));
 }
-
-/* ------------------------------------------------------------------- store */
-
-static bool
-streams_store_possible(const struct bus_end *end)
-{
-	return shards_bus(end->shards) != NULL;
-}
-
-static void
-streams_store_open(struct bus_end *end)
-{
-	const struct streams_server server = {.bus = shards_bus(end->shards)};
-
-	must(end->store == NULL && server.bus != NULL);
-	end->store = streams_store_new(end->loop, &server, end->timeout_ms);
-	if (end->connected)
-		streams_store_connect(end->store);
-}
-
-static int
-streams_store_put(struct bus_end *end, struct bus_stream_question *question, unsigned count, const struct text *args)
-{
-	return streams_store_ask(end->store, question, count, args);
-}
-
-static void
-streams_store_drop(struct bus_end *end, struct bus_stream_question *question)
-{
-	(void)end;
-	streams_store_cancel(question);
-}
-
-static struct text
-streams_store_stream(struct bus_end *end, const struct bus_member *member)
-{
-	return streams_write_name(end, member->form_data);
-}
-
-static struct wire_stream_id
-streams_store_position(const struct bus_end *end, const struct bus_member *member)
-{
-	const struct streams_member *own = member->form_data;
-	static const struct wire_stream_id none;
-
-	return end->lanes != NULL ? streams_lanes_passed(end->lanes, own->stream) : none;
-}
-
-static struct text
-streams_store_channel(struct bus_end *end, const struct bus_member *member, struct text uid)
-{
-	return streams_write_channel(end, member->name, uid);
-}
-
-static struct text
-streams_store_publish(const struct bus_end *end)
-{
-	return end->sharded ? TEXT("SPUBLISH") : TEXT("PUBLISH");
-}
-
-static int
-streams_store_add(struct bus_end *end, const struct bus_member *member, struct block *payload, uint64_t number)
-{
-	must(number > end->number);
-	return streams_add(end, member->form_data, payload, (struct wire_stream_order){number, true});
-}
-
-static uint64_t
-streams_store_number(const struct bus_end *end)
-{
-	return end->number;
-}
-
-static int
-streams_store_had(const struct bus_end *end, const struct bus_member *member, uint64_t entry, uint64_t from)
-{
-	const struct streams_member *own = member->form_data;
-
-	return streams_repeats_had(&end->repeats, own->stream, entry, from);
-}
-
-static bool
-streams_store_up(const struct bus_end *end)
-{
-	return end->lanes != NULL && streams_lanes_up(end->lanes) && streams_lanes_flow(end->lanes);
-}
-
-static struct text
-streams_store_prefix(const struct bus_end *end)
-{
-	return text_from(end->session_key_prefix);
-}
-
-static const struct bus_stream_store streams_store_form = {
-	.possible = streams_store_possible,
-	.open = streams_store_open,
-	.ask = streams_store_put,
-	.cancel = streams_store_drop,
-	.stream = streams_store_stream,
-	.position = streams_store_position,
-	.channel = streams_store_channel,
-	.publish_command = streams_store_publish,
-	.prefix = streams_store_prefix,
-	.number = streams_store_number,
-	.add = streams_store_add,
-	.had = streams_store_had,
-	.up = streams_store_up,
-};
 
 /* -------------------------------------------------------------------- life */
 
@@ -567,7 +330,8 @@ streams_open_shards(struct bus_end *end, struct bus_url *server, const struct bu
 		.check_ms = options->check_ms,
 		.timeout_ms = options->timeout_ms};
 
-	bus_options.members = streams_write_channel(end, TEXT("/"), TEXT_NONE); /* every node has this namespace */
+	bus_options.members =
+		bus_streams_write_channel(end, TEXT("/"), TEXT_NONE); /* every node has this namespace */
 	end->shards = shards_open(end->loop, &bus_options, &bus_ops, end);
 }
 
@@ -723,9 +487,9 @@ const struct bus_form bus_streams = {
 	.awaits = streams_awaits,
 	.up = streams_up,
 	.flows = streams_flows,
-	.channel = streams_channel,
-	.publish = streams_publish,
-	.count = streams_count,
+	.channel = bus_streams_channel,
+	.publish = bus_streams_publish,
+	.count = bus_streams_count,
 	.enter = streams_enter,
 	.depart = streams_depart,
 	.announce_channel = bus_presence_channel,
@@ -733,5 +497,5 @@ const struct bus_form bus_streams = {
 	.count_present = streams_count_present,
 	.count_strangers = streams_count_strangers,
 	.count_others = streams_count_others,
-	.stream_store = &streams_store_form,
+	.stream_store = &bus_streams_recovery,
 };
