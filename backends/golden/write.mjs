@@ -5,7 +5,8 @@
 
 const TYPES = ["CHALLENGE", "HELLO", "WELCOME", "NSP", "NSPASK", "NSPANSWER", "SESSION", "OPEN", "ACCEPT", "REFUSE", "EVENT", "ACK",
   "EMIT", "ACKED", "CAST", "CASTED", "JOIN", "LEAVE", "DISC", "CLOSED", "DATA", "TRANSPORT", "PEER", "PEERS", "REQUEST",
-  "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE", "ENDED", "CATCHUP", "HISTORY", "FORGET", "PAST"];
+  "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE", "ENDED", "CATCHUP", "HISTORY", "FORGET", "PAST",
+  "PRESENCE", "USER", "WHO", "PRESENT", "CHANGE"];
 const ACK = 0x01, REATTACH = 0x02, WIDE = 0x02, RECOVERED = 0x04, VOLATILE = 0x04, BIN = 0x08, NOCOMPRESS = 0x10, CLOSE = 0x20, TIMED = 0x40,
   LAST = 0x40, OPTIONAL = 0x80;
 
@@ -146,6 +147,17 @@ frame("an event with an attachment", "PAST", { id: 32, flags: BIN }, { text: "17
   { sizedArgs: '["img",{"_placeholder":true,"num":0}]' }, { attachments: ["89504e47"] });
 frame("no more events", "PAST", { id: 32, flags: LAST }, { u32: 2 }, { text: "" });
 frame("no history", "PAST", { id: 32, flags: LAST }, { u32: 0 }, { text: "not-found" });
+frame("presence in a namespace", "PRESENCE", { nsp: 1, id: 41 }, { text: "room:" }, { text: "presence" });
+frame("presence, with changes to be reported", "PRESENCE", { id: 42, flags: ACK }, { text: "" }, { text: "" });
+frame("the user of a socket", "USER", { handle: 2 }, { text: "grüß" }, { rest: '{"state":"online"}' });
+frame("no user", "USER", { handle: 2 }, { text: "" });
+frame("who is in a room", "WHO", { nsp: 1, id: 43 }, { u32: 4294967295 }, { text: "room:日本" }, { text: "" });
+frame("is a user in a room", "WHO", { id: 44 }, { u32: 1 }, { text: "room:a" }, { text: "ada" });
+frame("a user in a room", "PRESENT", { id: 43 }, { text: "ada" }, { rest: '{"state":"online"}' });
+frame("no more users", "PRESENT", { id: 43, flags: LAST }, { u32: 1 }, { text: "" });
+frame("no presence", "PRESENT", { id: 43, flags: LAST }, { u32: 0 }, { text: "not-found" });
+frame("a user has joined", "CHANGE", { nsp: 1 }, { text: "room:a" }, { text: "ada" }, { rest: '{"state":"online"}' });
+frame("a user has left", "CHANGE", { nsp: 1, id: 2 }, { text: "room:a" }, { text: "ada" });
 frame("of a type that nobody knows, to be ignored", 99, { flags: OPTIONAL, handle: 1 }, { restHex: "0102" });
 
 // Frames that a receiver must refuse. "header": the length exceeds `maxFrame`; "body": the body does not hold the parts of its
@@ -172,6 +184,10 @@ bad("bytes behind the room", "body", "CATCHUP", { handle: 2, id: 31 }, "32000000
 bad("no second id", "body", "HISTORY", { id: 32 }, "32000000" + "01000000" + "61" + "00000000");
 bad("bytes behind the ids", "body", "HISTORY", { id: 32 }, "32000000" + "01000000" + "61" + "00000000" + "00000000" + "00");
 bad("no event to forget", "body", "FORGET", { id: 33 }, "01000000" + "61");
+bad("no event of presence", "body", "PRESENCE", { id: 41 }, "01000000" + "61");
+bad("bytes behind the event", "body", "PRESENCE", { id: 41 }, "00000000" + "00000000" + "00");
+bad("user longer than the body", "body", "USER", { handle: 2 }, "04000000" + "616263");
+bad("no user to ask for", "body", "WHO", { id: 43 }, "01000000" + "01000000" + "61");
 bad("args longer than the body", "body", "EMIT", { handle: 2, flags: BIN }, "03000000" + "5b5d");
 bad("attachment longer than the body", "body", "EMIT", { handle: 2, flags: BIN }, "02000000" + "5b5d" + "04000000" + "0102");
 bad("half a length of an attachment", "body", "EMIT", { handle: 2, flags: BIN }, "02000000" + "5b5d" + "0100");

@@ -21,6 +21,8 @@
 	X(COUNT_BACKEND_DROPPED_EVENTS, "backend_dropped_events", "events dropped while they waited for a backend")  \
 	X(COUNT_BACKEND_DROPPED_ACKS, "backend_dropped_acks",                                                        \
 		"acknowledgements of clients dropped because too many bytes waited for the backend")                 \
+	X(COUNT_BACKEND_DROPPED_PRESENCE, "backend_dropped_presence",                                                \
+		"changes of presence not reported because too many bytes waited for the backend")                    \
 	X(COUNT_BACKEND_DROPPED_FRAMES, "backend_dropped_frames",                                                    \
 		"frames of backends that could not be carried out")                                                  \
 	X(COUNT_BACKEND_REQUESTS_LATE, "backend_requests_late",                                                      \

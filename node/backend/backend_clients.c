@@ -8,6 +8,7 @@
 #include "node/backend/backend_in.h"
 #include "node/backend/backend_late.h"
 #include "node/backend/backend_out.h"
+#include "node/backend/backend_presence.h"
 #include "node/backend/backend_request.h"
 #include "node/backend/backend_session.h"
 #include "node/socketio/sio_raw.h"
@@ -291,6 +292,7 @@ clients_on_lost(void *arg, struct backend_link *wire, const char *reason)
 	backend_late_forget(m);
 	backend_cast_forget(m);
 	backend_history_forget(m);
+	backend_presence_forget(m);
 	while (!list_empty(&m->sessions))
 		backend_session_release(container_of(m->sessions.next, struct backend_session, link), how);
 	backend_ask_again(m);
@@ -338,6 +340,7 @@ backend_clients_new(struct loop *l, const struct backend_limits *limits)
 	core->rooms = mem_alloc(BACKEND_ROOMS_MAX * sizeof *core->rooms);
 	list_init(&core->groups);
 	list_init(&core->asks);
+	list_init(&core->presences);
 	list_init(&core->request_ages);
 	table_init(&core->clients);
 	table_init(&core->requests);
@@ -352,6 +355,7 @@ void
 backend_clients_serve(struct backend_core *core, sio_server *io)
 {
 	core->io = io;
+	core->owner = &owner;
 	sio_raw_own_others(io, &owner, core);
 	sio_raw_watch(io, &watcher, core);
 }
@@ -373,6 +377,7 @@ backend_clients_free(struct backend_core *core)
 	loop_disarm(core->loop, &core->pace);
 	loop_disarm(core->loop, &core->sweep);
 	backend_groups_free(core);
+	backend_presence_free(core);
 	table_fini(&core->clients);
 	table_fini(&core->requests);
 	buffer_fini(&core->text);

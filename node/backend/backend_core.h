@@ -7,6 +7,7 @@
  *   backend_request  handshakes that a backend allows or refuses
  *   backend_cast     broadcasts
  *   backend_history  the history of rooms
+ *   backend_presence who is in a room
  *   backend_ask      questions about unknown namespaces
  *   backend_session  a client and the backend it belongs to, with backend_socket: a client in a namespace
  *   backend_late     frames for clients that have just been lost
@@ -23,6 +24,8 @@
 #include "node/backend/backend_link.h"
 #include "node/engineio/eio.h"
 #include "node/sockeye.h"
+
+struct sio_owner;
 
 #define BACKEND_ROOMS_MAX 4096	    /* in one frame */
 #define BACKEND_GROUPS_MAX 64	    /* a group without clients and links makes room for a new one */
@@ -56,11 +59,13 @@ void backend_times_add(struct backend_times *t, uint64_t ms);
 /* One per worker that has backends. */
 struct backend_core {
 	struct loop *loop;
-	sio_server *io; /* set by backend_clients_serve() */
+	sio_server *io;		       /* set by backend_clients_serve() */
+	const struct sio_owner *owner; /* of the namespaces; the same */
 	struct backend_limits limits;
 	struct list groups; /* struct backend_group; the first one serves the namespaces that no other group names */
 	struct table clients;	  /* first struct backend_session of each client, by sid */
 	struct list asks;	  /* struct backend_ask that wait for a backend */
+	struct list presences;	  /* struct backend_presence (backend_presence.c) */
 	struct table requests;	  /* struct backend_request by id */
 	struct list request_ages; /* the same, oldest first */
 	uint32_t request_ids, ask_ids;

@@ -55,7 +55,12 @@ enum { BACKEND_BY_EDGE = 1, BACKEND_BY_BACKEND = 2, BACKEND_BY_BOTH = 3 };
 	X(BACKEND_CATCHUP, "catchup", BACKEND_BY_BACKEND)                                                            \
 	X(BACKEND_HISTORY, "history", BACKEND_BY_BACKEND)                                                            \
 	X(BACKEND_FORGET, "forget", BACKEND_BY_BACKEND)                                                              \
-	X(BACKEND_PAST, "past", BACKEND_BY_EDGE)
+	X(BACKEND_PAST, "past", BACKEND_BY_EDGE)                                                                     \
+	X(BACKEND_PRESENCE, "presence", BACKEND_BY_BACKEND)                                                          \
+	X(BACKEND_USER, "user", BACKEND_BY_BACKEND)                                                                  \
+	X(BACKEND_WHO, "who", BACKEND_BY_BACKEND)                                                                    \
+	X(BACKEND_PRESENT, "present", BACKEND_BY_EDGE)                                                               \
+	X(BACKEND_CHANGE, "change", BACKEND_BY_EDGE)
 
 enum backend_type {
 #define X(type, word, sender) type,
@@ -76,7 +81,7 @@ enum {
 	BACKEND_F_NO_COMPRESS = 0x10,
 	BACKEND_F_CLOSE = 0x20,
 	BACKEND_F_TIMED = 0x40, /* EMIT, CAST */
-	BACKEND_F_LAST = 0x40,	/* CASTED, PAST */
+	BACKEND_F_LAST = 0x40,	/* CASTED, PAST, PRESENT */
 	BACKEND_F_OPTIONAL = 0x80
 };
 

@@ -185,6 +185,7 @@ backend_member_new(struct backend_core *core, struct backend_group *group, struc
 	list_init(&m->asks);
 	list_init(&m->casts);
 	list_init(&m->pasts);
+	list_init(&m->watches);
 	list_init(&m->requests);
 	list_add_tail(&group->members, &m->link);
 	core->members++;
@@ -197,7 +198,7 @@ backend_member_free(struct backend_member *m)
 {
 	must(m->handles.count == 0 && list_empty(&m->sessions) && list_empty(&m->shadows) && list_empty(&m->late));
 	must(list_empty(&m->asks) && list_empty(&m->casts) && list_empty(&m->requests) && list_empty(&m->paused));
-	must(list_empty(&m->pasts));
+	must(list_empty(&m->pasts) && list_empty(&m->watches));
 	list_remove(&m->link);
 	m->core->members--;
 	table_fini(&m->handles);

@@ -43,6 +43,7 @@ struct backend_member {
 	struct list asks, casts; /* struct backend_ask and backend_cast that await an answer */
 	struct list pasts;	 /* struct backend_past (backend_history.h) that await an answer */
 	unsigned reads;		 /* pasts that read a history */
+	struct list watches;	 /* struct backend_watch (backend_presence.c) */
 	struct list requests;	 /* struct backend_request that it has to answer */
 	unsigned count;		 /* number of sessions */
 	unsigned weight;

@@ -4,6 +4,7 @@
 #include "node/backend/backend_client_tables.h"
 #include "node/backend/backend_late.h"
 #include "node/backend/backend_log.h"
+#include "node/backend/backend_word.h"
 #include "node/socketio/sio_history.h"
 #include "node/socketio/sio_history_join.h"
 #include "node/socketio/sio_raw.h"
@@ -50,38 +51,12 @@ backend_history_forget(struct backend_member *m)
 
 /* ------------------------------------------------------------------ answers */
 
-/* Returns the word for an error of sockeye.h (backends/PROTOCOL.md, section 9). */
-static struct text
-error_word(int error)
-{
-	switch (error) {
-	case 0:
-		return TEXT("");
-	case SIO_ERR_ARGUMENT:
-		return TEXT("argument");
-	case SIO_ERR_TOO_BIG:
-		return TEXT("too-big");
-	case SIO_ERR_TOO_MANY:
-		return TEXT("too-many");
-	case SIO_ERR_NOT_FOUND:
-		return TEXT("not-found");
-	case SIO_ERR_STATE:
-		return TEXT("state");
-	case SIO_ERR_TIMEOUT:
-		return TEXT("timeout");
-	case SIO_ERR_REFUSED:
-		return TEXT("refused");
-	default:
-		return TEXT("system");
-	}
-}
-
 static void
 send_last(const struct backend_member *m, uint32_t id, int error, uint32_t count)
 {
 	backend_begin(m->wire, BACKEND_PAST, BACKEND_F_LAST, 0, 0, id);
 	backend_put_u32(m->wire, count);
-	backend_put_text(m->wire, error_word(error));
+	backend_put_text(m->wire, backend_word(error));
 	backend_end(m->wire);
 }
 

@@ -11,6 +11,7 @@
 #include "node/backend/backend_late.h"
 #include "node/backend/backend_log.h"
 #include "node/backend/backend_out.h"
+#include "node/backend/backend_presence.h"
 #include "node/backend/backend_request.h"
 #include "node/backend/backend_session.h"
 
@@ -209,6 +210,14 @@ in_catchup(struct backend_member *m, const struct backend_frame *f)
 }
 
 static bool
+in_user(struct backend_member *m, const struct backend_frame *f)
+{
+	struct backend_socket *bs = socket_of(m, f->handle, false);
+
+	return backend_presence_user(m, f, bs != NULL ? bs->socket : NULL);
+}
+
+static bool
 in_data(struct backend_member *m, const struct backend_frame *f)
 {
 	struct backend_socket *bs = socket_of(m, f->handle, false);
@@ -283,6 +292,9 @@ backend_in_frame(struct backend_member *m, const struct backend_frame *f)
 		[BACKEND_CATCHUP] = in_catchup,
 		[BACKEND_HISTORY] = backend_history_read,
 		[BACKEND_FORGET] = backend_history_remove,
+		[BACKEND_PRESENCE] = backend_presence_start,
+		[BACKEND_USER] = in_user,
+		[BACKEND_WHO] = backend_presence_who,
 	};
 	bool good;
 

@@ -94,7 +94,7 @@ backends_write_options(void *arg, struct buffer *out)
 	buffer_add_text(out, TEXT(",\"transports\":"));
 	backends_write_list(out, options->eio.transports);
 	backends_write_recovery(options, out);
-	buffer_printf(out, ",\"cors\":%s,\"allowEIO3\":%s,\"history\":%s,\"fanout\":\"%s\"%s}",
+	buffer_printf(out, ",\"cors\":%s,\"allowEIO3\":%s,\"history\":%s,\"presence\":true,\"fanout\":\"%s\"%s}",
 		options->eio.cors_origin ? "true" : "false", options->eio.allow_eio3 ? "true" : "false",
 		server_options_have_history(options) ? "true" : "false", backends->bus ? "bus" : "direct",
 		backends->bus && !broker_settings_redis(&options->broker) ? ",\"reach\":\"edge\"" : "");

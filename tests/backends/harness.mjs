@@ -14,7 +14,7 @@ export const TYPES = [
   "CHALLENGE", "HELLO", "WELCOME", "NSP", "NSPASK", "NSPANSWER", "SESSION", "OPEN", "ACCEPT", "REFUSE", "EVENT", "ACK",
   "EMIT", "ACKED", "CAST", "CASTED", "JOIN", "LEAVE", "DISC", "CLOSED", "DATA", "TRANSPORT", "PEER", "PEERS", "REQUEST",
   "RESPONSE", "CONNERR", "PING", "PONG", "WINDOW", "DRAIN", "HANDOFF", "BYE", "ENDED",
-  "CATCHUP", "HISTORY", "FORGET", "PAST",
+  "CATCHUP", "HISTORY", "FORGET", "PAST", "PRESENCE", "USER", "WHO", "PRESENT", "CHANGE",
 ];
 const TYPE = Object.fromEntries(TYPES.map((name, i) => [name, i]));
 export const FLAG = {

@@ -43,7 +43,7 @@ check_parts(const struct backend_frame *f)
 	body = before = f->body;
 	if (backend_take_u32(&body, &number))
 		assert(body.n + 4 == before.n);
-	/* CATCHUP, HISTORY and FORGET: texts behind a number, up to the end */
+	/* CATCHUP, HISTORY, FORGET, PRESENCE, USER and WHO: texts, some behind a number, up to the end */
 	for (unsigned i = 0; i < 3 && backend_take_text(&body, &text); i++) {
 		within(f->body, text);
 		in_front(before, body);

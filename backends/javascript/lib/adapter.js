@@ -34,6 +34,7 @@ function makeAdapterClass(Base, backend) {
 			this.opening = new Map(); // id -> socket whose middlewares run
 			this.watched = false; // a socket has an onAnyOutgoing() listener
 			backend.history.offer(nsp);
+			backend.presence.offer(nsp);
 			// Acknowledgements arrive with a number alone, so all namespaces share one counter.
 			Object.defineProperty(nsp, "_ids", { get: () => backend.ids, set: (id) => (backend.ids = id % 0x100000000), configurable: true });
 		}

@@ -117,6 +117,7 @@ async function attach(io, edges, given) {
 		io.engine = io.eio = engine;
 		replaceAdapters(io, makeAdapterClass(baseAdapterOf(io), backend));
 		backend.history.offerServer(io);
+		backend.presence.offerServer(io);
 		backend.Socket = await socketClassOf(io);
 		const link = new Link(backend);
 		attached.set(io, link);

@@ -14,6 +14,7 @@ const { About } = require("./about");
 const { Connection } = require("./connection");
 const { Peers, PREFIX } = require("./peers");
 const { History } = require("./history");
+const { Presence } = require("./presence");
 const { checkEdgeOptions } = require("./options");
 const { EVENT, ACK } = require("./socket");
 const { drain } = require("./drain");
@@ -65,6 +66,7 @@ class Backend extends EventEmitter {
 		this.draining = null;
 		this.peers = new Peers(this);
 		this.history = new History(this);
+		this.presence = new Presence(this);
 		this.edges = new EdgeSet(this, addresses);
 	}
 
@@ -108,6 +110,7 @@ class Backend extends EventEmitter {
 		// A recovered socket must have its data, whatever has happened to this process.
 		if (link.options.connectionStateRecovery) this.options.mirrorData ??= true;
 		this.edges.onReady(link);
+		this.presence.onReady(link);
 		this._say(link, "ready");
 	}
 
@@ -123,6 +126,7 @@ class Backend extends EventEmitter {
 		link.sessions.clear();
 		for (const id of this.casts.keys()) this._castLinkDone(id, link);
 		this.history.onLost(link);
+		this.presence.onLost(link);
 		this.peers.onChange();
 		if (link.fatal) this.emit("fatal", error ?? new Error(fatalText(reason)));
 		this._say(link, "closed", reason);
@@ -256,6 +260,10 @@ class Backend extends EventEmitter {
 				return this._onSessionEnded(link, nsp, new BodyReader(bytes, start, end));
 			case T.PAST:
 				return this.history.onPast(link, flags, id, bytes, start, end);
+			case T.PRESENT:
+				return this.presence.onPresent(link, flags, id, new BodyReader(bytes, start, end));
+			case T.CHANGE:
+				return this.presence.onChange(link, nsp, id, new BodyReader(bytes, start, end));
 			case T.CONNERR:
 				return this.engine.onConnectionError(json(bytes, start, end));
 			default:

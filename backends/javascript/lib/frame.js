@@ -46,8 +46,13 @@ const T = Object.freeze({
 	HISTORY: 35,
 	FORGET: 36,
 	PAST: 37,
+	PRESENCE: 38,
+	USER: 39,
+	WHO: 40,
+	PRESENT: 41,
+	CHANGE: 42,
 });
-const KNOWN_TYPES = 38;
+const KNOWN_TYPES = 43;
 
 const F = Object.freeze({
 	ACK: 0x01,
@@ -60,7 +65,7 @@ const F = Object.freeze({
 	NOCOMPRESS: 0x10,
 	CLOSE: 0x20,
 	TIMED: 0x40, // in EMIT, CAST
-	LAST: 0x40, // in CASTED, PAST
+	LAST: 0x40, // in CASTED, PAST, PRESENT
 	OPTIONAL: 0x80,
 });
 

@@ -262,4 +262,4 @@ function missingAt(link) {
 	return link.options.history === false ? NO_HISTORY : undefined;
 }
 
-module.exports = { History };
+module.exports = { History, fault, offer };

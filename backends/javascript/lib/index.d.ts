@@ -3,6 +3,11 @@ import type { ConnectionOptions } from "node:tls";
 import type { Server } from "socket.io";
 
 export interface AttachOptions {
+	/**
+	 * Turns presence on for namespaces: who is in a room, on all servers (docs/presence.md).
+	 * `{ "/": { rooms: "room:", event: "presence" } }`
+	 */
+	presence?: { [namespace: string]: PresenceSettings };
 	/** The secret in the edge's --backend-secret-file. */
 	secret?: string | Buffer;
 	/** For tls:// addresses: certificate authorities, a client certificate and so on. */
@@ -97,19 +102,48 @@ export interface JoinWithHistory {
 	join(rooms: string | string[], options: { history: true | number }): Promise<number>;
 }
 
+/** Presence of one namespace. The first backend decides `rooms` and `event` for the life of the edge. */
+export interface PresenceSettings {
+	/** The rooms whose names begin with this text have presence. Default: all rooms. */
+	rooms?: string;
+	/** Clients in a room get this event when its users change. Default: none. */
+	event?: string;
+	/** Is called for each change at any server. Changes are missed while the link that reports them is replaced. */
+	onChange?(change: PresenceChange): void;
+}
+
+export interface PresenceChange {
+	change: "joined" | "changed" | "left";
+	room: string;
+	user: string;
+	/** null: none. For a user who has left: the last data. */
+	data: any;
+}
+
+/** What attach() adds to the server, where it stands for the namespace "/", and to each namespace. */
+export interface RoomPresence {
+	/**
+	 * Who is in a room. `count` is their number. `users` has at most `limit` of them, and at most 1 MiB; with `user`, only
+	 * this one.
+	 */
+	presence(room: string, options?: { limit?: number; user?: string }): Promise<{ count: number; users: { user: string; data: any }[] }>;
+}
+
 // TypeScript gives these to every server, namespace and socket of the program; those that are not attached do not have them.
 declare module "socket.io" {
-	interface Server extends RoomHistory {}
-	interface Namespace extends RoomHistory {}
+	interface Server extends RoomHistory, RoomPresence {}
+	interface Namespace extends RoomHistory, RoomPresence {}
 	interface Socket {
 		join(rooms: string | string[], options: { history: true | number }): Promise<number>;
+		/** Names the user of this socket, with data that others see. null: the socket has no user. */
+		setPresent(user: string | null, data?: any): void;
 	}
 }
 
 export declare class Link<T = Server> extends EventEmitter {
 	private constructor();
 	/** The attached server. */
-	readonly io: T & RoomHistory;
+	readonly io: T & RoomHistory & RoomPresence;
 	/** The number of clients of this backend. */
 	readonly sessions: number;
 	readonly edges: Edge[];

@@ -16,7 +16,23 @@ const DEFAULTS = {
 	edgeOptions: "warn",
 	app: undefined,
 	upstream: undefined,
+	presence: undefined,
 };
+
+const PRESENCE_NAME_MAX = 512; // bytes
+
+/* Returns a Map of namespace -> {rooms, event, onChange}. */
+function readPresence(given) {
+	need(given !== null && typeof given === "object", "The option `presence` must be an object, such as { \"/\": { rooms: \"room:\" } }");
+	const found = new Map();
+	for (const [name, { rooms = "", event = "", onChange } = {}] of Object.entries(given)) {
+		for (const text of [rooms, event])
+			need(typeof text === "string" && Buffer.byteLength(text) <= PRESENCE_NAME_MAX, `The option \`presence\`: \`rooms\` and \`event\` of ${name} must be strings of at most ${PRESENCE_NAME_MAX} bytes`);
+		need(onChange === undefined || typeof onChange === "function", `The option \`presence\`: \`onChange\` of ${name} must be a function`);
+		found.set(name[0] === "/" ? name : `/${name}`, { rooms, event, onChange });
+	}
+	return found;
+}
 
 function need(condition, text) {
 	if (!condition) throw new TypeError(text);
@@ -37,6 +53,7 @@ function readOptions(given = {}) {
 		options.namespaces = [].concat(namespaces).map((name) => (typeof name === "string" && name[0] !== "/" ? `/${name}` : name));
 		need(options.namespaces.every((name) => typeof name === "string" || name instanceof RegExp), "The option `namespaces` must be a list of names and regular expressions");
 	}
+	if (options.presence !== undefined) options.presence = readPresence(options.presence);
 	for (const name of ["drainGrace", "maxQueued"]) need(options[name] >= 0, `The option \`${name}\` must be a number`);
 	return options;
 }

@@ -128,6 +128,11 @@ function makeSocketClass(Socket) {
 			return this._link.owner.history.join(this, rooms, history);
 		}
 
+		/* Names the user of this socket, and the data that others see; null: none. For the option `presence`. */
+		setPresent(user, data) {
+			this._link.owner.presence.set(this, user, data);
+		}
+
 		onAnyOutgoing(listener) {
 			this.adapter.watched = true;
 			return super.onAnyOutgoing(listener);

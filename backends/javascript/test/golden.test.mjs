@@ -101,6 +101,12 @@ for (const bad of golden.malformed) {
 				if (reader.at < reader.end) throw new ProtocolError("bytes behind the texts");
 				return;
 			}
+			if (type === T.PRESENCE || type === T.USER || type === T.WHO) {
+				if (type === T.WHO) reader.u32();
+				for (let texts = type === T.USER ? 1 : 2; texts > 0; texts--) reader.text();
+				if (reader.at < reader.end) throw new ProtocolError("bytes behind the texts");
+				return;
+			}
 			if (flags & F.TIMED) reader.u32();
 			argsCodec.decodeArgs((flags & F.BIN) !== 0, body, reader.at, body.length);
 		};

@@ -11,7 +11,8 @@ from .backend import Backend, Namespace, Refuse, Socket, Target, Timeout
 from .glue import on_session_ended
 from .history import HistoryError, HistoryEvent
 from .mesh import AttachError, Options
+from .presence import PresenceError, Present, PresentUser
 
 __version__ = "0.1.0"
-__all__ = ["AttachError", "Attached", "AttachedBlocking", "Backend", "HistoryError", "HistoryEvent", "Namespace", "Options", "Refuse", "Socket", "Target", "Timeout",
+__all__ = ["AttachError", "Attached", "AttachedBlocking", "Backend", "HistoryError", "HistoryEvent", "Namespace", "Options", "PresenceError", "Present", "PresentUser", "Refuse", "Socket", "Target", "Timeout",
            "attach", "attach_blocking", "on_session_ended"]

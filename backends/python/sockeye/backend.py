@@ -14,6 +14,7 @@ from .attach import drain_on_sigterm
 from .clients import Answer, Clients, served, serving
 from .history import HistoryEvent, as_future, count_of
 from .mesh import Options, Waiter
+from .presence import Present
 from .sessions import GONE, OPENING
 from .sessions import Socket as Wire
 
@@ -183,6 +184,10 @@ class Socket:
                 self._wire.send(frames.JOIN, frames.put_rooms([room]))
         return as_future(asyncio.get_running_loop(), ask)
 
+    def set_present(self, user: Optional[str], data: Any = None) -> None:
+        """Names the user of this socket, with data that others see. None: the socket has no user."""
+        self._backend.room_presence.set(self._wire, user, data)
+
     def leave_room(self, *rooms: str) -> None:
         self._change(self.rooms & set(rooms) - {self.sid}, frames.LEAVE)
 
@@ -244,6 +249,13 @@ class Namespace:
         any."""
         return await self._remove(room, None)
 
+    async def presence(self, room: str, limit: Optional[int] = None, user: Optional[str] = None) -> Present:
+        """Who is in a room, at all servers. At most `limit` users; with `user`, only this one. Raises PresenceError."""
+        backend = self._backend
+        found: Present = await as_future(asyncio.get_running_loop(), lambda done: backend.room_presence.read(
+            backend.mesh, self.name, room, limit, user, done))
+        return found
+
     async def _remove(self, room: str, id: Optional[str]) -> int:
         backend = self._backend
         removed: int = await as_future(asyncio.get_running_loop(), lambda done: backend.room_history.remove(
@@ -277,6 +289,7 @@ class Backend(Clients):
             self.of(name)
         self.middleware, self.on, self.to, self.emit = self._main.middleware, self._main.on, self._main.to, self._main.emit
         self.history, self.history_remove, self.history_clear = self._main.history, self._main.history_remove, self._main.history_clear
+        self.presence = self._main.presence
 
     def of(self, namespace: str) -> Namespace:
         return self._namespaces.setdefault(namespace, Namespace(self, namespace))

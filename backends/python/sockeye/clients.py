@@ -15,6 +15,7 @@ from typing import Any, Callable, Coroutine, Iterator, List, Optional, Set, Tupl
 from . import frames
 from .frames import Frame
 from .history import History
+from .presence import Presence, read_settings
 from .link import Link
 from .mesh import Mesh, Options, Owner
 from .sessions import OPEN, Lane, Registry, Session, Socket, event_number
@@ -64,6 +65,8 @@ class Clients(Owner):
         self.options, self.codec = options, codec
         self.registry = Registry()
         self.room_history = History()
+        self.room_presence = Presence(read_settings(options.presence))
+        self._changes = Lane("presence")
         self.draining = False
         self._lock = threading.Lock()
         self._work: Tuple[Set[Work], Set[Work]] = (set(), set())  # the handlers that began in this period, and in the one before
@@ -126,6 +129,9 @@ class Clients(Owner):
 
     # ---------------------------------------------------------- frames come in
 
+    def on_ready(self, link: Link) -> None:
+        self.room_presence.ready(self.mesh, link)
+
     def on_frame(self, link: Link, frame: Frame) -> None:
         type = frame.type
         if type in (frames.EVENT, frames.ACKED, frames.CLOSED, frames.JOIN, frames.LEAVE, frames.TRANSPORT):
@@ -152,6 +158,15 @@ class Clients(Owner):
         elif type == frames.PAST:
             self.room_history.past(link, frame, self.codec)
             link.processed(frame.size)
+        elif type == frames.PRESENT:
+            self.room_presence.present(link, frame)
+            link.processed(frame.size)
+        elif type == frames.CHANGE:
+            handler = self.room_presence.change(link, frame)
+            if handler is None:
+                link.processed(frame.size)
+            else:
+                self._push(self._changes, self._presence_changed, handler, link, frame.size)
         elif type == frames.ENDED:
             self._on_ended(link, frame)
             link.processed(frame.size)
@@ -186,6 +201,14 @@ class Clients(Owner):
             await self.session_ended(namespace, sid, data, reason)
         except Exception:
             log.exception("the handler of the end of a session failed")
+
+    async def _presence_changed(self, handler: Callable[[], Any], link: Link, size: int) -> None:
+        try:
+            await self.call(handler)
+        except Exception:
+            log.exception("the handler of a change of presence failed")
+        finally:
+            link.processed(size)
 
     def _on_socket_frame(self, link: Link, socket: Socket, frame: Frame) -> None:
         lane = socket.session.lane
@@ -226,6 +249,7 @@ class Clients(Owner):
 
     def on_lost(self, link: Link, reason: str) -> None:
         self.room_history.lost(link)
+        self.room_presence.lost(self.mesh, link)
         if not self.mesh.closing:
             for session in self.registry.of(link):
                 self._push(session.lane, self._lost, session)

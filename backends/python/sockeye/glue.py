@@ -90,6 +90,7 @@ class Glue(Clients):
 
     def on_ready(self, link: Link) -> None:
         self._compare_options(link)
+        super().on_ready(link)
 
     async def begin(self, session: Session) -> None:
         session.environ = environ.build(session.info, self.sio.eio.async_mode)
@@ -397,6 +398,10 @@ class Glue(Clients):
         sio.enter_room = enter_room
         self._offer(history=history, history_remove=history_remove, history_clear=history_clear)
 
+        async def presence(room: Any, limit: Optional[int] = None, user: Optional[str] = None, namespace: Optional[str] = None) -> Any:
+            return await self._asked(self._read_presence(room, limit, user, namespace))
+        self._offer(presence=presence, set_present=self._set_present)
+
     @staticmethod
     def _asked(ask: Callable[[Done], Any]) -> Any:
         return as_future(asyncio.get_running_loop(), ask)
@@ -419,8 +424,22 @@ class Glue(Clients):
 
         def history_clear(room: Any, namespace: Optional[str] = None) -> Any:
             return wait_for(self._clear_history(room, namespace))
+        def presence(room: Any, limit: Optional[int] = None, user: Optional[str] = None, namespace: Optional[str] = None) -> Any:
+            return wait_for(self._read_presence(room, limit, user, namespace))
         sio.enter_room = enter_room
-        self._offer(history=history, history_remove=history_remove, history_clear=history_clear)
+        self._offer(history=history, history_remove=history_remove, history_clear=history_clear, presence=presence,
+                    set_present=self._set_present)
+
+    # ----------------------------------------------------------- presence
+
+    def _read_presence(self, room: Any, limit: Optional[int], user: Optional[str], namespace: Optional[str]) -> Callable[[Any], None]:
+        return lambda done: self.room_presence.read(self.mesh, namespace or "/", room, limit, user, done)
+
+    def _set_present(self, sid: str, user: Optional[str], data: Any = None, namespace: Optional[str] = None) -> None:
+        """Names the user of a socket of this process, with data that others see. None: the socket has no user."""
+        socket = self.registry.sockets.get((namespace or "/", sid))
+        if socket is not None:
+            self.room_presence.set(socket, user, data)
 
     # ------------------------------------------------------ replaced parts
 

@@ -263,7 +263,7 @@ def as_future(loop: asyncio.AbstractEventLoop, ask: Callable[[Done], Any]) -> "a
     def done(result: Result) -> None:
         if future.done():
             return
-        if isinstance(result, HistoryError):
+        if isinstance(result, Exception):
             future.set_exception(result)
         else:
             future.set_result(result)
@@ -280,7 +280,7 @@ def wait_for(ask: Callable[[Done], Any]) -> Any:
         came.set()
     ask(done)
     if not came.wait(ANSWER_WITHIN):
-        raise HistoryError("history", "timeout", FAULTS["timeout"])
-    if isinstance(results[0], HistoryError):
+        raise HistoryError("the question", "timeout", FAULTS["timeout"])
+    if isinstance(results[0], Exception):
         raise results[0]
     return results[0]

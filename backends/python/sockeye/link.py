@@ -76,6 +76,7 @@ class Link:
         self.handles: Dict[int, Any] = {}  # the owner's sessions and sockets
         self.casts: Dict[int, Any] = {}  # the owner's casts that wait for answers
         self.questions: Dict[int, Any] = {}  # the owner's questions about the history of rooms
+        self.who: Dict[int, Any] = {}  # the owner's questions about presence
         self._said = {0}  # our numbers of namespaces that the edge knows
         self._reader = frames.Reader()
         self.wake = wake
@@ -115,7 +116,8 @@ class Link:
     def _is_for_owner(self, frame: Frame) -> bool:
         type = frame.type
         if self.state == READY:
-            if (frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS) or type in (frames.DRAIN, frames.ENDED, frames.PAST):
+            if (frames.NSPASK <= type <= frames.CONNERR and type != frames.PEERS) or type in (
+                    frames.DRAIN, frames.ENDED, frames.PAST, frames.PRESENT, frames.CHANGE):
                 return True
             self._control(frame)
             return False

@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Sequence, Set, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Union
 
 from . import frames, ready
 from .frames import Frame
@@ -50,6 +50,7 @@ class Options:
     drain_on_sigterm: bool = True
     max_queued: int = 64 << 20
     upstream: Optional[str] = None
+    presence: Optional[Mapping[str, Mapping[str, Any]]] = None
 
     def hello(self) -> Hello:
         secret = self.secret if self.secret is not None else os.environ.get("SOCKEYE_BACKEND_SECRET")

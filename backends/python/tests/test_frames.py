@@ -85,7 +85,8 @@ class Golden(unittest.TestCase):
             frames.EMIT: lambda b: None, frames.JOIN: lambda b: whole(frames.take_rooms(b), b),
             frames.CAST: lambda b: frames.take_rooms(b, frames.take_rooms(b)[1]),
             frames.CATCHUP: lambda b: whole(texts(b, 4, 1), b), frames.HISTORY: lambda b: whole(texts(b, 4, 3), b),
-            frames.FORGET: lambda b: whole(texts(b, 0, 2), b)}
+            frames.FORGET: lambda b: whole(texts(b, 0, 2), b), frames.PRESENCE: lambda b: whole(texts(b, 0, 2), b),
+            frames.USER: lambda b: texts(b, 0, 1), frames.WHO: lambda b: whole(texts(b, 4, 2), b)}
 
         def whole(taken, body):
             if taken[1] != len(body):

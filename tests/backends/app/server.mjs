@@ -43,6 +43,8 @@ function onConnection(socket) {
   socket.on("history", (room, options, answer) => tell(socket.nsp.history(room, options), answer));
   socket.on("history_remove", (room, id, answer) => tell(socket.nsp.historyRemove(room, id), answer));
   socket.on("history_clear", (room, answer) => tell(socket.nsp.historyClear(room), answer));
+  socket.on("present", (user, data, answer) => (socket.setPresent(user, data), answer?.()));
+  socket.on("presence", (room, options, answer) => tell(socket.nsp.presence(room, options), answer));
   socket.on("leave", (room, answer) => (socket.leave(room), answer?.()));
   socket.on("to", (room, ...args) => io.of(socket.nsp.name).to(room).emit(...args));
   socket.on("broadcast", (...args) => socket.broadcast.emit(...args));
@@ -94,7 +96,10 @@ io.on("new_namespace", (nsp) => nsp.on("connection", onConnection));
 io.on("session_ended", ({ nsp, id, data, reason }) => console.log(`ended ${nsp} ${id} ${reason} ${JSON.stringify(data)}`));
 io.on("name", (question, answer) => answer(`${name} ${question}`));
 
-const link = await attach(io, process.env.SOCKEYE_BACKEND.split(","), JSON.parse(process.env.OPTIONS || "{}"));
+const options = JSON.parse(process.env.OPTIONS || "{}");
+for (const [nsp, settings] of Object.entries(options.presence ?? {}))
+  settings.onChange = ({ change, room, user, data }) => console.log(`${change} ${nsp} ${room} ${user} ${JSON.stringify(data)}`);
+const link = await attach(io, process.env.SOCKEYE_BACKEND.split(","), options);
 const report = () => {
   const { edges } = link;
   if (edges.every(({ state }) => state === "ready")) console.log(`attached ${edges.length}`);

@@ -104,6 +104,13 @@ body_is_fine(const struct backend_frame *f)
 		       backend_take_rooms(&body, rooms, GOLDEN_ITEMS_MAX) >= 0;
 	case BACKEND_CATCHUP:
 		return backend_take_u32(&body, &number) && backend_take_text(&body, &text) && body.n == 0;
+	case BACKEND_PRESENCE:
+		return backend_take_text(&body, &text) && backend_take_text(&body, &text) && body.n == 0;
+	case BACKEND_USER:
+		return backend_take_text(&body, &text);
+	case BACKEND_WHO:
+		return backend_take_u32(&body, &number) && backend_take_text(&body, &text) &&
+		       backend_take_text(&body, &text) && body.n == 0;
 	case BACKEND_HISTORY:
 		return backend_take_u32(&body, &number) && backend_take_text(&body, &text) &&
 		       backend_take_text(&body, &text) && backend_take_text(&body, &text) && body.n == 0;

@@ -1,5 +1,6 @@
 """The application of tests/backends/python.test.mjs as a socketio.AsyncServer. $SOCKEYE_BACKEND: where the edges are."""
 import asyncio
+import json
 import os
 
 import socketio
@@ -52,6 +53,13 @@ class Application(socketio.AsyncNamespace):
     async def on_join_history(self, sid, room, history):
         return await answer(sio.enter_room(sid, room, self.namespace, history=history))
 
+    async def on_present(self, sid, user, data):
+        sio.set_present(sid, user, data, self.namespace)
+
+    async def on_presence(self, sid, room, options):
+        found = await sio.presence(room, **options, namespace=self.namespace)
+        return {"value": {"count": found.count, "users": [{"user": each.user, "data": each.data} for each in found.users]}}
+
     async def on_history(self, sid, room, options):
         return await answer(sio.history(room, **options, namespace=self.namespace))
 
@@ -88,7 +96,10 @@ class Application(socketio.AsyncNamespace):
 async def main():
     sio.register_namespace(Application("/"))
     sio.register_namespace(Application("/admin"))
-    attached = await sockeye.attach(sio, secret=os.environ.get("SECRET"))
+    presence = json.loads(os.environ.get("PRESENCE", "{}"))
+    for namespace, settings in presence.items():
+        settings["on_change"] = lambda change, room, user, data, name=namespace: say(change, name, room, user, json.dumps(data))
+    attached = await sockeye.attach(sio, secret=os.environ.get("SECRET"), presence=presence)
     say("attached", *attached.edges)
     await asyncio.Event().wait()
 
