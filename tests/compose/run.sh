@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # Runs `docker compose --profile backend up --scale node=3` and tests the result with stock clients. The script uses the Docker
-# engine that runs, or starts one. If an image cannot be pulled, the script makes it from Debian's packages, under the tag that
+# engine that runs, or starts one (engine.sh). It makes each image that the engine lacks from Debian's packages, under the tag that
 # docker-compose.yml names. If no engine can be started, the script prints the reason and the test counts as skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-
-work=$(pwd)/build/compose
-mkdir -p "$work"
-engine=""
+. tests/compose/engine.sh
 export COMPOSE_PROJECT_NAME=sockeye-test
 
 # the name of the base image in a Dockerfile
@@ -23,72 +20,50 @@ compose() {
 	fi
 }
 
-skip() {
-	echo "SKIPPED: $1"
-	exit 0
-}
-
 clean() {
 	compose down --volumes --timeout 5 >"$work/down.log" 2>&1 || true
-	if [ -n "$engine" ]; then
-		kill "$engine" 2>/dev/null || true
-		wait "$engine" 2>/dev/null || true
-	fi
+	engine_close
 }
 
-deploy/install-deps.sh compose || skip "Docker's packages cannot be installed"
-
-if ! docker info >/dev/null 2>&1; then
-	[ "$(id -u)" = 0 ] || skip "no Docker engine runs, and only root can start one"
-	export DOCKER_HOST=unix://$work/docker.sock
-	dockerd --data-root "$work/data" --exec-root "$work/exec" --pidfile "$work/docker.pid" -H "$DOCKER_HOST" \
-		>"$work/dockerd.log" 2>&1 &
-	engine=$!
-	trap clean EXIT
-	for _ in $(seq 300); do
-		docker info >/dev/null 2>&1 && break
-		kill -0 "$engine" 2>/dev/null || { engine=""; skip "dockerd does not start here: $(tail -1 "$work/dockerd.log")"; }
-		sleep 0.1
-	done
-	docker info >/dev/null 2>&1 || skip "dockerd does not answer: $(tail -1 "$work/dockerd.log")"
-fi
+trap engine_close EXIT
+engine_open
 trap clean EXIT
-
-have() {
-	docker image inspect "$1" >/dev/null 2>&1
-}
-
-if ! have "$base"; then
-	echo "making the base image"
-	rm -rf "$work/root"
-	debootstrap --variant=minbase bookworm "$work/root" >"$work/debootstrap.log" 2>&1 ||
-		skip "debootstrap cannot make a base image: $(tail -1 "$work/debootstrap.log")"
-	tar -C "$work/root" -c . | docker import - "$base" >/dev/null
-	rm -rf "$work/root"
-fi
-docker run --rm "$base" apt-get update -qq >"$work/network.log" 2>&1 ||
-	skip "containers reach no package mirror here: $(tail -1 "$work/network.log")"
 for port in 8080 8081; do
 	if (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; then
 		skip "port $port is taken by another program"
 	fi
 done
-have redis:7 || docker build -q -t redis:7 - >/dev/null 2>"$work/build.log" <<-END
+base_image bookworm "$base"
+
+# apt's lists, for all images that are built here
+phase "lists of packages"
+lists=sockeye-test-base
+docker build -q -t $lists - >/dev/null 2>"$work/build.log" <<-END || skip "containers reach no package mirror here: $(tail -1 "$work/build.log")"
 	FROM $base
-	RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server
-END
-have haproxy:2.6 || docker build -q -t haproxy:2.6 - >/dev/null 2>>"$work/build.log" <<-END
-	FROM $base
-	RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends haproxy
-	CMD ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]
+	RUN apt-get update -qq
 END
 
-have "$node" || docker build -q -t "$node" - >/dev/null 2>>"$work/build.log" <<-END
-	FROM $base
-	RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs && useradd --create-home node
-END
+# one image under three names, with the programs that docker-compose.yml takes from the images of others
+missing=""
+for image in redis:7 haproxy:2.6 "$node"; do
+	have "$image" || missing+=" -t $image"
+done
+if [ -n "$missing" ]; then
+	phase "image of Redis, HAProxy and Node.js"
+	# shellcheck disable=SC2086
+	docker build -q $missing - >/dev/null 2>"$work/build.log" <<-END || { cat "$work/build.log"; exit 1; }
+		FROM $lists
+		RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server haproxy nodejs && useradd --create-home node
+		CMD ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]
+	END
+fi
 
-echo "building and starting"
-compose build node backend1 >"$work/build-node.log" 2>&1 || { cat "$work/build-node.log"; exit 1; }
+phase "image of the node"
+compose build --build-arg BASE=$lists node >"$work/build-node.log" 2>&1 || { cat "$work/build-node.log"; exit 1; }
+phase "image of the backend"
+compose build backend1 >"$work/build-backend.log" 2>&1 || { cat "$work/build-backend.log"; exit 1; }
+phase "start"
 compose up -d --scale node=3 >"$work/up.log" 2>&1 || { cat "$work/up.log"; exit 1; }
+phase "tests"
 timeout 400 node --test --test-concurrency=1 tests/compose/*.test.mjs || { compose logs --tail 40; exit 1; }
+phase

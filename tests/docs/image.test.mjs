@@ -12,15 +12,19 @@ const dockerfile = read("deploy/Dockerfile");
 test("the bases are pinned, and Debian 13 can be chosen", () => {
   assert.match(dockerfile, /^ARG BASE=debian:bookworm-\d{8}-slim$/m);
   assert.match(dockerfile, /--build-arg BASE=debian:trixie-\d{8}-slim/);
-  for (const [, base] of dockerfile.matchAll(/^FROM (\S+)/gm)) assert.equal(base, "${BASE}");
+  const stages = ["${BASE}"];
+  for (const [, base, name] of dockerfile.matchAll(/^FROM (\S+)(?: AS (\w+))?$/gm)) {
+    assert.ok(stages.includes(base), base);
+    stages.push(name);
+  }
   assert.match(read("deploy/Dockerfile.backend"), /^FROM node:\d+\.\d+\.\d+-bookworm-slim$/m);
 });
 
 test("the image has labels, a health check without a shell, and a target for applications", () => {
   for (const label of ["title", "description", "version", "revision"]) assert.match(dockerfile, new RegExp(`org\\.opencontainers\\.image\\.${label}=`));
   assert.match(dockerfile, /^HEALTHCHECK .* CMD \["sockeye", "--health"\]$/m);
-  const [, dev] = dockerfile.split(/^FROM \$\{BASE\} AS dev$/m);
-  for (const file of ["sockeye.h", "sockeye.pc", "libsockeye"]) assert.ok(dev.split(/^FROM /m)[0].includes(file), file);
+  const [, dev] = dockerfile.split(/^FROM tools AS dev$/m);
+  for (const file of ["/usr/include/", "sockeye.pc", "libsockeye"]) assert.ok(dev.split(/^FROM /m)[0].includes(file), file);
   assert.ok(!/AS \w+$/.test(dockerfile.match(/^FROM .*$/gm).at(-1)), "the last target is the server");
 });
 
