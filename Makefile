@@ -29,7 +29,7 @@ NEEDS := $(sort $(if $(filter-out clean help deps uninstall unit-python unit-jav
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
 	$(if $(filter deb,$(GOALS)),deb) \
-	$(if $(filter unit-javascript admin-ui deb test-deb run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-programs bench bench-% structure-check readme readme-check screenshots clients-table %.stamp,$(GOALS)),npm) \
+	$(if $(filter unit-javascript admin-ui deb test-deb run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-images test-programs bench bench-% structure-check readme readme-check screenshots clients-table %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients screenshots clients-table,$(GOALS)),clients) \
 	$(if $(filter test-cluster test-backends chaos-backends chaos-cluster,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
@@ -407,6 +407,7 @@ help:
 	@echo "make test-cluster     several nodes, Redis, Node.js servers and balancers"
 	@echo "make test-load        the load tester"
 	@echo "make test-compose     the containers"
+	@echo "make test-images      the images for Debian 12 and 13, and the image for building applications"
 	@echo "make test-deb         install, start, upgrade and remove the Debian packages"
 	@echo "make fuzz             FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec; fuzz-check: the same inputs in each run"
 	@echo "make chaos            CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback"
