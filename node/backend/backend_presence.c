@@ -256,23 +256,20 @@ struct who {
 	bool full;
 };
 
-/* Sends one user, unless the answer is complete. */
+/* Sends one user if he fits into the answer. */
 static void
-who_on_user(const char *user, sio_value data, void *arg)
+who_send(struct who *who, const struct presence_user *user)
 {
-	struct who *who = arg;
 	struct backend_link *wire = who->member->wire;
 	size_t n = 0, size;
-	const char *json = sio_json(data, &n);
+	const char *json = sio_json(sio_stored_value(presence_data(user)), &n);
 
-	size = BACKEND_HEAD + 4 + strlen(user) + n;
-	if (who->full || who->sent == who->limit)
-		return;
+	size = BACKEND_HEAD + 4 + user->node.key_len + n;
 	who->full = who->bytes + size > BACKEND_PRESENT_MAX || !backend_link_has_space(wire, size);
 	if (who->full)
 		return;
 	backend_begin(wire, BACKEND_PRESENT, 0, 0, 0, who->id);
-	backend_put_text(wire, text_from(user));
+	backend_put_text(wire, text_of(user->name, user->node.key_len));
 	backend_put(wire, json, n);
 	if (!backend_end(wire))
 		return;
@@ -280,48 +277,55 @@ who_on_user(const char *user, sio_value data, void *arg)
 	who->bytes += size;
 }
 
-static void
-who_answer(struct who *who, const sio_nsp *nsp, const char *room, const char *user)
+/*
+ * Sends the users, or the only one that is asked for. Returns their number. Reads the table itself, because
+ * sio_present() copies all users, and a backend may ask often in one turn.
+ */
+static unsigned
+who_answer(struct who *who, const sio_nsp *nsp, struct text room, struct text user)
 {
-	sio_value data;
-	unsigned count;
+	const struct presence_table *table = &nsp->presence->table;
+	const struct presence_user *one;
+	struct table_cursor cursor = {0};
+	struct presence_room *in;
+	struct table_node *node;
 
-	if (user[0] == '\0') {
-		count = sio_present(nsp, room, who->limit > 0 ? who_on_user : NULL, who);
-	} else {
-		count = sio_is_present(nsp, room, user, &data) ? 1 : 0;
-		if (count > 0)
-			who_on_user(user, data, who);
+	if (user.n != 0) {
+		one = presence_find(table, room, user);
+		if (one != NULL && who->limit > 0)
+			who_send(who, one);
+		return one != NULL ? 1 : 0;
 	}
-	send_last(who->member, who->id, 0, count);
+	in = presence_room_find(table, room);
+	if (in == NULL)
+		return 0;
+	while (!who->full && who->sent < who->limit && (node = table_next(&in->users, &cursor)) != NULL) {
+		one = container_of(node, struct presence_user, node);
+		if (presence_is_present(one))
+			who_send(who, one);
+	}
+	return in->present;
 }
 
 bool
 backend_presence_who(struct backend_member *m, const struct backend_frame *f)
 {
-	struct text name = backend_link_nsp_name(m->wire, f->nsp), body = f->body, given_room, given_user;
+	struct text name = backend_link_nsp_name(m->wire, f->nsp), body = f->body, room, user;
 	struct who who = {.member = m, .id = f->id};
-	char user[SIO_PRESENCE_USER_MAX + 1], *room = NULL;
 	const sio_nsp *nsp;
-	int rc;
+	unsigned count = 0;
+	int rc = 0;
 
-	if (name.at == NULL || !backend_take_u32(&body, &who.limit) || !backend_take_text(&body, &given_room) ||
-		!backend_take_text(&body, &given_user) || body.n != 0)
+	if (name.at == NULL || !backend_take_u32(&body, &who.limit) || !backend_take_text(&body, &room) ||
+		!backend_take_text(&body, &user) || body.n != 0)
 		return false;
 	nsp = sio_raw_nsp(m->core->io, name);
-	rc = nsp == NULL || nsp->presence == NULL ? SIO_ERR_NOT_FOUND : 0;
-	if (rc == 0)
-		rc = copy_name(user, SIO_PRESENCE_USER_MAX, given_user);
-	if (rc == 0 && given_room.n > BACKEND_PRESENT_ROOM_MAX)
+	if (nsp == NULL || nsp->presence == NULL)
+		rc = SIO_ERR_NOT_FOUND;
+	else if (room.n > BACKEND_PRESENT_ROOM_MAX || user.n > SIO_PRESENCE_USER_MAX)
 		rc = SIO_ERR_TOO_BIG;
-	if (rc == 0) {
-		room = mem_try_alloc(given_room.n + 1);
-		rc = room == NULL ? SIO_ERR_SYSTEM : copy_name(room, given_room.n, given_room);
-	}
-	if (rc == 0)
-		who_answer(&who, nsp, room, user);
 	else
-		send_last(m, f->id, rc, 0);
-	mem_free(room);
+		count = who_answer(&who, nsp, room, user);
+	send_last(m, f->id, rc, count);
 	return true;
 }
