@@ -284,6 +284,7 @@ master_upgrade_polled(struct master *master)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n == 1 && byte == GO) {
+		upgrade_close_channel(upgrade); /* the end of the old program is no news any more */
 		master_notify_ready(master);
 		return;
 	}

@@ -16,7 +16,7 @@ test("a session id names its worker", () => {
 });
 
 for (const [name, kind] of Object.entries({ sockeye: {}, classic: { node: "classic" } }))
-  test(`${name}: a cluster of four workers on two machines`, { timeout: 60_000 }, async () => {
+  test(`${name}: a cluster of four workers on two machines`, { timeout: 300_000 }, async () => {
     const cluster = await startCluster(kind, { machines: 2, workers: 2 });
     try {
       for (const namespaces of [1, 60]) {

@@ -66,7 +66,7 @@ async function withClients(kind, id, work) {
 
 for (const [id, { title, clustered }] of Object.entries(servers)) {
   const skip = present(id) ? false : "make bench installs Bun";
-  test(`${title}: echo, broadcast and acknowledgement of texts and of bytes`, { timeout: 60_000, skip }, () =>
+  test(`${title}: echo, broadcast and acknowledgement of texts and of bytes`, { timeout: 300_000, skip }, () =>
     withClients("alone", id, async (sockets, { urls }) => {
       for (const size of SIZES) {
         await judge(sockets[0], sockets, "x".repeat(size - 1) + "é");

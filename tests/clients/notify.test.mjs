@@ -81,6 +81,7 @@ test("after SIGUSR2 the new program speaks to the supervisor, as its main proces
   const stopping = await systemd.next();
   assert.deepEqual([stopping.STOPPING, stopping.pid], ["1", pid]);
   assert.ok(systemd.seen.every((message) => !message.STOPPING || message.pid === pid), "the old program did not stop the service");
+  assert.equal(systemd.seen.filter((message) => message.READY && message.pid === pid).length, 1, "READY is said once, not again when the old program ends");
   systemd.end();
 });
 

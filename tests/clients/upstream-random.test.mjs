@@ -13,7 +13,7 @@ import { within } from "./support/wait.mjs";
 const SEED = Number(process.env.SEED ?? 1);
 const CLIENTS = 40;
 const RUN_MS = 6000;
-const LATEST_MS = 60_000;
+const LATEST_MS = 240_000;
 const LARGE = 600_000;
 
 let state = SEED;
@@ -93,11 +93,12 @@ test(`the edge is as before after random traffic (SEED=${SEED})`, async (t) => {
     return (name) => Number(new RegExp(`^${name}\\{worker="0"\\} (\\d+)$`, "m").exec(text)[1]);
   };
   const outcomes = ["reused", "bad", "timeouts", "cut", "aborted"];
-  const latest = Date.now() + LATEST_MS; // on a loaded machine one run may not show all outcomes
+  const latest = Date.now() + LATEST_MS;
+  let clients = CLIENTS;
   let value, missing;
   do {
     const end = Date.now() + RUN_MS;
-    await Promise.all(Array.from({ length: CLIENTS }, async () => {
+    await Promise.all(Array.from({ length: clients }, async () => {
       while (Date.now() < end) await client(server.port);
     }));
     await within((async () => {
@@ -105,6 +106,7 @@ test(`the edge is as before after random traffic (SEED=${SEED})`, async (t) => {
       while (value("sockeye_connections") > 0 || value("sockeye_memory_held_bytes") > 0);
     })(), "all connections to end and all memory to be freed");
     missing = outcomes.filter((what) => value(`sockeye_upstream_${what}_total`) === 0);
+    clients = Math.ceil(clients / 2); // on a loaded machine everything that many clients do takes longer than the time-outs
   } while (missing.length > 0 && Date.now() < latest);
   assert.ok(value("sockeye_upstream_requests_total") > 100);
   assert.equal(value("sockeye_upstream_ended_total"), value("sockeye_upstream_requests_total"));

@@ -6,7 +6,7 @@ import path from "node:path";
 import { build, here } from "./paths.mjs";
 import { end, freePort, launch, launchUntil } from "./processes.mjs";
 
-const START_MS = 30_000;
+const START_MS = 120_000;
 const MEMBERS_PER_PROCESS = 16; // of Node.js
 
 /** Nanoseconds that the threads of a process have run. */
