@@ -231,8 +231,10 @@ unit: $(foreach l,base io broker http ws engineio socketio adminui api backend u
 # the change at hand can make it fail. A crash fails and leaves its input in $(BUILD)/fuzz/.
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 50000
-# Each input starts a server of its own, which takes 20 times as long as what the other targets do.
+# Each of these inputs starts a server or a link, which takes 10 to 20 times as long as what the other targets do.
 FUZZ_RUNS_fuzz_adminui ?= 10000
+FUZZ_RUNS_fuzz_sio_client ?= 10000
+FUZZ_RUNS_fuzz_backend_link ?= 20000
 fuzz-runs = $(or $(FUZZ_RUNS_$(1)),$(FUZZ_RUNS))
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

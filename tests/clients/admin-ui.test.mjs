@@ -132,7 +132,7 @@ describe("refusals", () => {
       [["--admin-ui", "--admin-ui-auth", `alice:${HASH}x`], /option --admin-ui-auth: a user must be NAME:HASH/],
       [["--admin-ui", "--admin-ui-auth-file", "/nowhere"], /option --admin-ui-auth-file: cannot read \/nowhere/],
     ]) {
-      const { status, stderr } = spawnSync(path.join(build, "sockeye"), args, { encoding: "utf8", timeout: 20_000 });
+      const { status, stderr } = spawnSync(path.join(build, "sockeye"), args, { encoding: "utf8", timeout: 120_000 });
       assert.equal(status, 2, stderr);
       assert.match(stderr, error);
       assert.ok(!stderr.includes("abcdefghijkl"), stderr);

@@ -46,7 +46,7 @@ sio_app(sio_server *io)
 
 function run(args, env = {}) {
   const { status, stdout, stderr } = spawnSync(path.join(build, "sockeye"), args,
-    { env: { ...process.env, ...env }, encoding: "utf8", timeout: 60_000 });
+    { env: { ...process.env, ...env }, encoding: "utf8", timeout: 120_000 });
   return { status, stdout, lines: stderr.split("\n").filter(Boolean) };
 }
 

@@ -21,7 +21,7 @@ function file(name, ...lines) {
 
 function run(args, env = {}) {
   const { status, stdout, stderr } = spawnSync(path.join(build, "sockeye"), args,
-    { env: { ...process.env, ...env }, encoding: "utf8", timeout: 20_000 });
+    { env: { ...process.env, ...env }, encoding: "utf8", timeout: 120_000 });
   return { status, stdout, lines: stderr.split("\n").filter(Boolean) };
 }
 

@@ -26,7 +26,7 @@ test("fails", async () => {
 });
 `);
   const { NODE_TEST_CONTEXT, ...env } = process.env; // with this variable the child would report to this run
-  const run = new Promise((resolve) => execFile(process.execPath, ["--test", file], { env, timeout: 30_000 },
+  const run = new Promise((resolve) => execFile(process.execPath, ["--test", file], { env, timeout: 100_000 },
     (error, stdout) => resolve({ error, stdout })));
   const { error, stdout } = await within(run, "the end of the run");
   assert.equal(error.code, 1, stdout);

@@ -22,7 +22,7 @@ after(() => rmSync(dir, { recursive: true }));
 /** Runs a program that should end by itself. */
 function run(program, args, env = {}) {
   return new Promise((resolve) =>
-    execFile(path.join(build, program), args, { env: { ...process.env, ...env }, timeout: 20_000 }, (error, stdout, stderr) =>
+    execFile(path.join(build, program), args, { env: { ...process.env, ...env }, timeout: 120_000 }, (error, stdout, stderr) =>
       resolve({ code: error ? error.code : 0, stdout, stderr })));
 }
 

@@ -16,7 +16,7 @@ after(() => server.stop());
 for (const transport of ["polling", "websocket"]) {
   for (const serializer of ["default", "msgpack"]) {
     test(`python-socketio over ${transport}, serializer ${serializer}`, async () => {
-      await promisify(execFile)("/usr/bin/python3", [script, server.url, transport, serializer], { timeout: 60_000 });
+      await promisify(execFile)("/usr/bin/python3", [script, server.url, transport, serializer], { timeout: 120_000 });
     });
   }
 }

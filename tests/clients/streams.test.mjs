@@ -15,7 +15,7 @@ const app = path.join(build, "apps/protocol.so");
 
 /** Runs a shell line with the program as $0; returns its exit code and its stderr. */
 function shell(line, program, args = []) {
-  const { status, stderr } = spawnSync("sh", ["-c", line, path.join(build, program), ...args], { stdio: ["ignore", "ignore", "pipe"], timeout: 20_000 });
+  const { status, stderr } = spawnSync("sh", ["-c", line, path.join(build, program), ...args], { stdio: ["ignore", "ignore", "pipe"], timeout: 120_000 });
   return { code: status, stderr: String(stderr) };
 }
 

@@ -36,7 +36,7 @@ test("an upstream that is down: 502; no upstream: 404", async (t) => {
 
 test("addresses that are refused at the start", () => {
   for (const [url, words] of [["https://app:443", "TLS to the upstream, which is not supported"], ["app:3001", "use http://host:port or unix:///path"]]) {
-    const { status, stderr } = spawnSync(path.join(build, "sockeye"), ["--port", "0", "--workers", "1", "--upstream", url], { encoding: "utf8", timeout: 20_000 });
+    const { status, stderr } = spawnSync(path.join(build, "sockeye"), ["--port", "0", "--workers", "1", "--upstream", url], { encoding: "utf8", timeout: 120_000 });
     assert.notEqual(status, 0);
     assert.ok(stderr.includes(words), stderr);
   }
