@@ -65,5 +65,5 @@ compose build backend1 >"$work/build-backend.log" 2>&1 || { cat "$work/build-bac
 phase "start"
 compose up -d --scale node=3 >"$work/up.log" 2>&1 || { cat "$work/up.log"; exit 1; }
 phase "tests"
-timeout 400 node --test --test-concurrency=1 tests/compose/*.test.mjs || { compose logs --tail 40; exit 1; }
+timeout 900 node --test --test-concurrency=1 tests/compose/*.test.mjs || { compose logs --tail 40; exit 1; }
 phase
