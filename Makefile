@@ -1,6 +1,6 @@
 # Sockeye: build, run, test, install. `make help` lists the targets.
 
-VERSION := 0.1.0
+VERSION := 1.0.0
 BUILD   ?= build$(if $(SAN),/asan)$(if $(DEBUG),/debug)
 PREFIX  ?= /usr/local
 CC      ?= cc

@@ -13,6 +13,6 @@ from .history import HistoryError, HistoryEvent
 from .mesh import AttachError, Options
 from .presence import PresenceError, Present, PresentUser
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 __all__ = ["AttachError", "Attached", "AttachedBlocking", "Backend", "HistoryError", "HistoryEvent", "Namespace", "Options", "PresenceError", "Present", "PresentUser", "Refuse", "Socket", "Target", "Timeout",
            "attach", "attach_blocking", "on_session_ended"]
