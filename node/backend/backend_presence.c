@@ -4,6 +4,8 @@
 #include "node/backend/backend_client_tables.h"
 #include "node/backend/backend_log.h"
 #include "node/backend/backend_word.h"
+#include "node/socketio/sio_check.h"
+#include "node/socketio/sio_packet.h"
 #include "node/socketio/sio_presence_state.h"
 #include "node/socketio/sio_raw.h"
 
@@ -174,6 +176,24 @@ presence_make(struct backend_core *core, struct text name, const char *prefix, c
 	return sio_on_presence(nsp, presence_on_change, presence);
 }
 
+/*
+ * Returns 0 if backends may have presence with these settings in the namespace. The caller makes a missing one (NULL)
+ * only then, because it stays.
+ */
+static int
+settings_check(const struct backend_core *core, const sio_nsp *nsp, const char *prefix, const char *event)
+{
+	bool owned = nsp != NULL && nsp->owner == core->owner && nsp->owner_arg == core;
+
+	if (!sio_is_name(prefix) || !sio_is_name(event))
+		return SIO_ERR_ARGUMENT;
+	if (sio_event_name_reserved(text_from(event)))
+		return SIO_ERR_RESERVED;
+	if (nsp != NULL && (nsp->presence != NULL || (!owned && !nsp->unclaimed)))
+		return SIO_ERR_STATE; /* it belongs to the application in this process */
+	return 0;
+}
+
 /* Turns presence on, unless it is on with the same settings. */
 static int
 settings_apply(struct backend_core *core, struct text name, const char *prefix, const char *event)
@@ -181,9 +201,13 @@ settings_apply(struct backend_core *core, struct text name, const char *prefix, 
 	const sio_nsp *nsp = sio_raw_nsp(core->io, name);
 	struct backend_presence *presence;
 	unsigned count = find_presence(core, nsp, &presence);
+	int rc;
 
 	if (presence != NULL)
 		return has_settings(nsp, prefix, event) ? 0 : SIO_ERR_STATE;
+	rc = settings_check(core, nsp, prefix, event);
+	if (rc != 0)
+		return rc;
 	return count < BACKEND_PRESENCE_MAX ? presence_make(core, name, prefix, event) : SIO_ERR_TOO_MANY;
 }
 

@@ -23,6 +23,14 @@ setup(void **state)
 }
 
 static int
+setup_without_clients(void **state)
+{
+	(void)state;
+	start_with_one();
+	return 0;
+}
+
+static int
 teardown(void **state)
 {
 	(void)state;
@@ -192,6 +200,41 @@ namespaces_are_limited(void **state)
 	assert_non_null(strstr(link_sent(0), "id=100 0 ''\nPRESENT flags=64 id=101 0 'too-many'\n"));
 }
 
+/* Otherwise wrong settings in many namespaces would fill the memory. */
+static void
+wrong_settings_make_no_namespace(void **state)
+{
+	(void)state;
+	snprintf(fake_links[0].theirs[0], sizeof fake_links[0].theirs[0], "/chat");
+	assert_true(starts(0, 0, 1, 1, "", "connect"));
+	assert_true(starts(0, 0, 1, 2, "\xff", ""));
+	EXPECT_FRAMES(0, "PRESENT flags=64 id=1 0 'argument'\nPRESENT flags=64 id=2 0 'argument'\n");
+	assert_null(sio_nsp_find(fake_io, TEXT("/chat")));
+}
+
+/* A namespace that the application makes after the first client may be claimed by whoever serves it. */
+static void
+the_application_keeps_its_namespaces(void **state)
+{
+	const sio_nsp *own;
+
+	(void)state;
+	own = sio_of(fake_io, "/own");
+	attached(0);
+	(void)sio_of(fake_io, "/late");
+	snprintf(fake_links[0].theirs[0], sizeof fake_links[0].theirs[0], "/own");
+	assert_true(starts(0, 0, 1, 1, "", ""));
+	assert_null(own->owner);
+	assert_null(own->presence);
+	snprintf(fake_links[0].theirs[0], sizeof fake_links[0].theirs[0], "/late");
+	assert_true(starts(0, 0, 1, 2, "", ""));
+	assert_int_equal(sio_presence(sio_of(fake_io, "/"), "app:", NULL), 0);
+	assert_true(starts(0, 0, 0, 3, "app:", ""));
+	EXPECT_FRAMES(0, "PRESENT flags=64 id=1 0 'state'\n"
+			 "PRESENT flags=64 id=2 0 ''\n"
+			 "PRESENT flags=64 id=3 0 'state'\n");
+}
+
 static void
 wrong_users_are_dropped(void **state)
 {
@@ -266,6 +309,9 @@ main(void)
 		TEST(a_namespace_is_made),
 		TEST(wrong_settings_get_an_error),
 		TEST(namespaces_are_limited),
+		TEST(wrong_settings_make_no_namespace),
+		cmocka_unit_test_setup_teardown(
+			the_application_keeps_its_namespaces, setup_without_clients, teardown),
 		TEST(wrong_users_are_dropped),
 		TEST(answers_are_limited),
 		TEST(malformed_frames_end_the_link),
