@@ -23,7 +23,7 @@ struct app_file {
 
 void app_file_open(struct app_file *file, const char *path); /* on failure fd is -1; app_open() says why */
 void app_file_close(struct app_file *file);
-/* Returns true if the file at `path` is another one than the open file, was written to since, or is missing. */
+/* Returns true if the file at `path` is not the open file, has been written to since it was opened, or is missing. */
 bool app_file_is_replaced(const struct app_file *file, const char *path);
 
 struct app {

@@ -342,8 +342,8 @@ app_metric_is_written(const struct app_metrics *first, unsigned worker, size_t s
 }
 
 /*
- * While a new application is deployed, two workers may declare a metric differently. Only the samples of one of the
- * two declarations are then written.
+ * While a new application is deployed, two workers may declare a metric differently. Then only the samples of the
+ * workers that agree with the first one are written.
  */
 void
 app_metrics_write(struct buffer *out, const struct app_metrics *first, unsigned count, size_t stride)

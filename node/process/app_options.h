@@ -33,7 +33,7 @@ struct app_options {
 
 /*
  * Fills `options`, which was zeroed, from an array that ends with an entry without a name; the texts are copied.
- * `taken` are the tables whose names an application cannot use. Returns 0, or ERROR_ARGUMENT with one line in `error`
+ * An application cannot use the names in the tables `taken`. Returns 0, or ERROR_ARGUMENT with one line in `error`
  * (OPTION_ERROR_MAX bytes, may be NULL); `options` then stays empty.
  */
 int app_options_declare(struct app_options *options, const sio_option *declared, const struct option_table *taken,

@@ -11,8 +11,8 @@
 /*
  * Loads `file` in a child and declares its options in `options`, see app_options_declare(). Returns 0, also for an
  * application without options, or a negative error with one line in `error` (OPTION_ERROR_MAX bytes): the file cannot
- * be loaded, crashes or hangs while it is loaded, has no sio_app(), or declares a faulty option. Blocks for up to 30
- * s, but not longer than until SIGTERM or SIGINT is pending.
+ * be loaded, crashes or hangs while it is loaded, has no sio_app(), or declares an invalid option. Blocks for up to
+ * 30 s; gives up early when SIGTERM or SIGINT is pending.
  */
 int app_probe(
 	struct app_options *options, const char *file, const struct option_table *taken, size_t n_taken, char *error);

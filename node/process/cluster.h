@@ -31,9 +31,10 @@ struct cluster_self {
 };
 
 /*
- * The form of the bus: Redis if the settings have a Redis URL, else the hub if it has a name, else alone. With Redis,
- * the node subscribes through the hub if the hub's ear is at the same Redis. Connects in the background. `self` NULL:
- * a visitor, see struct broker_options. Errors: ERROR_ARGUMENT, ERROR_TLS, with one line in `error`.
+ * Joins the other nodes through Redis if the settings have a Redis URL, else through the hub if it has a name.
+ * Without both, the server has no other nodes. With Redis, the node subscribes through the hub if the hub's ear is at
+ * the same Redis. Connects in the background. `self` NULL: a visitor, see struct broker_options. Errors:
+ * ERROR_ARGUMENT, ERROR_TLS, with one line in `error`.
  */
 int cluster_join(struct cluster **out, struct loop *l, struct sio_server *io, const struct broker_settings *settings,
 	const struct cluster_hub *hub, const struct cluster_self *self, char error[BUS_ERROR_MAX]);

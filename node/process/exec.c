@@ -367,7 +367,7 @@ exec_ended(struct exec *exec, pid_t pid, int status, uint64_t now)
 {
 	if (!exec)
 		return false;
-	if (pid == exec->guard) { /* it was killed: replace it */
+	if (pid == exec->guard) { /* the guard was killed: start another */
 		exec->guard = exec_guard_start(exec->shared->groups, exec->programs, &exec->dir);
 		return true;
 	}

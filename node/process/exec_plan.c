@@ -196,7 +196,7 @@ plan_deploy_number(struct exec_plan *plan, unsigned number, uint64_t now)
 	struct number *entry = &plan->numbers[number];
 	struct program *program;
 
-	if (entry->next != NO_PROGRAM) { /* it may have read files from before this deploy */
+	if (entry->next != NO_PROGRAM) { /* the successor may have read files from before this deploy */
 		program_stop(plan, &plan->program[entry->next], now);
 		entry->next = NO_PROGRAM;
 	}
@@ -204,7 +204,7 @@ plan_deploy_number(struct exec_plan *plan, unsigned number, uint64_t now)
 	if (entry->postponed)
 		return;
 	if (entry->current == NO_PROGRAM) {
-		entry->pause.failures = 0; /* they belong to the old program */
+		entry->pause.failures = 0; /* the failures were those of the old program */
 		plan_start_current(plan, number, now);
 		return;
 	}

@@ -9,12 +9,15 @@
  *   STARTING, LATE         the program is ready        READY      a successor becomes the current program, and its
  *                                                                 predecessor is told to stop
  *   STARTING, successor    readyTimeout                STOPPING   the deploy of this number is given up
- *   STARTING, current      readyTimeout                LATE       logged; it keeps running, as no other program can
- * serve STARTING, LATE, READY  it is told to stop          STOPPING   SIGTERM to its group STARTING, LATE, READY  it
- * ends unasked             FREE       the rest of its group is killed; a current program is replaced by its
- * successor, or restarted after a pause; for a successor the deploy is given up STOPPING               it and its
- * group ended      FREE STOPPING               stopTimeout                 KILLED     SIGKILL to its group KILLED it
- * ends, or KILLED_MS       FREE
+ *   STARTING, current      readyTimeout                LATE       logged; it keeps running, because no other program
+ *                                                                 can serve
+ *   STARTING, LATE, READY  it is told to stop          STOPPING   SIGTERM to its group
+ *   STARTING, LATE, READY  it ends unasked             FREE       the rest of its group is killed; a current program
+ *                                                                 is replaced by its successor, or restarted after a
+ *                                                                 pause; for a successor the deploy is given up
+ *   STOPPING               it and its group ended      FREE
+ *   STOPPING               stopTimeout                 KILLED     SIGKILL to its group
+ *   KILLED                 it ends, or KILLED_MS       FREE
  *
  * A group is the program and all processes that it started. After a shell was ended by SIGTERM, its children may
  * still have work to finish, so stopping waits for the whole group.

@@ -9,7 +9,7 @@
  *
  * A process with a beat turns at least once per interval, also when it is idle. It hangs when `turn` stands still,
  * whether the value is odd or even. For such a process, time counts while it is stopped by SIGSTOP. Time in which a
- * debugger holds it is counted apart.
+ * debugger holds it is counted separately.
  *
  * Pure, except for hang_sample().
  */

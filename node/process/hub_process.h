@@ -20,8 +20,8 @@
 #define HUB_STOP_SIGNAL SIGQUIT
 
 /*
- * In an upgrade: the hub gives up what hub_life.loss says. Without a loss the hub ignores the signal, as `pkill` or
- * `systemctl kill` may send SIGUSR2 to all processes, the hub among them.
+ * In an upgrade: the hub gives up the duties that hub_life.loss names. If it names none, the hub ignores the signal,
+ * because `pkill` or `systemctl kill` may send SIGUSR2 to all processes, the hub among them.
  */
 #define HUB_LOSS_SIGNAL SIGUSR2
 

@@ -7,8 +7,10 @@
  *   SERVING    a child ends                       SERVING    it is forked again, at once or after a pause
  *   SERVING    a child does not turn              SERVING    it is aborted (care.h, hub_watch.h)
  *   STOPPING   the hub does not turn              STOPPING   it is aborted
- *   either     a program cannot be run at all     ENDING     all are killed, exit code 1
- *   either     SIGTERM, SIGINT                    STOPPING   listeners are closed, programs get SIGTERM
+ *   STARTING,  a program cannot be run at all     ENDING     all are killed, exit code 1
+ *   SERVING
+ *   STARTING,  SIGTERM, SIGINT                    STOPPING   listeners are closed, programs get SIGTERM
+ *   SERVING
  *   SERVING    SIGHUP, the application's file is  SERVING    the program is started again: see master_upgrade.c
  *              a new one that can be loaded
  *   any        SIGHUP otherwise                   same       workers and hub get SIGHUP; programs are deployed
@@ -31,10 +33,10 @@
  * Programs end before the workers. So what an application sends while it ends (a farewell to all, the answers that it
  * owes) still reaches every client. Afterwards nothing could answer the clients, so they are disconnected.
  *
- * A worker that has been reached by a client is forked again at once, whatever ended it: with a pause, one client
- * that crashes workers could cause an outage for all. A child that repeatedly ends before that cannot serve. It is
- * forked after a pause that doubles each time, unless it lived for HEALTHY_MS. Meanwhile new clients go to the other
- * workers (care.h), and requests at the child's door wait for its successor.
+ * A worker that a client has reached is forked again at once, whatever ended it: with a pause, one client that
+ * crashes workers could cause an outage for all. A child that repeatedly ends before any client has reached it cannot
+ * serve. It is forked after a pause that doubles each time, unless it lived for HEALTHY_MS. Meanwhile new clients go
+ * to the other workers (care.h), and requests at the child's door wait for its successor.
  */
 #include "node/process/master.h"
 #include "node/process/config_hup.h"
@@ -381,7 +383,7 @@ master_read_signals(struct master *master)
 			break;
 		}
 	}
-	/* pending signals of one kind are merged, so waitpid() is called until no child is left to reap */
+	/* one SIGCHLD may stand for several children, so waitpid() is called until no child is left to reap */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		master_child_ended(master, pid, status);
 }

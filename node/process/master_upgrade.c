@@ -284,7 +284,7 @@ master_upgrade_polled(struct master *master)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n == 1 && byte == GO) {
-		upgrade_close_channel(upgrade); /* the end of the old program is no news any more */
+		upgrade_close_channel(upgrade); /* from here on the end of the old program does not matter */
 		master_notify_ready(master);
 		return;
 	}
@@ -293,7 +293,7 @@ master_upgrade_polled(struct master *master)
 		upgrade_succeeded(master, byte == READY_WITH_HUB);
 		return;
 	}
-	/* the other program has ended, perhaps after its byte; if it is the new one, SIGCHLD reports it too */
+	/* the other program has ended, perhaps after it sent its byte; SIGCHLD also reports the end of the new one */
 	upgrade_close_channel(upgrade);
 	if (upgrade->pid == 0 && master->phase == SERVING)
 		master_notify_ready(master);

@@ -18,7 +18,7 @@ broker_is_up(const struct broker *broker)
 	return stats.bus.up;
 }
 
-/* Returns NULL if a worker serves, or still has clients, and the visitor reaches it; else the reason why not. */
+/* Returns NULL if the visitor reaches a worker that serves or still has clients; else why it does not. */
 static const char *
 outreach_away_reason(const struct outreach *outreach)
 {

@@ -316,8 +316,7 @@ server_options_have_history(const struct server_options *options)
 	return options->sio.history != NULL && options->sio.history[0] != '\0';
 }
 
-/* Returns true if the text of --redis names a Redis Cluster. A text that cannot be read is broker_settings_check()'s.
- */
+/* Returns true if --redis names a Redis Cluster. broker_settings_check() reports a text that cannot be parsed. */
 static bool
 recovery_wants_cluster(const struct broker_settings *broker)
 {
@@ -333,8 +332,8 @@ recovery_wants_cluster(const struct broker_settings *broker)
 }
 
 /*
- * Returns why clients cannot be recovered through this Redis, or NULL. Only in streams mode sessions are kept there
- * with a seal.
+ * Returns why clients cannot be recovered through this Redis, or NULL. Sessions are kept there with a seal in streams
+ * mode only.
  */
 static const char *
 recovery_options_fault(const struct broker_settings *broker)

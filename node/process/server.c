@@ -362,9 +362,9 @@ server_on_drained(struct drain *drain)
  * siblings. While the whole node drains, every worker accepts until all have drained, because each connection may
  * bring a request for a session of any worker. The flag of the master may arrive after the worker's own signal.
  *
- * The port closes when the clients have gone. Requests for the upstream that are under way still get their answers;
- * if the port stayed open for new ones, a busy upstream would keep the drain until its time is over and requests are
- * cut.
+ * The port closes when the clients have gone. Requests for the upstream that are under way still get their answers.
+ * If the port stayed open for new requests, a busy upstream would keep the drain going until its time is over, and
+ * the last requests would be cut.
  */
 static bool
 server_may_end_drain(struct drain *drain, bool empty)

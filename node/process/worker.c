@@ -182,8 +182,8 @@ worker_on_reload(void *arg)
 		worker_check_redis_files(settings);
 	admin_users = server_reload_admin_ui(worker->io);
 	server_face(worker->io, &face);
-	/* without TLS, the signal may be meant for these files, or for the master, which deploys programs and the
-	 * application */
+	/* without TLS the reload logs an error, unless the signal may be meant for these files or for the master,
+	 * which deploys programs and the application */
 	if (face.tls || !(redis_files || admin_users || exec_is_wanted(&worker->setup->options->exec) ||
 				(worker->setup->place && worker->setup->options->app)))
 		worker_reload_tls(worker);
