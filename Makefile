@@ -189,7 +189,7 @@ run-backend: all $(EXAMPLES_JS)/node_modules/.package-lock.json
 	cd $(EXAMPLES_JS)/chat && PORT=$(PORT) $(abspath $(BUILD))/sockeye --port $(PORT) \
 		--exec "node --import @sockeye/backend/register server.js"
 
-# Those who come see the last messages, and those who lose their connection for a moment miss nothing.
+# New users see the last messages, and users who lose their connection for a moment miss no messages.
 CHAT_OPTIONS := --connection-state-recovery --history "everyone=100/1d,room:*=100/1d"
 run: all
 	$(BUILD)/sockeye --app $(BUILD)/apps/chat.so --public node/apps/public $(CHAT_OPTIONS) --port $(PORT)
@@ -354,8 +354,8 @@ readme: $(addprefix $(BUILD)/,$(WITH_TABLES))
 screenshots: all $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) node tests/browser/screenshots.mjs
 
-# The tester of Prometheus' rules, out of Debian's package, which would install and start a Prometheus. Without it, two tests of
-# the rules are skipped.
+# promtool tests Prometheus' rules. It is taken out of Debian's package, because installing the package would start a Prometheus.
+# Without promtool, two tests of the rules are skipped.
 PROMTOOL := $(if $(shell command -v promtool),,build/promtool)
 build/promtool:
 	@mkdir -p build/prometheus

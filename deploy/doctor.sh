@@ -136,8 +136,8 @@ fi
 ok "12 requests of one session on 12 connections: all reached its node"
 name_unknown_nodes || ok "sessions of $(cut -d' ' -f1 "$dir/nodes" | sort -u | wc -l) nodes: all their requests reached them"
 
-# What came before may have taken longer than a ping interval, so the long poll gets a session of its own. That session may be at
-# a node that the balancer does not know, which has been said already; another session takes its place.
+# The steps before may have taken longer than a ping interval, so the long poll gets a session of its own. If that session is at a
+# node that the balancer does not know, which has been reported already, another session takes its place.
 get close -m 5 -X POST --data-binary 1 "$session" >/dev/null
 for _ in 1 2 3 4 5 6 7 8 9; do
 	get open -m 10 "$engine&transport=polling" >/dev/null
@@ -180,7 +180,7 @@ if [ -n "$admin" ]; then
 	else
 		ok "$admin: ready"
 	fi
-	# a node that is not there has been named above, and an older node has no such page
+	# a node that does not answer has been reported above, and an older node does not have this page
 	if [ "$(get cluster -m 5 "${admin%/}/cluster")" = 200 ]; then
 		conflicts=$(sed -n 's/.*"conflicts":\[\([^]]*\)\].*/\1/p' "$dir/cluster")
 		if [ -n "$conflicts" ]; then

@@ -212,6 +212,6 @@ for choice in $missing; do
 	names="$names $pick"
 done
 echo "install-deps.sh: installing$names"
-# sudo passes no variables on, so env follows it
+# sudo drops the environment, so env sets the variable after it
 # shellcheck disable=SC2086
 $run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $names >/dev/null || give_up "apt-get install failed"
