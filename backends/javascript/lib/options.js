@@ -20,12 +20,17 @@ const DEFAULTS = {
 };
 
 const PRESENCE_NAME_MAX = 512; // bytes
+const PRESENCE_SETTINGS = ["rooms", "event", "onChange"];
 
 /* Returns a Map of namespace -> {rooms, event, onChange}. */
 function readPresence(given) {
 	need(given !== null && typeof given === "object", "The option `presence` must be an object, such as { \"/\": { rooms: \"room:\" } }");
 	const found = new Map();
-	for (const [name, { rooms = "", event = "", onChange } = {}] of Object.entries(given)) {
+	for (const [name, settings] of Object.entries(given)) {
+		need(settings !== null && typeof settings === "object", `The option \`presence\`: the settings of ${name} must be an object, such as { rooms: "room:" }`);
+		for (const key of Object.keys(settings))
+			need(PRESENCE_SETTINGS.includes(key), `The option \`presence\`: ${name} has no setting \`${key}\`, only \`${PRESENCE_SETTINGS.join("`, `")}\``);
+		const { rooms = "", event = "", onChange } = settings;
 		for (const text of [rooms, event])
 			need(typeof text === "string" && Buffer.byteLength(text) <= PRESENCE_NAME_MAX, `The option \`presence\`: \`rooms\` and \`event\` of ${name} must be strings of at most ${PRESENCE_NAME_MAX} bytes`);
 		need(onChange === undefined || typeof onChange === "function", `The option \`presence\`: \`onChange\` of ${name} must be a function`);

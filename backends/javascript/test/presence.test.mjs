@@ -111,7 +111,7 @@ test("an older edge, and settings that the edge refuses, are reported", async (t
 });
 
 test("wrong settings are refused", () => {
-	for (const presence of [null, 7, { "/": { rooms: 7 } }, { "/": { event: "x".repeat(513) } }, { "/": { onChange: 1 } }])
+	for (const presence of [null, 7, { "/": null }, { "/": "room:" }, { "/": { room: "a" } }, { "/": { rooms: 7 } }, { "/": { event: "x".repeat(513) } }, { "/": { onChange: 1 } }])
 		assert.throws(() => options.readOptions({ presence }), /The option `presence`/);
 });
 

@@ -22,6 +22,7 @@ from .clients import Answer, Clients, served, serving
 from .history import Done, as_future, count_of, wait_for
 from .link import Link
 from .mesh import AttachError, Options, Waiter
+from .presence import PresenceError
 from .sessions import OPENING, Session, Socket
 
 log = logging.getLogger("sockeye")
@@ -425,7 +426,7 @@ class Glue(Clients):
         def history_clear(room: Any, namespace: Optional[str] = None) -> Any:
             return wait_for(self._clear_history(room, namespace))
         def presence(room: Any, limit: Optional[int] = None, user: Optional[str] = None, namespace: Optional[str] = None) -> Any:
-            return wait_for(self._read_presence(room, limit, user, namespace))
+            return wait_for(self._read_presence(room, limit, user, namespace), PresenceError(f"the presence in {room!r}", "timeout"))
         sio.enter_room = enter_room
         self._offer(history=history, history_remove=history_remove, history_clear=history_clear, presence=presence,
                     set_present=self._set_present)

@@ -271,8 +271,8 @@ def as_future(loop: asyncio.AbstractEventLoop, ask: Callable[[Done], Any]) -> "a
     return future
 
 
-def wait_for(ask: Callable[[Done], Any]) -> Any:
-    """Asks, and waits for the result in this thread."""
+def wait_for(ask: Callable[[Done], Any], late: Optional[Exception] = None) -> Any:
+    """Asks, and waits for the result in this thread. Raises `late`, or a HistoryError, if it does not come in time."""
     came, results = threading.Event(), []  # type: threading.Event, List[Result]
 
     def done(result: Result) -> None:
@@ -280,7 +280,7 @@ def wait_for(ask: Callable[[Done], Any]) -> Any:
         came.set()
     ask(done)
     if not came.wait(ANSWER_WITHIN):
-        raise HistoryError("the question", "timeout", FAULTS["timeout"])
+        raise late or HistoryError("history", "timeout", FAULTS["timeout"])
     if isinstance(results[0], Exception):
         raise results[0]
     return results[0]

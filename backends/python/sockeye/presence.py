@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 from . import frames
@@ -32,13 +32,14 @@ FAULTS = {
     "too-many": "too many questions wait, or the edge has presence in too many namespaces",
     "state": "the namespace has presence with other settings, or belongs to an application at the edge; restart the edge to "
              "change them",
+    "timeout": "no answer in time",
     "lost": "the link to the edge was lost before the answer came",
     "system": "the edge is out of memory",
 }
 
 
 class PresenceError(Exception):
-    """`code` is "unsupported" (the edge is too old, or none is attached), "lost", or a word of PROTOCOL.md."""
+    """`code` is "unsupported" (the edge is too old, or none is attached), "lost", "timeout", or a word of PROTOCOL.md."""
 
     def __init__(self, what: str, code: str, text: Optional[str] = None) -> None:
         super().__init__(f"{what}: {text or FAULTS.get(code, code)}")
@@ -65,6 +66,7 @@ class Settings:
     on_change: Optional[Callable[[str, str, str, Any], Any]] = None
 
 
+SETTINGS = {each.name for each in fields(Settings)}
 Result = Union[Present, PresenceError]
 Done = Callable[[Result], None]  # called once
 
@@ -75,9 +77,11 @@ class _Question:
 
 
 def read_settings(given: Optional[Mapping[str, Mapping[str, Any]]]) -> Dict[str, Settings]:
-    """Reads the option, such as {"/": {"rooms": "room:", "event": "presence"}}. Raises ValueError and TypeError."""
+    """Reads the option, such as {"/": {"rooms": "room:", "event": "presence"}}. Raises ValueError."""
     found = {}
     for name, values in (given or {}).items():
+        if not isinstance(values, Mapping) or not SETTINGS.issuperset(values):
+            raise ValueError(f"presence: the settings of {name!r} must be a dict with `rooms`, `event` or `on_change`, not {values!r}")
         settings = Settings(**values)
         for text in (settings.rooms, settings.event):
             if not isinstance(text, str) or len(text.encode()) > MAX_NAME:

@@ -3,6 +3,7 @@ import asyncio
 import logging
 import queue
 import unittest
+import unittest.mock
 
 import socketio
 
@@ -138,7 +139,7 @@ class Async(Case):
             self.sio.set_present("S" * 20, "ada")
 
     async def test_wrong_settings(self):
-        for wrong in ({"/": {"rooms": 7}}, {"/": {"event": "x" * 513}}, {"/": {"on_change": 1}}):
+        for wrong in ({"/": None}, {"/": "room:"}, {"/": {"room": "a"}}, {"/": {"rooms": 7}}, {"/": {"event": "x" * 513}}, {"/": {"on_change": 1}}):
             with self.assertRaisesRegex(ValueError, "presence: "):
                 await sockeye.attach(self.sio, self.edge.url, presence=wrong)
 
@@ -225,6 +226,10 @@ class Threads(unittest.TestCase):
         link.event(handle, "fail", ack=2)
         last(link, link.expect(frames.WHO), 0, "system")
         self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), ["system"])
+        with unittest.mock.patch("sockeye.history.ANSWER_WITHIN", 0.01):
+            link.event(handle, "fail", ack=3)
+            link.expect(frames.WHO)  # which gets no answer
+            self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), ["timeout"])
 
 
 if __name__ == "__main__":
