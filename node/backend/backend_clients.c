@@ -69,7 +69,10 @@ clients_on_room(void *arg, sio_socket *socket, bool joined, struct text room)
 		backend_socket_room(bs, joined, room);
 }
 
-/* Tells one backend of the group, as every backend may have served the client. Without one, nobody is told. */
+/*
+ * Tells the least busy backend of the group, because any of them may have served the client. If no backend takes
+ * work, nobody is told.
+ */
 static void
 clients_on_session_ended(void *arg, sio_nsp *nsp, const sio_ended_session *ended)
 {

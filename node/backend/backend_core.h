@@ -60,7 +60,7 @@ void backend_times_add(struct backend_times *t, uint64_t ms);
 struct backend_core {
 	struct loop *loop;
 	sio_server *io;		       /* set by backend_clients_serve() */
-	const struct sio_owner *owner; /* of the namespaces; the same */
+	const struct sio_owner *owner; /* of the namespaces; also set by backend_clients_serve() */
 	struct backend_limits limits;
 	struct list groups; /* struct backend_group; the first one serves the namespaces that no other group names */
 	struct table clients;	  /* first struct backend_session of each client, by sid */

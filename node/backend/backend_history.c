@@ -159,7 +159,7 @@ past_on_joined(sio_socket *socket, int error, unsigned sent, void *arg)
 
 /* ---------------------------------------------------------------- questions */
 
-/* A question holds the name until it is answered. */
+/* Limits the name of a room, which a question keeps in memory until it is answered. */
 static int
 check_room(struct text room)
 {

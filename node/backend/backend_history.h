@@ -6,9 +6,8 @@
  *   FORGET    removes events             PAST with LAST
  *
  * If the link is lost first, the answer is discarded. The Socket.IO layer limits the number of questions
- * (SIO_HISTORY_ASKS_MAX) and the time of each. A link may have only a few unanswered HISTORY questions, because each
- * may hold BACKEND_PAST_MAX bytes. Their number does not limit the CATCHUPs, whose number follows that of the
- * clients.
+ * (SIO_HISTORY_ASKS_MAX) and the time of each. A link may have only BACKEND_READS_MAX unanswered HISTORY questions,
+ * because each may hold BACKEND_PAST_MAX bytes. A CATCHUP does not count: each client that joins a room needs one.
  */
 #ifndef NODE_BACKEND_BACKEND_HISTORY_H
 #define NODE_BACKEND_BACKEND_HISTORY_H

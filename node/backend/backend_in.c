@@ -16,8 +16,8 @@
 #include "node/backend/backend_session.h"
 
 /*
- * The socket of a handle, or NULL if it has left. `late`: returns a socket that this backend has handed off, too,
- * because the backend may still finish what it has begun.
+ * Returns the socket of a handle, or NULL if it has left. With `late`, also returns a socket that this backend has
+ * handed off, because the backend may still finish what it has begun.
  */
 static struct backend_socket *
 socket_of(const struct backend_member *m, uint32_t handle, bool late)

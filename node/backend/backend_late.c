@@ -57,7 +57,7 @@ backend_late_find(const struct backend_member *m, uint32_t handle)
 	return h != NULL && h->kind == BACKEND_A_LATE ? container_of(h, struct backend_late, handle) : NULL;
 }
 
-/* The socket of this id, wherever it is now. Its namespace may be gone. */
+/* Addresses the socket of this id, at whichever worker it is now. `nsp` is NULL if the namespace is gone. */
 static struct sio_raw_to
 late_target(const struct backend_late *late, struct text *room, unsigned flags)
 {

@@ -128,7 +128,7 @@ presence_on_change(
 
 /* ---------------------------------------------------------------- settings */
 
-/* Returns the number of core->presences. *found gets that of `nsp`, or NULL. */
+/* Returns the length of core->presences. *found gets the entry of `nsp`, or NULL. */
 static unsigned
 find_presence(struct backend_core *core, const sio_nsp *nsp, struct backend_presence **found)
 {
@@ -280,7 +280,7 @@ struct who {
 	bool full;
 };
 
-/* Sends one user if he fits into the answer. */
+/* Sends one user, or sets who->full if the user does not fit into the answer. */
 static void
 who_send(struct who *who, const struct presence_user *user)
 {
@@ -302,8 +302,8 @@ who_send(struct who *who, const struct presence_user *user)
 }
 
 /*
- * Sends the users, or the only one that is asked for. Returns their number. Reads the table itself, because
- * sio_present() copies all users, and a backend may ask often in one turn.
+ * Sends the users of the room, or only the one that is asked for. Returns how many there are, sent or not. Reads the
+ * table itself, because sio_present() copies all users, and a backend may ask often in one turn.
  */
 static unsigned
 who_answer(struct who *who, const sio_nsp *nsp, struct text room, struct text user)

@@ -223,7 +223,7 @@ backend_session_ask(struct backend_session *s, struct backend_socket *bs)
 		backend_session_place(s);
 	else if (backend_member_takes(s->member))
 		backend_socket_open(bs);
-	else if (!s->member->draining) /* otherwise the next backend gets it after HANDOFF */
+	else if (!s->member->draining) /* while it drains, the socket waits for HANDOFF and the next backend */
 		backend_session_pause(s);
 }
 
@@ -252,7 +252,7 @@ backend_session_bind(struct backend_session *s, struct backend_member *m)
 	{
 		struct backend_socket *bs = container_of(it, struct backend_socket, link);
 
-		/* a socket that begins anew was opened when its turn as the former one came */
+		/* a socket that has just replaced a recovered one (backend_socket_open()) may be OPENING already */
 		if (bs->state == BACKEND_WAITING || bs->state == BACKEND_ORPHAN)
 			backend_session_ask(s, bs);
 	}
@@ -318,7 +318,7 @@ backend_session_release(struct backend_session *s, enum backend_release how)
 	session_wait(s, how == BACKEND_LOST_BUSY ? &s->group->patient : &s->group->without);
 	if (s->held <
 		s->core->limits
-			.orphan_queue) /* otherwise reading resumes when the next backend has taken its events */
+			.orphan_queue) /* otherwise reading resumes when the next backend has taken the events */
 		backend_session_resume(s);
 	if (how == BACKEND_LOST_CLOSE)
 		session_drop(s, COUNT_BACKEND_SENT_AWAY, "backend-lost");
