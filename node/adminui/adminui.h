@@ -1,8 +1,8 @@
 /*
  * The server's half of the dashboard @socket.io/admin-ui: an ordinary namespace, /admin, whose clients are the
- * admins. They log in, get statistics and (in development mode) every event of the server, and send commands.
- * Everything stands on sockeye.h, so the servers of a cluster, Node.js servers among them, show in one dashboard:
- * each one emits to the admins of all.
+ * admins. They log in, get statistics and (in development mode) every event of the server, and send commands. Each
+ * server emits to the admins of all servers, so one dashboard shows all servers of a cluster, Node.js servers among
+ * them.
  *
  *   file                what it does
  *   adminui.c           the namespace; knows whether anybody looks
@@ -11,7 +11,7 @@
  *   adminui_stats.c     server_stats, every two seconds
  *   adminui_live.c      development: events as they happen
  *   adminui_list.c      development: the sockets that exist when an admin arrives
- *   adminui_foreign.c   development: the same of Node.js servers
+ *   adminui_foreign.c   development: the same for the sockets of Node.js servers
  *   adminui_socket.c    one socket as the dashboard expects it
  *
  * Somebody looks at this server if an admin is connected to it, if another server has said within ADMINUI_WATCH_MS

@@ -187,7 +187,7 @@ command_on_disconnect(sio_socket *socket, sio_event *event, void *arg)
 	command_handle(socket, event, arg, COMMAND_DISCONNECT);
 }
 
-/* Another server has logged the command, and does not have its namespace. */
+/* Carries out a command that another server has logged and passed on, because it lacks the namespace. */
 static void
 command_on_passed(sio_nsp *admin_nsp, sio_event *event, void *arg)
 {

@@ -1,7 +1,7 @@
 /*
  * The sockets of Node.js servers that exist when an admin arrives. A Node.js server cannot be told to list them, so
- * the server of the admin fetches the sockets of all servers, namespace by namespace, leaves out those of servers
- * like itself, which send their own (adminui_list.c), and sends the others SLICE at a time.
+ * the server of the admin fetches the sockets of all servers, namespace by namespace. It leaves out those of Sockeye
+ * servers, which send their own (adminui_list.c), and sends the others SLICE at a time.
  */
 #include <string.h>
 

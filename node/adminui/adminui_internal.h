@@ -69,7 +69,7 @@ struct adminui {
 
 	/* adminui_live.c */
 	bool live;
-	uint64_t second; /* the second, in loop time, in which `shown` events were emitted */
+	uint64_t second; /* the second, by the wall clock, in which `shown` events were emitted */
 	unsigned shown;
 
 	/* adminui_list.c */
@@ -93,7 +93,7 @@ adminui_shows_events(const struct adminui *ui)
 bool adminui_login_init(struct adminui *ui);
 /* Admits or refuses clients from now on. The namespace exists. */
 void adminui_login_listen(struct adminui *ui);
-/* Reads the users again. If that fails, the users of before stay, and a line in the log says why. */
+/* Reads the users again. If that fails, the old users stay, and a line in the log says why. */
 void adminui_login_reload(struct adminui *ui);
 /* Refuses the clients that wait for their log-in. */
 void adminui_login_stop(struct adminui *ui);
@@ -130,11 +130,11 @@ void adminui_foreign_stop(struct adminui *ui);
 /* Writes a time, in ms since 1970, as JSON.stringify writes a Date. */
 void adminui_date(uint64_t ms, char out[ADMINUI_DATE]);
 /*
- * Appends a connected socket as JSON. It shows no cookie and no token: of the header fields that are not known to be
- * harmless, and of the application's query parameters, only the names.
+ * Appends a connected socket as JSON, without cookies and tokens: header fields that are not known to be harmless,
+ * and the application's query parameters, appear by name only.
  */
 void adminui_socket_write(const sio_socket *socket, struct buffer *out);
-/* The same for a socket of another server, whose data may have a mark: writes nothing if the mark is one of ours. */
+/* The same for a socket of another server. Writes nothing if its data has the mark of a Sockeye server. */
 void adminui_remote_write(const sio_socket_info *info, const char *nsp, struct buffer *out);
 /* Appends the mark of a socket, see sio_observer. */
 void adminui_mark_write(const sio_socket *socket, struct buffer *out);

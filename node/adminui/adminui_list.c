@@ -1,7 +1,7 @@
 /*
- * The sockets that exist when an admin arrives: the first ones of his own server in all_sockets, which clears the
- * dashboard, and all others in socket_connected, one by one. Each server sends its own sockets, SLICE at a time, so
- * that neither the loop nor the admin's queue is stopped by thousands of them.
+ * The sockets that exist when an admin arrives. The admin's server sends its first sockets in all_sockets, which
+ * clears the dashboard. All others come in socket_connected, one by one. Each server sends its own sockets, SLICE at
+ * a time, so that thousands of them stop neither the loop nor the admin's queue.
  */
 #include <stdio.h>
 #include <string.h>
@@ -185,8 +185,8 @@ listing_send_first(struct adminui *ui, struct listing *listing)
 	buffer_add_text(&all, all.len == 0 ? TEXT("[]") : TEXT("]"));
 	buffer_add_byte(&all, '\0');
 	/*
-	 * The dashboard shows the namespace "/" first if it knows it when all_sockets comes, else another one. This
-	 * event makes it known, as its sockets may be at other servers, and changes no socket.
+	 * When all_sockets arrives, the dashboard shows the namespace "/" first if it knows that namespace, else
+	 * another one. This event makes "/" known even if all its sockets are at other servers. It changes no socket.
 	 */
 	sio_emit(sio_to(sio_all(ui->nsp), listing->admin), "socket_updated", "{s:s,s:s}", "id", "", "nsp", "/");
 	if (buffer_error(&all) == 0)

@@ -1,9 +1,11 @@
 /*
  * Log-in. A client sends a user name and a password, or the id of an earlier log-in.
  *
- *   a password    is compared in the thread; then a session is made and the other servers are told, so that the
- * client can reconnect at any of them; once they have answered, or ANNOUNCE_MS later, the client is admitted a
- * session id  is accepted at once anything else is refused
+ *   a password      is compared in the thread; then a session is made and the other servers are told, so that the
+ *                   client can reconnect at any of them; once they have answered, or ANNOUNCE_MS later, the client is
+ *                   admitted
+ *   a session id    is accepted at once
+ *   anything else   is refused
  */
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +39,7 @@ login_refuse(struct adminui *ui, sio_step *step, const char *address, const char
 	sio_refuse(step, message, NULL);
 }
 
-/* The socket may have left; its step must be answered all the same. */
+/* The socket may have left; its step must be answered nevertheless. */
 static void
 login_admit(sio_step *step, const char *user, const char *session)
 {

@@ -41,9 +41,8 @@ const struct adminui_user *adminui_users_find(const struct adminui_users *users,
 
 /*
  * Returns the user whose hash the password of an unknown name is compared with, so that the answer takes as long as
- * for a known name, also if the hashes have different costs. Every server with the same users chooses the same user
- * for a name. The choice depends on the hashes too, so a client cannot predict it. Requires that `users` are not
- * open.
+ * for a known name, even if the hashes have different costs. Every server with the same users chooses the same user
+ * for a name. The choice depends on the hashes too, so a client cannot predict it. `users->open` must be false.
  */
 const struct adminui_user *adminui_users_stand_in(const struct adminui_users *users, struct text name);
 

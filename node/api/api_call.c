@@ -9,7 +9,7 @@
 
 #define RETRY_S "1" /* Retry-After, in seconds */
 
-/* JSON of one silent node: its texts may need six bytes for one */
+/* bytes of the JSON of all silent nodes: escapes may need six bytes for one */
 #define SILENT_BYTES_MAX (BROKER_SILENT_MAX * (6 * BEAT_HOST_MAX + 128))
 
 /* ----------------------------------------------------------------- answers */

@@ -108,7 +108,7 @@ on_send_notification(sio_socket *socket, sio_event *event, void *arg)
 	sio_emit(sio_everyone(socket), "notification", "*", event);
 }
 
-/* The acknowledgement follows the last messages of the room. If they cannot be read, the client is in the room, too.
+/* The acknowledgement follows the last messages of the room. If these cannot be read, the client joins without them.
  */
 static void
 on_joined(sio_socket *socket, int error, unsigned sent, void *arg)
@@ -121,7 +121,7 @@ on_joined(sio_socket *socket, int error, unsigned sent, void *arg)
 	sio_event_release(event);
 }
 
-/* Who is in the room already has its messages. */
+/* A client that is in the room already has its messages. */
 static void
 on_join(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -310,7 +310,7 @@ on_past(sio_socket *socket, int error, unsigned sent, void *arg)
 		sio_emit(sio_only(socket), "caught up", "{s:b}", "ok", error == 0);
 }
 
-/* A client that is recovered is in its rooms, and has got what it missed. */
+/* A client that was recovered is still in its rooms, and has got what it missed. */
 static void
 welcome(sio_socket *socket)
 {

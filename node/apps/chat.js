@@ -41,7 +41,7 @@ module.exports = (io) => {
 	};
 	const countUsers = async () => io.emit("users", await count());
 
-	// Those who ask while the servers are being asked wait for the next round, and share it.
+	// Questions that come while the servers are being asked wait for the next round, and share it.
 	let underway, waiting;
 	const fetchSockets = () => {
 		if (underway) return (waiting ??= underway.catch(noop).then(() => ((waiting = undefined), fetchSockets())));

@@ -207,7 +207,7 @@ upstream_place_free(struct upstream *upstream)
 	upstream_serve_later(upstream);
 }
 
-/* A waiting request need not wait any longer: there is a place for it, or there will never be a target. */
+/* Returns true if a waiting request can go on: there is a place for it, or there will never be a target. */
 static bool
 upstream_can_go_on(const struct upstream *upstream)
 {

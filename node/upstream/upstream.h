@@ -4,7 +4,7 @@
  *
  * node/http reads the head of a request. The pass-through writes a new head for the upstream, and passes the body on
  * as it arrives; the response takes the same way back. Request and response may pass at the same time. When one
- * side does not take data, the other side is not read. A request therefore holds some hundred KiB at most, whatever
+ * side does not take data, the other side is not read. A request therefore holds a few hundred KiB at most, whatever
  * the length of its bodies.
  *
  * The upstream is a set of targets: the addresses of the option --upstream, and addresses that come and go with

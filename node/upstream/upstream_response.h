@@ -45,8 +45,9 @@ int upstream_response_read(
 	struct upstream_response *out, struct text head, struct http_header *headers, bool to_head);
 
 /*
- * How long the connection may stay idle after the response, in ms; 0: it must be closed. Shorter than the upstream
- * announces, and than the default of Node.js, so that the upstream rarely closes it under the next request.
+ * Returns how long the connection may stay idle after the response, in ms; 0: it must be closed. The time is shorter
+ * than the upstream announces, and than the default of Node.js, so that the upstream rarely closes the connection
+ * while the next request is on its way.
  */
 uint64_t upstream_response_idle_ms(const struct upstream_response *response);
 

@@ -33,7 +33,7 @@ tunnel_finish_both(struct tunnel *tunnel, unsigned reason)
 
 static void tunnel_on_idle(struct conn *c);
 
-/* Starts the wait for the next byte anew. */
+/* Restarts the wait for the next byte. */
 static void
 tunnel_arm(struct tunnel *tunnel)
 {

@@ -43,7 +43,7 @@ const toEnd = () => {
 	$("newer").hidden = true;
 };
 
-// What was said while the page was away stands before what the user has typed since.
+// Messages that the page has missed are shown above those that the user has typed since.
 const firstUnsent = () => outbox.find((mine) => mine.state === "waiting" || mine.state === "sending")?.item;
 
 const addLine = (element, follow = atEnd(), before = undefined) => {
@@ -175,7 +175,7 @@ const logEvent = (name, detail = "", mood = "") => {
 	events.scrollTop = events.scrollHeight;
 };
 
-// A toast makes the conversation shorter. Whoever reads its end goes on reading its end.
+// A toast makes the conversation shorter. If its end was visible, it stays visible.
 const changeToasts = (change) => {
 	const follow = atEnd();
 	change($("toasts"));
@@ -224,7 +224,7 @@ manager.on("reconnect_failed", () => {
 	giveUpWaiting();
 });
 
-// The socket is a new one: the server puts it into the room of everyone, and the page asks for the others.
+// The socket is a new one. The server puts it into the room of everyone, and the page joins the other rooms again.
 const catchUp = () => {
 	expect("");
 	for (const room of joinedRooms()) {
@@ -264,7 +264,7 @@ socket.on("user joined", (data) => {
 	addNotice(`${nameOf(data)} joined`);
 });
 socket.on("user left", (data) => {
-	if (data?.id === socket.id) return; // said while the page was away
+	if (data?.id === socket.id) return; // sent when this client was lost, before it was recovered
 	removePerson(socket, data);
 	addNotice(`${nameOf(data)} left`);
 });

@@ -14,9 +14,13 @@ const KNOWN_MAX = 2000;
 const known = new Map(); // the conversation of each message, by its key
 
 /*
- * From the beginning, or from a loss of the connection, until the past is here. `asked` conversations are awaited;
- * `talks` has them all: did the page know messages of it (`had`), is one of them in the past (`met`), how many others
- * are (`fresh`). "" is the conversation of everyone.
+ * The gap that is open: from the start of the page, or from a loss of the connection, until the past has arrived.
+ *
+ *   asked  number of conversations whose last messages have not arrived yet
+ *   talks  all conversations of the gap by room; "" is the conversation of everyone:
+ *            had    the page knew messages of it before the gap
+ *            met    one of those messages has arrived again
+ *            fresh  number of the other messages that have arrived
  */
 const open = (newcomer, missed = 0, first = undefined) => ({ newcomer, missed, first, asked: 0, failed: false, talks: new Map() });
 
@@ -70,7 +74,7 @@ const close = (complete) => {
 	return { text: complete ? count : `${count}; older ones may be missing`, before: first };
 };
 
-/** The server has recovered the connection. Returns as close(). */
+/** The server has recovered the connection. Returns what close() returns. */
 export const recovered = () => (gap ? close(true) : undefined);
 
 /** The page waits for the last messages of a conversation. */
@@ -80,7 +84,7 @@ export const expect = (room) => {
 	gap.talks.set(room, { had: [...known.values()].includes(room), met: false, fresh: 0 });
 };
 
-/** They are here, or cannot be had. Returns as close() after the last conversation. */
+/** The last messages of a conversation have arrived, or cannot be had. Returns what close() returns if all have. */
 export const arrived = (ok) => {
 	if (!gap?.asked) return undefined;
 	gap.failed ||= !ok;

@@ -35,7 +35,7 @@ export const removePerson = (socket, person) => {
 	show(socket);
 };
 
-// Asks the server, which asks the others. A server that does not know the question leaves those who join from now on.
+// Asks the server who is here; it asks the other servers. Without an answer, the list has only those who join from now on.
 export const askPeople = (socket, self) => {
 	people.clear();
 	addPerson(socket, self);
@@ -78,7 +78,7 @@ export const stopTyping = (person) => {
 	showTyping();
 };
 
-// A message says its author's name, but not the id.
+// A message has the name of its author, but not the author's socket id.
 export const stopTypingOf = (name) => {
 	for (const [id, person] of typing) if (person.name === name) stopTyping({ id });
 };

@@ -47,7 +47,7 @@ struct list {
 
 struct team {
 	char name[40];
-	long long points, read; /* as the clients know them; as the file has them */
+	long long points, read; /* the score that clients know; the score in the file */
 	bool is_known;		/* clients know the team */
 };
 
