@@ -105,9 +105,9 @@ SIO_API int sio_set_option(sio_server *io, const char *name, const char *value, 
  * variables and the file of --config ("scoreLimit" is --score-limit and SOCKEYE_SCORE_LIMIT). --check and
  * --print-config include them.
  *
- * A shared object defines the array sio_app_options. It ends with an entry whose name is NULL, so a last {0} is enough. The
- * program reads it before sio_app() runs, so sio_app() finds the values set. An embedding program declares an array by
- * sio_declare_options(), once and before sio_listen(), and sets values by sio_set_option().
+ * A shared object defines the array sio_app_options. It ends with an entry whose name is NULL, so a last {0} is
+ * enough. The program reads it before sio_app() runs, so sio_app() finds the values set. An embedding program
+ * declares an array with sio_declare_options(), once and before sio_listen(), and sets values with sio_set_option().
  */
 typedef enum {
 	SIO_OPTION_FLAG,   /* true or false */
@@ -126,12 +126,12 @@ typedef struct {
 	uint64_t min, max;    /* limits of NUMBER, MS and BYTES; max 0: no upper limit */
 	const char *choices;  /* SIO_OPTION_CHOICE: "low|high" */
 	bool secret;          /* --print-config does not show the value */
-	bool reload;          /* SIGHUP applies a change of the file; otherwise it takes a restart */
+	bool reload;          /* SIGHUP applies a change in the file; if false, a change needs a restart */
 	uint64_t reserved[2]; /* 0 */
 } sio_option;
 
 SIO_API extern const sio_option sio_app_options[]; /* defined by a shared object; optional */
-/* `error` is as for sio_set_option(). SIO_ERR_ARGUMENT: a declaration is wrong; SIO_ERR_STATE: called too late or again. */
+/* `error` is as for sio_set_option(). SIO_ERR_ARGUMENT: a declaration is invalid; SIO_ERR_STATE: called too late, or twice. */
 SIO_API int sio_declare_options(sio_server *io, const sio_option *options, char *error);
 /*
  * Return the present value of an option of the application or of the server. `name` is the declared name. After
@@ -194,9 +194,9 @@ SIO_API int sio_off_stop(sio_server *io, void (*fn)(sio_server *io, void *arg), 
 SIO_API void sio_server_free(sio_server *io);
 
 /*
- * setTimeout() and setInterval(): `fn` is called once after `ms` milliseconds, or every `ms` milliseconds (at least 1),
- * never from within the call. Returns a number for sio_timer_stop(), never 0. A timer costs no system call. The timers
- * of a server end when it has closed, before the functions of sio_on_stop().
+ * setTimeout() and setInterval(): `fn` is called once after `ms` milliseconds, or every `ms` milliseconds (at least
+ * 1), never from within the call. Returns a number for sio_timer_stop(), never 0. A timer costs no system call. When
+ * the server has closed, its timers end; then the functions of sio_on_stop() run.
  */
 typedef uint64_t sio_timer;
 typedef void sio_timer_fn(sio_server *io, void *arg);
@@ -205,16 +205,16 @@ SIO_API sio_timer sio_timer_every(sio_server *io, uint32_t ms, sio_timer_fn *fn,
 SIO_API void sio_timer_stop(sio_server *io, sio_timer timer); /* does nothing for 0 and for a timer that has ended */
 
 /*
- * Work that blocks, such as a query of a database. `work(arg)` runs in another thread and calls no function of this file.
- * Afterwards `done(io, arg)` runs on the loop, once for each call that returns 0, and never from within the call. Keep a
- * step, a kept event or the id of a socket in `arg`, not the socket.
+ * Runs work that blocks, such as a database query. `work(arg)` runs in another thread and must not call any function
+ * of this file. Afterwards `done(io, arg)` runs on the loop, once for each call that returns 0, and never from within
+ * the call. Keep a step, a kept event or the id of a socket in `arg`, not the socket.
  *
  * The server has up to workThreads threads, which start when they are needed. Work begins in the order of the calls.
- * With several threads it may end in another order.
+ * With several threads, it may end in a different order.
  *
- * When the server closes, it waits for all its work before the functions of sio_on_stop() run, but not longer than 10
- * seconds. Then it abandons what is left, with the warning "work_abandoned": `done` is not called, and work that still
- * runs keeps using `arg`. Give queries a time-out.
+ * When the server closes, it waits up to 10 seconds for all work to finish; then the functions of sio_on_stop() run.
+ * Work that is not finished by then is abandoned, with the warning "work_abandoned": `done` is not called, and work
+ * that still runs keeps using `arg`. Give queries a time-out.
  *   SIO_ERR_TOO_MANY  maxWork calls are not done yet
  *   SIO_ERR_STATE     the server is closed
  *   SIO_ERR_SYSTEM    no thread can be started
@@ -247,11 +247,11 @@ SIO_API int sio_log(sio_server *io, const char *event, ...) __attribute__((senti
  * then one addition.
  *   uint64_t *scores = sio_counter(io, "scores_total", "scores received", NULL, NULL);      ... ++*scores;
  *   double *queue = sio_gauge(io, "score_queue", "scores that wait for the database", NULL, NULL);      ... *queue = n;
- * `name` has small letters, digits and _, does not begin with sockeye_, and ends with _total for counters only. `label` and
- * `value` are both NULL, or name the one label of the metric. A metric has up to 32 label values. The last of them is
- * "other", which counts all further values, and values that are longer than 63 bytes or contain quotes. An application
- * can have 64 metrics and 256 series. A metric that exceeds these limits or is malformed is not served; the warning
- * "metric_refused" names it.
+ * `name` has small letters, digits and _, does not begin with sockeye_, and ends with _total for counters only.
+ * `label` and `value` are both NULL, or the name and the value of the metric's only label. A metric has up to 32
+ * label values. The last of them is "other", which counts all further values, and values that are longer than 63
+ * bytes or contain quotes. An application can have 64 metrics and 256 series. A metric that exceeds these limits or
+ * is malformed is not served; the warning "metric_refused" names it.
  */
 SIO_API uint64_t *sio_counter(sio_server *io, const char *name, const char *help, const char *label, const char *value);
 SIO_API double *sio_gauge(sio_server *io, const char *name, const char *help, const char *label, const char *value);
@@ -504,10 +504,10 @@ SIO_API bool sio_wants_ack(const sio_event *event);              /* true if the 
 SIO_API int sio_ack(sio_event *event, const char *format, ...);
 
 /*
- * A rate limit for what a client may ask. The first call gives the socket a credit of `burst`; it grows by `per_second`
- * each second, up to `burst`. Returns true and takes 1 from the credit, or returns false if less than 1 is left, and once
- * the socket has left. Call it in a middleware of sio_use_events() for all events, or in a listener for one. A socket has
- * one credit, and a client that connects again gets a new one.
+ * Limits the rate of a client's requests. The first call gives the socket a credit of `burst`. The credit then grows
+ * by `per_second` each second, up to `burst`. Returns true and takes 1 from the credit. Returns false if less than 1
+ * is left, or if the socket has left. Call it in a middleware of sio_use_events() to limit all events, or in a
+ * listener to limit one event. A socket has one credit, and a client that connects again gets a new one.
  */
 SIO_API bool sio_rate_allows(sio_socket *socket, unsigned burst, double per_second);
 
@@ -598,9 +598,9 @@ SIO_API sio_value sio_format(sio_server *io, const char *format, ...);
 SIO_API const char *sio_format_text(sio_server *io, const char *format, ...);
 
 /*
- * Collects values when their number is not known beforehand. sio_list_add() appends each value that `format` describes.
- * The letter L of a format sends the list as one array, as often as wanted. A list is valid until the callback returns,
- * and needs no free.
+ * Collects values when their number is not known beforehand. sio_list_add() appends each value that `format`
+ * describes. The letter L of a format sends the list as one array. A list can be sent several times. It is valid
+ * until the callback returns; the server then frees it.
  *   sio_list *names = sio_list_new(io);
  *   while (more) sio_list_add(names, "s", next_name());
  *   sio_ack(event, "L", names);
@@ -643,9 +643,10 @@ SIO_API unsigned sio_answers_missing(const sio_answers *answers);
 SIO_API sio_value sio_answer(const sio_answers *answers, unsigned index);
 
 /*
- * callback(await target.emitWithAck(name, ...)): emits an event and acknowledges `event`, which a client sent, with the
- * array of the answers. Answers that do not arrive in time are left out. If no acknowledgement of `event` was requested,
- * the answers are dropped. Returns the errors of sio_emit_ack(); then `event` is still to be acknowledged.
+ * callback(await target.emitWithAck(name, ...)): emits an event and acknowledges `event`, which a client sent, with
+ * the array of the answers. Answers that do not arrive in time are left out. If no acknowledgement of `event` was
+ * requested, the answers are dropped. Returns the errors of sio_emit_ack(). After an error, the application must
+ * acknowledge `event` itself.
  */
 SIO_API int sio_ack_answers(sio_event *event, sio_target target, const char *name, const char *format, ...);
 
@@ -675,9 +676,10 @@ typedef void sio_fetch_fn(
 	sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg);
 SIO_API int sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg);
 /*
- * callback(await target.fetchSockets()): acknowledges an event with the array of the matching sockets of all nodes, as
- * the letter F writes it. Servers that do not answer in time are left out. Returns SIO_ERR_STATE if no acknowledgement
- * was requested, and the errors of sio_fetch(); then the event is still to be acknowledged.
+ * callback(await target.fetchSockets()): acknowledges an event with the array of the matching sockets of all nodes,
+ * as the letter F writes it. Servers that do not answer in time are left out. Returns SIO_ERR_STATE if no
+ * acknowledgement was requested, and the errors of sio_fetch(). After an error of sio_fetch(), the application must
+ * acknowledge the event itself.
  */
 SIO_API int sio_ack_sockets(sio_event *event, sio_target target);
 /*
@@ -703,8 +705,8 @@ SIO_API int sio_disconnect_sockets(sio_target target, bool close);
 /* ------------------------------------------------------- the other servers */
 
 /*
- * The workers of the cluster, as this one knows them from their heartbeats (--heartbeat-interval). Node.js servers send
- * no heartbeats; sio_foreign_servers() returns their number.
+ * The workers of the cluster. This worker learns of the others from their heartbeats (--heartbeat-interval). Node.js
+ * servers send no heartbeats; sio_foreign_servers() returns their number.
  */
 typedef enum {
 	SIO_NODE_SERVING,
@@ -818,8 +820,8 @@ SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "we
  *
  * sio_join() takes effect at once for messages of this node. For messages of other nodes it may need a round trip to
  * Redis. Meanwhile this node holds back what it sends to the client and to other nodes. A server that learns of the
- * join from one of them can therefore reach the socket at once. docs/redis.md lists the ways to learn of a join that
- * do not wait, such as the return of this function.
+ * join from one of them can therefore reach the socket at once. docs/redis.md lists the ways to learn of a join
+ * without this delay, such as the return of this function.
  *
  *   SIO_ERR_TOO_MANY  the socket has maxRooms rooms, or its client has maxRoomBytes bytes of room names
  *   SIO_ERR_TOO_BIG   the name is longer than maxRoomLength
@@ -923,8 +925,8 @@ SIO_API bool sio_xdomain(const sio_socket *socket);    /* true if the request ha
 /*
  * Presence: which users are in a room, on all servers of the cluster. Every server knows the users of all servers, so
  * sio_present() and sio_is_present() send no messages. The application names the user of a socket by
- * sio_set_present(). A user is present in a room while at least one of his sockets is in it, on any server. When a
- * server dies, its users leave within --heartbeat-timeout.
+ * sio_set_present(). A user is present in a room while at least one of the user's sockets is in it, on any server.
+ * When a server dies, its users leave within --heartbeat-timeout.
  *
  * sio_presence() turns presence on for the rooms of a namespace whose names begin with `prefix`; "" stands for all
  * rooms except the sockets' own rooms. Call it in sio_app(), on every server. The children of a parent namespace
@@ -939,7 +941,7 @@ SIO_API bool sio_xdomain(const sio_socket *socket);    /* true if the request ha
  *   SIO_ERR_STATE     presence is on already
  */
 #define SIO_PRESENCE_USER_MAX 256  /* bytes of a user's name */
-#define SIO_PRESENCE_DATA_MAX 4096 /* bytes of his data as JSON */
+#define SIO_PRESENCE_DATA_MAX 4096 /* bytes of a user's data as JSON */
 SIO_API int sio_presence(sio_nsp *nsp, const char *prefix, const char *event);
 /*
  * Sets the user of a socket and the data that others see. `format` describes the data as for sio_set_data(), without
@@ -956,10 +958,11 @@ SIO_API int sio_set_present(sio_socket *socket, const char *user, const char *fo
  */
 typedef void sio_present_fn(const char *user, sio_value data, void *arg);
 SIO_API unsigned sio_present(const sio_nsp *nsp, const char *room, sio_present_fn *fn, void *arg);
-/* Returns true if the user is present. *data (may be NULL) gets his data, valid until the callback returns. */
+/* Returns true if the user is present. *data (may be NULL) gets the user's data, valid until the callback returns. */
 SIO_API bool sio_is_present(const sio_nsp *nsp, const char *room, const char *user, sio_value *data);
 /*
- * Register and remove a listener for the changes, on this server. For a user who left, `data` is his last data.
+ * Register and remove a listener for the changes, on this server. For a user who left, `data` is the user's last
+ * data.
  *   SIO_ERR_STATE      sio_on_presence(): the namespace has no presence
  *   SIO_ERR_NOT_FOUND  sio_off_presence(): there is no such registration
  */
@@ -970,10 +973,10 @@ SIO_API int sio_on_presence(sio_nsp *nsp, sio_presence_fn *fn, void *arg);
 SIO_API int sio_off_presence(sio_nsp *nsp, sio_presence_fn *fn, void *arg);
 
 /*
- * History: the last events of a room, for those who join later (docs/history.md). --history says which rooms have one:
- * "room:*=50/1h" keeps the last 50 events, for an hour, of each room in "/" whose name begins with "room:". Events to
- * such a room are kept, whichever function emits them, except volatile and local ones and those that want an
- * acknowledgement. With Redis, all nodes read the same history.
+ * History keeps the last events of a room for sockets that join later (docs/history.md). The option --history selects
+ * the rooms: "room:*=50/1h" keeps the last 50 events, for an hour, of each room in "/" whose name begins with
+ * "room:". Events to such a room are kept, whichever function emits them. Volatile events, local events and events
+ * that want an acknowledgement are not kept. With Redis, all nodes read the same history.
  *
  * sio_join_with_history() joins a room, and sends the socket the last `count` events of the room (0: all that are kept)
  * as ordinary events: in order, before any newer event of the room, each once. If the call returns 0, `fn`, unless it is
@@ -1014,9 +1017,9 @@ typedef void sio_history_fn(sio_server *io, int error, const sio_history_entry *
 SIO_API int sio_history(sio_nsp *nsp, const char *room, unsigned count, const char *before, const char *after,
 	sio_history_fn *fn, void *arg);
 /*
- * Remove one event, and all events, from the history of a room. Clients that have got an event keep it. `fn`, unless it
- * is NULL, gets the number of removed events; for sio_history_clear() with several workers or Redis, 1 if there were
- * any. Errors are those of sio_history().
+ * Remove one event, and all events, from the history of a room. Clients that have got an event keep it. `fn`, unless
+ * it is NULL, gets the number of removed events. With several workers or Redis, sio_history_clear() does not count
+ * them: `removed` is 1 if there were any. Errors are those of sio_history().
  */
 typedef void sio_history_removed_fn(sio_server *io, int error, unsigned removed, void *arg);
 SIO_API int sio_history_remove(sio_nsp *nsp, const char *room, const char *id, sio_history_removed_fn *fn, void *arg);
@@ -1039,10 +1042,10 @@ SIO_API void sio_allow_request(sio_server *io, void (*fn)(sio_server *io, sio_re
  * route, and then this text. sio_id() is another id, except for clients of Socket.IO 2 and older.
  *
  * Whoever knows the id of a session speaks for its client. The text must therefore be a secret that nobody can guess:
- * take it from a random source or a keyed hash, never from a name or a counter alone. It must also be new. A text of
- * another form, or one that an open session of this worker has, refuses the handshake as Engine.IO does when generateId
- * fails: status 400, code 3 "Bad request", the context ID_GENERATION_ERROR, and the log event `id_refused` at most once
- * a second. A server has one such function, as for sio_allow_request().
+ * take it from a random source or a keyed hash, never from a name or a counter alone. It must also be new. If the
+ * text has another form, or belongs to an open session of this worker, the server refuses the handshake as Engine.IO
+ * does when generateId fails: status 400, code 3 "Bad request", the context ID_GENERATION_ERROR, and the log event
+ * `id_refused` at most once a second. A server has one such function, as for sio_allow_request().
  */
 #define SIO_SESSION_ID_LENGTH 16
 SIO_API void sio_generate_id(sio_server *io, const char *(*fn)(sio_server *io, sio_request *request, void *arg), void *arg);

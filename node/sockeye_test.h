@@ -1,6 +1,6 @@
 /*
- * sockeye_test.h: tests of an application in one process, with clients that are functions and a clock that stands
- * still.
+ * sockeye_test.h: tests an application within one process. The test calls functions that act as clients, and moves
+ * the clock itself.
  *
  * A test program links the application, libsockeye_test.a, libsockeye and libev:
  *
@@ -8,13 +8,14 @@
  *
  * It contains the application's sio_app(), and sio_app_options if there are any. docs/application.md has an example.
  *
- * The clock: in the thread that called sio_test_start(), from then on, time moves only by sio_test_advance(), for the
- * server, for libev and for clock_gettime(), gettimeofday() and time() themselves. Other threads have the true time.
+ * The clock: sio_test_start() stops the time of the calling thread. From then on, only sio_test_advance() moves it.
+ * This applies to the server, to libev, and to clock_gettime(), gettimeofday() and time(). Other threads get the true
+ * time.
  *
- * The clients are connected by WebSocket to a port of 127.0.0.1, and answer heartbeats. Arguments of events are JSON
- * texts without the array's brackets: "\"hello\",1"; NULL or "" means none. Texts that are returned are JSON arrays,
- * [] included. They are valid until the next call for that client. A function that waits for the server gives up
- * after 10 seconds of true time, which only a test that fails takes.
+ * The clients connect by WebSocket to a port of 127.0.0.1 and answer heartbeats. Arguments of events are JSON texts
+ * without the array's brackets: "\"hello\",1"; NULL or "" means that there are none. Returned texts are JSON arrays
+ * with their brackets. They are valid until the next call for that client. A function that waits for the server gives
+ * up after 10 seconds of true time, so only a failing test waits that long.
  *
  * Mistakes of the test (a malformed option, an application that does not start) end the program with a line on
  * stderr.
@@ -32,15 +33,15 @@ typedef struct sio_test sio_test;
 typedef struct sio_test_client sio_test_client;
 
 /*
- * Starts a server with the application. `options` are names and values in turn, ended by NULL; NULL means none. One
- * server can run at a time.
+ * Starts a server with the application. `options` is an array of alternating names and values that ends with NULL, or
+ * NULL for no options. Only one server can run at a time.
  */
 sio_test *sio_test_start(const char *const options[]);
-/* Disconnects the clients, closes the server, which calls the functions of sio_on_stop(), and frees everything. */
+/* Disconnects the clients, closes the server (which calls the functions of sio_on_stop()), and frees everything. */
 void sio_test_end(sio_test *test);
 sio_server *sio_test_server(const sio_test *test);
 
-/* Moves the clock in steps of 10 ms, so that timers run in their order, and heartbeats are answered. */
+/* Moves the clock by `ms`, in steps of 10 ms, so that timers run in order and clients answer heartbeats. */
 void sio_test_advance(sio_test *test, unsigned ms);
 
 /*
@@ -50,23 +51,24 @@ void sio_test_advance(sio_test *test, unsigned ms);
 sio_test_client *sio_test_connect(sio_test *test, const char *nsp, const char *auth);
 /* The data of connect_error, a JSON object such as {"message":"Unauthorized"}; NULL if the client was admitted. */
 const char *sio_test_refusal(const sio_test_client *client);
-/* False once the server has disconnected the client. Waits as sio_test_heard(). */
+/* Returns false once the server has disconnected the client. Waits as sio_test_heard() does. */
 bool sio_test_connected(sio_test_client *client);
 const char *sio_test_id(const sio_test_client *client); /* socket.id; "" if it was refused */
 void sio_test_disconnect(sio_test_client *client);
 
 /* Sends an event. */
 void sio_test_emit(sio_test_client *client, const char *event, const char *args);
-/* Sends an event and waits for its acknowledgement. Returns the arguments; NULL if there is none. */
+/* Sends an event and waits for its acknowledgement. Returns the acknowledgement's arguments; NULL if none arrives. */
 const char *sio_test_ask(sio_test_client *client, const char *event, const char *args);
-/* The same in two calls, for what must happen in between. */
+/* The same in two calls, so that a test can act in between. */
 void sio_test_ask_begin(sio_test_client *client, const char *event, const char *args);
 const char *sio_test_ask_end(sio_test_client *client);
 
 /*
  * Returns the arguments of the oldest event with this name that the client has received and that no call has returned
  * yet. sio_test_next() waits for one, and returns NULL if none comes. sio_test_heard() waits only until the server
- * has read what all clients have sent, and this client has received what the server sent then.
+ * has read everything that the clients have sent, and this client has received everything that the server has sent by
+ * then.
  */
 const char *sio_test_next(sio_test_client *client, const char *event);
 const char *sio_test_heard(sio_test_client *client, const char *event);
