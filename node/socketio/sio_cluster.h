@@ -21,8 +21,8 @@ int sio_cluster_error(int error);
 /* Returns true if sio_cluster_broadcast() copies the late arguments of the event and needs no text. */
 bool sio_cluster_copies(const struct sio_nsp *nsp, const struct sio_content *what);
 /*
- * Publishes an event. `recording`: of connection state recovery; NULL if the event takes no part in it. `mark`: in
- * the history of a room; origin 0: none.
+ * Publishes an event. `recording` belongs to connection state recovery; NULL if the event takes no part in it. `mark`
+ * is the event's mark in the history of a room; origin 0: none.
  */
 int sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
 	const struct sio_content *what, const struct sio_recording *recording, struct wire_mark mark);

@@ -160,7 +160,7 @@ accepted_free(struct accepted *accepted)
 	mem_free(accepted);
 }
 
-/* The socket has left before the job ran. Its "connection" listeners were called then. */
+/* The socket has left before the job ran. Its "connection" listeners ran when it left. */
 static void
 accepted_orphan(struct sio_held *held)
 {
@@ -237,8 +237,8 @@ sio_connect_restart(struct sio_socket *s)
 }
 
 /*
- * A refused CONNECT costs the server a pattern or a middleware and the client almost nothing. So refusals are
- * limited.
+ * A refused CONNECT costs the server a pattern match or a middleware call, and costs the client almost nothing. So
+ * refusals are limited.
  */
 static bool
 connect_refused_too_often(struct sio_client *c)

@@ -19,7 +19,7 @@
 /* The process layer's part of a server: see node/process/server.c. */
 struct sio_host;
 
-/* The process layer creates and frees a server by these. Only this layer sees the struct (sio_server.h). */
+/* The process layer creates and frees a server with these. Only this layer sees the struct (sio_server.h). */
 struct sio_server *sio_core_new(struct loop *l, const struct sio_options *options, struct sio_host *host);
 void sio_core_free(struct sio_server *io); /* requires that all sessions are gone */
 
@@ -64,14 +64,14 @@ struct history;
 bool sio_core_wants_history(const struct sio_server *io);
 uint64_t sio_core_history_max_bytes(const struct sio_server *io);
 /*
- * Sets the store of the history of rooms (broker/history.h), which is borrowed. NULL: the
- * server leaves it; what waits for it ends.
+ * Sets the store of the history of rooms (broker/history.h), which is borrowed. NULL: the server leaves the store,
+ * and the calls that wait for it end.
  */
 void sio_core_set_history(struct sio_server *io, struct history *store);
 
 /*
  * io.close(): disconnects every socket with "server shutting down" (calling "disconnecting" and "disconnect"), then
- * calls eio_server_close(). As in the original, no DISCONNECT packet is sent, so that clients reconnect.
+ * calls eio_server_close(). As in Node.js, no DISCONNECT packet is sent, so that clients reconnect.
  */
 void sio_core_close(struct sio_server *io);
 

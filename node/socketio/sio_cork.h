@@ -1,8 +1,8 @@
 /*
  * Keeps a client from telling others that it has joined a room before this node receives the room's messages from the
- * other nodes. A node that subscribes room by room (bus_rooms.h) receives them from one round trip to Redis after its
- * first socket has joined. Until then, everything that goes to the client is held back: the answer to its CONNECT,
- * because the room named after its id is new, and acknowledgements and events.
+ * other nodes. A node that subscribes room by room (bus_rooms.h) starts to receive them one round trip to Redis after
+ * its first socket has joined. Until then, everything that goes to the client is held back: the answer to its
+ * CONNECT, because the room named after its id is new, and acknowledgements and events.
  *
  *   event                                                  the client's output
  *   one of its sockets joins a room, and the bus has       is held back; if it is held back already, it waits for

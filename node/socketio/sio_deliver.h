@@ -13,8 +13,9 @@
  */
 void sio_deliver(const struct sio_selection *to, struct sio_outgoing *out, struct text name, bool droppable);
 /*
- * Called before socket `i` of a large selection is handled. The objects of each socket are far apart in memory, and
- * each points to the next. So the objects of the next four sockets are prefetched, one pointer further for each.
+ * Called before socket `i` of a selection is handled. A socket leads to its client and its session by pointers, and
+ * these objects are far apart in memory. So they are prefetched in steps: the struct of socket i + 4, the client of
+ * socket i + 3, the session of socket i + 2, and what the session of socket i + 1 points to.
  */
 void sio_deliver_look_ahead(const struct sio_selection *to, unsigned i);
 /* Delivers to one socket, even while the middlewares of its connection run. */

@@ -87,21 +87,22 @@ struct emission_of_one {
 	struct text own;
 };
 
-/* Returns true if the events to this socket alone are recorded: a waiting socket has no session yet, or cannot end
- * it. */
+/*
+ * Returns true if events to this socket alone are recorded. Events to a waiting socket are not, unless its owner has
+ * accepted it and it waits for its missed events.
+ */
 static bool
 emission_records_one(const struct sio_socket *s)
 {
 	return s->session != NULL && (s->state != SIO_WAITING || s->owner_accepted);
 }
 
-/* The same for an event to one socket. */
+/* Like emission_record(), for an event to one socket. */
 static void
 emission_record_one(struct sio_outgoing *out, struct emission_of_one *one, const struct sio_emission *emission,
 	const struct sio_socket *s)
 {
-	/* a client that is to be recovered must not take the newest offset for its own before it has what it missed
-	 */
+	/* a recovered client must not get the newest offset before its missed events */
 	if (s->state == SIO_WAITING && emission->nsp->io->recovery->stream != NULL)
 		return;
 	one->own = sio_socket_id_text(s);
@@ -119,7 +120,10 @@ emission_keep_one(const struct sio_emission *emission, const struct sio_outgoing
 		sio_keep_record_one(emission->nsp, out->recording->who, &what);
 }
 
-/* The socket is leaving, or waits for the events that it missed. Its client gets the event with these. */
+/*
+ * Records the event for a socket that is leaving or waits for its missed events. The client gets it together with the
+ * missed events.
+ */
 static int
 emission_miss(const struct sio_emission *emission, struct sio_socket *s)
 {
@@ -193,8 +197,8 @@ emission_expect_acks(const struct sio_emission *emission, struct sio_gather *gat
 }
 
 /*
- * Takes part in the history of the rooms that the event is for: stores it, unless it comes from another node, and
- * takes the sockets that must not get it now out of the selection. Returns the mark of the event.
+ * Handles an event for rooms with a history: stores it, unless it comes from another node, and removes from the
+ * selection the sockets that must not get it now. Returns the mark of the event.
  */
 static __attribute__((cold, noinline)) struct wire_mark
 emission_remember(const struct sio_emission *emission, const struct sio_selector *who)

@@ -24,7 +24,7 @@ struct sio_emission {
 	bool remote;		 /* the event comes from another node */
 	struct wire_mark mark;	 /* of a remote event in the history of a room; origin 0: none */
 	bool released;		 /* the event was held (sio_stream_hold.c), and is delivered now */
-	bool has_id;		 /* released: `id` is that of an acknowledgement that is waited for */
+	bool has_id;		 /* released: an acknowledgement with the id `id` is awaited */
 	uint64_t id, entry;	 /* entry: number of the event in its stream; 0: none */
 	uint32_t timeout_ms;
 	struct sio_asker ask; /* fn NULL: no acknowledgements */

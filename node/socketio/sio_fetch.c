@@ -93,7 +93,7 @@ sio_fetch(sio_target target, sio_fetch_fn *fn, void *arg)
 	struct sio_target_rooms rooms;
 	int rc;
 
-	/* as in the original: it is unknown which children of a parent exist on other nodes */
+	/* as in Node.js: it is unknown which children of a parent exist on other nodes */
 	if (target.nsp == NULL || fn == NULL || target.nsp->family != NULL)
 		return sio_misused(__func__, NULL, NULL, NULL, SIO_ERR_ARGUMENT);
 	rc = sio_target_rooms(&rooms, &target);

@@ -146,7 +146,7 @@ fetched_copy_names(sio_socket_info *to, struct fetched_local *local, const struc
 	to->rooms_count = count;
 }
 
-/* Data that was never set is {}, as in the original. */
+/* Data that was never set is {}, as in Node.js. */
 static struct sio_stored *
 fetched_data_of(const struct sio_fetched_list *list, const struct sio_socket *s)
 {

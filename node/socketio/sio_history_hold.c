@@ -1,6 +1,6 @@
 /*
  * The events that reach a room while joins read its history: each join holds them until it has sent the history, or
- * gives up at its limit. Joins with an answer drop the copies that arrive late.
+ * gives up at its limit. A join that has its answer drops the copies that arrive late.
  */
 #include "common/base/mem.h"
 #include "node/socketio/sio_emission.h"

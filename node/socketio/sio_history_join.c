@@ -9,7 +9,7 @@
 #include "node/socketio/sio_rooms.h"
 
 #define SETTLED_MS 30000 /* how long after the answer a copy from another server may arrive */
-#define JOIN_READ_MAX (SIO_HISTORY_SENT_MAX + 2 * HISTORY_PAYLOAD_MAX) /* more than is sent: an entry is left out */
+#define JOIN_READ_MAX (SIO_HISTORY_SENT_MAX + 2 * HISTORY_PAYLOAD_MAX) /* more than is sent, to notice a cut */
 
 /* -------------------------------------------------------------------- life */
 
@@ -64,7 +64,7 @@ join_unlink_socket(struct sio_history_join *join)
 	*at = join->next;
 }
 
-/* Ends the waiting of a join, and its timer. */
+/* Stops what the join waits for, and its timer. */
 static void
 join_stop(struct sio_history_join *join)
 {

@@ -8,8 +8,8 @@
  *   SETTLED   copies of what was sent are dropped, others pass         30 seconds have passed
  *
  * The read begins when this server receives the room's messages. So an event is in the answer, or arrives later, or
- * both; by its mark, a held event is recognised as one of the answer. A copy of an event from another server may
- * arrive after the answer. It is recognised in the state SETTLED.
+ * both. Its mark shows whether a held event is also in the answer. A copy of an event from another server may arrive
+ * after the answer; the state SETTLED recognises it by its mark.
  *
  * If the history cannot be read, or too many events are held, the held events are sent without the history. Volatile
  * events are not held, so the socket does not get them. Events that want acknowledgements are neither stored nor

@@ -7,8 +7,8 @@
  *   room, namespace   "*" stands for any characters, "?" for one
  *   age      a number and s, m, h or d
  *
- * The room pattern "*" does not match names of 20 base64url characters, because each socket is in a room that is
- * named like its id.
+ * The room pattern "*" does not match names of 20 base64url characters, because each socket is in a room named after
+ * its id.
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_RULES_H
 #define NODE_SOCKETIO_SIO_HISTORY_RULES_H

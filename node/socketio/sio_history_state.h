@@ -9,10 +9,12 @@
  *   sio_history_entry.c  the bytes of an entry
  *   sio_history_rules.c  the option
  *
- * Three files depend on one another. sio_history.c offers the functions of all to emissions, and ends the joins with
- * the store. sio_history_join.c decodes entries by sio_history.c. sio_history_hold.c makes a full join give up.
+ * Three files depend on one another. sio_history.c offers the functions of all three to emissions, and ends the joins
+ * when the server leaves the store. sio_history_join.c calls sio_history.c to decode entries. sio_history_hold.c
+ * calls sio_history_join.c to make a full join give up.
  *
- * Emissions, rooms and sockets call these files through struct sio_history_work, because these files emit and join.
+ * Emissions, rooms and sockets call these files through struct sio_history_work. A direct call would close a circle,
+ * because these files emit events and join rooms.
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_STATE_H
 #define NODE_SOCKETIO_SIO_HISTORY_STATE_H

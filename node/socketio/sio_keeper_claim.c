@@ -51,7 +51,7 @@ session_check_claim(
 	if (claim->has_offset && !sio_recovery_position_read(session->log->epoch, claim->offset, &from))
 		return SIO_RECOVERY_OFFSET_GONE;
 	former = sio_keeper_origin_known(keeper, from.origin);
-	/* an event that the client has received may reach the keeper later, and then the client a second time */
+	/* an event that the client has received is still to reach the keeper; a replay could send it again */
 	if (from.heard > keeper->number || (former != NULL && from.local > former->local))
 		return SIO_RECOVERY_OFFSET_GONE;
 	if (from.origin != 0 || session->past != NULL)

@@ -119,7 +119,7 @@ struct sio_keeper {
 	struct sio_recovery_store store;
 	struct table logs, origins, sessions;
 	struct list workers, stored;
-	struct list gone; /* struct keeper_origin, at most KEEPER_GONE_MAX; gone longest: first */
+	struct list gone; /* struct keeper_origin, at most KEEPER_GONE_MAX; the one gone longest is first */
 	unsigned gone_count;
 	struct list parked; /* struct keeper_parked, until sio_keeper_settle() */
 	uint64_t stored_count;

@@ -11,8 +11,8 @@
 #include "node/socketio/sio_trace.h"
 
 /*
- * Closed sockets that leave in one turn. Each takes a microsecond and the time of its listeners, so that a disconnect
- * of many thousand sockets does not delay other clients.
+ * How many closed sockets leave in one turn. Each takes about a microsecond plus the time of its listeners. The limit
+ * keeps a disconnect of many thousand sockets from delaying other clients.
  */
 #define LEAVES_PER_TURN 512
 

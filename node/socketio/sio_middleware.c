@@ -157,7 +157,7 @@ sio_middleware_event(struct sio_socket *s, struct sio_event *event)
 
 /* --------------------------------------------------------- registering */
 
-/* Chains under way skip the removed middleware. Returns an error for sockeye.h. */
+/* Removes a middleware. Chains under way skip it. Returns 0 or SIO_ERR_NOT_FOUND. */
 static int
 middleware_remove(struct sio_server *io, struct sio_listeners *list, sio_any_fn *fn, void *arg)
 {

@@ -15,7 +15,7 @@ static const sio_node_state states[] = {
 	[MEMBER_LEFT] = SIO_NODE_LEFT,
 };
 
-/* A member's own heartbeats are older than its count of clients. */
+/* Counts this server's clients now, because its last heartbeat may hold an old count. */
 static unsigned
 own_clients(const struct sio_server *io)
 {

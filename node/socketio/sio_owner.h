@@ -47,12 +47,13 @@ struct sio_owner {
 	/* Returns true if the application's middlewares and listeners are to get the event too. NULL: they get it. */
 	bool (*on_event)(void *arg, sio_socket *socket, const struct sio_raw_event *event);
 	/*
-	 * A connected socket leaves; it is still in its rooms. Or the client of a socket that waits for an answer has
-	 * gone; then `reason` is NULL. `session_closed`: the whole connection ends too. NULL: not wanted.
+	 * Called in two cases. A connected socket leaves; it is still in its rooms. Or the client of a socket that
+	 * waits for the owner's answer has gone; then `reason` is NULL. `session_closed`: the whole connection ends
+	 * too. NULL: not wanted.
 	 */
 	void (*on_closed)(void *arg, sio_socket *socket, const char *reason, bool session_closed);
 	/*
-	 * A socket has joined or left a room, for whatever cause. The socket may still wait for the owner's answer. A
+	 * A socket has joined or left a room, for any cause. The socket may still wait for the owner's answer. A
 	 * socket that ends leaves all its rooms. Rooms must not change until this returns. NULL: not wanted.
 	 */
 	void (*on_room)(void *arg, sio_socket *socket, bool joined, struct text room);
@@ -91,7 +92,8 @@ struct sio_observer {
 
 /* Further events of clients, with or without sockets, for an owner. Each function may be NULL. */
 struct sio_watcher {
-	/* A handshake that the application inside has not refused. The watcher must call eio_allow() or its like. */
+	/* A handshake that sio_allow_request() has not refused. The watcher must call eio_allow() or a similar
+	 * function. */
 	void (*on_allow)(void *arg, struct eio_pending *pending, const struct http_request *request);
 	/* A handshake was completed. `ticket` is the value given to eio_allow_as(), else 0. */
 	void (*on_open)(void *arg, struct eio_session *session, uint32_t ticket);

@@ -7,8 +7,8 @@
  *   id        digits, optional
  *   data      the rest, without the JSON whitespace (space, TAB, LF, CR) around it
  *
- * The original reads numbers loosely: `42 ["x"]` gives the id 0 and `42 5["x"]` the id 5. Here whitespace before the
- * data is skipped, and whitespace before an id is an error.
+ * Node.js reads numbers loosely: `42 ["x"]` gives the id 0 and `42 5["x"]` the id 5. This parser skips whitespace
+ * before the data, and whitespace before an id is an error.
  */
 #include "node/socketio/sio_packet.h"
 

@@ -196,7 +196,7 @@ parent_on_allowed(struct sio_step *step)
 }
 
 /*
- * Returns the message of an owner that refused, else NULL. As in the original, clients do not see messages of the
+ * Returns the message of an owner that refused, else NULL. As in Node.js, clients do not see messages of the
  * application's functions.
  */
 static const char *

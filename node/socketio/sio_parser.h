@@ -35,8 +35,9 @@ struct sio_packet_out {
 	const struct attachments *attachments; /* NULL: none */
 	struct sio_late *late;		       /* the same as MessagePack; NULL: only as JSON */
 	/*
-	 * Bytes of text and attachments. The two are within it, but an encoding that puts attachments into the text
-	 * can need more: several placeholders may stand for one attachment. Set by sio_outgoing_init().
+	 * Limit of the bytes of text and attachments. The packet is within it, but an encoding that puts attachments
+	 * into the text can exceed it, because several placeholders may stand for one attachment. Set by
+	 * sio_outgoing_init().
 	 */
 	uint64_t max_bytes;
 };

@@ -6,7 +6,7 @@
  *   CONNECT, read    "/nsp?a=1&b=2": the query becomes the payload {"a":"1","b":"2"}; any other payload is ignored
  *   other, read      a query after the namespace is ignored
  *
- * As Node.js does, "#" and what follows it are not part of the namespace either.
+ * As in Node.js, "#" and what follows it do not belong to the namespace either.
  * Source: Socket.IO protocol v4 (socket.io repository, docs/socket.io-protocol/v4.md).
  */
 #include "common/base/error.h"

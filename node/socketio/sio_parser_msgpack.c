@@ -11,10 +11,10 @@
  * `options`. The value undefined of notepack 2 (d4 00 00) counts as absent.
  *
  * The layers above get the same as from a JSON client: `data` becomes JSON text, and its binary values become
- * attachments. An array of plain values (msgpack_plain.h) waits until something reads its text, and what the
- * application passes on to other clients of this parser is copied. The original accepts event names that are
- * reserved. Here they are refused, as the JSON parser refuses them: an event "disconnect" of a client would run the
- * application's clean-up on a connected socket.
+ * attachments. An array of plain values (msgpack_plain.h) stays MessagePack until something reads its text. Values
+ * that the application passes on to other clients of this parser are copied as they are. socket.io-msgpack-parser
+ * accepts event names that are reserved. This parser refuses them, as the JSON parser does: an event "disconnect" of
+ * a client would run the application's clean-up on a connected socket.
  */
 #include <math.h>
 #include <string.h>
@@ -32,7 +32,7 @@
 #define JSON_PER_BYTE 8
 /* further bytes of JSON: a placeholder for each of MSGPACK_ATTACHMENTS_MAX binary values */
 #define JSON_EXTRA (MSGPACK_ATTACHMENTS_MAX * 48)
-/* bytes of a message for which memory is allocated at once: binary values may be most of a larger one */
+/* memory for text is allocated at once for this many bytes of a message; most of a larger one may be binary */
 #define JSON_FIRST_MAX 512
 /* the keys as strings of MessagePack */
 #define KEY_TYPE "\xa4type"
@@ -443,7 +443,7 @@ msgpack_write_id(const struct sio_packet_out *packet, struct buffer *out)
 	msgpack_add_unsigned(out, packet->id);
 }
 
-/* Writes the part of the map before the data. The keys are in the order of the original: the id of an ACK first. */
+/* Writes the part of the map before the data. The keys are in the order of socket.io-msgpack-parser. */
 static void
 msgpack_write_front(const struct sio_packet_out *packet, bool has_data, struct buffer *out)
 {
@@ -497,7 +497,7 @@ msgpack_encode_text(const struct sio_packet_out *packet, struct eio_message **me
 	struct buffer out;
 	int rc = 0;
 
-	/* a fraction of 3 digits and a comma takes 9 bytes; only repeated attachments can exceed the sum */
+	/* 0.5 and a comma take 4 bytes of JSON but 9 of MessagePack; only repeated attachments exceed the limit */
 	buffer_init(&out, FRONT_ROOM + HEAD_ROOM + packet->nsp.n + packet->max_bytes + packet->json.n / 2 * 3);
 	eio_message_begin(&out, n);
 	msgpack_write_front(packet, has_data, &out);

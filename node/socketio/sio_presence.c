@@ -118,8 +118,8 @@ presence_on_due(struct wheel_entry *entry)
 /* ----------------------------------------------------------------- sockets */
 
 /*
- * Lets a new user of the socket enter its rooms, except the room of its own id, and the former one leave them. Both
- * may be NULL. The new user enters first, so that a user who stays does not leave in between.
+ * Adds the user `to` to the rooms of the socket, except the room of its own id, and removes the user `from`. Both may
+ * be NULL. The new user is added first, so that a user who stays does not leave in between.
  */
 static void
 presence_move_all(struct sio_socket *s, const struct sio_present *from, const struct sio_present *to)
@@ -166,7 +166,7 @@ present_new(struct text user, struct sio_stored *data)
 	return present;
 }
 
-/* Packs the data of a user. Sets *out to NULL for none and for null. */
+/* Packs the data of a user. Sets *out to NULL if there is no data, or if the data is null. */
 static int
 present_pack(struct sio_payload *payload, const char *format, va_list args, struct sio_stored **out)
 {

@@ -234,7 +234,7 @@ peers_were_out_of_reach(struct sio_presence *presence)
 	return since > 2 * TICK_MS || !broker_up(io->broker);
 }
 
-/* Starts the silence of every server anew. */
+/* Measures the silence of every server from now on. */
 static void
 peers_forgive(struct sio_presence *presence)
 {

@@ -32,7 +32,7 @@ readmit_socket(struct sio_presence *presence, const struct sio_socket *s)
 	}
 }
 
-/* Goes on when the table is full: a user who has come in counts all of his sockets. */
+/* Goes on when the table is full, because all sockets of a user who has come in are counted. */
 static void
 readmit_own(struct sio_presence *presence)
 {

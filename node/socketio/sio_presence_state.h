@@ -1,8 +1,8 @@
 /*
  * Presence: which users are in which room, on all servers. Each server keeps the users of all servers
- * (sio_presence_table.h) and sends the changes of its own users to the others (sio_presence_peers.h). So a question
- * of the application needs no message. Changes are collected for presenceInterval; then each server announces them to
- * its own sockets and listeners.
+ * (sio_presence_table.h) and sends the changes of its own users to the others (sio_presence_peers.h). So the
+ * application can ask for them without a message. Changes are collected for presenceInterval; then each server
+ * announces them to its own sockets and listeners.
  *
  * A namespace without sio_presence() has no struct sio_presence, and costs one comparison when a socket changes
  * rooms.

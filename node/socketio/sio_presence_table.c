@@ -100,7 +100,7 @@ presence_same_data(const struct sio_stored *a, const struct sio_stored *b)
 	return text_is(a->owner.json, b->owner.json);
 }
 
-/* Puts the user on the list of changes, or removes him if his state is again the one that was announced. */
+/* Puts the user on the list of changes, or off it if the user's state is again the announced one. */
 static void
 presence_note_change(struct presence_table *table, struct presence_user *user)
 {
@@ -273,7 +273,7 @@ presence_clear(struct presence_table *table, struct presence_owner *owner, struc
 	struct presence_entry *entry = who != NULL ? presence_entry_of(who, owner) : NULL;
 
 	if (entry == NULL) {
-		/* perhaps it was never counted, so the last one is counted until it is tried again */
+		/* the user may be one that was left out; one stays counted, so that the others are tried again */
 		if (owner->refused > 1)
 			owner->refused--;
 		return;

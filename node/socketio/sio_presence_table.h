@@ -3,8 +3,8 @@
  * a clock; its callers pass it what has changed.
  *
  * A server owns the entries that it has reported; an entry says that a user is in a room. A user is present while at
- * least one server has an entry for him. The table also lists the changes that have not been announced here, and the
- * changes of this server's own entries that have not been sent to the other servers.
+ * least one server has an entry for that user. The table also lists the changes that have not been announced here,
+ * and the changes of this server's own entries that have not been sent to the other servers.
  */
 #ifndef NODE_SOCKETIO_SIO_PRESENCE_TABLE_H
 #define NODE_SOCKETIO_SIO_PRESENCE_TABLE_H
@@ -85,12 +85,12 @@ void presence_owner_sweep(struct presence_table *table, struct presence_owner *o
  */
 struct presence_entry *presence_set(struct presence_table *table, struct presence_owner *owner, struct text room,
 	struct text user, struct sio_stored *data);
-/* Returns true if entries of `owner` were left out and it is worth while to try them again. */
+/* Returns true if entries of `owner` were left out and there is room to try them again. */
 bool presence_has_room_again(const struct presence_table *table, const struct presence_owner *owner);
 /* `owner` says that the user has left. An entry of `own` goes with its last socket. */
 void presence_clear(struct presence_table *table, struct presence_owner *owner, struct text room, struct text user);
 
-/* Returns the user if he is present in the room, or NULL. */
+/* Returns the user if present in the room, or NULL. */
 struct presence_user *presence_find(const struct presence_table *table, struct text room, struct text user);
 /* Returns the room, or NULL if it is not known. */
 struct presence_room *presence_room_find(const struct presence_table *table, struct text room);

@@ -3,7 +3,7 @@
  * beginning with this node's own.
  *
  *   state    where                ends by
- *   asking   io->asking           the broker reporting the end, at the latest at its deadline; or the server closing
+ *   asking   io->asking           the broker reports the end, at its deadline at the latest; or the server closes
  *   asked    a job of the turn    the end of the turn: finish() calls back and frees the question
  */
 #ifndef NODE_SOCKETIO_SIO_QUESTION_H

@@ -168,7 +168,7 @@ sio_raw_nsp(const sio_server *io, struct text name)
 	return sio_nsp_find(io, name);
 }
 
-/* Returns the namespace or NULL. One without clients is from now on the last that would be freed. */
+/* Returns the namespace or NULL. A namespace without clients moves to the end of the list of those to be freed. */
 static struct sio_nsp *
 raw_use(sio_server *io, struct text name)
 {

@@ -2,7 +2,7 @@
  * Connection state recovery: a client that lost its connection comes back with the same id, rooms and data, and gets
  * the events that it missed. The exchange with the client is that of socket.io 4.6, option connectionStateRecovery.
  *
- *   the session of a socket   state      ends by
+ *   how it came to the state  state      ends by
  *   made at CONNECT           live       the socket leaves for a recoverable reason: stored; for another: freed
  *   stored                    stored     a client claims it: claimed; the window ends, or a limit: freed
  *   claimed                   claimed    CONNECT is sent: live; the new socket leaves before that: stored

@@ -149,7 +149,7 @@ session_has_listeners(const struct sio_nsp *nsp)
 
 /*
  * Ends a session of a lost client. Listeners run at the end of the turn, because this may happen while another socket
- * leaves. Until then the session uses its namespace.
+ * leaves. Until then the session keeps its namespace in use.
  */
 static void
 session_end(struct sio_recovery_session *session, sio_session_end why)

@@ -46,9 +46,9 @@ struct sio_recovery_session {
 	struct sio_recovery_log *log; /* of the namespace */
 	struct sio_socket *socket;    /* live: connected; claimed: waiting; stored: NULL */
 	/*
-	 * Missed events are looked for from here on. One worker: the head of the log at the first CONNECT. Several
-	 * workers: the head of the log when this worker made the session known to the hub or Redis, which it repeats
-	 * when they have lost it.
+	 * The search for missed events starts at this number. One worker: the head of the log at the first CONNECT.
+	 * Several workers: the head of the log when this worker made the session known to the hub or Redis, which it
+	 * repeats when they have lost it.
 	 */
 	uint64_t start;
 	uint64_t heard;	       /* head of the log when the socket stopped getting events */

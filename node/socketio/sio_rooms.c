@@ -48,7 +48,8 @@ rooms_moved(struct sio_socket *s)
 		sio_recovery_session_moved(s->session, s->last_event, s->state != SIO_CONNECTED);
 }
 
-/* Tells presence, if it is on, that the user of a socket has entered a room. Returns true if he is counted there. */
+/* Tells presence, if it is on, that the user of a socket has entered a room. Returns true if the user is counted
+ * there. */
 static inline bool
 rooms_show_presence(const struct sio_socket *s, struct text room)
 {
@@ -56,7 +57,7 @@ rooms_show_presence(const struct sio_socket *s, struct text room)
 	       sio_presence_moved(s->nsp->presence, s->extra->present, true, room);
 }
 
-/* The same when the user leaves it. `present`: he is counted there. */
+/* Tells presence, if it is on, that the user of a socket has left a room. `present`: the user was counted there. */
 static inline void
 rooms_hide_presence(const struct sio_socket *s, bool present, struct text room)
 {
@@ -410,8 +411,8 @@ selection_grow(struct sio_selection *out)
 }
 
 /*
- * A selection needs no set. Every socket carries the epoch of the last selection that met it, so one comparison finds
- * out whether the socket is already selected or excepted.
+ * A selection needs no set. Every socket carries the epoch of the last selection that met it, so one comparison shows
+ * whether the socket is already selected or excepted.
  */
 static void
 selection_meet(struct sio_socket *s, uint64_t epoch, struct sio_selection *out)

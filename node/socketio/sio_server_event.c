@@ -7,7 +7,7 @@
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_presence_peers.h"
 
-/* Returns true for RESERVED_EVENTS of namespace.ts in the original, and for the event that presence uses. */
+/* Returns true for RESERVED_EVENTS of socket.io's namespace.ts, and for the event that presence uses. */
 static bool
 server_event_reserved(struct text name)
 {

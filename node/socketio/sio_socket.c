@@ -6,10 +6,10 @@
  *                                               the client goes: dropped
  *   CONNECTED      the client's, nsp->sockets,  sio_socket_close(): CLOSING, with a reason
  *                  nsp->connected
- *   CLOSING        the client's, nsp->sockets,  the end of this turn or of a later one, or the client goes or
- * connects io->closing                  again: DISCONNECTING (sio_leave.c) DISCONNECTING  the client's, nsp->sockets
- * "disconnecting" listeners have run: rooms are left, GONE GONE           io->gone                     "disconnect"
- * listeners have run; freed at the end of the turn
+ *   CLOSING        the client's, nsp->sockets,  the end of this turn or of a later one, or the client goes
+ *                  io->closing                  or connects again: DISCONNECTING (sio_leave.c)
+ *   DISCONNECTING  the client's, nsp->sockets   "disconnecting" listeners have run: rooms are left, GONE
+ *   GONE           io->gone                     "disconnect" listeners have run; freed at the end of the turn
  *
  * In CLOSING the socket is still in its rooms, but nothing is sent or received.
  *
@@ -229,7 +229,7 @@ bool
 sio_connected(const sio_socket *s)
 {
 	SIO_NEEDS(SIO_A_SOCKET, s, false);
-	/* as in the original: still true in "disconnecting" */
+	/* as in Node.js: still true in "disconnecting" */
 	return s->state == SIO_CONNECTED || s->state == SIO_DISCONNECTING;
 }
 

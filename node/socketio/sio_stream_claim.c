@@ -227,7 +227,7 @@ claim_on_end(struct bus_stream_question *question, int error, const struct resp_
 		if (answer->type == RESP_INTEGER && answer->integer == 0)
 			claim_check(claim);
 		else
-			claim->phase = CLAIM_WAIT; /* unless the answer has overtaken this one */
+			claim->phase = CLAIM_WAIT; /* if L came first, on_left() has cancelled this question */
 		break;
 	case CLAIM_CHECK:
 		if (claim->found)

@@ -1,6 +1,6 @@
 /*
- * One claim: a client that comes back with the pid of a session, from its CONNECT until it continues with the session
- * or without one (sio_stream_claim.c). The list stream->claims owns it.
+ * One claim of a client that comes back with the pid of a session (sio_stream_claim.c). It lasts from the CONNECT
+ * until the client continues, with the session or without one. The list stream->claims owns it.
  */
 #ifndef NODE_SOCKETIO_SIO_STREAM_CLAIM_STATE_H
 #define NODE_SOCKETIO_SIO_STREAM_CLAIM_STATE_H

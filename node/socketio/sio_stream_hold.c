@@ -27,8 +27,8 @@
 struct stream_queue {
 	struct list link; /* in stream->queues */
 	struct list items;
-	struct sio_nsp *nsp; /* used */
-	bool releasing;	     /* stream_release() runs for it, which frees it */
+	struct sio_nsp *nsp; /* kept by sio_nsp_used() */
+	bool releasing;	     /* queue_release() runs for it, and may free it */
 };
 
 struct stream_item {

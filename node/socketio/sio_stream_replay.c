@@ -39,7 +39,7 @@ struct missed {
 struct stream_replay {
 	struct list link; /* in stream->replays, or in stream->replays_waiting */
 	struct sio_stream *stream;
-	struct sio_nsp *nsp; /* used */
+	struct sio_nsp *nsp; /* kept by sio_nsp_used() */
 	struct bus_stream_question question;
 	uint64_t nonce, until;
 	uint64_t from;	  /* the last entry that was read; initially the client's position */

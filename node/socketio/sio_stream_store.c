@@ -27,7 +27,7 @@ sio_stream_position(const struct sio_nsp *nsp)
 {
 	uint64_t read = nsp->broker != NULL ? broker_stream_position(nsp->broker) : 0;
 
-	/* during the delivery of an event, the log's head has its number, and the broker's position not yet */
+	/* during the delivery of an event, the log's head is already its number, but the broker's position is not */
 	return read > nsp->log->head ? read : nsp->log->head;
 }
 
@@ -265,7 +265,7 @@ sio_stream_read_early(struct sio_nsp *nsp, uint64_t number, uint64_t entry)
 	struct sio_recovery_log *log = nsp->log;
 
 	if (entry == 0)
-		log->floor = UINT64_MAX; /* of an event that cannot have an offset */
+		log->floor = UINT64_MAX; /* the event has no entry, so every offset becomes invalid */
 	else if (entry > log->floor)
 		log->floor = entry;
 	if (number >= log->early)

@@ -1,4 +1,4 @@
-/* Stores the sessions of this worker in Redis (sio_stream.h), and tells how far its sockets have got. */
+/* Stores the sessions of this worker in Redis (sio_stream.h), and returns how far its sockets have got. */
 #ifndef NODE_SOCKETIO_SIO_STREAM_STORE_H
 #define NODE_SOCKETIO_SIO_STREAM_STORE_H
 

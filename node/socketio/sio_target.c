@@ -36,7 +36,7 @@ sio_others(sio_socket *socket)
 	return sio_except(sio_everyone(socket), socket->id);
 }
 
-/* As in the original, socket.to(room) and socket.except(room) are broadcasts without the socket itself. */
+/* As in Node.js, socket.to(room) and socket.except(room) are broadcasts without the socket itself. */
 static void
 target_broaden(sio_target *target)
 {

@@ -74,8 +74,8 @@ void sio_job_init(struct sio_job *job, void (*run)(struct sio_job *job));
 /* Queues a job, unless it is queued already. A job queued by a running job waits for the next round. */
 void sio_turn_defer(struct sio_turn *turn, struct sio_job *job);
 /*
- * Like sio_turn_defer(), but for the next turn, which begins without waiting. For a job that has done its share of
- * this turn.
+ * Like sio_turn_defer(), but for the next turn, which begins without waiting. Used by a job that has done its share
+ * of work for this turn.
  */
 void sio_turn_defer_next(struct sio_turn *turn, struct sio_job *job);
 /* Queues a job that runs after all others of the turn. */
@@ -92,7 +92,7 @@ sio_value sio_turn_value(struct sio_turn *turn, struct text json);
 /* Calls free(held) at the end of the turn. */
 void sio_turn_hold(struct sio_turn *turn, struct sio_turn_object *held, void (*free)(struct sio_turn_object *held));
 
-/* Takes work space, to be given back before the call returns. An up-call meanwhile may take another. */
+/* Takes work space. The caller gives it back before it returns. An up-call in between may take another. */
 struct sio_scratch *sio_scratch_take(struct sio_turn *turn);
 void sio_scratch_give(struct sio_turn *turn, struct sio_scratch *scratch);
 

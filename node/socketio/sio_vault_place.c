@@ -8,7 +8,7 @@
 
 /* ----------------------------------------------------------------- reading */
 
-/* Cuts what precedes the next of the characters `ends` off the text. Returns that character, or 0 at the end. */
+/* Takes the text before the next of the characters `ends` off `rest`. Returns that character, or 0 at the end. */
 static char
 cut(struct text *rest, const char *ends, struct text *part)
 {

@@ -108,7 +108,7 @@ sio_vault_replay(struct sio_keep *keep, struct keep_ask *question)
 	ask->replays = true;
 	ask->local = keep->local;
 	if (vault_try_replay(ask) != SIO_RECOVERY_RECOVERED)
-		sio_vault_pause(ask, 0); /* the timer fails it: the caller must not be called back now */
+		sio_vault_pause(ask, 0); /* the timer reports the failure: no call-back into the caller now */
 }
 
 /* Returns true if the event of the record was for the client, and the client has not received it. */

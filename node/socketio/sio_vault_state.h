@@ -67,9 +67,9 @@ uint64_t sio_vault_live_ms(const struct sio_vault *vault);
 /* sio_vault_stranger.c */
 
 /*
- * Tells whether the cluster contains Node.js servers, which do not record what they send. A new node is counted
- * before it has announced itself, so strangers count as certain only when every count for SIO_VAULT_SURE_MS has
- * found some.
+ * Returns whether the cluster contains Node.js servers, which do not record what they send. A new Sockeye node looks
+ * like a Node.js server until it has announced itself. So strangers count as certain only when every count for
+ * SIO_VAULT_SURE_MS has found some.
  */
 #define SIO_VAULT_SURE_MS 1500
 enum sio_vault_strangers { VAULT_NO_STRANGERS, VAULT_PERHAPS, VAULT_STRANGERS };
