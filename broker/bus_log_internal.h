@@ -25,7 +25,7 @@
 #define LOG_READ_BYTES (1 << 20)
 
 #define LOG_RUN_ID_MAX 64
-#define LOG_ERROR_MAX 256
+#define LOG_ERROR_MAX 512 /* longer ones are cut off; MOVED with the longest name of a host fits */
 
 struct bus_log {
 	struct bus *bus;

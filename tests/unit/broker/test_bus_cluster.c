@@ -8,7 +8,8 @@
 
 /* What the members do beside cluster_fakes.h. */
 static struct {
-	unsigned log_at;   /* the member that has the log; the others answer MOVED */
+	unsigned log_at;   /* the member that has the log; the others answer MOVED, */
+	const char *host;  /* with this name */
 	bool queueing;	   /* a transaction is being received, */
 	unsigned messages; /* with so many messages, */
 	bool failed;	   /* and it will not be executed */
@@ -52,7 +53,7 @@ moves(struct fake *fake, struct conn *c)
 	if (members.log_at == (unsigned)(fake - fakes))
 		return false;
 	members.failed = true;
-	say(c, "-MOVED %u 127.0.0.1:%u\r\n", log_slot(), fake_port(members.log_at));
+	say(c, "-MOVED %u %s:%u\r\n", log_slot(), members.host, fake_port(members.log_at));
 	return true;
 }
 
@@ -144,6 +145,7 @@ cluster_start(void **state)
 
 	memset(&members, 0, sizeof members);
 	members.log_at = mapped_owner();
+	members.host = "127.0.0.1";
 	fake_serve_more = serve;
 	return rc;
 }
@@ -246,6 +248,27 @@ a_bus_with_a_log_uses_the_member_that_has_it(void **state)
 	bus_end(&a);
 }
 
+/* The refusal of a transaction is kept until the answer to EXEC. */
+static void
+the_longest_name_of_the_member_is_read_whole(void **state)
+{
+	static const char end[] = "0177.0.0.1"; /* octal, so that zeros may precede it */
+	char host[BUS_URL_HOST_MAX + 1];
+	struct bus_bench a;
+
+	(void)state;
+	memset(host, '0', sizeof host);
+	memcpy(host + sizeof host - sizeof end, end, sizeof end);
+	bus_start_at(&a, fakes_url(3, 1), 10, false);
+	RUN_UNTIL(ups(&a) == 1);
+	members.host = host;
+	members.log_at = 3;
+	record(&a);
+	RUN_UNTIL(members.recorded == 1 && ups(&a) == 2);
+	assert_int_equal(used(), 3);
+	bus_end(&a);
+}
+
 /* The check message finds out as well, so a node that sends nothing moves, too. */
 static void
 an_idle_bus_with_a_log_moves(void **state)
@@ -329,6 +352,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_bus_uses_any_member_in_order, cluster_start, fakes_stop),
 		cmocka_unit_test_setup_teardown(
 			a_bus_with_a_log_uses_the_member_that_has_it, cluster_start, fakes_stop),
+		cmocka_unit_test_setup_teardown(
+			the_longest_name_of_the_member_is_read_whole, cluster_start, fakes_stop),
 		cmocka_unit_test_setup_teardown(an_idle_bus_with_a_log_moves, cluster_start, fakes_stop),
 		cmocka_unit_test_setup_teardown(a_bus_beside_a_log_uses_the_same_member, cluster_start, fakes_stop),
 		cmocka_unit_test_setup_teardown(the_owner_of_the_log_is_waited_for, cluster_start, fakes_stop),
