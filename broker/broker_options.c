@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "broker/bus_form.h"
+#include "broker/bus_log.h"
 #include "broker/bus_url.h"
 #include "broker/wire_stream.h"
 #include "common/base/error.h"
@@ -267,7 +268,10 @@ broker_streams_set(const struct broker_settings *settings)
 	       !same_text(settings->redis_session_key_prefix, "sio:session:");
 }
 
-/* Only some modes keep a connection to each member that a slot's channel may belong to. */
+/*
+ * Only some modes keep a connection to each member that a slot's channel may belong to. A cluster refuses
+ * transactions with keys of several slots.
+ */
 static int
 broker_settings_check_cluster(
 	const struct broker_settings *settings, const struct bus_url *url, char error[OPTION_ERROR_MAX])
@@ -282,6 +286,10 @@ broker_settings_check_cluster(
 	else if (settings->redis_max_redirects != 5 && !(url->cluster && sharded))
 		snprintf(error, OPTION_ERROR_MAX,
 			"option --redis-max-redirects: has no effect without sharded channels in a Redis Cluster");
+	else if (settings->redis_log && url->cluster && !bus_log_has_slot(settings->redis_key))
+		snprintf(error, OPTION_ERROR_MAX,
+			"option --redis-key: with --redis-log in a Redis Cluster, braces must enclose a text, as in "
+			"{chat}");
 	else
 		return 0;
 	return ERROR_ARGUMENT;

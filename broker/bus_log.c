@@ -22,34 +22,57 @@ log_on_turn_end(struct loop_call *call)
 		bus_send_waiting(bus);
 }
 
+static char *
+log_stream_key(const char *key)
+{
+	size_t size = strlen(key) + sizeof "-log";
+	char *stream = mem_alloc(size);
+
+	snprintf(stream, size, "%s-log", key);
+	return stream;
+}
+
+static bool
+log_share_slot(const char *stream, const char *counter)
+{
+	return cluster_slot(text_from(stream)) == cluster_slot(text_from(counter));
+}
+
 /* Braces put both keys in one slot of a Redis Cluster, or those of the prefix do if it has some around a text. */
 char *
 bus_log_counter(const char *key)
 {
 	size_t size = strlen(key) + sizeof "{-log}-count";
-	char *counter = mem_alloc(size);
-	unsigned slot;
+	char *counter = mem_alloc(size), *stream = log_stream_key(key);
 
-	snprintf(counter, size, "%s-log", key);
-	slot = cluster_slot(text_from(counter));
 	snprintf(counter, size, "{%s-log}-count", key);
-	if (cluster_slot(text_from(counter)) != slot)
+	if (!log_share_slot(stream, counter))
 		snprintf(counter, size, "%s-log-count", key);
+	mem_free(stream);
 	return counter;
+}
+
+bool
+bus_log_has_slot(const char *key)
+{
+	char *stream = log_stream_key(key), *counter = bus_log_counter(key);
+	bool shared = log_share_slot(stream, counter);
+
+	mem_free(stream);
+	mem_free(counter);
+	return shared;
 }
 
 struct bus_log *
 bus_log_new(struct bus *bus, const char *key, uint64_t length, bool sealed)
 {
 	struct bus_log *log = mem_zalloc(sizeof *log);
-	size_t size = strlen(key) + sizeof "-log";
 
 	log->bus = bus;
 	log->sealed = sealed;
 	log->active = true;
 	random_id(log->sender, BUS_SENDER_LENGTH);
-	log->stream = mem_alloc(size);
-	snprintf(log->stream, size, "%s-log", key);
+	log->stream = log_stream_key(key);
 	log->counter = bus_log_counter(key);
 	log->length = length;
 	for (unsigned i = 0; i < LOG_SCRIPT_COUNT; i++)

@@ -34,8 +34,13 @@
 struct bus_log *bus_log_new(struct bus *bus, const char *key, uint64_t length, bool sealed);
 void bus_log_free(struct bus_log *log); /* accepts NULL */
 
-/* Returns the key of the log's counter, which shares a slot with its stream. The caller frees it with mem_free(). */
+/*
+ * Returns the key of the log's counter, which shares a slot with its stream if bus_log_has_slot(). The caller frees
+ * it with mem_free().
+ */
 char *bus_log_counter(const char *key);
+/* Returns false if the log cannot be kept in a Redis Cluster: braces in `key` do not enclose a text. */
+bool bus_log_has_slot(const char *key);
 
 /* Adds the log's counters to those of the bus in `out`. */
 void bus_log_stats(const struct bus_log *log, struct bus_stats *out);

@@ -340,6 +340,10 @@ the_keys_of_the_log_share_a_slot(void **state)
 			fail_msg("%s and %s", counter, stream);
 		mem_free(counter);
 	}
+	for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++)
+		assert_true(bus_log_has_slot(keys[i]));
+	assert_false(bus_log_has_slot("a}"));
+	assert_false(bus_log_has_slot("{}a"));
 	counter = bus_log_counter("socket.io");
 	assert_string_equal(counter, "{socket.io-log}-count");
 	mem_free(counter);

@@ -325,6 +325,13 @@ options_of_a_cluster_need_one(void **state)
 	assert_non_null(strstr(s->error, "option --redis-refresh: has no effect without a Redis Cluster"));
 	assert_int_equal(set(s, "redis", "redis+cluster://h"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-log", "true"), 0);
+	assert_int_equal(set(s, "redis-key", "{}a"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_non_null(strstr(s->error, "option --redis-key: with --redis-log in a Redis Cluster, braces must"));
+	assert_int_equal(set(s, "redis-key", "{a}"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-log", "false"), 0);
 	assert_int_equal(set(s, "redis-max-redirects", "7"), 0);
 	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
 	assert_non_null(strstr(s->error, "option --redis-max-redirects: has no effect without sharded channels"));
