@@ -14,9 +14,10 @@ struct bus_cluster {
 	char *log_key;	  /* the bus uses the owner of its slot; NULL: any master */
 	char *moved_host; /* the next server to use, named by MOVED; NULL: none */
 	uint16_t moved_port;
-	bool finding; /* bus_cluster_find() waits for the first map */
-	unsigned at;  /* index of the member in use */
-	bool chosen;  /* `at` is set; the first one is chosen at random, so that the nodes use all members */
+	bool finding;	   /* bus_cluster_find() waits for the first map */
+	unsigned at;	   /* index of the member in use */
+	bool chosen;	   /* `at` is set; the first one is chosen at random, so that the nodes use all members */
+	bool owner_hidden; /* the log has said so */
 };
 
 /* The next master that has not failed, or the next member if there is none. */
@@ -152,12 +153,25 @@ bus_cluster_redirect(struct bus_cluster *cluster, struct text error)
 	cluster->moved_port = moved.port;
 }
 
+static void
+cluster_note_hidden_owner(struct bus_cluster *cluster, const struct resp *reply)
+{
+	char why[BUS_WHY_MAX];
+
+	if (cluster->owner_hidden || reply->type != RESP_ERROR || !text_starts(reply->text, TEXT("NOPERM ")))
+		return;
+	cluster->owner_hidden = true;
+	bus_error_write(why, "cannot tell whether the log has moved", reply->text, cluster->bus->commands.password);
+	log_event(LOG_INFO, "bus", "warning", LOG_STR(why), NULL);
+}
+
 /* Another answer than MOVED tells that the server owns the slot, or that the user may not ask. */
 bool
 bus_cluster_on_owner(struct bus_cluster *cluster, const struct resp *reply)
 {
 	char why[BUS_WHY_MAX];
 
+	cluster_note_hidden_owner(cluster, reply);
 	if (reply->type != RESP_ERROR || !text_starts(reply->text, TEXT("MOVED ")))
 		return true;
 	bus_cluster_redirect(cluster, reply->text);

@@ -10,6 +10,7 @@
 static struct {
 	unsigned log_at;   /* the member that has the log; the others answer MOVED, */
 	const char *host;  /* with this name */
+	bool hides;	   /* the users may not GET */
 	bool queueing;	   /* a transaction is being received, */
 	unsigned messages; /* with so many messages, */
 	bool failed;	   /* and it will not be executed */
@@ -129,7 +130,9 @@ serve(struct fake *fake, struct conn *c, const struct hub_command *command)
 	} else if (text_is(args[0], TEXT("CLIENT"))) {
 		say(c, ":1\r\n");
 	} else if (text_is(args[0], TEXT("GET"))) {
-		if (!moves(fake, c))
+		if (members.hides)
+			say(c, "-NOPERM this user has no permissions to run the 'get' command\r\n");
+		else if (!moves(fake, c))
 			say(c, "$1\r\n0\r\n");
 	} else if (command->count == 7) {
 		serve_check(fake, c, args);
@@ -301,6 +304,23 @@ a_bus_beside_a_log_uses_the_same_member(void **state)
 	bus_end(&a);
 }
 
+static void
+a_bus_that_may_not_ask_for_the_owner_says_so_once(void **state)
+{
+	struct bus_bench a;
+	unsigned first;
+
+	(void)state;
+	members.hides = true;
+	bus_start_at(&a, fakes_url(3, 1), 0, true);
+	RUN_UNTIL(ups(&a) == 1);
+	first = used();
+	conn_close(fakes[first].commands, REASON_FINISHED);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(times_logged("cannot tell whether the log has moved"), 1);
+	bus_end(&a);
+}
+
 /* Another member would accept publishes, and record nothing. */
 static void
 the_owner_of_the_log_is_waited_for(void **state)
@@ -360,6 +380,8 @@ main(void)
 			the_longest_name_of_the_member_is_read_whole, cluster_start, fakes_stop),
 		cmocka_unit_test_setup_teardown(an_idle_bus_with_a_log_moves, cluster_start, fakes_stop),
 		cmocka_unit_test_setup_teardown(a_bus_beside_a_log_uses_the_same_member, cluster_start, fakes_stop),
+		cmocka_unit_test_setup_teardown(
+			a_bus_that_may_not_ask_for_the_owner_says_so_once, cluster_start, fakes_stop),
 		cmocka_unit_test_setup_teardown(the_owner_of_the_log_is_waited_for, cluster_start, fakes_stop),
 		cmocka_unit_test(the_keys_of_the_log_share_a_slot),
 	};
