@@ -88,7 +88,7 @@ function makeAdapterClass(Base, backend) {
 			this._removeAll(id);
 		}
 
-		/* CATCHUP or tell() adds the socket to the rooms at the edge. */
+		/* Adds the socket to the rooms here. At the edge, CATCHUP or tell() adds it. */
 		enter(id, rooms) {
 			this._add(id, rooms);
 		}
@@ -169,10 +169,7 @@ function makeAdapterClass(Base, backend) {
 			if (backend.edges.keepsCasts && !(bits & (F.VOLATILE | F.ACK))) backend.edges.recent.add(this.nsp.name, bits, rooms, except, args);
 		}
 
-		/*
-		 * Walks over the sockets of this backend, which a broadcast needs only for listeners of outgoing
-		 * packets.
-		 */
+		/* Shows a broadcast to the listeners of outgoing packets. Only they need a walk over the sockets of this backend. */
 		_show(packet, opts, flags) {
 			if (this.watched) this.apply(opts, (socket) => socket.notifyOutgoingListeners(packet));
 			if (!backend.showsPackets) return;

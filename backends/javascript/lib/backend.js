@@ -179,8 +179,9 @@ class Backend extends EventEmitter {
 	}
 
 	/*
-	 * With `mirrorData: true`, the data of a socket is at the edge before its client hears of it: this process may end
-	 * right after. A handler that has waited for something may have changed the data in this turn, and may go on.
+	 * With `mirrorData: true`, changed data is sent to the edge before the packet that tells the client of it, because this
+	 * process may end right after. The data is compared again at the end of the turn, because the handler that sends this
+	 * packet may change it later in the turn.
 	 */
 	beforePacket(socket) {
 		if (this.options.mirrorData) this._touch(socket);

@@ -25,7 +25,7 @@ const FAULTS = {
 	"lost": "the link to the edge was lost before the answer came",
 	"system": "the edge is out of memory",
 };
-/* The same for join(). */
+/* What they mean for join(). */
 const JOIN_FAULTS = {
 	"argument": "the name of the room is not valid",
 	"too-big": "the name of the room is too long",
@@ -144,8 +144,8 @@ class History {
 				if (error === "" || error === "lost" || (error === "state" && socket._handle === 0)) resolve(sent);
 				else reject(fault(`join() with the history of ${room}`, error, JOIN_FAULTS[error]));
 			};
-			const done = (error, sent) => process.nextTick(settle, error, sent); // by then a CLOSED before the answer has taken effect
-			if (this.questions.size >= MAX_QUESTIONS) socket.adapter.tell(socket, [room]); // _ask() refuses
+			const done = (error, sent) => process.nextTick(settle, error, sent); // a CLOSED that came before the answer takes effect first
+			if (this.questions.size >= MAX_QUESTIONS) socket.adapter.tell(socket, [room]); // _ask() will refuse the CATCHUP
 			this._ask(socket._link, T.CATCHUP, 0, socket._handle, done, (writer) => {
 				writer.u32(count);
 				writer.text(roomName(room));
@@ -179,7 +179,7 @@ class History {
 	async _inTurn(ask, what) {
 		if (this.reads >= MAX_READS) {
 			if (this.waiting.length >= MAX_QUESTIONS) throw fault(what, "too-many", FAULTS["too-many"]);
-			await new Promise((resolve) => this.waiting.push(resolve)); // whoever ends passes its turn on
+			await new Promise((resolve) => this.waiting.push(resolve)); // a HISTORY that is answered passes its turn on
 		} else this.reads++;
 		try {
 			return await ask();
@@ -198,7 +198,7 @@ class History {
 		}).then(({ count }) => count);
 	}
 
-	/* Any edge can answer: in a cluster they share the history. */
+	/* Any edge can answer, because the edges of a cluster share the history. */
 	_question(what, type, name, room, write) {
 		return new Promise((resolve, reject) => {
 			const link = this.backend.edges.ready[0];

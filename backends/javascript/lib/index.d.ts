@@ -81,8 +81,8 @@ export interface HistoryEvent {
 }
 
 /**
- * What attach() adds to the server, where it stands for the namespace "/", and to each namespace: the history of rooms.
- * It needs an edge with --history. Errors have a `code`.
+ * The history of rooms: attach() adds these functions to each namespace, and to the server for the namespace "/". They
+ * need an edge with --history. Errors have a `code`.
  */
 export interface RoomHistory {
 	/** The last events of a room, the oldest first. With `after` alone, the first events after it. */
@@ -108,7 +108,7 @@ export interface PresenceSettings {
 	rooms?: string;
 	/** Clients in a room get this event when its users change. Default: none. */
 	event?: string;
-	/** Is called for each change at any server. Changes are missed while the link that reports them is replaced. */
+	/** Called for each change at any server. Changes are missed while the link that reports them is replaced. */
 	onChange?(change: PresenceChange): void;
 }
 
@@ -120,16 +120,16 @@ export interface PresenceChange {
 	data: any;
 }
 
-/** What attach() adds to the server, where it stands for the namespace "/", and to each namespace. */
+/** Presence: attach() adds this function to each namespace, and to the server for the namespace "/". */
 export interface RoomPresence {
 	/**
-	 * Who is in a room. `count` is their number. `users` has at most `limit` of them, and at most 1 MiB; with `user`, only
-	 * this one.
+	 * The users in a room, on all servers. `count` is their number. `users` has at most `limit` of them, and at most 1 MiB.
+	 * With `user`, the answer is about this user only.
 	 */
 	presence(room: string, options?: { limit?: number; user?: string }): Promise<{ count: number; users: { user: string; data: any }[] }>;
 }
 
-// TypeScript gives these to every server, namespace and socket of the program; those that are not attached do not have them.
+// TypeScript gives these to every server, namespace and socket of the program. At run time, only attached ones have them.
 declare module "socket.io" {
 	interface Server extends RoomHistory, RoomPresence {}
 	interface Namespace extends RoomHistory, RoomPresence {}

@@ -23,7 +23,7 @@ function next() {
 	}
 }
 
-/* Calls done(error, found) with dns.lookup()'s list of addresses. Returns a function that gives the look-up up if it still waits. */
+/* Calls done(error, found) with dns.lookup()'s list of addresses. Returns a function that cancels the look-up if it still waits. */
 function lookUp(host, done) {
 	const asked = { host, done };
 	waiting.push(asked);

@@ -1,8 +1,8 @@
 "use strict";
 /*
  * Presence, which the edge keeps (docs/presence.md): who is in a room, on all servers. The option `presence` turns it on
- * for namespaces; each worker learns the settings when its link becomes ready, before it gets the answer for any client. A
- * question waits in `questions` until PRESENT with LAST answers it, or its link is lost.
+ * for namespaces; each worker learns the settings when its link becomes ready, before the ACCEPT of any client. A question
+ * waits in `questions` until PRESENT with LAST answers it, or its link is lost.
  *
  * Every worker knows all changes, so one link reports them for `onChange`. When this link is lost, another one does;
  * changes in between are not reported.
@@ -70,7 +70,7 @@ class Presence {
 		offer(nsp, this.methods);
 	}
 
-	/* The same for the Server, where it stands for the namespace "/". */
+	/* Adds presence() to the Server, for the namespace "/". */
 	offerServer(io) {
 		offer(io, { presence: (...args) => io.sockets.presence(...args) });
 	}

@@ -1,9 +1,9 @@
 "use strict";
 /*
  * The broadcasts of the last seconds, for workers that have clients before they have a link to this backend
- * (backends/PROTOCOL.md, section 6). After WELCOME a worker gets the broadcasts that it missed. It does not get a
- * broadcast again that has left on an earlier link to it; `left` records these. An entry refers to the encoded
- * arguments of emit(); a frame is made only when a worker needs it.
+ * (backends/PROTOCOL.md, section 6). After WELCOME a worker gets the broadcasts that it missed, without those that have
+ * left on an earlier link to it; `left` records these. An entry refers to the encoded arguments of emit(); a frame is
+ * made only when a worker needs it.
  */
 const { roomName } = require("./frame");
 

@@ -250,7 +250,7 @@ class Namespace:
         return await self._remove(room, None)
 
     async def presence(self, room: str, limit: Optional[int] = None, user: Optional[str] = None) -> Present:
-        """Who is in a room, at all servers. At most `limit` users; with `user`, only this one. Raises PresenceError."""
+        """The users in a room, on all servers. At most `limit` users; with `user`, only this one. Raises PresenceError."""
         backend = self._backend
         found: Present = await as_future(asyncio.get_running_loop(), lambda done: backend.room_presence.read(
             backend.mesh, self.name, room, limit, user, done))

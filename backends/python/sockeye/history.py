@@ -182,7 +182,7 @@ class History:
 
     def _question(self, mesh: Mesh, type: int, body: bytes, namespace: str, what: str, done: Done,
                   result: Callable[[int, List[HistoryEvent]], Result], ended: Callable[[], None] = lambda: None) -> bool:
-        """Any edge can answer: in a cluster they share the history. Returns False if the question was not sent; then
+        """Any edge can answer, because the edges of a cluster share the history. Returns False if the question was not sent; then
         `done` has been called. Otherwise `ended` is called after `done`."""
         links = mesh.links
         missing = missing_at(links[0]) if links else "no edge is attached"

@@ -142,7 +142,7 @@ def _is_cluster(link: Link) -> bool:
 
 
 def _cast_place(link: Link) -> Tuple[int, float]:
-    """The worker under which RecentCasts knows what has left on this link, and the age from which casts count."""
+    """The worker under which RecentCasts records what has left on this link, and the time from which casts count."""
     return (ANY_WORKER, float("-inf")) if _covers_edge(link) else (link.worker, link.since)
 
 

@@ -1,5 +1,5 @@
 """Presence, which the edge keeps (docs/presence.md): who is in a room, on all servers. The option `presence` turns it on for
-namespaces. Each worker learns the settings when its link becomes ready, before it gets the answer for any client.
+namespaces. Each worker learns the settings when its link becomes ready, before the ACCEPT of any client.
 
 Every worker knows all changes, so one link reports them for `on_change`. When this link is lost, another one does; changes in
 between are not reported."""
