@@ -170,12 +170,12 @@ SIO_API void sio_close(sio_server *io, void (*done)(sio_server *io, void *arg), 
 /*
  * Closes the server gradually, so that its clients do not all reconnect to other servers at once. It answers new
  * clients with 503 and Retry-After, and spreads the disconnection of the present clients over `ms` milliseconds (at
- * least ten clients a second). A client is disconnected after its queued data was sent; it sees "transport close"
- * and reconnects. Its sockets are disconnected with "server shutting down". The port stays open until the clients
- * have left, so that long-polling clients can fetch their queued data. When all clients have left or the time is
- * over, the server goes on as with sio_close(), and cuts off connections that remain 5 seconds later. `done` is as
- * for sio_close(). A sio_close() during the drain ends it at once. With 0 ms, or on a server that never listened,
- * this call does the same as sio_close().
+ * least ten clients a second). A client is disconnected after its queued data was sent; it sees "transport close" and
+ * reconnects. Its sockets are disconnected with "server shutting down". The port stays open until the clients have
+ * left, so that long-polling clients can fetch their queued data. When all clients have left or the time is over, the
+ * server goes on as with sio_close(), and cuts off connections that remain 5 seconds later. `done` is as for
+ * sio_close(). A sio_close() during the drain ends it at once, and its `done` replaces that of the drain. A second
+ * sio_drain() does nothing. With 0 ms, or on a server that never listened, this call does the same as sio_close().
  */
 SIO_API void sio_drain(sio_server *io, unsigned ms, void (*done)(sio_server *io, void *arg), void *arg);
 

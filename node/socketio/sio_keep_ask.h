@@ -7,9 +7,8 @@
 
 #include "node/socketio/sio_keep_state.h"
 
-#define SIO_KEEP_ASK_MS                                                                                              \
-	5000 /* longest wait for an answer; a claim may wait for WELCOME, or for a socket to leave                   \
-	      */
+/* The longest wait for an answer, in ms. A claim may wait for WELCOME, or for a socket to leave. */
+#define SIO_KEEP_ASK_MS 5000
 #define SIO_KEEP_TICK_MS 1000
 
 /* Makes an ask with a new nonce and appends it to `list`, which is keep->asked or keep->waiting. */

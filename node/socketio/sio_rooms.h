@@ -26,7 +26,7 @@ struct sio_membership {
 	struct list in_room; /* in room->members, in order of joining */
 	struct list in_socket;
 	size_t number : 63; /* grows in order of joining, from SIO_ROOMS_FIRST */
-	size_t present : 1; /* sio_presence_moved() has counted the socket as one of its user's in the room */
+	size_t present : 1; /* sio_presence_moved() has counted the socket for its user in the room */
 };
 
 /* Cursors of sio_room_next(): 0 before the first room, then the number of the last room returned. */

@@ -22,7 +22,7 @@ struct sio_silent;
 struct sio_watcher;
 
 #define SIO_NSP_NAME_MAX 512 /* bytes of a namespace name from a client */
-#define SIO_ID_LENGTH 20     /* of a socket that is not of revision 4 in a custom namespace (sio_socket_new()) */
+#define SIO_ID_LENGTH 20     /* of all ids but those of revision 4 in custom namespaces (sio_socket_new()) */
 
 struct sio_hooks_of_engine {
 	void (*allow)(sio_server *io, sio_request *request, sio_step *step, void *arg);
