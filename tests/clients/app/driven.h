@@ -1,6 +1,6 @@
 /*
- * What the applications that a test client drives have in common (everything.c here, tests/cluster/app/peer.c):
- * reading from an event whom something is for, and the operations whose acknowledgement is their result.
+ * What the applications that a test client drives have in common (everything.c here, tests/cluster/app/peer.c): they
+ * read the receivers of an operation from an event, and acknowledge an event with the result of its operation.
  */
 #ifndef TESTS_CLIENTS_APP_DRIVEN_H
 #define TESTS_CLIENTS_APP_DRIVEN_H

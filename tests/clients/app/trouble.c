@@ -1,4 +1,6 @@
-/* An application that misbehaves on request of a client: it crashes or hangs. Another part leaves work for its end.
+/*
+ * An application that misbehaves on request of a client: it crashes or hangs. Another part leaves work for the end of
+ * the process.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -91,7 +93,7 @@ on_echo(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "v", sio_arg(event, 0));
 }
 
-/* Blocks until a file of this name exists. A file with the suffix ".begun" shows that it has begun. */
+/* Blocks until a file of this name exists. A file with the suffix ".begun", made first, shows that it waits. */
 static __attribute__((noinline)) void
 wait_for(const char *file, bool busy)
 {
@@ -124,7 +126,7 @@ on_block(sio_socket *socket, sio_event *event, void *arg)
 	sio_ack(event, "s", "done");
 }
 
-/* Hangs, and answers the question where it hangs only after a while, like a thread that gets no processor. */
+/* Hangs. It blocks the signal that asks where it hangs for a while, like a thread that gets no processor. */
 static void
 on_deaf(sio_socket *socket, sio_event *event, void *arg)
 {
@@ -164,7 +166,7 @@ on_rooms(sio_server *io, int error, const char *const *rooms, unsigned n, unsign
 
 static bool falls_at_stop;
 
-/* After "crash later", the function that crashes is not an event's handler. */
+/* After "crash later", a function crashes that is not the handler of an event. */
 static void
 on_crash_later(sio_socket *socket, sio_event *event, void *arg)
 {

@@ -10,7 +10,7 @@ expect_nonsense(struct peer *p)
 	assert_true(text_ends(buffer_text(&rig.heard), TEXT("lost x1\n  protocol\n")));
 	buffer_reset(&rig.heard);
 	peer_close(p);
-	rig_advance(120000); /* its pause is over and forgotten */
+	rig_advance(120000); /* the edge no longer refuses the instance, and has forgotten the fault */
 }
 
 static void

@@ -58,9 +58,9 @@ struct redis_bench {
 };
 
 /*
- * A port for a program that cannot choose its own. The kernel picks no such port for an outgoing connection, which
- * could take it before the program does, and the end-to-end tests use those from 10,000
- * (tests/clients/support/port.mjs).
+ * A port for a program that cannot choose its own. It is below the range from which the kernel picks ports for
+ * outgoing connections, so no connection can take it before the program does. It is also below 10,000, where the
+ * ports of the end-to-end tests begin (tests/clients/support/port.mjs).
  */
 UNUSED static uint16_t
 free_port(void)

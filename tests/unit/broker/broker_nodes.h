@@ -147,10 +147,10 @@ static int fetch_error; /* the error of node c's answer */
 
 /* What the nodes answer in a test with long answers. */
 static struct {
-	unsigned more;			    /* sockets of each node besides the one that is named like it */
-	const char *data;		    /* of these sockets; NULL: binary, as that of the others */
-	unsigned gone;			    /* how many of them are gone when the answer is written */
-	unsigned binary;		    /* one in this many has binary data all the same; 0: none */
+	unsigned more;	  /* sockets of each node besides the one that is named like it */
+	const char *data; /* of these sockets; NULL: binary data, which the other sockets have too */
+	unsigned gone;	  /* how many of them are gone when the answer is written */
+	unsigned binary;  /* one in this many has binary data all the same; 0: none */
 	void (*on_written)(struct node *n); /* NULL: nothing is called */
 } crowd;
 
@@ -238,7 +238,7 @@ node_start(struct node *n, char name)
 		.secret_accepted = visits ? NULL : secrets_accepted[n - nodes],
 		.requests_timeout_ms = 5000,
 		.visitor = visits,
-		/* workers of one node, of which none but the first logs what it hears of the others */
+		/* workers of one node, of which only the first logs the states of the others */
 		.members = {.interval_ms = beat_ms,
 			.timeout_ms = 2 * beat_ms,
 			.self = {.instance = "one-node--------", .worker = 1 + (uint32_t)(n - nodes)}}};

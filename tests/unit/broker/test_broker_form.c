@@ -281,7 +281,7 @@ uncounted_nodes_may_be_silent(void **state)
 	ask_rooms(n, &a); /* the bus goes down before the count */
 	count_is(ERROR_CLOSED);
 	assert_end(&a, ERROR_CLOSED, 1);
-	ask_rooms(n, &a); /* the server does not even count this node */
+	ask_rooms(n, &a); /* the count is 0, so it lacks even this node */
 	count_is(0);
 	assert_end(&a, ERROR_TIMEOUT, 1);
 	ask_rooms(n, &a);
@@ -291,7 +291,7 @@ uncounted_nodes_may_be_silent(void **state)
 	count_is(4);
 	assert_end(&a, ERROR_TIMEOUT, 3);
 	fake.up = false;
-	ask_rooms(n, &a); /* as many as at the last count */
+	ask_rooms(n, &a); /* the last count stands for a new one */
 	assert_end(&a, ERROR_CLOSED, 3);
 	ask_rooms(n, &a);
 	broker_nsp_free(n);

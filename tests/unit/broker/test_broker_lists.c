@@ -16,12 +16,13 @@
 #define MORE 6000
 #define DATA "\"a text that makes the answer of each node longer than a quarter of a megabyte\""
 /*
- * In one turn a node writes at most 128 KiB, of which each socket counts as 128 bytes at least, and reads 128 KiB,
- * which may be MessagePack and are a little longer as JSON. */
+ * In one turn a node writes at most 128 KiB, where each socket counts as at least 128 bytes, and reads at most 128
+ * KiB. What it reads may be MessagePack, which is a little longer as JSON.
+ */
 #define TURN_NAMES 1024
 #define TURN_BYTES (160 * 1024)
-/* The questions of tests in which a node is silent: what the others send has come by then, on a loaded machine, too.
- */
+/* The deadline of questions in tests with a silent node. The other nodes' answers arrive before it, even on a loaded
+ * machine. */
 #define PATIENCE_MS 4000
 
 static struct {
@@ -216,7 +217,7 @@ forged(void)
 	return stats.forged;
 }
 
-/* c's answers have another secret than a accepts, but a's questions reach it. */
+/* Node a does not accept the secret of c's answers, but c accepts that of a's questions. */
 static void
 a_long_answer_with_a_wrong_seal_is_dropped(void **state)
 {
@@ -266,7 +267,7 @@ a_question_may_end_between_two_parts(void **state)
 	RUN_TURNS_UNTIL(read_here.sockets > 0);
 	sockets = read_here.sockets;
 	assert_in_range(sockets, 1, MORE);
-	/* the next question is answered, and the rest of the last one is not passed up */
+	/* the next question is answered, and the rest of the answers to the last question is not passed up */
 	assert_true(ask(60000) > 0);
 	assert_answered_in_slices(2 * (MORE + 1));
 	assert_true(ask(60000) > 0);
@@ -324,7 +325,7 @@ a_malformed_long_answer_does_not_count(void **state)
 	assert_int_equal(stats.malformed, 2);
 }
 
-/* Makes a long answer to the question, of `n` bytes, behind which the block has CR and LF. Only its start is read. */
+/* Makes an answer of `n` bytes to the question, with CR and LF behind it in the block. Only its start is read. */
 static struct block *
 make_answer(const struct question *question, size_t n)
 {
@@ -346,7 +347,7 @@ bring(struct block *block)
 	assert_true(broker_read_list(nodes[0].nsp, &message));
 }
 
-/* The limit is 256 MiB, which four messages of the greatest length do not exceed by themselves. */
+/* Four messages of the greatest length are exactly 256 MiB, the limit. What their blocks hold besides exceeds it. */
 static void
 what_a_kept_block_has_besides_the_answer_counts_too(void **state)
 {
@@ -363,7 +364,7 @@ what_a_kept_block_has_besides_the_answer_counts_too(void **state)
 		bring(longest);
 	broker_stats(nodes[0].broker, &stats);
 	assert_int_equal(stats.malformed, 0);
-	bring(last); /* fits without what the blocks have behind it */
+	bring(last); /* would fit if only the bytes of messages counted */
 	bring(longest);
 	broker_stats(nodes[0].broker, &stats);
 	assert_int_equal(stats.malformed, 2);

@@ -4,7 +4,7 @@
 #include "common/base/json.h"
 
 #define GHOST "ghost-----------"
-#define ANSWER_MS 500 /* in which a node of this process answers, if it answers */
+#define ANSWER_MS 500 /* a node of this process that answers does so within this time */
 
 static struct listener ghost_requests, ghost_own;
 
@@ -157,8 +157,8 @@ a_node_that_leaves_is_not_waited_for(void **state)
 }
 
 /*
- * A question does not wait for a server that goes without a word either, because the hub has one subscriber less. The
- * server may come back, so it counts as missing.
+ * A question does not wait for a server that goes without announcing it either, because the hub then counts one
+ * subscriber less. The server may come back, so it counts as missing.
  */
 static void
 a_server_that_vanishes_is_not_waited_for(void **state)
@@ -237,7 +237,7 @@ answer_as(struct text request_id, const char *more)
 	publish(&stranger, "k-response#/#", out);
 }
 
-/* An answer that comes twice does not stand for that of another server: c is silent, and then a stranger answers. */
+/* A server's second answer does not count as another server's: c is silent, and then a stranger answers. */
 static void
 a_second_answer_of_a_member_does_not_count(void **state)
 {

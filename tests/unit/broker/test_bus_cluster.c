@@ -8,12 +8,12 @@
 
 /* What the members do beside cluster_fakes.h. */
 static struct {
-	unsigned log_at;   /* the member that has the log; the others answer MOVED, */
-	const char *host;  /* with this name */
+	unsigned log_at;   /* the member that has the log; the others answer MOVED */
+	const char *host;  /* the name of the member in that answer */
 	bool hides;	   /* the users may not GET */
-	bool queueing;	   /* a transaction is being received, */
-	unsigned messages; /* with so many messages, */
-	bool failed;	   /* and it will not be executed */
+	bool queueing;	   /* a transaction is being received */
+	unsigned messages; /* its messages so far */
+	bool failed;	   /* it will not be executed */
 	unsigned recorded; /* messages of the transactions that were executed */
 } members;
 
@@ -272,7 +272,7 @@ the_longest_name_of_the_member_is_read_whole(void **state)
 	bus_end(&a);
 }
 
-/* The check message finds out as well, so a node that sends nothing moves, too. */
+/* A check message is refused, too, when the log moves. So a node that sends nothing follows the log. */
 static void
 an_idle_bus_with_a_log_moves(void **state)
 {
@@ -321,7 +321,7 @@ a_bus_that_may_not_ask_for_the_owner_says_so_once(void **state)
 	bus_end(&a);
 }
 
-/* Another member would accept publishes, and record nothing. */
+/* While the log has no owner, the bus stays down: any other member would accept publishes and record nothing. */
 static void
 the_owner_of_the_log_is_waited_for(void **state)
 {

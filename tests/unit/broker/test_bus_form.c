@@ -38,13 +38,13 @@ every_kind_arrives(const struct bus_form *form, const char *server)
 	member_enter(&from, &a, "/", "aaaaaa");
 	member_enter(&to, &b, "/", "bbbbbb");
 	member_enter(&to, &other, "/x", "cccccc");
-	/* still connecting for the first time, not failed: they will receive soon */
+	/* the end is connecting for the first time and has not failed: its members will receive soon */
 	assert_true(to.form->awaits(to.end, &b.member));
 	assert_true(to.form->awaits(to.end, &other.member));
 	RUN_UNTIL(from.form->up(from.end) && to.form->up(to.end));
 	assert_int_equal(b.settled, 1);
 	assert_int_equal(other.settled, 1);
-	assert_int_equal(a.settled, 0); /* nothing has asked yet */
+	assert_int_equal(a.settled, 0); /* nobody has asked whether a is settled */
 	assert_false(to.form->awaits(to.end, &b.member));
 	send_to(&from, &a, BUS_BROADCAST, TEXT_NONE, "all");
 	send_to(&from, &a, BUS_BROADCAST, TEXT("red#1"), "one");

@@ -35,7 +35,7 @@ a_late_role_does_not_start_the_subscriptions(void **state)
 	bus_end(&a);
 }
 
-/* A link may be dead without notice: it does not keep the bus at a host that accepts no other connection. */
+/* The open link may be dead, too, so it does not keep the bus at a host that accepts no other connection. */
 static void
 one_open_link_does_not_keep_a_dead_host(void **state)
 {
@@ -67,7 +67,7 @@ close_the_bus(struct bus_count *c, int64_t result)
 	bus_close(asking->bus, 0, on_bus_closed, asking);
 }
 
-/* The end of the turn, which frees the bus, is where a count is refused. */
+/* A count is refused at the end of the turn, where a closed bus is freed, too. */
 static void
 it_closes_in_the_answer_of_a_count(void **state)
 {

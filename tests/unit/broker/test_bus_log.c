@@ -6,7 +6,7 @@
 
 #include "broker/bus_log_internal.h"
 
-/* One entry has all messages of a call, and is stamped with what the sender knows of the log. */
+/* One entry has all messages of a turn. Its stamp has the position up to which the sender knows the log. */
 static void
 messages_of_one_turn_leave_in_one_call(void **state)
 {
@@ -121,7 +121,7 @@ held_messages_are_limited(void **state)
 	end();
 }
 
-/* The answer of the first reading comes when the second one has begun. */
+/* The answer to the first read arrives after the second read has begun. */
 static void
 a_reading_that_was_given_up_has_no_effect(void **state)
 {
@@ -159,7 +159,7 @@ answer_with_entry(const char *head, unsigned i)
 	buffer_add(&LOG->read, entry->records, entry->n);
 }
 
-/* The reading has come further than the check message, and what it has read was heard meanwhile. */
+/* The bus has read beyond the position of the check message, and has also heard these messages meanwhile. */
 static void
 a_reading_that_takes_too_long_repeats_nothing(void **state)
 {
@@ -220,7 +220,7 @@ a_lost_message_is_sent_again_before_newer_ones(void **state)
 	end();
 }
 
-/* The connections of another process have other numbers, so none of them is ended. */
+/* In another server process, the number of the old connection may belong to a stranger, so nothing is ended. */
 static void
 a_connection_of_another_server_is_not_ended(void **state)
 {
@@ -272,7 +272,7 @@ a_lost_script_is_sent_again(void **state)
 	end();
 }
 
-/* The log is as long as asked for, in messages, and a little longer. */
+/* The log keeps the messages that the option asks for, and a few more. */
 static void
 the_log_is_trimmed_by_messages(void **state)
 {
@@ -403,7 +403,7 @@ a_malformed_answer_is_a_lost_link(void **state)
 
 /* ------------------------------------------------------------------- joins */
 
-/* The server's clock is 1500 ms at the check, so what was recorded at 1000 is older than a join while away. */
+/* The server's clock is at 1500 ms at the check, so an entry of 1000 ms is older than a join during the outage. */
 static void
 a_subscription_made_while_away_gets_nothing_older(void **state)
 {

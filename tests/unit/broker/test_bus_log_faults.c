@@ -21,7 +21,7 @@ push_from_other(const char *position, uint64_t number, const char *pattern, cons
 
 /* ---------------------------------------------------------------- trimming */
 
-/* The connection's first entry has a bound, so workers that live shortly do not let the stream grow. */
+/* The connection's first entry has a bound, so the stream does not grow even if every worker ends soon. */
 static void
 the_stream_is_bounded_from_the_first_entry_on(void **state)
 {
@@ -53,7 +53,7 @@ late_check_messages_do_not_stop_the_trimming(void **state)
 	end();
 }
 
-/* The counter has a value that nobody can count with. The messages are recorded all the same. */
+/* The key of the counter holds something that cannot be incremented. The messages are recorded all the same. */
 static void
 a_useless_counter_does_not_stop_the_log(void **state)
 {
@@ -78,7 +78,7 @@ a_useless_counter_does_not_stop_the_log(void **state)
 
 /* ------------------------------------------------------------------ stamps */
 
-/* A node does not pass on the position that another one has told, which nobody can check. */
+/* A node cannot verify a position that another node names, so it does not pass the position on. */
 static void
 a_false_position_does_not_spread(void **state)
 {
@@ -99,7 +99,7 @@ a_false_position_does_not_spread(void **state)
 	end();
 }
 
-/* A message is heard by two subscriptions. When its sender sends it again, it has another position. */
+/* Two subscriptions hear one message. If its sender sends the message again, the repetition has another position. */
 static void
 a_repeat_is_not_taken_for_a_copy(void **state)
 {
@@ -126,7 +126,7 @@ a_repeat_is_not_taken_for_a_copy(void **state)
 	end();
 }
 
-/* An entry has at most as many messages as a node writes, so that one answer cannot take a whole turn and more. */
+/* An entry with more messages than a node writes is refused, so that one answer does not take more than a turn. */
 static void
 an_entry_with_too_many_messages_is_unusable(void **state)
 {
@@ -204,7 +204,7 @@ a_transaction_that_was_not_executed_is_sent_again(void **state)
 	end();
 }
 
-/* The node hears the others, and what it has to record waits. */
+/* The node hears the others, and its own messages wait. */
 static void
 a_node_that_only_listens_is_up_while_the_server_stores_nothing(void **state)
 {
@@ -246,7 +246,7 @@ a_replica_is_not_used(void **state)
 	end();
 }
 
-/* The new master has given out fewer positions than the lost one, whose clock was ahead. */
+/* The lost master's clock was ahead, so the new master's positions are lower. */
 static void
 a_message_is_found_on_a_server_whose_clock_is_behind(void **state)
 {
@@ -273,7 +273,7 @@ a_message_is_found_on_a_server_whose_clock_is_behind(void **state)
 	end();
 }
 
-/* What was refused got no new number if nobody will send it again, and later losses keep theirs. */
+/* A refused message that will not be sent again gets no new number, and later lost messages keep theirs. */
 static void
 messages_written_off_do_not_renumber_later_ones(void **state)
 {

@@ -113,7 +113,7 @@ say(struct member *m, const char *room, const char *payload)
 	block_unref(block);
 }
 
-/* Messages to all of the namespace arrive after all that was said before. */
+/* A message to the whole namespace, sent last, arrives after all messages before it. */
 static void
 hears(struct member *from, struct member *to, const char *expected)
 {
@@ -161,7 +161,7 @@ up(struct node *a, struct node *b)
 	RUN_UNTIL(bus_hub.up(a->end) && bus_hub.up(b->end));
 }
 
-/* A confirmation stands behind those that were asked for before. */
+/* Redis confirms subscriptions in order, so all earlier ones are confirmed when the last message arrives. */
 static void
 settle(struct member *m)
 {
@@ -208,7 +208,7 @@ only_rooms_with_sockets_are_heard(void **state)
 	say(&from, NULL, "5");
 	hears(&from, &to, "red=1 red#1=3 =5 ");
 	assert_int_equal(stats_of(&b).rooms, 2);
-	assert_int_equal(stats_of(&b).received, 5); /* two rooms, three to all: nothing came for the other rooms */
+	assert_int_equal(stats_of(&b).received, 5); /* two for its rooms and three to all: none for other rooms */
 	hears(&to, &from, "=5 =end1 ");
 	leave(&from);
 	leave(&to);
@@ -233,7 +233,7 @@ an_empty_room_is_left_after_a_while(void **state)
 	RUN_UNTIL(ups(&asker) == 1);
 	appears(&to, "red");
 	settle(&to);
-	for (int i = 0; i < 3; i++) { /* fills again before it is left */
+	for (int i = 0; i < 3; i++) { /* has members again before it is unsubscribed */
 		empties(&to, "red");
 		appears(&to, "red");
 	}

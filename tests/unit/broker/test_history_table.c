@@ -166,7 +166,7 @@ pages_go_both_ways(void **state)
 	assert_int_equal(table.rooms.count, 0);
 }
 
-/* The caller pages on with the ids of the answer, so what is left out is at its far end. */
+/* An answer is cut at the end where the caller's next page begins: at its oldest entry, or at its newest one. */
 static void
 an_answer_has_a_limit_at_its_far_end(void **state)
 {

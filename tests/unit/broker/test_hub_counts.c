@@ -28,7 +28,7 @@ redis_counts_each_worker_that_answers_requests(void **state)
 	RUN_UNTIL(fake_subscribers("requests") == 2);
 	worker_say(c, "UNSUBSCRIBE requests");
 	RUN_UNTIL(fake_subscribers("requests") == 1);
-	assert_non_null(fake_find(fake_is_ear)); /* it is the ear that still hears */
+	assert_non_null(fake_find(fake_is_ear)); /* the remaining subscriber is the ear */
 	RUN_UNTIL(fake_find(fake_is_counting) == NULL);
 	close(b);
 	RUN_UNTIL(fake_subscribers("requests") == 0);
@@ -50,7 +50,7 @@ a_counted_subscription_is_confirmed_once_redis_counts_it(void **state)
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$8\r\nrequests\r\n:1\r\n");
 	worker_say(b, "UNSUBSCRIBE requests");
 	hears(b, "*3\r\n$11\r\nunsubscribe\r\n$8\r\nrequests\r\n:0\r\n");
-	/* if the other worker leaves meanwhile, the ear alone counts the waiting one */
+	/* if the other worker leaves meanwhile, the ear's own subscription counts for the waiting worker */
 	worker_say(b, "CSUBSCRIBE requests");
 	RUN_UNTIL(fake_subscribers("requests") == 2);
 	close(a);
@@ -59,7 +59,7 @@ a_counted_subscription_is_confirmed_once_redis_counts_it(void **state)
 	close(b);
 }
 
-/* Other servers send what waited for the worker once they count it, so all its channels must be heard by then. */
+/* Other servers hold messages for a worker until they count it, so the hub must hear all its channels before that. */
 static void
 a_worker_is_counted_after_what_it_subscribed_to_before(void **state)
 {
@@ -140,7 +140,7 @@ a_lost_counting_connection_is_made_anew_and_costs_no_message(void **state)
 	say(fake_find(fake_is_counting)->conn, "$99999999999\r\n");
 	RUN_UNTIL(ear_stats().counting == 0);
 	RUN_UNTIL(ear_stats().counting == 1);
-	/* one that no longer answers: the check is a subscription that changes nothing */
+	/* one that no longer answers: the hub checks it by repeating a subscription, which changes nothing */
 	fake.hold = true;
 	RUN_UNTIL(ear_stats().counting == 0);
 	fake.hold = false;

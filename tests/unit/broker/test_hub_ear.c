@@ -54,7 +54,7 @@ the_last_worker_that_leaves_ends_the_subscription(void **state)
 	RUN_UNTIL(fake_subscribers("room") == 0);
 	assert_int_equal(ear_stats().subscriptions, 0);
 	assert_int_equal(ear_stats().topics, 0);
-	/* as if it had never been */
+	/* nothing is left of the former subscription */
 	worker_subscribe(a, "SUBSCRIBE", "room", 1);
 	assert_int_equal(fake_subscribers("room"), 1);
 	close(a);
@@ -69,7 +69,7 @@ confirmations_wait_for_redis_and_keep_their_order(void **state)
 	worker_subscribe(b, "SUBSCRIBE", "known", 1);
 	fake.hold = true;
 	worker_say(a, "SUBSCRIBE new");
-	worker_say(a, "SUBSCRIBE known"); /* Redis has confirmed it already, but it is the second */
+	worker_say(a, "SUBSCRIBE known"); /* confirmed before, but a worker's confirmations keep their order */
 	RUN_UNTIL(fake_subscribers("new") == 1);
 	worker_hears_nothing(a, true);
 	/* messages do not wait */
@@ -81,8 +81,7 @@ confirmations_wait_for_redis_and_keep_their_order(void **state)
 	close(b);
 }
 
-/* A worker drops the second copy of a message when it knows that the channel is confirmed. Until then the hub does.
- */
+/* A worker that knows that a channel is confirmed drops the second copy of a message. Before that, the hub does. */
 static void
 a_worker_that_waits_for_confirmations_hears_each_message_once(void **state)
 {
@@ -174,7 +173,7 @@ a_worker_has_a_limited_number_of_subscriptions(void **state)
 	close(b);
 }
 
-/* Each worker decides what it does without the subscription, as if Redis had refused it to the worker itself. */
+/* The hub passes a refusal on. Each worker then acts as if Redis had refused its own subscription. */
 static void
 a_refusal_of_redis_reaches_the_workers_in_its_place(void **state)
 {

@@ -10,7 +10,7 @@ workers_are_disconnected_when_the_hub_no_longer_hears_redis(void **state)
 	worker_subscribe(a, "CSUBSCRIBE", "requests", 1);
 	worker_subscribe(b, "CSUBSCRIBE", "requests", 1);
 	fake_publish(TEXT("requests"), TEXT("last"));
-	loop_finish_turn(&bench.loop); /* sends it, before the end of the connection */
+	loop_finish_turn(&bench.loop); /* sends the message before the connection ends */
 	listener_free(fake.listener);
 	fake.listener = NULL;
 	fake_cut(fake_is_any);
@@ -24,7 +24,7 @@ workers_are_disconnected_when_the_hub_no_longer_hears_redis(void **state)
 	assert_int_equal(ear_stats().clients, 0);
 	close(a);
 	close(b);
-	/* workers that come back before Redis does are confirmed when it is there */
+	/* the hub confirms the subscriptions of workers that come back before Redis once Redis is back */
 	a = worker();
 	b = worker();
 	worker_say(a, "CSUBSCRIBE requests");

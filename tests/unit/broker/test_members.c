@@ -259,7 +259,7 @@ heartbeats_are_rare(void **state)
 	assert_int_equal(nodes[0].asked, 0);
 }
 
-/* In a large cluster they are rarer, and the time-out follows. */
+/* In a large cluster heartbeats are rarer, and the time-out grows with their interval. */
 static void
 heartbeats_are_rarer_in_a_large_cluster(void **state)
 {
@@ -334,7 +334,7 @@ silent_members_are_told_from_lost_ones(void **state)
 	nodes[1].frozen = false;
 	run_for(2 * INTERVAL);
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_SERVING);
-	/* it was stopped itself, and does not blame the others for what it has not read */
+	/* node 1 was stopped itself, so it does not count others as silent for heartbeats that it has not read */
 	assert_int_equal(state_of(1, id_of(0)), MEMBER_SERVING);
 }
 
@@ -388,8 +388,8 @@ an_outage_that_is_noticed_late_is_forgiven(void **state)
 	run_for(TIMEOUT + INTERVAL);
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_SILENT);
 	nodes[0].away = true;
-	run_for(INTERVAL + 1000); /* its next heartbeat shows that the bus is away */
-	nodes[1].frozen = true;	  /* not even a heartbeat is heard before */
+	run_for(INTERVAL + 1000); /* node 0 notices with its next heartbeat that the bus is away */
+	nodes[1].frozen = true;	  /* node 1 sends no heartbeat that could reset its state */
 	nodes[0].away = nodes[0].frozen = false;
 	run_for(200);
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_SERVING);
@@ -398,7 +398,7 @@ an_outage_that_is_noticed_late_is_forgiven(void **state)
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_SILENT);
 }
 
-/* Nor does anybody while this process did not run. */
+/* While this process does not run, it hears nobody, so nobody becomes silent. */
 static void
 a_stopped_process_blames_nobody(void **state)
 {

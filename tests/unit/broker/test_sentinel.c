@@ -227,7 +227,7 @@ an_unknown_name_is_named(void **state)
 	client_end();
 }
 
-/* Its own password is meant, which the URL does not have. */
+/* The sentinel wants its own password, which the URL does not contain. */
 static void
 a_sentinel_that_wants_a_password_says_which_option(void **state)
 {
@@ -283,7 +283,7 @@ only_the_events_of_this_master_count(void **state)
 	client_end();
 }
 
-/* A sentinel that sends events without end causes one call until it is asked again. */
+/* However many events a sentinel sends, the caller gets one call until it asks again. */
 static void
 a_flood_of_events_is_one_event(void **state)
 {
@@ -300,7 +300,7 @@ a_flood_of_events_is_one_event(void **state)
 	client_end();
 }
 
-/* A sentinel that goes away does not tell of a failover: the next one does, by another address. */
+/* When a sentinel is lost, the next one is asked for the address. Another address counts as a failover. */
 static void
 the_next_sentinel_is_asked_when_one_is_cut_off(void **state)
 {

@@ -123,7 +123,7 @@ a_circle_of_redirections_is_left(void **state)
 	client_end(&a);
 }
 
-/* A redirection to a host that is dead: the next map has the truth. */
+/* After a redirection to a dead host, the client follows the next map. */
 static void
 a_redirection_to_a_dead_host_is_corrected(void **state)
 {

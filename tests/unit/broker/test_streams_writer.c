@@ -47,7 +47,7 @@ nothing_is_added_twice_or_lost_with_the_answers(void **state)
 	close_end(&b);
 }
 
-/* Makes the server another process, which lacks so many of the oldest and newest entries. */
+/* Replaces the server by another process, which lacks this many of the oldest and of the newest entries. */
 static void
 replace_server(const char *run_id, unsigned oldest, unsigned newest)
 {
@@ -57,8 +57,8 @@ replace_server(const char *run_id, unsigned oldest, unsigned newest)
 	conn_close(redis.writer, REASON_FINISHED);
 }
 
-/* A replica that is promoted may lack entries that the writer has answers for. Those who have read them drop the
- * copies. */
+/* A replica that is promoted may lack entries that the writer has answers for. Readers that have read these entries
+ * drop the copies. */
 static void
 answered_messages_that_another_server_lacks_are_added_again(void **state)
 {
@@ -81,13 +81,14 @@ answered_messages_that_another_server_lacks_are_added_again(void **state)
 	UNTIL_HEARD(&b, "1 2 3 4 ");
 	assert_int_equal(redis.count, 4);
 
-	/* the server has started again without its oldest entries, and with all others: nothing is added */
+	/* the server has started again and lacks only its oldest entries: nothing is added */
 	replace_server("the replica again", 2, 0);
 	emit(&a, 5);
 	RUN_UNTIL(stats(&a).published == 5);
 	assert_int_equal(redis.count, 3);
 
-	/* the oldest are trimmed and the newest is lacking: what comes behind an entry that is there is missing */
+	/* the oldest is trimmed, the newest is missing: the writer adds what is missing behind an entry that it finds
+	 */
 	replace_server("a third one", 1, 1);
 	emit(&a, 6);
 	RUN_UNTIL(stats(&a).published == 6);
@@ -98,7 +99,7 @@ answered_messages_that_another_server_lacks_are_added_again(void **state)
 	close_end(&b);
 }
 
-/* The other server has newer entries alone: nothing tells whether it has had those of the first one. */
+/* The other server has only newer entries, so nothing shows whether it has had the entries of the first server. */
 static void
 answered_messages_that_cannot_be_found_are_uncertain(void **state)
 {

@@ -182,7 +182,7 @@ the_url_is_asked_after_a_few_members(void **state)
 	client_start(fakes_url(3, 1), 100);
 	RUN_UNTIL(client.maps == 1);
 	assert_int_equal(topology_map(client.topology)->count, 100);
-	RUN_UNTIL(fakes[3].asked >= 2); /* in most rounds, as the member that lives is one of a hundred */
+	RUN_UNTIL(fakes[3].asked >= 2); /* in most rounds: of the hundred members in the map, one lives */
 	assert_int_equal(client.failures, 0);
 	fake_answer(&fakes[3].shards, "+OK\r\n"); /* the other members are asked after those of the URL */
 	RUN_UNTIL(fakes[3].asked >= 4 && fakes[1].asked > 1);
@@ -204,7 +204,7 @@ many_refreshes_are_one_question(void **state)
 	client_end();
 }
 
-/* What was asked before the call may have been answered from an older state. */
+/* The answer to a question that was asked before the call may show an older state, so the client asks again. */
 static void
 a_refresh_during_a_question_is_another_question(void **state)
 {

@@ -61,7 +61,7 @@ test_rooms_joined_by_a_socket(void **state)
 	assert_false(corked(0) || corked(1));
 	fake_broker.waits = true;
 	sio_leave(sockets[0], "red");
-	assert_int_equal(sio_join(sockets[1], "red"), 0); /* is in it already */
+	assert_int_equal(sio_join(sockets[1], "red"), 0); /* the socket is in the room already */
 	assert_false(corked(0) || corked(1));
 	confirm();
 	stop();
@@ -106,7 +106,7 @@ on_invite(sio_socket *s, sio_event *event, void *arg)
 	assert_int_equal(sio_join(sockets[1], "red"), 0);
 }
 
-/* The client that made the server add another one to a room cannot tell either. */
+/* A client whose event makes the server add another client to a room is held back, too. */
 static void
 test_the_client_whose_event_is_handled(void **state)
 {

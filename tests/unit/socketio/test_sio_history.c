@@ -299,7 +299,7 @@ a_copy_that_is_late_is_dropped_and_an_older_one_too(void **state)
 	hear("room", 2, 2);
 	answer(3, 5); /* the last two: 4 and 5 */
 	assert_string_equal(got(0), "4 5");
-	hear("room", 3, 3); /* older than what was wanted */
+	hear("room", 3, 3); /* older than the events that were asked for */
 	hear("room", 4, 4);
 	hear("room", 5, 5);
 	hear("room", 6, 6);
@@ -309,7 +309,7 @@ a_copy_that_is_late_is_dropped_and_an_older_one_too(void **state)
 	assert_string_equal(got(0), "5");
 }
 
-/* Its server could not store the event 3, because its queue was full. */
+/* The sender's server could not store event 3, because the queue was full. */
 static void
 an_event_that_is_missing_in_the_history_comes_late(void **state)
 {
@@ -429,7 +429,7 @@ leaving_ends_the_wait(void **state)
 	assert_string_equal(got(0), "");
 
 	join("room", 0);
-	join("room", 0); /* again: the first has no meaning any more */
+	join("room", 0); /* the second join replaces the first */
 	fake_turn();
 	assert_int_equal(joined_calls, 2);
 	answer(0, 1);

@@ -90,7 +90,7 @@ tear_down(void **state)
 	return 0;
 }
 
-/* The client is back, with no rooms and no data. */
+/* The client comes back, and its session has no rooms and no data. */
 static void
 claim_again(struct recovering *c)
 {
@@ -108,7 +108,7 @@ claim_again(struct recovering *c)
 	answer(&out);
 }
 
-/* It has missed nothing. */
+/* The client comes back and has missed nothing. */
 static void
 come_back(struct recovering *c)
 {
@@ -189,7 +189,7 @@ refuse(sio_socket *s, sio_step *step, void *arg)
 	sio_refuse(step, "no", NULL);
 }
 
-/* The client is back, and the events that it missed are gone. */
+/* The client comes back, and the events that it missed are gone. */
 static void
 come_back_too_late(struct recovering *c)
 {
@@ -242,7 +242,7 @@ a_socket_that_is_new_in_the_end_may_be_refused(void **state)
 	assert_int_equal(sio_of(fake_io, "/")->count, 0);
 }
 
-/* The answers to all of them together could be more than the hub may keep for this worker. */
+/* The answers to all replays together could exceed what the hub may keep for this worker. */
 static void
 replays_wait_for_their_turn(void **state)
 {
@@ -258,7 +258,7 @@ replays_wait_for_their_turn(void **state)
 	keep->replays_max = 1;
 	claim_again(&first);
 	assert_told(SIO_KEEP_REPLAY);
-	answer_question(&out, SIO_KEEP_REPLAYED, first.pid); /* of this question; it is sent below */
+	answer_question(&out, SIO_KEEP_REPLAYED, first.pid); /* the answer to this question, which is sent below */
 	keep_put_u64(&out, 0);
 	keep_put_u64(&out, 0);
 	claim_again(&second);

@@ -154,7 +154,7 @@ pid_message(struct worker *w, enum sio_keep_message type)
 	send_it(w);
 }
 
-/* The socket leaves; the last event that was for it, or 0. */
+/* The socket leaves. `last` is the last event that was for it, or 0. */
 static void
 store(struct worker *w, uint64_t last)
 {
@@ -259,7 +259,7 @@ set_up(void **state)
 	hello(&a);
 	hello(&b);
 	assert_int_equal(a.type, SIO_KEEP_WELCOME);
-	/* the first HELLO here names a former origin, so no older offset counts; one event gets past that */
+	/* the first HELLO names a former origin, so older offsets do not count; one event makes a newer one */
 	emit_to(&a, TEXT("nobody"), NULL);
 	a.heard = b.heard = 1;
 	return 0;
@@ -288,7 +288,7 @@ a_client_gets_what_it_missed_at_another_worker(void **state)
 	emit_to(&a, TEXT("elsewhere"), NULL);
 	emit_to(&b, text_of(SID, SIO_ID_LENGTH), NULL);
 	assert_back(&b, got, 3);
-	/* it loses the connection again before it has read anything, and after it has read all */
+	/* the client loses the connection again, before it has read anything, and after it has read everything */
 	store(&b, 0);
 	assert_back(&a, got, 3);
 	store(&a, 0);
@@ -302,7 +302,7 @@ what_the_own_worker_delivered_early_is_not_sent_again(void **state)
 
 	(void)state;
 	session(&a);
-	/* the worker delivers its own event before it hears b's, which has got the lower number */
+	/* worker a delivers its own event before it hears b's event, which has the lower number */
 	emit_to(&b, TEXT_NONE, NULL);
 	emit_to(&a, TEXT_NONE, first);
 	store(&a, a.heard + a.local);
@@ -351,7 +351,7 @@ rooms_count_from_their_change_on(void **state)
 	session_in(&a, PID, TEXT("r"), false, a.heard + a.local); /* joins r when it has got both */
 	emit_to(&a, TEXT("r"), NULL);
 	sio_keeper_gone(keeper, &a, now);
-	assert_claim(&b, before, SIO_RECOVERY_OFFSET_GONE); /* what it missed before cannot be told by its rooms */
+	assert_claim(&b, before, SIO_RECOVERY_OFFSET_GONE); /* its rooms do not show what it missed before */
 	assert_back(&b, got, 1);
 }
 
@@ -469,10 +469,10 @@ a_worker_that_was_out_of_reach_starts_anew(void **state)
 	emit_to(&a, TEXT_NONE, after);
 	store(&a, a.heard + a.local);
 	assert_claim(&b, NULL, SIO_RECOVERY_OFFSET_GONE);
-	/* what the client missed between this offset and HELLO may not have come to the keeper */
+	/* the keeper may lack events between this offset and HELLO */
 	assert_claim(&b, got, SIO_RECOVERY_OFFSET_GONE);
 	assert_back(&b, after, 0);
-	/* once it has shown such an offset, it needs no newer one at the next worker */
+	/* once the client has shown such an offset, the next worker asks for no newer one */
 	store(&b, 0);
 	assert_back(&a, after, 0);
 	store(&a, 0);
@@ -481,7 +481,7 @@ a_worker_that_was_out_of_reach_starts_anew(void **state)
 	assert_back(&b, after, 0);
 }
 
-/* A worker that was out of reach has sent everything, or sends it late: nobody else loses anything. */
+/* If a worker that was out of reach has sent everything, or sends it late, no other client loses anything. */
 static void
 a_worker_that_comes_back_with_all_it_did_leaves_no_hole(void **state)
 {
@@ -497,14 +497,14 @@ a_worker_that_comes_back_with_all_it_did_leaves_no_hole(void **state)
 	hello(&a);
 	assert_back(&a, got, 1);
 	store(&a, 0);
-	/* the client has got the next one of b while that is still under way to the keeper */
+	/* the client has got b's next event, which is still on its way to the keeper */
 	b.local++;
 	hears(&b, own);
 	b.local--;
 	assert_claim(&a, own, SIO_RECOVERY_OFFSET_GONE);
 }
 
-/* The sessions of a worker that is out of reach are kept as it last sent them, unless it has changed them since. */
+/* The keeper keeps the sessions of a worker out of reach as last sent. The worker may have changed them since. */
 static void
 sessions_of_a_worker_out_of_reach_may_have_changed(void **state)
 {
@@ -532,7 +532,7 @@ a_lost_message_brings_the_sessions_anew(void **state)
 	assert_int_equal(a.unknown, 1);
 	assert_int_equal(b.type, 0);
 	hello(&a);
-	/* whoever waits for a session that may have changed does not wait longer */
+	/* a worker that waits for a session that may have changed gets its answer now */
 	assert_int_equal(b.type, SIO_KEEP_CLAIMED);
 	assert_int_equal(b.result, SIO_RECOVERY_NO_SESSION);
 	session_in(&a, PID, TEXT_NONE, true, UINT64_MAX);
@@ -570,10 +570,10 @@ another_version_is_answered_and_not_read(void **state)
 	assert_int_equal(a.type, SIO_KEEP_OTHER_VERSION);
 	a.type = SIO_KEEP_HELLO;
 	sio_keeper_receive(keeper, &a, text_of((const char *)out.data, 2 + sizeof a.origin + BUS_KEEP_ID - 1), now);
-	assert_int_equal(a.type, SIO_KEEP_HELLO); /* not even a name to answer to */
+	assert_int_equal(a.type, SIO_KEEP_HELLO); /* the message ends before the name that an answer would need */
 }
 
-/* The keeper does not know where in its order the worker's missing event was. */
+/* The keeper does not know at which place in its order the missing event of the worker was. */
 static void
 events_from_out_of_reach_stay_missing(void **state)
 {

@@ -65,7 +65,7 @@ on_texts(sio_socket *s, sio_event *e, void *arg)
 	result |= sio_emit(to_all(s), "f", "**", e, e);
 }
 
-/* Reads what it passes on, before and after. */
+/* Reads its arguments before and after it passes them on. */
 static void
 on_read(sio_socket *s, sio_event *e, void *arg)
 {
@@ -200,7 +200,7 @@ test_other_parsers_get_text(void **state)
 	fake_stop();
 }
 
-/* Between other arguments all is text. */
+/* If other arguments are emitted beside them, all arguments become text. */
 static void
 test_mixed_formats(void **state)
 {

@@ -274,7 +274,7 @@ the_other_servers_are_believed(void **state)
 	peer_says("102,\"list\",1,[],true");
 	fake_sleep(INTERVAL);
 	EXPECT_HEARD("");
-	/* a change is missed; the list says who has gone meanwhile */
+	/* a change was missed; the list shows who has left meanwhile */
 	forget_told();
 	peer_says("105,\"here\"");
 	fake_sleep(1000);
@@ -329,7 +329,7 @@ users_go_with_their_server(void **state)
 	}
 }
 
-/* Nobody leaves because this server could not hear, or because it did not run. */
+/* No user leaves because this server could not hear the others, or because it did not run. */
 static void
 silence_of_the_bus_is_nobodys_end(void **state)
 {
@@ -456,7 +456,7 @@ a_walk_may_change_the_room(void **state)
 
 #define TICK 1000
 
-/* A user who was left out is not counted, so his leaving must not make another socket of his leave. */
+/* A user who was left out is not counted. When a socket of that user leaves, the user's other sockets must stay. */
 static void
 sockets_that_were_left_out_are_not_counted(void **state)
 {
@@ -498,7 +498,7 @@ who_was_left_out_comes_in_when_there_is_room(void **state)
 	fake_sleep(INTERVAL);
 	EXPECT_HEARD("left room1 ada none\njoined room1 bob none\n");
 	assert_int_equal(sio_present(main_nsp(), "room1", NULL, NULL), 1);
-	/* both of his sockets count now */
+	/* both sockets of the user count now */
 	sio_leave(sockets[1], "room1");
 	assert_true(sio_is_present(main_nsp(), "room1", "bob", NULL));
 	sio_leave(sockets[2], "room1");
@@ -511,7 +511,7 @@ who_was_left_out_comes_in_when_there_is_room(void **state)
 	assert_false(sio_is_present(main_nsp(), "room2", "bob", NULL));
 }
 
-/* Sockets that were left out, and leave before there is room, do not keep the others out. */
+/* Sockets that were left out and leave before there is room must not keep other sockets out. */
 static void
 who_has_left_does_not_wait_to_come_in(void **state)
 {

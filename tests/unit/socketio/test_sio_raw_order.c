@@ -219,7 +219,7 @@ forget_the_rest(sio_server *io, int error, const sio_answers *answers, void *arg
 	sio_raw_forget(leaving, arg);
 }
 
-/* A socket with three unanswered questions leaves. The asker that hears about the first one forgets its others. */
+/* A socket leaves with three unanswered questions of one asker. On the first answer, the asker forgets the rest. */
 static void
 test_forgotten_while_answers_end(void **state)
 {

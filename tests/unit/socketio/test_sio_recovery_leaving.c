@@ -44,13 +44,13 @@ an_event_outside_the_own_room_is_not_left_out(void **state)
 	sio_emit(sio_only(recovering_socket(&c)), "e", "i", 1);
 	recovering_read(&c);
 	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
-	sio_emit(sio_to(sio_all(sio_of(fake_io, "/")), c.sid), "e", "i", 100); /* it is not in that room */
+	sio_emit(sio_to(sio_all(sio_of(fake_io, "/")), c.sid), "e", "i", 100); /* the room that it has left */
 	assert_back(&c, 1);
-	/* it is in that room again, as every socket that connects */
+	/* the socket is in its own room again, as every socket that connects */
 	sio_emit(sio_only(recovering_socket(&c)), "e", "i", 2);
 	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
 	assert_back(&c, 2);
-	/* missed outside the own room */
+	/* an event to the socket, missed while the socket is not in its own room */
 	sio_leave(recovering_socket(&c), c.sid);
 	sio_emit(sio_only(recovering_socket(&c)), "e", "i", 3);
 	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
@@ -177,7 +177,7 @@ a_client_that_was_refused_once_can_come_back_later(void **state)
 	fake_sleep(130000);
 	recovering_return(&c);
 	assert_false(c.recovered);
-	/* it still sends the offset of its first session, as stock clients do */
+	/* the client still sends the offset of its first session, as stock clients do */
 	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
 	emit(1);
 	assert_back(&c, 1);

@@ -208,7 +208,7 @@ test_any_outgoing_listeners_of_one_socket(void **state)
 	assert_int_equal(sio_emit(sio_all(main_nsp), "a", NULL), 0);
 	EXPECT_HEARD("one a");
 
-	/* a namespace without such sockets makes no event for them */
+	/* a namespace without sockets that have such listeners makes no event for them */
 	assert_int_equal(main_nsp->any_outgoing_sockets, 1);
 	fake_gone(one, EIO_TRANSPORT_CLOSE);
 	fake_turn();

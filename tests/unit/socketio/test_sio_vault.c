@@ -115,7 +115,10 @@ bus_store_call(struct bus *bus, struct bus_script *script, unsigned key_count, c
 	}
 }
 
-/* The other functions are not called, and the linker leaves out the real ones, and with them the real bus. */
+/*
+ * Except for members_stats(), these functions are not called. They are here so that the linker leaves out the real
+ * ones, and with them the real bus.
+ */
 struct text
 members_id(const struct members *members)
 {
@@ -430,7 +433,7 @@ a_claim_that_cannot_be_given_back_ends(void **state)
 	assert_int_equal(count_calls(VAULT_RELEASE), tried);
 }
 
-/* Each new claim that has to wait arms the timer, and must not put off those that wait already. */
+/* Each new claim that has to wait arms the timer. It must not delay the claims that already wait. */
 static void
 a_claim_is_tried_again_however_many_others_come(void **state)
 {
@@ -504,7 +507,7 @@ hold_step(sio_socket *s, sio_step *step, void *arg)
 	held_step = step;
 }
 
-/* While the middlewares run, Redis loses its log and begins a new one. The claim is gone with the old one. */
+/* While the middlewares run, Redis loses its log and begins a new one. The claim is lost with the old log. */
 static void
 a_replay_after_a_time_without_a_log_fails_at_once(void **state)
 {
@@ -526,7 +529,7 @@ a_replay_after_a_time_without_a_log_fails_at_once(void **state)
 	sio_next(held_step);
 	fake_turn();
 	sleep_long(20);
-	sio_next(held_step); /* that of the new socket */
+	sio_next(held_step); /* the step of the new socket */
 	fake_turn();
 	recovering_read(&c);
 	assert_true(c.connected && !c.recovered);
@@ -550,7 +553,7 @@ what_redis_refuses_is_sent_again_after_longer_and_longer_pauses(void **state)
 	}
 	saved = count_calls(VAULT_SAVE);
 	assert_in_range(saved, 8 * 4, 8 * 7); /* after 0, 1, 2, 4, 8, 16 s */
-	recovering_return(&other);	      /* what it sends does not take the others with it */
+	recovering_return(&other);	      /* the new session is written alone, without those that wait */
 	assert_int_equal(count_calls(VAULT_SAVE), saved + 1);
 	/* Redis takes writes again */
 	answer_all(VAULT_SAVE, 0, TEXT("1"));
@@ -564,7 +567,7 @@ what_redis_refuses_is_sent_again_after_longer_and_longer_pauses(void **state)
 	assert_int_equal(count_calls(VAULT_SAVE), saved);
 }
 
-/* A lost connection is not a refusal: when it is back, the sessions of new clients are not put off. */
+/* A lost connection is not a refusal: once it is back, the sessions of new clients are written at once. */
 static void
 what_a_lost_connection_has_not_taken_is_sent_again_soon(void **state)
 {
