@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* An IPv4 address whole (it is stored as ::ffff:a.b.c.d), and the first half of an IPv6 address. */
+/* Returns an IPv4 address whole (it is stored as ::ffff:a.b.c.d), or the first half of an IPv6 address. */
 static struct address
 guard_key(const struct address *address)
 {

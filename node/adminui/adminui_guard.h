@@ -1,8 +1,8 @@
 /*
  * Limits attempts to log in by address: ADMINUI_ATTEMPTS in ADMINUI_ATTEMPTS_MS. An IPv6 client may have a whole /64,
  * which therefore counts as one address. A successful log-in clears its address. The guard remembers
- * ADMINUI_GUARD_ADDRESSES addresses; beyond them the one that has waited longest is forgotten. Pure: the caller
- * supplies the time.
+ * ADMINUI_GUARD_ADDRESSES addresses; beyond them it forgets the address whose first attempt is oldest. Pure: the
+ * caller supplies the time.
  */
 #ifndef NODE_ADMINUI_ADMINUI_GUARD_H
 #define NODE_ADMINUI_ADMINUI_GUARD_H

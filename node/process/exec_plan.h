@@ -16,7 +16,9 @@
  *                                                                 is replaced by its successor, or restarted after a
  *                                                                 pause; for a successor the deploy is given up
  *   STOPPING               it and its group ended      FREE
- *   STOPPING               stopTimeout                 KILLED     SIGKILL to its group
+ *   STOPPING               stopTimeout                 KILLED     SIGKILL to its group; FREE at once if the program
+ *                                                                 itself has ended
+ *   any                    exec_plan_kill()            KILLED     likewise
  *   KILLED                 it ends, or KILLED_MS       FREE
  *
  * A group is the program and all processes that it started. After a shell was ended by SIGTERM, its children may

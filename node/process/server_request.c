@@ -75,7 +75,7 @@ server_on_guest(void *arg, const struct handover_guest *guest)
 		front_take(host->front, guest);
 }
 
-/* Returns true if a program of --exec is expected and no backend is attached yet. */
+/* Returns true if a program of --exec is expected and no backend is attached. */
 static bool
 server_is_awaiting(const struct sio_host *host)
 {

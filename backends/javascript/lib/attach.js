@@ -43,7 +43,7 @@ class Link extends EventEmitter {
 	}
 }
 
-/* The Socket class of the copy of socket.io that `io` belongs to. Only a namespace leads to it. */
+/* The Socket class of the copy of socket.io that `io` belongs to. Only a socket that a namespace makes leads to it. */
 async function socketClassOf(io) {
 	const nsp = io.sockets;
 	const request = { headers: {}, connection: {}, url: "", _query: {} };
@@ -73,7 +73,7 @@ function replaceAdapters(io, Adapter) {
 	}
 }
 
-/* `sockeye --exec` waits for this line before it ends the process that this process replaces. */
+/* Returns a descriptor of the pipe to `sockeye --exec`. `pid` is the process that was started first, if it is known. */
 function openReady(fd, pid) {
 	try {
 		if (fs.fstatSync(fd).isFIFO()) return fd;
@@ -83,6 +83,7 @@ function openReady(fd, pid) {
 	return pid === undefined ? fd : fs.openSync(`/proc/${pid}/fd/${fd}`, "w");
 }
 
+/* Reports this process as ready. `sockeye --exec` waits for this line before it ends the process that this one replaces. */
 function sayReady() {
 	const { SOCKEYE_READY_FD, SOCKEYE_EXEC_PID } = process.env;
 	const number = Number(SOCKEYE_READY_FD);

@@ -389,7 +389,7 @@ class Backend extends EventEmitter {
 		nsp.run(socket, (error) => process.nextTick(finish, error));
 	}
 
-	/* For a client that comes back, the edge's option decides; for one that has not noticed anything, our own. */
+	/* The edge's option decides for a client that was lost and comes back; ours for a client that has noticed nothing. */
 	_runsMiddlewares({ link, recovered }) {
 		if (!recovered) return this.options.reattachMiddlewares;
 		return link.options.connectionStateRecovery?.skipMiddlewares === false;

@@ -41,7 +41,7 @@ const ANY_WORKER = "any"; // in `recent`, for an edge whose workers one link rea
 const coversEdge = ({ options }) => options.fanout === "bus" && options.reach === "edge";
 const isCluster = ({ options }) => options.fanout === "bus" && options.reach !== "edge";
 
-/* The links among `ready` that a broadcast leaves on, so that each worker gets it once. */
+/* Returns the links among `ready` on which a broadcast leaves, so that each worker gets it once. */
 function castingOf(ready) {
 	const cluster = ready.find(isCluster);
 	return ready.filter((link, i) => {

@@ -126,7 +126,7 @@ class EdgeLink {
 		this.flush();
 	}
 
-	/* The worker knows this link, or will when it has read HELLO. */
+	/* True if the worker knows this link, or will know it when it has read HELLO. */
 	get isGreeted() {
 		return this.state !== "dialling" && this.state !== "closed";
 	}
