@@ -8,7 +8,7 @@ unit-javascript: $(TESTS_NPM)
 test-backends: all $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 node --test --test-concurrency=1 tests/backends/*.test.mjs
 
-# Two edges, three backends and 60 clients for MINUTES, with kills, deploys and other faults in turn; a SEED repeats which.
+# Two edges, three backends and 60 clients for MINUTES, with kills, deploys and other faults in turn; SEED=n repeats the faults.
 MINUTES ?= 10
 .PHONY: chaos-backends
 chaos-backends: all $(TESTS_NPM)

@@ -75,7 +75,7 @@ function sumOf(pid, measure) {
 /** Private memory of a process and its descendants, in bytes. */
 const memory = (pid) => sumOf(pid, (one) => Number(/^Private_Dirty:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, "utf8"))[1]) * 1024);
 
-/** A client that says the least. It comes back at once whenever it loses its connection. */
+/** A client that sends as little as possible. It comes back at once whenever it loses its connection. */
 class Client {
   static count = 0;
 

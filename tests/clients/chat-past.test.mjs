@@ -11,7 +11,7 @@ import { next, within } from "./support/wait.mjs";
 
 const OPTIONS = /^CHAT_OPTIONS := (.*)$/m.exec(readFileSync(path.join(root, "Makefile"), "utf8"))[1].replaceAll('"', "").split(" ");
 const HISTORY = OPTIONS.slice(OPTIONS.indexOf("--history"), OPTIONS.indexOf("--history") + 2);
-const WORKERS = 2; // one makes no difference to the page
+const WORKERS = 2; // a single worker looks the same to the page
 let browser;
 
 before(async () => (browser = await Browser.start()));

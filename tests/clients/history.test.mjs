@@ -38,7 +38,7 @@ for (const workers of [1, 2]) {
       const seen = (await got.take(5)).map(([value]) => value);
       assert.deepEqual([seen[0], seen[1], seen[2], [...new Uint8Array(seen[3])], seen[4]], [2, 3, 4, [5, 255], { text: "é😀", list: [1.5, null, true] }]);
       await say(ada, "room:a", { text: "é😀", list: [1.5, null, true] });
-      await got.take(6); // an equal event is another one
+      await got.take(6); // an event with equal content is kept, too
       bob.disconnect();
       await say(ada, "room:a", 2), await say(ada, "room:a", 3), await say(ada, "room:a", 4);
       await say(ada, "room:a", Buffer.from([5, 255])), await say(ada, "room:a", { text: "é😀", list: [1.5, null, true] });
@@ -79,7 +79,7 @@ for (const workers of [1, 2]) {
     assert.equal((await ask(ada, "history remove", "many:a", null)).error, 0);
     assert.deepEqual(await kept(ada, "many:a"), []);
 
-    // its sender, whom it excluded, and members of other rooms get it later; members of an excluded room do not
+    // the excluded sender and members of other rooms get an event from the history; members of an excluded room do not
     await say(ada, "many:a", "not to ada", { from: "others" });
     await say(ada, "many:a", "not to the banned", { except: ["banned"] });
     await say(ada, ["many:a", "many:b"], "to both");

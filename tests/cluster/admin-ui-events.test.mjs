@@ -11,7 +11,7 @@ import { Redis } from "./support/redis.mjs";
 
 const NAME = "peer";
 const ISO_DATE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-const NOT_COMPARED = ["server_stats"]; // it comes when it is time
+const NOT_COMPARED = ["server_stats"]; // a server sends it at intervals, not because of a step
 const NAMESPACE_ONLY = ""; // the id in a socket_updated by which Sockeye makes the page know the namespace "/"
 
 /** The sockets of a list, and the rooms that a socket leaves at once, come in any order. */
@@ -58,11 +58,11 @@ class Recorder {
     this.#names.set(socket.id, `<${name}>`);
   }
 
-  /** Does something, waits until the admin has been told of `until` events, and keeps everything that it was told of meanwhile. */
+  /** Does `work`, waits until the admin has received the events `until`, and keeps all events that it received meanwhile. */
   async step(title, work, ...until) {
     await work();
     for (const [event, predicate] of until) await this.admin.until(event, predicate);
-    const mark = ++this.#marks; // what the server has told before arrives before
+    const mark = ++this.#marks; // arrives after everything that the server has sent before
     this.marker.emit("mark", mark);
     await this.admin.until("event_received", (nsp, id, [event, value]) => event === "mark" && value === mark);
     this.steps[title] = this.#take();
@@ -77,7 +77,7 @@ class Recorder {
     if (typeof value === "string") return this.#names.get(value) ?? (ISO_DATE.test(value) ? "<date>" : value);
     if (Array.isArray(value)) return value.map((one) => this.#plain(one));
     if (typeof value !== "object" || value === null) return value;
-    if (typeof value.clientId === "string") value = { ...value, clientId: `<${value.clientId.length} characters>` }; // Sockeye's is no part of the sid
+    if (typeof value.clientId === "string") value = { ...value, clientId: `<${value.clientId.length} characters>` }; // that of Sockeye is not derived from the sid
     if (key === "handshake") return this.#handshake(value);
     return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, this.#plain(member, name)]));
   }

@@ -51,7 +51,7 @@ async function doctor(...args) {
 }
 
 test("the doctor names what is wrong with a balancer, or with a node", async () => {
-  // pings much later than the balancer's 1 s; the doctor leaves sessions that would hold up a long drain
+  // the ping interval is much longer than the balancer's time-out of 1 s; the drain is short, because the doctor leaves sessions
   const servers = await nodes("--ping-interval", "6s", "--ping-timeout", "30s", "--drain-time", "1s");
   const [unsticky, hasty] = [await freePort(), await freePort()];
   const file = path.join(dir, "wrong.cfg");
@@ -191,7 +191,7 @@ for (const [config, commands] of Object.entries(balancers))
 
       // a client of the node sends to all others, until it is disconnected itself
       let sender;
-      const elsewhere = []; // they stay until one is at the node: the balancer prefers the emptiest node
+      const elsewhere = []; // clients at other nodes; they stay connected, because the balancer prefers the emptiest node
       while (!sender?.io.engine.id.startsWith("AC")) {
         if (sender) elsewhere.push(sender);
         assert.ok(elsewhere.length < 200, "a client gets to the node");
@@ -225,7 +225,7 @@ for (const [config, commands] of Object.entries(balancers))
       await until(() => [...sockets, ...late].every((socket) => socket.connected), "all clients are connected");
       assert.deepEqual(faults, []);
       for (const { before, slot: own } of there) {
-        // the node's other worker gets them through Redis, perhaps only when it has sent its clients away
+        // the node's other worker gets the messages through Redis, perhaps only after it has disconnected its clients
         if (own === slot) assert.ok(before.length >= least, `${before.length} of ${least} messages`);
         assert.deepEqual(before, Array.from({ length: before.length }, (_, i) => i));
       }

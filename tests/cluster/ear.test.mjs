@@ -69,11 +69,11 @@ for (const routing of ["all", "rooms"]) {
     const sockets = (await Promise.all([crowd(nodes[0], 3), crowd(nodes[1], 2), crowd(nodes[2], 1), crowd(js, 1)])).flat();
     for (const socket of sockets) socket.on("count me", (value, ack) => ack(value));
 
-    // two namespaces: c's worker and the Node.js server have subscriptions of their own, the hubs one each
+    // two namespaces, so two patterns for each subscriber: the two hubs, c's worker and the Node.js server
     const listening = (await subscribers(redis)).filter(({ psub }) => psub > 0);
     if (routing === "all") assert.deepEqual(listening.map(({ psub }) => psub), [2, 2, 2, 2]);
     else assert.equal(listening.length, 1, "only the Node.js server has patterns");
-    // to each node goes one copy: the count of PUBLISH is that of the copies
+    // Redis sends one copy to each node; PUBLISH returns the number of copies
     for (const socket of sockets) socket.got = [];
     for (const socket of sockets) socket.on("news", (n) => socket.got.push(n));
     const red = [0, 3, 5, 6];
@@ -101,7 +101,7 @@ for (const routing of ["all", "rooms"]) {
     assert.ok((await metric(nodes[0], "sockeye_hub_subscriptions")) < (await metric(nodes[0], "sockeye_hub_worker_subscriptions")));
     assert.equal(await metric(nodes[2], "sockeye_hub_up"), null, "a node with one worker has no hub");
 
-    // a worker that is killed is counted no longer, and its successor again
+    // a worker that is killed no longer counts, and its successor does
     process.kill(workersOf(nodes[0])[2], "SIGKILL");
     await until(() => nodes[0].logged("worker_ready").length === 5, "the worker is replaced");
     await members(redis, 9);
@@ -181,7 +181,7 @@ test("under traffic: the hub is killed, Redis restarts, connections are cut", as
   const lost = async (what) => (await heard(sockets, running, what)).reduce((sum, n) => sum + n, 0);
   assert.equal(await lost("the start"), 0);
 
-  // a connection that makes Redis count a worker: no message is lost, and the count is right again
+  // connections that make Redis count a worker are cut: no message is lost, and the count is right again
   const counting = (await subscribers(redis)).filter(({ sub, psub }) => sub === 2 && psub === 0);
   assert.equal(counting.length, 2 + 1, "one less than there are workers, in two namespaces");
   for (const { id } of counting) await redis.command("CLIENT", "KILL", "ID", id);
@@ -252,7 +252,7 @@ test("with --redis-log, a killed hub and a cut subscription lose nothing and rep
 
 test("what Redis refuses reaches each worker: without patterns the rooms are subscribed to one by one", async () => {
   const redis = await Redis.start();
-  // neither patterns, nor the channels of heartbeats
+  // a user who may use neither patterns nor the channels of heartbeats
   await redis.command("ACL", "SETUSER", "plain", "reset", "on", ">secret", "+@all", "-psubscribe", "resetchannels", "&socket.io#*", "&socket.io-re*", "&socket.io-check#*");
   const nodes = [];
   const url = `redis://plain:secret@127.0.0.1:${redis.port}`;

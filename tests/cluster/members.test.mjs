@@ -53,7 +53,7 @@ test("members are listed, and told apart when they leave, die or stop", async ()
   await until(one, (p) => p.members.find(({ node }) => node === 2).clients === 1);
   assert.deepEqual(await ask(client, "silence"), { error: 0, sockets: 1, silent: 0, named: [] });
 
-  // SIGSTOP: it is still connected. Nobody waits for it for long, and the answer names it.
+  // SIGSTOP: node 3 is still connected. A question does not wait for it for long, and its answer names it.
   three.child.kill("SIGSTOP");
   assert.deepEqual(await ask(client, "silence"), { error: -13, sockets: 1, silent: 1, named: [3] });
   await becomes(two, 3, "silent");
@@ -76,11 +76,11 @@ test("members are listed, and told apart when they leave, die or stop", async ()
   await three.exited;
   const { silent, sockets } = await asked;
   assert.equal(sockets, 1);
-  assert.ok(silent <= 1); // 1 if it was silent for longer than the time-out before its end was noticed
+  assert.ok(silent <= 1); // 1 if node 3 was silent for longer than the time-out before its end was noticed
   await becomes(two, 3, "lost");
   assert.deepEqual(await ask(client, "silence"), { error: 0, sockets: 1, silent: 0, named: [] });
 
-  // SIGTERM: it says so
+  // SIGTERM: node 4 announces that it leaves
   await four.stop();
   await becomes(two, 4, "left");
   assert.deepEqual(await ask(client, "silence"), { error: 0, sockets: 1, silent: 0, named: [] });

@@ -104,12 +104,12 @@ test("a client moves from node to node, ten times in a row: same id and rooms, a
     if (i % 3 === 2) socket.io.engine.transport.ws._socket.resetAndDestroy();
     else socket.io.engine.close();
     await gone;
-    if (i !== 5) // once, nothing is missed
+    if (i !== 5) // in this round the client misses nothing
       for (const driver of drivers) await emit(driver, ["room"], ++sent);
     await comeBack(socket, nodes[(i + 1) % 2]);
     assert.equal(socket.recovered, true, `return ${i}`);
     assert.equal(socket.id, id);
-    if (i !== 7) // once, nothing comes between two losses
+    if (i !== 7) // in this round no event comes between two losses
       for (const driver of drivers) await emit(driver, [id], ++sent);
     await got.take(sent);
   }
@@ -158,7 +158,7 @@ test("a pid restores one socket, in its namespace, with an offset of the log", a
   assert.notEqual((await returnsWith(t, nodes[1], { pid: one.pid, offset: one.offset }, "/counted,")).sid, one.id);
   assert.equal((await returnsWith(t, nodes[1], { pid: one.pid, offset: one.offset })).sid, one.id);
 
-  // of two claims at once, one takes the socket; or the other takes it over from the first
+  // of two claims at once, one gets the socket, or the second takes it over from the first
   const two = await lost();
   const both = await Promise.all(nodes.map((node) => returnsWith(t, node, two)));
   assert.ok(both.some(({ sid }) => sid === two.id));
@@ -218,7 +218,7 @@ test("after an outage of Redis its data decide", async (t) => {
   const flushed = await lost();
   await redis.command("FLUSHALL");
   await returns(flushed, false, "Redis was emptied");
-  // until the workers have the end of the new log, from their next check messages
+  // the workers learn the end of the new log from their next check messages
   for (let known = false; !known; ) {
     const { socket } = await lost();
     await comeBack(socket, nodes[1]);
@@ -240,7 +240,7 @@ test("while a Node.js server is in the cluster, clients are new", async (t) => {
   await comeBack(first, nodes[0]);
   assert.equal(first.recovered, false);
   assert.notEqual(first.id, ids[0]);
-  // it has been noted, so it counts after its end, too
+  // Redis has a note of the Node.js server, so the server counts after its end, too
   await within((async () => {
     while (!(await redis.command("EXISTS", "{socket.io-log}-stranger#"))) await new Promise(setImmediate);
   })(), "the note");

@@ -136,7 +136,7 @@ describe("the traps", () => {
     assert.equal(back.reply.pid, late);
     assert.deepEqual(back.events.map(([, n]) => n), [4]);
     back.close();
-    const fresh = await raw(servers.c1, { pid: early, offset: offsets[1] }); // whether it has got the message is unknown
+    const fresh = await raw(servers.c1, { pid: early, offset: offsets[1] }); // the worker cannot know whether the client has got the message
     assert.notEqual(fresh.reply.pid, early);
     assert.deepEqual(fresh.events, []);
     fresh.close();
@@ -300,7 +300,7 @@ test("hostile pids and offsets", async (t) => {
   await ask(driver, "emit", {}, "n", [2]); // the owner of the pid is still there
   await got.take(2);
   const thieves = await Promise.all(["c1", "c2", "c2"].map((name) => raw(servers[name], { pid, offset })));
-  // those that came at once may take it over from one another, but only one has it in the end
+  // clients that come at once may take the session from each other, but only one has it in the end
   const lucky = thieves.filter(({ reply }) => reply.pid === pid);
   assert.ok(lucky.length > 0);
   let left = lucky.length;

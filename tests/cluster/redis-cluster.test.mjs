@@ -159,7 +159,7 @@ test("streams: the streams' slots move without a loss, and their masters are kil
   const whole = () => load.sockets.flatMap(({ heard }) => [...heard.values()]).every((numbers) => numbers.at(-1) - numbers[0] + 1 === numbers.length);
   await load.flows("the start");
 
-  // the main namespace has the first one
+  // the first stream is that of the main namespace
   const slots = await Promise.all(["socket.io-1", "socket.io-0", "socket.io--1"].map((stream) => cluster.slot(stream)));
   const refused = nodes[0].line(({ event, writer, reason }) => event === "stream" && writer === "down" && / ASK /.test(reason));
   for (const slot of slots) {
@@ -170,7 +170,7 @@ test("streams: the streams' slots move without a loss, and their masters are kil
   for (const node of nodes) assert.deepEqual(node.logged("bus").filter(({ server }) => server === "streams"), [], "a slot that moves is no fault");
   assert.ok(whole(), "a slot takes its stream with it");
 
-  // what the dead master had not passed on to its replica is lost
+  // entries that the dead master had not passed on to its replica are lost
   const dead = await cluster.owner(slots[0]);
   await cluster.kill(dead);
   await load.flows("a master is dead");

@@ -1,5 +1,5 @@
-// Streams mode while Redis restarts, stops or forgets: entries arrive once and in order, or the gap is counted. Then what
-// else stands between a node and its streams: several of them, workers, the HTTP API, a secret.
+// Streams mode while Redis restarts, stops or loses entries: entries arrive once and in order, or the gap is counted. Also
+// several streams, several workers, the HTTP API, and a secret.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";

@@ -1,5 +1,5 @@
 // The alert rules: each has a section that says what to do, uses metrics that the server has, and fires for the series that it is
-// meant for. The last needs Prometheus' promtool, which the Makefile fetches.
+// meant for. The last test needs Prometheus' promtool, which the Makefile fetches.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

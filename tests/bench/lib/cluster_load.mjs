@@ -1,8 +1,8 @@
 // One measurement of a cluster: a client speaks in a room of ten, five at the speaker's worker and five at the worker
-// that is furthest away. The next message goes out when a listener there has got one. For the cost in Redis there is one
-// message at a time, so that Redis handles each alone, and the time is cut into slices, of which the lower quartile
-// counts: other work on the machine makes single slices dear. For the cost of bystanders, which is too small for slices,
-// there are more messages.
+// that is furthest away. The speaker sends the next message when a listener at the far worker has got one. To measure
+// the cost in Redis, one message is under way at a time, so that Redis handles each alone. The time is cut into slices,
+// and the lower quartile of the slices counts, because other work on the machine makes single slices dear. The cost of
+// bystanders is too small for slices, so more messages are under way when it is measured.
 import { setTimeout as sleep } from "node:timers/promises";
 import { nanoseconds } from "./cluster_setups.mjs";
 import { Client, clientOf } from "./room_clients.mjs";
@@ -40,7 +40,7 @@ async function fillNamespaces(places, count) {
   return clients;
 }
 
-/** Speaks for some time; resolves with the number of messages. `onSlice` gets their number now and then. */
+/** Speaks for some time; resolves with the number of messages. `onSlice` gets the number so far after each slice. */
 function speak(speaker, listener, ms, { atOnce, onSlice }) {
   return new Promise((resolve, reject) => {
     const until = performance.now() + ms;

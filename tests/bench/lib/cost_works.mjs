@@ -47,7 +47,7 @@ const command = (...args) => Buffer.concat([
   ...args.map(Buffer.from).flatMap((arg) => [Buffer.from(`$${arg.length}\r\n`), arg, Buffer.from("\r\n")]),
 ]);
 
-/** Sends a command to Redis many times; each makes the client of this class hear an event. */
+/** Sends a command to Redis many times. Each command makes a client of this class receive an event. */
 const receive = (Client, sent) => async (port, n, { redis }) => {
   const publisher = net.connect(redis, "127.0.0.1");
   await once(publisher, "connect");
@@ -87,7 +87,7 @@ const streamText = inStream(JSON.stringify(ofOther(news).data));
 const streamBinary = inStream(encode(ofOther(binaryNews).data).toString("base64"));
 const SHARDED = ["--redis-mode", "sharded"];
 const STREAMS = ["--redis-mode", "streams"];
-/** A node reads what is added to a stream from now on. */
+/** The log of a node that reads what is added to its stream from now on. */
 const READING = /event=listening.* port=(\d+)[^]*event=stream reader=up/;
 
 export const works = [

@@ -1,4 +1,4 @@
-// Clients of the benchmark of clusters: plain WebSockets that speak as much of the protocol as it needs.
+// Clients of the cluster benchmark: plain WebSockets that speak only as much of the protocol as the benchmark needs.
 import { createRequire } from "node:module";
 import path from "node:path";
 import { root } from "./paths.mjs";
@@ -12,7 +12,7 @@ export const workerOf = (sid) => ALPHABET.indexOf(sid[2]) * 64 + ALPHABET.indexO
 
 /** A client in some namespaces. */
 export class Client {
-  #waiting = new Map(); // resolvers of the next packet that begins so
+  #waiting = new Map(); // beginning of a packet → resolvers of the next packet that begins with it
 
   /** Connects; resolves before the client is in a namespace. */
   static async open(port) {
@@ -74,7 +74,7 @@ export class Client {
   }
 }
 
-/** A client of that worker. Which worker takes a connection is up to the kernel, so others are closed again. */
+/** A client of that worker. The kernel picks the worker of a connection, so clients of other workers are closed again. */
 export async function clientOf({ port, worker }) {
   for (let i = 0; i < 500; i++) {
     const client = await Client.open(port);

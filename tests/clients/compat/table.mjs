@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { startSockeye } from "../support/server.mjs";
 import { CLIENTS, WAYS } from "./clients.mjs";
 
-/** The first of the servers with which it works says what the cell contains. */
+/** The cell has the text of the first server with which the client works. */
 async function cell(servers, client, name) {
   const failures = [];
   if (client.ways && !client.ways.includes(name)) return { text: "—", failures };

@@ -1,4 +1,5 @@
-// A way to a server that can be cut: connections break, and new ones are refused until it opens again, to any server.
+// A relay to a server that can be cut: its connections break, and it refuses new ones until it opens again. It can then lead
+// to another server.
 import net from "node:net";
 import { once } from "node:events";
 
