@@ -1,7 +1,7 @@
 /*
  * The HTTP API. A program with a key sends events to sockets, moves them between rooms, disconnects them and lists
  * them, on all nodes, without Socket.IO. docs/http-api.md is the reference. The API uses the raw entry (sio_raw.h)
- * alone. struct api_ops says which server the API uses: that of this process, or one that only visits the bus.
+ * alone. struct api_ops says which server the API uses: the server of this process, or one that only visits the bus.
  *
  * A request is under way from its head to its answer. Its question to the cluster may outlive it: if the client
  * leaves earlier, the answer is still kept under its Idempotency-Key. The API belongs to one loop. Calls go down;

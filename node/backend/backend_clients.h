@@ -24,7 +24,7 @@ struct backend_clients_stats {
 	uint64_t serves;      /* 1 if this server has backends or is waiting for them */
 	uint64_t ever;	      /* 1 if a link was ready at any time */
 	uint64_t orphans;     /* sockets that have lost their backend and wait for another */
-	uint64_t waiting;     /* clients without a backend, including those of the orphans */
+	uint64_t waiting;     /* clients without a backend, including the clients of orphans */
 	uint64_t queue_bytes; /* bytes of events that wait */
 	struct backend_times attach, request;
 	uint64_t instance_count, other_sessions;

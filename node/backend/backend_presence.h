@@ -25,9 +25,9 @@ bool backend_presence_start(struct backend_member *m, const struct backend_frame
 bool backend_presence_user(struct backend_member *m, const struct backend_frame *f, sio_socket *socket);
 /* Executes a WHO. */
 bool backend_presence_who(struct backend_member *m, const struct backend_frame *f);
-/* The link of `m` was lost: it gets no CHANGE any more. */
+/* The link of `m` was lost: no further CHANGE is sent to it. */
 void backend_presence_forget(struct backend_member *m);
-/* Frees core->presences. The namespaces must not call their listeners any more. */
+/* Frees core->presences. Afterwards the namespaces must not call their listeners. */
 void backend_presence_free(struct backend_core *core);
 
 #endif

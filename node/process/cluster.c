@@ -26,7 +26,7 @@ cluster_form(const struct broker_settings *settings, const struct cluster_hub *h
 	return settings->redis_mode == BROKER_MODE_SHARDED ? &bus_sharded : &bus_redis;
 }
 
-/* The database is that of the URL, which has been checked. */
+/* Returns the database that the URL names. The URL has been checked. */
 static uint32_t
 cluster_db(const struct broker_settings *settings)
 {

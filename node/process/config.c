@@ -186,7 +186,7 @@ config_keep_first_error(void *arg, const char *error)
 int
 config_apply(struct config *config, const struct option_table server[SERVER_TABLES], char error[OPTION_ERROR_MAX])
 {
-	struct program_options program = {0}; /* those of config->program are set already */
+	struct program_options program = {0}; /* not used: config->program is set already */
 	const struct config_listener listener = {config_keep_first_error, error};
 	struct config_reading reading = {.config = config, .listener = &listener, .origins = config->origins};
 

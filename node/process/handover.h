@@ -43,7 +43,8 @@ int doors_open(struct doors *doors, unsigned count);
  */
 void doors_take_old(struct doors *doors, unsigned first, const int *fds, unsigned count, int strays);
 /*
- * Returns the index of the worker with that number in session ids, or -1. Old workers follow those of this program.
+ * Returns the index of the worker with that number in session ids, or -1. The old workers' indexes follow those of
+ * this program's workers.
  */
 int doors_find(const struct doors *doors, unsigned number);
 /* For a worker: closes the ends that belong to siblings. */

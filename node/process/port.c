@@ -4,7 +4,7 @@
 
 #define KEY_MAX 320 /* a port and a host */
 
-/* Writes the key of the sockets: those of a predecessor fit if they were opened with the same options. */
+/* Writes the key of the sockets: a predecessor's sockets fit if they were opened with the same options. */
 static void
 port_key(const struct front_options *options, char key[KEY_MAX])
 {

@@ -35,7 +35,7 @@ export const removePerson = (socket, person) => {
 	show(socket);
 };
 
-// Asks the server who is here; it asks the other servers. Without an answer, the list has only those who join from now on.
+// Asks the server who is here; the server asks the others. Without an answer, the list has only people who join later.
 export const askPeople = (socket, self) => {
 	people.clear();
 	addPerson(socket, self);
