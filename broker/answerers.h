@@ -11,7 +11,7 @@
 
 struct answerer {
 	char id[BEAT_ID_LENGTH + 1];
-	bool counted; /* it counts as one of the servers that have answered; an acknowledgement alone does not */
+	bool counted; /* it is counted as a server that has answered; an acknowledgement alone does not count */
 	/* for a question that asks for acknowledgements: clients of the member, and those that have acknowledged */
 	uint64_t clients, acks;
 };
@@ -28,7 +28,7 @@ void answerers_fini(struct answerers *answerers);
 
 /* What one message of a server adds to the answers. */
 struct answer {
-	bool counts; /* as the answer of a server; otherwise it is an acknowledgement of one of its clients */
+	bool counts; /* true: the answer of a server; false: an acknowledgement of one of its clients */
 	uint64_t clients, acks;
 };
 
@@ -42,7 +42,7 @@ bool answerers_add(
 /* Returns true if the member has answered; `id` may be anything. */
 bool answerers_has(const struct answerers *answerers, struct text id);
 
-/* Returns the number of members that have answered and are gone since. */
+/* Returns the number of members that have gone since they answered. */
 unsigned answerers_gone(const struct answerers *answerers, const struct members *members);
 /*
  * Returns the number of members of the namespace that were asked, have not answered, and have said that they leave.

@@ -54,8 +54,8 @@ broker_check_mode(struct broker_nsp *nsp, const struct bus_message *message, con
 }
 
 /*
- * A cluster of streams publishes only questions, and what wants acknowledgements. What else is published comes from
- * the sharded adapter, which has the same channels and does not read streams.
+ * Nodes that share streams publish only questions and broadcasts with acknowledgements. Other published messages come
+ * from the sharded adapter, which uses the same channels and does not read streams.
  */
 static void
 broker_check_adapter(
@@ -378,7 +378,7 @@ broker_check_seal(struct broker *broker, struct text channel, struct text *paylo
 
 	if (broker->seal == NULL)
 		return true;
-	bus_stamp_take(payload, true, &stamp); /* a node with a log has recorded the message */
+	bus_stamp_take(payload, true, &stamp); /* a node with a log has stamped the message */
 	if (seal_take(broker->seal, channel, payload))
 		return true;
 	broker_count_forged(broker, channel);
@@ -509,7 +509,7 @@ broker_publish_broadcast(struct broker_nsp *nsp, const struct wire_target *to, c
 	rc = broker_write_broadcast(nsp, to, room.at != NULL, event);
 	broker->stats.broadcasts_out++;
 	if ((to->flags & WIRE_VOLATILE) != 0)
-		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* a log need not keep it */
+		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* a volatile event is not recorded */
 	return broker_record(nsp, BUS_BROADCAST, room, rc);
 }
 

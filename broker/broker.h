@@ -104,8 +104,9 @@ struct broker_ops {
 	/* The wait that broker_nsp_awaits() reported is over. */
 	void (*on_settled)(void *owner);
 	/*
-	 * The broadcast that follows is a recorded event with this number, or one of this node has got the number. 0:
-	 * it has none. With a store, it is the number of an entry (stream_number.h). May be NULL.
+	 * Called before each broadcast that arrives, also before one that this node has published and ignores.
+	 * `number` is the number of the recorded event, or 0 if the broadcast has none. With a store, it is the
+	 * number of an entry (stream_number.h). May be NULL.
 	 */
 	void (*on_number)(void *owner, uint64_t number);
 	/* With a store: an event of broker_broadcast_numbered() has got the number `entry`. */
@@ -180,12 +181,14 @@ int broker_server_emit(struct broker_nsp *nsp, struct text data, const struct at
 
 struct bus;
 struct bus_keep;
-/* The bus for the functions of bus_store.h, if the server of the form keeps events and sessions; NULL: it does not.
+/*
+ * Returns the bus for the functions of bus_store.h, or NULL if the server of the form does not keep events and
+ * sessions.
  */
 struct bus *broker_store(const struct broker *broker);
 /*
- * The keeper of recorded events (bus_keep.h), of a form that has one. The callee calls keep->on_ready() and
- * keep->on_message() from the loop until broker_keep_close().
+ * The keeper of recorded events (bus_keep.h). broker_keeps() returns true if the form has one. broker_keep_open()
+ * begins the calls of keep->on_ready() and keep->on_message(), which come from the loop until broker_keep_close().
  */
 bool broker_keeps(const struct broker *broker);
 void broker_keep_open(struct broker *broker, struct bus_keep *keep);
@@ -193,8 +196,8 @@ void broker_keep_close(struct broker *broker, struct bus_keep *keep);
 /* Sends a message to the keeper, after all that was published before. Errors as for broker_broadcast(). */
 int broker_keep_send(struct broker *broker, struct bus_keep *keep, struct text message);
 /*
- * Publishes an event that this node has recorded. `keep` not NULL: only the keeper gets it; a form that has a store
- * publishes it all the same. Errors as for broker_broadcast().
+ * Publishes an event that this node has recorded. If `keep` is not NULL, only the keeper gets the event. A form that
+ * has a store ignores `keep` and publishes every event. Errors as for broker_broadcast().
  */
 int broker_broadcast_recorded(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t origin, uint64_t local, struct bus_keep *keep);
@@ -321,7 +324,7 @@ void broker_reply_server_emit(struct broker_reply *reply, struct text json,
 
 /* The nodes of the cluster as this node knows them; valid as long as the broker is open. */
 const struct members *broker_members(const struct broker *broker);
-/* Counts the servers of the cluster again, beside the counts that are made at intervals. */
+/* Counts the servers of the cluster now, in addition to the counts at intervals. */
 void broker_recount(const struct broker *broker);
 /* Tells the other nodes that this node begins to drain. broker_close() tells them that it leaves. */
 void broker_drain(struct broker *broker);

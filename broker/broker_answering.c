@@ -103,7 +103,7 @@ answering_free(struct answering *answering)
 
 /* ------------------------------------------------------------------ writing */
 
-/* Writes the answer with an empty list, as which it is MessagePack if there are attachments. */
+/* Writes the answer with an empty list. If there are attachments, the answer is MessagePack. */
 static int
 answering_write_frame(struct answering *answering, struct buffer *out)
 {
@@ -207,7 +207,7 @@ answering_next_name(struct answering *answering)
 	return text_of((const char *)at + sizeof n, n);
 }
 
-/* Ends the list. Its length was announced when the sockets that have gone since were still there. */
+/* Ends the list. In MessagePack, corrects the length in its head, which counts sockets that have gone since. */
 static void
 answering_end_list(struct answering *answering)
 {
@@ -346,9 +346,9 @@ broker_answer_list(struct broker_nsp *nsp, const struct wire_message *decoded, c
 	else
 		broker->ops->on_select(nsp->owner, who, names);
 	broker->answering_names += names->len;
-	loop_spend(broker->loop, names->len); /* many such questions come in several turns */
+	loop_spend(broker->loop, names->len); /* so that many such questions are spread over several turns */
 	if (buffer_error(names) != 0) {
-		/* the asker gets an error: it would take a shorter list for the whole one */
+		/* no answer: the asker would take a shorter list for the whole one */
 		broker_answer_lost(nsp, decoded->uid, buffer_error(names));
 		answering_free(answering);
 		return;

@@ -93,17 +93,17 @@ broker_attachments(const struct wire_message *decoded)
 	return decoded->attachments.count > 0 ? &decoded->attachments : NULL;
 }
 
-/*
- * Publishes broker->out. If `rc` is negative, writing the message has failed: the message is dropped and `rc` is
- * returned. `address` is as in struct bus_form.
- */
-/* broker_keep.c: sends and releases the block; NULL: there was no memory for it. */
 struct bus_keep;
+/* broker_keep.c: sends and releases the block. Returns ERROR_MEMORY if the block is NULL. */
 int broker_keep_send_block(struct broker *broker, struct bus_keep *keep, struct block *message);
 
 /* Returns the number that the keeper has given the event, and takes it off the payload; 0: it has none. */
 uint64_t broker_keep_number(const struct broker *broker, struct text *payload);
 
+/*
+ * Publishes broker->out. If `rc` is negative, writing the message has failed: the message is dropped and `rc` is
+ * returned. `address` is as in struct bus_form.
+ */
 int broker_publish(struct broker_nsp *nsp, enum bus_kind kind, struct text address, int rc);
 
 /* Publishes broker->out as an answer to the node `asker`. `rc` is as above; an error is counted and logged. */

@@ -41,8 +41,8 @@ members_describe(void *arg, struct beat *beat)
 }
 
 /*
- * A heartbeat with a wrong seal is not believed. It only serves to say what the operator may have to mend. A node
- * with a secret sends SEAL_TAG bytes more than one without.
+ * A heartbeat with a wrong seal is not believed. It only serves to warn the operator of different secrets. A node
+ * with a secret sends SEAL_TAG bytes more than one without, so the heartbeat is read with and without these bytes.
  */
 static void
 members_on_forged(struct broker *broker, struct text payload)

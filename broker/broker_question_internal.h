@@ -18,12 +18,12 @@ struct question {
 	struct block *held; /* the message, until it is sent */
 	bool must_send;	    /* the message also has effects of its own, so it is sent even if answers cannot come */
 	bool counted;
-	bool incomplete;   /* it does not wait for some answers any more */
+	bool incomplete;   /* some answers have been given up */
 	bool troubled;	   /* members have gone or become silent since it was asked */
 	uint64_t asked_at; /* loop time */
 	struct answerers answerers;
 	unsigned first_count; /* other nodes when the question was asked */
-	unsigned nodes;	      /* first_count without those that have left */
+	unsigned nodes;	      /* first_count, less the nodes that have left */
 	unsigned last_count;  /* first_count, or what the last recount says instead */
 	unsigned reachable;   /* nodes that have answered or can still answer */
 	unsigned answered;
@@ -36,8 +36,8 @@ struct question {
 /* broker_question.c */
 
 /*
- * Returns true if all answers have come that may still come, and notes whether some are given up. The caller then
- * ends the question.
+ * Returns true if no further answer is waited for, and notes whether some answers were given up. The caller then ends
+ * the question.
  */
 bool question_may_end(struct question *question);
 /* Ends the question: calls on_end with question->error and frees the question. */

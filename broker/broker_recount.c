@@ -29,10 +29,10 @@ question_lacks_answers(const struct question *question)
 }
 
 /*
- * A server that is still counted has been counted before, unless it is new. So there are at most as many answers to
- * come as servers are counted now. Members that answered and left are in the number of answers but not in the count.
- * Who is counted no more may only have lost its connection, and counts as silent unless it has said that it leaves.
- * It is given up if it is missing in two counts, because the message that it leaves may come after the first of them.
+ * A server that is counted now was also counted when the question was asked, unless it is new. So the answers can at
+ * most be as many as the servers counted now and the members that have gone since they answered. A server that is no
+ * longer counted may only have lost its connection; it counts as silent unless it has said that it leaves. It is
+ * given up once two counts lack it, because its message that it leaves may arrive after the first of them.
  */
 static void
 question_recount(struct question *question, unsigned servers)

@@ -296,7 +296,7 @@ bus_on_link_ready(struct bus_link *link)
 void
 bus_trusted(struct bus *bus)
 {
-	/* the answer may be to an earlier question, and the subscription link may not be made anew yet */
+	/* the answer may be to an earlier question, and the subscription link may still be missing */
 	if (bus->state != BUS_CONNECTING || !bus->commands.ready || !bus->subscriptions.ready)
 		return;
 	bus_set_state(bus, BUS_SUBSCRIBING);

@@ -76,7 +76,7 @@ struct bus_ops {
 
 	/* For the members of a Redis Cluster (shards.h). All are NULL otherwise. */
 
-	/* The bus has come up, or bus_flows() holds, perhaps since a while. */
+	/* bus_flows() is true after waiting publishes were sent; it may have been true before. */
 	void (*on_flow)(void *arg);
 	/*
 	 * A publish was accepted, or refused with `error`; in the order of bus_publish(). Returns false if the error
@@ -109,7 +109,7 @@ int bus_publish(struct bus *bus, struct text channel, struct block *payload);
 
 /*
  * Publishes a message about this node itself, which must not wait: returns false if it would have to. Such messages
- * are not counted, and a server that refuses them is used on without them.
+ * are not counted. If the server refuses them, the bus goes on without them.
  */
 bool bus_announce(struct bus *bus, struct text channel, struct block *payload);
 /* Returns true if bus_publish() would send at once, without waiting. */
@@ -131,14 +131,15 @@ struct bus_subscription {
 	struct table_node node;
 	struct list link; /* private: in `unsent` or `unconfirmed` */
 	uint64_t number;  /* private: number of the SUBSCRIBE on this connection; 0: not sent */
-	/* points to the caller's bytes, which must live as long; of a prefix, without the "*" */
+	/* points to the caller's bytes, which must outlive the subscription; of a prefix, without the "*" */
 	struct text name;
 	/*
 	 * match every channel that begins with `name`; sent as a pattern with special characters escaped. A sharded
 	 * bus accepts no prefixes (checked by must()).
 	 */
 	bool prefix;
-	bool counted;	/* bus_count() counts this node by it, so the hub counts each of its workers: see hub.h */
+	bool counted; /* bus_count() counts nodes by this subscription; the hub makes it count for each worker (hub.h)
+		       */
 	bool confirmed; /* confirmed by the server on the current connection */
 	/*
 	 * About the nodes themselves: its messages are not counted, and the bus is up although the server refuses the

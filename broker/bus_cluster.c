@@ -70,7 +70,7 @@ cluster_choose(struct bus_cluster *cluster)
 	bus_found_server(cluster->bus, member->host, member->port);
 }
 
-/* Once only: a server that does not answer, or that names another one, is no owner. */
+/* Connects to the server that MOVED has named. Its name is used once only, because it may be wrong. */
 static void
 cluster_follow(struct bus_cluster *cluster)
 {
@@ -165,7 +165,7 @@ cluster_note_hidden_owner(struct bus_cluster *cluster, const struct resp *reply)
 	log_event(LOG_INFO, "bus", "warning", LOG_STR(why), NULL);
 }
 
-/* Another answer than MOVED tells that the server owns the slot, or that the user may not ask. */
+/* Any answer but MOVED means that the server owns the slot, or that the user may not ask. */
 bool
 bus_cluster_on_owner(struct bus_cluster *cluster, const struct resp *reply)
 {

@@ -130,16 +130,16 @@ struct bus_form_options {
 struct bus_stats {
 	uint64_t published, received; /* messages */
 	uint64_t bytes_published, bytes_received;
-	uint64_t dropped;   /* publishes that did not fit into max_queue or that the server refused */
-	uint64_t refused;   /* publishes larger than max_queue */
-	uint64_t expired;   /* publishes dropped because they waited longer than max_age_ms */
-	uint64_t missed;    /* publishes sent after an outage before every node was back */
-	uint64_t uncertain; /* publishes written but not answered before a connection broke */
-	uint64_t gaps;	/* times that messages may be missing: not in the log or stream any more, or a slot moved */
-	uint64_t moved; /* answers and events that said that a slot has moved */
-	uint64_t resubscribes;	   /* subscriptions made again because their slot has moved */
-	uint64_t shards;	   /* masters of a Redis Cluster in use now */
-	uint64_t malformed;	   /* connections closed because the server's bytes could not be parsed */
+	uint64_t dropped;      /* publishes that did not fit into max_queue or that the server refused */
+	uint64_t refused;      /* publishes larger than max_queue */
+	uint64_t expired;      /* publishes dropped because they waited longer than max_age_ms */
+	uint64_t missed;       /* publishes sent after an outage before every node was back */
+	uint64_t uncertain;    /* publishes written but not answered before a connection broke */
+	uint64_t gaps;	       /* times that messages may be lost: no longer in the log or stream, or a slot moved */
+	uint64_t moved;	       /* answers and events that said that a slot has moved */
+	uint64_t resubscribes; /* subscriptions made again because their slot has moved */
+	uint64_t shards;       /* masters of a Redis Cluster in use now */
+	uint64_t malformed;    /* connections closed because the server's bytes could not be parsed */
 	uint64_t connects, alarms; /* connections made; check messages that did not come back */
 	uint64_t ups, downs;	   /* times the bus came up (see bus_up()) and went down */
 	uint64_t rooms;		   /* rooms subscribed to one by one now */
@@ -152,11 +152,11 @@ struct bus_stats {
 	uint64_t log_resent;	   /* unanswered publishes that were not in the log and were sent again */
 	uint64_t log_found;	   /* unanswered publishes found in the log */
 	uint64_t log_unusable;	   /* entries of the log that no node has written, or that are too large */
-	uint64_t log_overflows;	   /* times that the messages held while reading were dropped, to be read instead */
-	uint64_t log_active;	   /* 1: messages are recorded */
-	uint64_t log_held_bytes;   /* bytes of messages held now, until the log is read */
-	uint64_t lag_us;	   /* round trip of the last check message */
-	struct durations echoes;   /* round trips of all check messages */
+	uint64_t log_overflows;	 /* times that too many messages were held: dropped, and read from the log instead */
+	uint64_t log_active;	 /* 1: messages are recorded */
+	uint64_t log_held_bytes; /* bytes of messages held now, until the log is read */
+	uint64_t lag_us;	 /* round trip of the last check message */
+	struct durations echoes; /* round trips of all check messages */
 	bool up;
 };
 
@@ -169,7 +169,7 @@ struct bus_count {
 	struct list link;
 	struct bus_count **slot; /* private: the pointer to this struct in the list of expected answers */
 	void (*answer)(struct bus_count *query, int64_t count);
-	bool optional; /* private: a server that cannot answer it, such as an older one, is worth no warning */
+	bool optional; /* private: no warning if the server cannot answer it, for example because it is older */
 };
 void bus_count_init(struct bus_count *query, void (*answer)(struct bus_count *query, int64_t count));
 /* Cancels the query, so that `answer` is not called. Does nothing if the query is not pending. */

@@ -152,7 +152,7 @@ void bus_subscribed(struct bus *bus);
  */
 void bus_found_server(struct bus *bus, const char *host, uint16_t port);
 void bus_found_no_server(struct bus *bus, const char *why);
-/* One link is open, and keeps the bus at its server for some attempts to make the other one anew. */
+/* Returns true while an open link keeps the bus at its server, for some attempts to reopen the other link. */
 bool bus_keeps_host(const struct bus *bus);
 /* The first check message on these links has come back. The bus is up, or catches up with the log before. */
 void bus_proved(struct bus *bus);
@@ -190,7 +190,7 @@ void bus_send_publish(struct bus *bus, struct text channel, struct block *payloa
 /* The server refuses what the bus can do without (bus_subscription.aside). Logs the first time. */
 void bus_refuse_aside(struct bus *bus, const char *what, struct text error);
 size_t waiting_publish_cost(const struct waiting_publish *waiting);
-/* Subscriptions that were asked for before the publish are not confirmed yet. */
+/* Returns true if subscriptions that were asked for before the publish are not confirmed yet. */
 bool waiting_publish_is_early(const struct bus *bus, const struct waiting_publish *waiting);
 /* Frees a publish that is in no list. */
 void waiting_publish_free(struct bus *bus, struct waiting_publish *waiting);

@@ -22,7 +22,7 @@
 #define BUS_KEEP_NUMBER 9
 #define BUS_KEEP_ID 8 /* characters of the name of a worker's channel */
 
-/* Who has recorded an event. origin 0: there is no head. */
+/* The worker that has recorded an event, and its number there. origin 0: the payload has no head. */
 struct bus_keep_head {
 	uint64_t origin, local;
 };

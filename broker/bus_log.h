@@ -8,14 +8,14 @@
  *   while the subscription link was away     reads the stream from the last position that it has handled, delivers
  *                                            what it subscribes to, and then what it held.
  *   own messages that were sent but not      The bus looks for them in the stream and sends the missing ones again.
- *   answered when the command link broke     Before, it ends the old connection, so that the server does not execute
+ *   answered when the command link broke     First it ends the old connection, so that the server does not execute
  *                                            what is left there.
  *   the same message twice                   Senders number their messages and send them in order. Receivers drop
  *                                            a message whose number is not above the newest one of its sender.
  *
  * A position is valid as long as its entry is in the stream. If the entry is missing because the stream was trimmed,
  * emptied or lost, the bus counts a gap and delivers what it can be sure of. Check messages carry the newest
- * position, so that of an idle node stays fresh.
+ * position, so the position of an idle node stays fresh.
  *
  * If the server has no streams, transactions or scripts, or refuses them, the bus publishes without the log, logs a
  * warning once for each connection, and stats say so (log_active). It is up in this state.
@@ -55,7 +55,7 @@ bool bus_log_may_send(const struct bus_log *log);
 char bus_log_kind(const struct bus_log *log, struct text message);
 /* Sends the first messages of bus->waiting, which are recorded ones, by one transaction. */
 void bus_log_send_waiting(struct bus_log *log);
-/* Sends what waits at the end of the turn. */
+/* Schedules what waits to be sent at the end of the turn. */
 void bus_log_flush_later(struct bus_log *log);
 /* Returns true if all that waits is sent at the end of this turn. */
 bool bus_log_flushes(const struct bus_log *log);
@@ -82,13 +82,13 @@ bool bus_log_on_check(struct bus_log *log, struct text message, struct text nonc
 bool bus_log_is_behind(const struct bus_log *log);
 
 /*
- * Returns the time of the server from which on a new subscription wants messages of the log, in milliseconds; 0: the
- * clock of the server is unknown, and the subscription wants all that are newer than the position.
+ * Returns the earliest time of messages that a new subscription gets from the log, in milliseconds by the server's
+ * clock. 0: that clock is unknown, and the subscription gets all messages that are newer than the position.
  */
 uint64_t bus_log_since(const struct bus_log *log);
 /*
- * A room has got its first socket or lost its last one on this node. If that happens while the bus is away, the room
- * gets nothing from the log that is older. `channel` is copied.
+ * A room has got its first socket or lost its last one on this node. If it gets the socket while the bus is away, it
+ * gets no older messages from the log. `channel` is copied.
  */
 void bus_log_room_appeared(struct bus_log *log, struct text channel);
 void bus_log_room_empty(struct bus_log *log, struct text channel);
@@ -102,8 +102,8 @@ void bus_log_commands_lost(struct bus_log *log);
 /* Frees the messages that older connections sent and the server never answered. Counts them as uncertain. */
 void bus_log_write_off(struct bus_log *log);
 /*
- * Called when a check message has come back after a connect. Returns true if it went without the log and has to be
- * sent again, with the log: the server may have refused the log because it refused every command for a moment.
+ * Called when a check message has come back after a connect. Returns true if it was sent without the log, and has to
+ * be sent again with the log: the server may have refused every command for a moment.
  */
 bool bus_log_checks_again(struct bus_log *log);
 /*

@@ -36,19 +36,19 @@ struct bus_log {
 	bool active;   /* the server of this connection keeps a log, as far as known */
 	bool flushes;  /* what waits is sent at the end of this turn */
 	bool renumber; /* the doubtful messages that are missing get new numbers, because their order may be broken */
-	bool introduced, answered;   /* the introduction was sent and answered on this connection */
-	bool refused;		     /* once on this connection, and yet the server publishes */
-	bool waits;		     /* the check message has come, and the answer to the introduction has not */
+	bool introduced, answered; /* the introduction was sent and answered on this connection */
+	bool refused; /* the server has refused the log once on this connection; the next refusal is final */
+	bool waits;   /* the check message has come back, but the introduction is not answered yet */
 	char run_id[LOG_RUN_ID_MAX]; /* of the process that the command link leads to; empty: unknown */
 	int64_t client;		     /* number of the command link at the server; 0: unknown */
-	/* those of the last connection with messages that were not answered */
+	/* run_id and client of the last connection that was lost with unanswered messages */
 	char doubtful_run_id[LOG_RUN_ID_MAX];
 	int64_t doubtful_client;
-	char error[LOG_ERROR_MAX]; /* the first of the transaction that is being answered; empty: none */
+	char error[LOG_ERROR_MAX]; /* the first error of the transaction that is being answered; empty: none */
 	struct log_marks marks;
 	uint64_t last_number;
-	uint64_t last_event; /* the newest one that was sent (bus_record()) */
-	bool hole;	     /* events after it were dropped */
+	uint64_t last_event; /* number of the newest event that was sent (bus_record()) */
+	bool hole;	     /* events after last_event were dropped */
 	struct log_script {
 		struct text text;
 		char sha[LOG_SCRIPT_SHA_LENGTH];
@@ -61,14 +61,14 @@ struct bus_log {
 	bool known;		      /* there is a position */
 	bool behind;		      /* messages may have been missed since */
 	bool reading;		      /* the log is being read */
-	unsigned reads;		      /* answers of the script that are still to come; only the last one counts */
+	unsigned reads;		      /* calls of the script without an answer; only the last answer counts */
 	bool gap;		      /* a gap has been counted since the bus was away */
-	bool met;		      /* the entry of the position has been read, so nothing is missing behind it */
-	struct bus_position position; /* what is not newer was handled */
-	struct bus_position latest;   /* the newest that the command link has told; messages are stamped with it */
-	struct bus_position floor;    /* own messages without an answer are behind it */
+	bool met;		      /* the entry at the position has been read, so nothing after it is missing */
+	struct bus_position position; /* everything up to here has been handled */
+	struct bus_position latest;   /* the newest one that came on the command link; messages are stamped with it */
+	struct bus_position floor;    /* this node's unanswered messages come after it */
 	struct bus_position head;     /* of the last check message */
-	struct bus_position from;     /* read next, from here */
+	struct bus_position from;     /* the next read starts here */
 	uint64_t deadline;	      /* of the reading, in loop time */
 	uint64_t entries;	      /* entries read so far */
 	unsigned messages;	      /* read with the last answer */
@@ -82,7 +82,7 @@ struct bus_log {
 	bool clock_known;
 	int64_t clock_ahead; /* the server's clock minus loop time, in ms; not less than the truth */
 
-	struct bus_senders senders; /* the other ones; `at` is the number of the newest message that was read, or 0 */
+	struct bus_senders senders; /* other nodes; `at` is the number of the newest message that was read, or 0 */
 	struct table rooms;	    /* struct log_room: those that appeared while behind */
 	struct bus_point point; /* where this node is in the log; point.event belongs to the message in delivery */
 	/* The message that was heard last, and the subscription by which it came. */

@@ -7,8 +7,8 @@
  *   yes     yes      the log is read from the position, and messages that are heard are held
  *   no      yes      only own messages without an answer are looked for: the command link alone was lost
  *
- * Held messages are limited in bytes. Beyond that they are dropped, because the log has them: it is read on from
- * where the reading ended.
+ * Held messages are limited in bytes. Beyond that they are dropped, because the log has them: reading goes on from
+ * where it ended.
  */
 #include "broker/bus_log_internal.h"
 
@@ -18,7 +18,7 @@
 #include "common/base/mem.h"
 
 #define HELD_MAX (4 << 20)     /* bytes of held messages */
-#define READING_MAX_MS 30000   /* after this, the bus goes on with a gap */
+#define READING_MAX_MS 30000   /* after this, reading stops; what is missing counts as a gap */
 #define ROOMS_MAX 65536	       /* rooms that appeared while behind; further ones may get older messages */
 #define CLOCK_LAG_MAX_US 50000 /* a check message that took longer does not set the clock */
 
@@ -200,7 +200,7 @@ log_hears(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struc
 	log->point.event = 0;
 	if (!log_is_own(log, stamp->sender) && !log_is_new(log, stamp, prefix, name))
 		return false;
-	/* the message is behind every position that was heard before it or with it */
+	/* the message comes after every position heard so far, its own included */
 	log->point.position = log->position;
 	log_reach_message(log, stamp);
 	return true;
@@ -221,7 +221,7 @@ bus_log_on_message(struct bus_log *log, bool prefix, struct text name, struct te
 	return false;
 }
 
-/* Reads the server's time and the newest position behind the nonce (see the script). */
+/* Reads the server's time and the newest position, which follow the nonce (see the script). */
 static bool
 log_read_check(struct text rest, uint64_t *ms, struct bus_position *head)
 {
@@ -269,7 +269,7 @@ bus_log_is_behind(const struct bus_log *log)
 uint64_t
 bus_log_since(const struct bus_log *log)
 {
-	/* one more: the message may have been published in the same millisecond, before */
+	/* plus 1: messages of this very millisecond may have been published before */
 	return log->clock_known ? (uint64_t)((int64_t)log->bus->loop->now + log->clock_ahead) + 1 : 0;
 }
 
@@ -376,7 +376,7 @@ log_gap(struct bus_log *log, const char *why)
 		"position", LOG_STR(position), NULL);
 }
 
-/* Delivers the messages of an entry. `missed`: it lies behind what was heard for sure. */
+/* Delivers the messages of an entry. `missed`: the entry comes after everything that was certainly heard. */
 static void
 log_on_records(struct bus_log *log, struct bus_position position, struct text records, bool missed)
 {
@@ -442,8 +442,7 @@ log_deliver_held(struct bus_log *log)
 	}
 }
 
-/* Own messages without an answer are behind the newest entry, which another server may have given a lower position.
- */
+/* Unanswered messages of this node come after the newest entry, whose position may be lower on another server. */
 static void
 log_lower_floor(struct bus_log *log)
 {
@@ -497,7 +496,10 @@ log_on_end(struct bus_log *log)
 	log_caught_up(log);
 }
 
-/* The deadline has passed. All that is newer than the last check message has been heard, and is held if it fitted. */
+/*
+ * The deadline has passed. Every message newer than the last check message has been heard, and is held unless held
+ * messages were dropped.
+ */
 static void
 log_stop_reading(struct bus_log *log)
 {

@@ -18,7 +18,7 @@ static const char check[] = "local last = redis.call('XREVRANGE', KEYS[1], '+', 
 
 /*
  * KEYS: stream. ARGV: position, maximum entries, bytes after which the answer ends, maximum bytes of one entry.
- * Returns what bus_record_read_head() and bus_record_next_entry() read: the entries behind the position. The commands
+ * Returns what bus_record_read_head() and bus_record_next_entry() read: the entries after the position. The commands
  * read few entries at a time, because entries may be large.
  */
 static const char read[] = "local from, out, n, bytes, found = ARGV[1], {}, 0, 0, '0'\n"

@@ -201,7 +201,7 @@ bus_log_send_waiting(struct bus_log *log)
 	struct bus *bus = log->bus;
 	unsigned n = log_count_batch(bus);
 
-	/* what other nodes send lies behind the newest position, and so do these messages */
+	/* the entries of these messages will come after the newest position that this node has handled */
 	if (list_empty(&log->sent) && log->known && bus_position_compare(log->position, log->floor) > 0)
 		log->floor = log->position;
 	log_send_transaction(log, n);
@@ -286,8 +286,9 @@ log_is_script_lost(const struct resp *reply)
 }
 
 /*
- * A server without scripts, streams or transactions, one that hides them by an ACL, or a member of a cluster that
- * keeps the stream elsewhere while the URL names this member alone.
+ * Returns true for the errors of a server that lacks scripts, streams or transactions, hides them by an ACL, or has
+ * another kind of value under a key of the log; and of a member of a Redis Cluster that does not own the slot of the
+ * log, if the URL names this member as a single server.
  */
 static bool
 log_is_unsupported(const struct bus_log *log, struct text error)
@@ -298,8 +299,8 @@ log_is_unsupported(const struct bus_log *log, struct text error)
 }
 
 /*
- * A transaction may be unsupported in more ways. A server that is too old for LIMIT takes this word for the id of the
- * entry. The errors of a passing condition have codes of their own.
+ * A transaction that is not supported may also end with a general error: a server that is too old for LIMIT takes
+ * that word for the id of the entry. Errors that pass have codes of their own instead of ERR.
  */
 static bool
 log_is_transaction_unsupported(const struct bus_log *log, struct text error)
@@ -307,7 +308,7 @@ log_is_transaction_unsupported(const struct bus_log *log, struct text error)
 	return log_is_unsupported(log, error) || text_starts(error, TEXT("ERR "));
 }
 
-/* The server publishes, and stores nothing for the time being. */
+/* Returns true if the server stores nothing for now, but still publishes. */
 static bool
 log_is_store_full(struct text error)
 {
@@ -328,8 +329,8 @@ log_lose_bus(struct bus_log *log, const char *what, struct text error)
 }
 
 /*
- * The server refuses the log. It may do so only because it refuses everything for a moment, so the first refusal is
- * not final: bus_log_checks_again().
+ * The server refuses the log. The first refusal is not final, because the server may refuse every command for a
+ * moment: see bus_log_checks_again().
  */
 static void
 log_do_without_server(struct bus_log *log, struct text error)
@@ -407,7 +408,7 @@ log_on_recorded(struct bus_log *log, unsigned records, struct bus_position posit
 	return true;
 }
 
-/* The answers of the transaction's commands have come before. */
+/* Handles the answer to EXEC. The answers to the commands before it have come already. */
 static bool
 log_on_records_answer(struct bus_log *log, unsigned records, const struct resp *reply)
 {
@@ -477,7 +478,7 @@ bus_log_checks_again(struct bus_log *log)
 static bool
 log_on_read_answer(struct bus_log *log, const struct resp *reply)
 {
-	if (--log->reads > 0) /* the subscription link was lost while reading, and the log is read anew */
+	if (--log->reads > 0) /* the subscription link was lost while reading, and the log is read again */
 		return true;
 	if (log_is_script_lost(reply)) {
 		log->scripts[LOG_SCRIPT_READ].loaded = false;
@@ -535,7 +536,7 @@ bus_log_commands_lost(struct bus_log *log)
 	log->reading = false;
 	log->reads = 0;
 	log->flushes = false;
-	log->active = true; /* the introduction on the next connection decides anew */
+	log->active = true; /* until the introduction on the next connection shows otherwise */
 	log->introduced = log->answered = log->waits = log->refused = false;
 	log->client = 0;
 	log->latest = (struct bus_position){0};

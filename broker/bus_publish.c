@@ -596,7 +596,7 @@ bus_is_answer_to(const struct resp *reply, enum expected_kind kind)
 	case EXPECT_SERVER:
 	case EXPECT_ROLE:
 		return reply->type == RESP_BULK;
-	default: /* the log looks at it */
+	default: /* the log checks the answer itself */
 		return true;
 	}
 }

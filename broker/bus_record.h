@@ -12,9 +12,9 @@
  *   a      MessagePack array of 3 (0x93)    its fourth element, a str 8
  *   m      MessagePack map of 3 (0x83)      a fourth pair, "position" and a str 8
  *   j      JSON object                      one more member, "position"
- *   s      sealed (seal.h)                  a str 8 behind the tag
+ *   s      sealed (seal.h)                  a str 8 after the tag
  *
- * The stamp of an event that connection state recovery replays also has the number of the event, behind the position:
+ * The stamp of an event that connection state recovery replays also has the number of the event, after the position:
  * "1732838400000-0:9/aQ8Y0uvXk3J1b/17". The events of a sender are numbered without gaps. An event before which some
  * events of its sender were never recorded has "!" in place of ":".
  *
@@ -59,7 +59,7 @@ size_t bus_position_write(char out[BUS_POSITION_TEXT_MAX], struct bus_position p
 bool bus_position_parse(struct text text, struct bus_position *position);
 
 struct bus_stamp {
-	struct bus_position position; /* the message is behind it */
+	struct bus_position position; /* the message comes after it */
 	char kind;		      /* a, m, j or s */
 	struct text sender;	      /* BUS_SENDER_LENGTH bytes of the message */
 	uint64_t number;	      /* > 0; rises with each message of the sender */
@@ -105,7 +105,7 @@ struct bus_log_entry {
 /* The head of the script's answer. */
 struct bus_record_head {
 	bool found; /* the entry from which the script read is still in the log */
-	bool more;  /* the log goes on behind the last entry */
+	bool more;  /* the log has more entries after the last one */
 };
 
 /* Cuts the head off the answer. Returns 0 or ERROR_SYNTAX. */

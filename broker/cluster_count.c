@@ -47,7 +47,7 @@ struct count_link {
 
 /* ---------------------------------------------------------------- answers */
 
-/* One member of the question has answered, or will not: then `failed` is set before. */
+/* A member has answered the question, or will not answer it; the caller has then set `failed`. */
 static void
 count_settle(struct count_question *question)
 {
@@ -131,7 +131,7 @@ count_on_reply(struct bus_link *connection, const struct resp *reply)
 	struct count_expected *first;
 	struct count_question *question;
 
-	if (list_empty(&link->expected)) { /* such as a server that is about to close */
+	if (list_empty(&link->expected)) { /* not an answer, such as the error of a server that is about to close */
 		bus_link_close(connection);
 		return;
 	}

@@ -242,7 +242,7 @@ shard_add_slots(struct cluster_map *map, int master, struct text in)
 	return rc;
 }
 
-/* `in` is behind the head of the entry: "slots", numbers, "nodes", members. */
+/* `in` is after the head of the entry: "slots", numbers, "nodes", members. */
 static int
 map_add_shard(struct cluster_map *map, const struct cluster_asked *asked, int64_t items, struct text *in)
 {
@@ -286,7 +286,7 @@ slots_add_node(struct cluster_map *map, const struct cluster_asked *asked, struc
 	return map_add_named(map, asked, host.text, port.integer);
 }
 
-/* `in` is behind the head of the entry: first slot, last slot, the master and its replicas. */
+/* `in` is after the head of the entry: first slot, last slot, the master and its replicas. */
 static int
 map_add_slots(struct cluster_map *map, const struct cluster_asked *asked, int64_t items, struct text *in)
 {

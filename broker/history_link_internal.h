@@ -28,7 +28,7 @@ enum link_kind { LINK_APPEND, LINK_READ, LINK_REMOVE };
 struct link_command {
 	struct list link;
 	enum link_kind kind;
-	unsigned answers; /* answers that this connection has yet to send */
+	unsigned answers; /* number of answers that are still to come on this connection */
 	bool sent, refused;
 	uint64_t sent_at; /* loop time */
 	struct block *bytes;

@@ -5,8 +5,8 @@
  * subscriptions, each on another connection. What arrives there is ignored. Few messages do: requests of other
  * servers.
  *
- * The connection number i carries the channels that have at least i + 2 counted workers. A connection that is lost is
- * made anew, at once and then after growing pauses; until then the counts are too low. Redis answers on each
+ * Connection i, from 0 on, carries the channels that have at least i + 2 counted workers. A connection that is lost
+ * is made anew, at once and then after growing pauses; until then the counts are too low. Redis answers on each
  * connection at least once per check interval, or the connection is given up.
  */
 #ifndef BROKER_HUB_COUNTERS_H
@@ -18,14 +18,14 @@ struct hub_counters;
 
 /* A channel. The caller owns the storage. */
 struct hub_counted {
-	struct text name; /* the caller's bytes, which must live as long */
+	struct text name; /* the caller's bytes, which must outlive the channel */
 	struct list counts;
 	unsigned count, confirmed; /* further subscriptions: wanted, and in force */
 };
 
 struct hub_counters_setup {
 	struct loop *loop;
-	struct bus *bus;   /* the ear's: connections lead to its server */
+	struct bus *bus;   /* the ear's bus; the connections lead to its server */
 	uint64_t check_ms; /* 0: 5000 */
 	/* A further subscription is in force now. Called from the loop. */
 	void (*on_confirmed)(void *arg);
@@ -37,8 +37,8 @@ void hub_counters_free(struct hub_counters *counters); /* all channels must have
 
 void hub_counted_init(struct hub_counted *channel, struct text name);
 /*
- * Sets the number of further subscriptions. With more than before, connections may be opened: call it only while the
- * bus permits that (bus_init_side_link()).
+ * Sets the number of further subscriptions. A higher number may open connections, so call it only while the bus
+ * permits that (bus_init_side_link()).
  */
 void hub_counters_set(struct hub_counters *counters, struct hub_counted *channel, unsigned count);
 

@@ -24,7 +24,7 @@ struct ear_channel {
 
 /*
  * The connection that hears the channel counts as one worker. The other workers are counted only once the channel is
- * heard. Then the bus has a server, and every worker that another server counts hears its request.
+ * heard. By then the bus has a server, and every worker that another server counts hears that server's requests.
  */
 static void
 ear_set_counters(struct ear_channel *channel, unsigned counted)
@@ -46,7 +46,7 @@ ear_on_refused(struct bus_subscription *subscription, struct text error, const c
 {
 	struct ear_channel *channel = container_of(subscription, struct ear_channel, subscription);
 
-	(void)why; /* the workers say what they do without */
+	(void)why; /* the workers log what they do without the subscription */
 	channel->ear->ops->on_refused(channel->ear->arg, channel->topic, error);
 }
 

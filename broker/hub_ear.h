@@ -38,7 +38,7 @@ void hub_ear_free(struct hub_ear *ear);
  */
 void hub_ear_add(struct hub_ear *ear, struct hub_topic *topic, bool counted);
 void hub_ear_remove(struct hub_topic *topic);
-/* The number of the topic's counted subscriptions has changed, or will be `counted`. */
+/* `counted` is the number of the topic's counted subscriptions, now or after a change that is about to be made. */
 void hub_ear_count(struct hub_topic *topic, unsigned counted);
 
 /* Returns true if Redis sends the topic's messages. */

@@ -143,8 +143,8 @@ hub_reply_owed(struct hub_client *client, const struct hub_owed *owed)
 }
 
 /*
- * Other servers count the worker when all that it subscribed to before is in force. What they held back until they
- * could count it therefore reaches it.
+ * Returns true if the answer is due. Other servers count the worker once all its earlier subscriptions are in force,
+ * so whatever they hold back until they count it reaches it.
  */
 static bool
 hub_owed_is_due(const struct hub_owed *owed)
@@ -273,8 +273,8 @@ hub_push(void *arg, struct hub_topic *topic)
 }
 
 /*
- * Passes what is published to the keeper. Returns false if it was for the keeper alone. An event that has got a
- * number goes on with the number before it, in the scratch buffer.
+ * Passes what is published to the keeper. Returns false if it was for the keeper alone. If the keeper gives an event
+ * a number, the payload becomes the number and the event, in the scratch buffer.
  */
 static bool
 hub_keep(struct hub_client *client, struct publication *publication)

@@ -6,7 +6,7 @@ log_mark_at(const struct log_marks *marks, unsigned i)
 	return &marks->marks[(marks->first + i) % LOG_MARKS_MAX];
 }
 
-/* Messages behind the mark `i`. */
+/* Returns the number of messages after the mark `i`. */
 static uint64_t
 log_mark_age(const struct log_marks *marks, unsigned i)
 {

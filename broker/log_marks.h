@@ -1,8 +1,8 @@
 /*
  * How long the log is (bus_log.h): which entries of the stream lie so far back that they may be trimmed. One entry
  * has the messages of one call, so the length is counted in messages and not in entries. A counter in Redis grows
- * with each message. A node remembers where in the stream the counter had which value, at intervals, and so knows the
- * entry behind which enough messages are. Pure.
+ * with each message. At intervals, a node remembers a position in the stream with the counter's value there. From
+ * these marks it knows which entry has enough messages after it. Pure.
  */
 #ifndef BROKER_LOG_MARKS_H
 #define BROKER_LOG_MARKS_H
@@ -21,10 +21,9 @@ struct log_marks {
 };
 
 /*
- * The counter is `count` at this position; a negative count is unknown. The caller adds what one server has said in
- * its order, so a counter or a position that has gone back belongs to another log: all marks are forgotten, as they
- * are after an unknown count. Marks behind which there are at least `length` messages are forgotten but for the
- * newest of them.
+ * The counter is `count` at this position; a negative count is unknown. The caller adds the answers of one server in
+ * their order, so a counter or a position that has gone back belongs to another log: all marks are forgotten, as they
+ * are after an unknown count. Of the marks with at least `length` messages after them, only the newest is kept.
  */
 void log_marks_add(struct log_marks *marks, struct bus_position position, int64_t count, uint64_t length);
 

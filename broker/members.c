@@ -164,8 +164,8 @@ member_heard_state(const struct member_record *member)
 }
 
 /*
- * Starts the time-outs of all members anew. This node has not heard anybody, and noticed it only after members had
- * become silent: so these are believed too.
+ * Restarts the time-outs of all members, because it was this node that heard nobody. It may have noticed that only
+ * after members had become silent, so silent members count as present again.
  */
 static void
 members_forgive(struct members *members)

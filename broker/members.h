@@ -10,7 +10,7 @@
  *              same worker has begun
  *              its last heartbeat                                                LEFT
  *   SILENT     its connections to the bus are closed                             LOST
- *   SILENT     this node is at the bus again, or runs again                      SERVING or DRAINING
+ *   SILENT     this node reaches the bus again, or runs again                    SERVING or DRAINING
  *   SILENT,    a heartbeat                                                       SERVING or DRAINING
  *   LOST
  *   LOST,      MEMBERS_KEPT_MS have passed                                       forgotten

@@ -110,7 +110,7 @@ members_find_conflicts(struct members *members)
 		conflicts |= bits;
 	}
 	for (unsigned i = 0; i < CONFLICT_COUNT; i++) {
-		/* what is met is logged at that moment */
+		/* members_mismatch() and members_meet() have logged the others */
 		if (members->met_until[i] == 0 && (conflicts & 1u << i) != 0)
 			conflict_warn(
 				members, (enum member_conflict)i, culprits[i] != NULL ? &culprits[i]->beat : NULL);

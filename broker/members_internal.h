@@ -26,7 +26,7 @@ struct members {
 	int64_t stranger_count, other_count;
 	uint32_t conflicts;
 	uint64_t warned[CONFLICT_COUNT]; /* loop time; 0: never */
-	/* loop time until which servers that were heard and send no heartbeat which counts are taken for present */
+	/* loop time until which a conflict counts that was not seen in an accepted heartbeat; 0: never seen */
 	uint64_t met_until[CONFLICT_COUNT];
 	uint64_t ignored;
 	struct log_limit log_limit;

@@ -6,7 +6,7 @@
 
 #include "common/base/text.h"
 
-/* Returns the value behind `key`, which ends with a colon, or TEXT_NONE. */
+/* Returns the value after `key`, which ends with a colon, or TEXT_NONE. */
 static inline struct text
 server_info_value(struct text info, struct text key)
 {

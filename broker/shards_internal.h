@@ -20,7 +20,7 @@ struct shard {
 	struct bus *bus;
 	char *host;
 	uint16_t port;
-	unsigned slots;	     /* whose home it is */
+	unsigned slots;	     /* number of slots whose home it is */
 	unsigned proof_slot; /* lowest slot of the master */
 	char *roll_name;
 	struct bus_subscription roll; /* channel by which nodes are counted */
@@ -36,8 +36,8 @@ struct shard {
 /* All zero: a slot that is not used. */
 struct shards_slot {
 	struct shard *home;    /* its subscriptions are there; NULL: they are in shards.homeless */
-	struct shard *next;    /* its home to be, during shards_arrange() */
-	struct shard *sent_to; /* of the publishes without an answer; compared only */
+	struct shard *next;    /* its new home, during shards_arrange() */
+	struct shard *sent_to; /* shard of its unanswered publishes; compared, never dereferenced */
 	uint32_t subscriptions, waiting, sent;
 	uint64_t moved_at; /* loop time of the last redirection; 0: none of late */
 	uint8_t redirects; /* since the last map */
@@ -69,7 +69,7 @@ struct shards {
 	struct list waits;   /* struct bus_wait, in the order of their rounds */
 	uint64_t round;	     /* number of the current round or, if round_open is 0, of the last one */
 	unsigned round_open; /* shards that the current round waits for */
-	bool subscribed;     /* something was subscribed to since the current round began */
+	bool subscribed;     /* a subscription was made since the current round began */
 	struct list refused; /* struct bus_count to fail at the end of the turn */
 	bool ending;	     /* shards_close() */
 	uint64_t flush_until;

@@ -74,8 +74,7 @@ shards_expire(struct shards *shards)
 	}
 }
 
-/* Adds a publish to those that wait, in the order of their numbers. Most are the newest, and refused ones the oldest.
- */
+/* Adds a publish to those that wait, in the order of numbers. Most are the newest; refused ones are the oldest. */
 static void
 shards_enqueue(struct shards *shards, struct shards_publish *publish)
 {
@@ -148,7 +147,7 @@ shards_flush(struct shards *shards)
 		struct shard *shard;
 
 		if (publish->round > 0 && !shards_round_is_done(shards, publish->round))
-			break; /* the publishes behind it have to wait, too */
+			break; /* the publishes after it have to wait, too */
 		shard = shards_taker(shards, publish->slot);
 		if (shard == NULL)
 			continue;
@@ -286,7 +285,7 @@ shard_on_timer(struct wheel_entry *entry)
 
 	shard->paused = false;
 	shards_flush(shard->shards);
-	if (list_empty(&shard->sent)) /* nothing is tried that could show that the cluster is back */
+	if (list_empty(&shard->sent)) /* no publish was sent whose answer could show that the cluster is back */
 		shard->pause_ms = 0;
 	shards_check_up(shard->shards, NULL);
 }

@@ -401,8 +401,8 @@ const struct bus_ops shards_bus_ops = {
 };
 
 /*
- * The member that gave the map may not have heard yet of what another one has said by a redirection, so a slot stays
- * where it was redirected to for a moment, if its shard there is up.
+ * The member that gave the map may not know yet of a move that another member has reported by a redirection. A slot
+ * therefore stays where it was redirected to for a moment, if its shard there is up.
  */
 static void
 shards_keep_redirection(struct shards *shards, unsigned i)

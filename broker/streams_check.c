@@ -200,7 +200,10 @@ streams_writer_on_too_big(void *arg, struct wire_stream_id id)
 	return true;
 }
 
-/* The searches that went on behind the last message found have all passed this place. */
+/*
+ * The walk has reached `place`. In a stream whose search would go on there, the remaining messages come after the
+ * last one found: `next` becomes NULL.
+ */
 static void
 writer_pass(struct streams_writer *writer, const struct list *place)
 {
@@ -233,7 +236,7 @@ streams_writer_resolve_doubts(struct streams_writer *writer)
 			break;
 		message->doubtful = false;
 		writer_pass(writer, it);
-		/* the server has had what the other one answered before the message that was found */
+		/* another server answered it, and this one has a later message, so it has had this one too */
 		written = message->answered != 0 && stream->next != NULL;
 		if (!written && (!trimmed || (stream->found && stream->next == NULL)))
 			continue;

@@ -11,8 +11,9 @@
  * replica has the stream too, so nothing is lost or repeated unless the new master lacks entries. The reader then
  * counts a gap.
  *
- * A server may refuse to read or to write, for want of memory or of rights, while its publish and subscribe works.
- * The lanes then log that the bus is down, with the server's reason, and that it is up once the server accepts again.
+ * A server may refuse to read or to write, because memory is short or the user lacks the right, while its publish and
+ * subscribe works. The lanes then log that the bus is down, with the server's reason, and that it is up once the
+ * server accepts again.
  *
  * `max_queue` limits the waiting messages of all lanes together.
  */
@@ -40,7 +41,7 @@ struct streams_lanes_options {
 /* All are called from the loop. */
 struct streams_lanes_ops {
 	void (*on_entry)(void *arg, const struct wire_stream_entry *entry);
-	/* streams_lanes_await() may not hold any more for some stream. */
+	/* streams_lanes_await() may have become false for some stream. */
 	void (*on_settled)(void *arg);
 	/* Returns false if an entry is certainly not one of this node's messages. */
 	bool (*may_own)(void *arg, const struct wire_stream_entry *entry);

@@ -21,7 +21,7 @@ void
 streams_parser_init(struct streams_parser *parser, const struct streams_parser_ops *ops, void *arg)
 {
 	*parser = (struct streams_parser){.ops = ops, .arg = arg};
-	/* an entry, and the bytes that arrived behind it */
+	/* an entry, and the bytes that arrived after it */
 	buffer_init(&parser->partial, WIRE_STREAM_ENTRY_MAX + NAME_MAX_LENGTH);
 }
 

@@ -57,8 +57,9 @@ writer_drop_expired(struct streams_writer *writer, struct writer_message *messag
 }
 
 /*
- * Called when nothing is unanswered, so that the next message comes behind all entries that this node has read. The
- * last answer may be so old that its entry has long been trimmed, and nothing could then be told about the message.
+ * Called when nothing is unanswered, so that the next message comes after all entries that this node has read. The
+ * last answer may be so old that its entry has long been trimmed; a lost connection would then leave it unknown
+ * whether the message was added.
  */
 static void
 writer_raise_low(struct streams_writer *writer, struct writer_message *message)

@@ -63,9 +63,9 @@ struct streams_reader {
 	struct streams_parser parser;
 	struct wheel_entry timer; /* the pause, or the deadline of an answer */
 	enum reader_state state;
-	bool retries;  /* makes a lost connection anew */
+	bool retries;  /* reconnects after a loss */
 	bool hopeless; /* has failed before it had its positions */
-	bool doubtful; /* the server has refused an XREAD, which it may do after it has told the positions */
+	bool doubtful; /* the server has refused an XREAD, as it may even after it has answered with the positions */
 	unsigned attempts;
 	unsigned read_count;
 	uint64_t block_ms, timeout_ms;

@@ -1,12 +1,12 @@
 /*
  * Reads the entries that the nodes add to their streams, with XREAD BLOCK on a connection of its own. It keeps its
- * position in each stream over reconnects: after an outage it goes on behind the last entry it has read, so it misses
+ * position in each stream over reconnects: after an outage it goes on after the last entry it has read, so it misses
  * nothing as long as the server still has the entries. If the entry at its position is gone, because the stream was
  * trimmed, emptied or restored from an older copy, entries may be missing. That is counted and logged as a gap.
  *
- * The reader begins behind the newest entry that each stream has at the first connect. It connects when its owner
- * says so, which is when the server in use is known (streams_lanes.h). Until the owner says otherwise, the reader
- * then makes a lost connection anew after a pause.
+ * The reader begins after the newest entry that each stream has at the first connect. It connects when its owner says
+ * so, which is when the server in use is known (streams_lanes.h). From then on, until streams_reader_rest(), the
+ * reader reconnects after a pause whenever the connection is lost.
  */
 #ifndef BROKER_STREAMS_READER_H
 #define BROKER_STREAMS_READER_H
@@ -53,7 +53,7 @@ bool streams_reader_awaits(const struct streams_reader *reader);
 bool streams_reader_reads(const struct streams_reader *reader);
 /* Returns the id of the last entry read from the stream at `stream` in the names, or 0-0 before the first connect. */
 struct wire_stream_id streams_reader_position(const struct streams_reader *reader, unsigned stream);
-/* The same, but while on_entry() runs, it is the entry before. */
+/* The same, but while on_entry() runs, the result is the id of the entry before. */
 struct wire_stream_id streams_reader_passed(const struct streams_reader *reader, unsigned stream);
 /* Adds the reader's counters: entries received, gaps, malformed answers, connections. */
 void streams_reader_stats(const struct streams_reader *reader, struct bus_stats *out);

@@ -4,7 +4,7 @@
  * first command late, on an old connection.
  *
  * A node numbers its entries and adds them in the order of their numbers. But if the server refuses a message and
- * accepts later ones, the writer adds the refused one behind them. So a node remembers which of the 64 numbers before
+ * accepts later ones, the writer adds the refused one after them. So a node remembers which of the 64 numbers before
  * the newest one of a sender it has read. The message of an older number counts as read. Node.js servers do not
  * number their entries. A third party that may write to the stream can make a node drop messages by a false number,
  * as it can by deleting entries.

@@ -7,8 +7,8 @@
  *
  *   1. The server is the same process as before (its run id says so): the writer ends its old connection, whose
  *      commands the server might still read (CLIENT KILL).
- *   2. It reads the entries that may be unanswered messages and compares them with those messages. It begins behind
- *      the last answered entry, or behind the last one that the node had read when it sent the first of them.
+ *   2. It reads the entries that may be unanswered messages and compares them with those messages. It begins after
+ *      the last answered entry, or after the last one that the node had read when it sent the first of them.
  *   3. If that entry is gone but newer entries are there, the writer cannot know whether the messages before the last
  *      one that it has found were written. It drops them and counts them as uncertain.
  *

@@ -41,7 +41,7 @@ struct writer_stream {
 	bool there;		    /* the server still has the entry `low` */
 	struct wire_stream_id seen; /* newest entry read while checking */
 	unsigned entries;	    /* of the last answer */
-	struct list *next; /* behind the last message found, where the search goes on; NULL: none was found */
+	struct list *next; /* the message after the last one found, where the search goes on; NULL: none was found */
 	bool found;	   /* `next` was set when the streams had been read */
 };
 
@@ -71,7 +71,7 @@ struct streams_writer {
 	char run_id[RUN_ID_MAX];      /* of the process that this connection leads to; empty: unknown */
 	int64_t client;		      /* number of this connection at the server; 0: unknown */
 	char last_run_id[RUN_ID_MAX];
-	int64_t last_client; /* those of the last connection with unanswered messages */
+	int64_t last_client; /* this and last_run_id: of the last connection with unanswered messages */
 	char *names;
 	unsigned count, questions_max;
 	unsigned asked, answered;

@@ -166,7 +166,7 @@ topology_set_map(struct topology *t, struct cluster_map *map)
 			LOG_INT(masters), NULL);
 	topology_free_map(t);
 	t->map = map;
-	t->current.host = NULL; /* it was the old map's */
+	t->current.host = NULL; /* it pointed into the old map */
 	topology_wait(t, t->refresh_ms - random_below((uint32_t)(t->refresh_ms / 10) + 1));
 	t->ops->on_map(t->arg);
 }

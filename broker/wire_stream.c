@@ -136,7 +136,7 @@ entry_set_field(struct wire_stream_entry *out, struct text name, struct text val
 		out->order = value;
 }
 
-/* Parses an item of the wanted type at *at and moves *at behind it. Returns > 0, 0 or an error. */
+/* Parses an item of the wanted type at *at and moves *at past it. Returns > 0, 0 or an error. */
 static int64_t
 entry_item(struct text in, int64_t *at, enum resp_type wanted, struct resp_item *item)
 {
@@ -313,7 +313,7 @@ text_skip(struct text *rest, struct text prefix)
 	return true;
 }
 
-/* Reads the type at the beginning of a message and leaves the rest behind it. */
+/* Cuts the type off the beginning of a message and leaves the rest. */
 static bool
 parts_read_type(struct text *rest, struct message_parts *out)
 {
