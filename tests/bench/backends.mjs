@@ -91,8 +91,8 @@ function textOf(results, { rounds, seconds }) {
   const faults = results.flatMap((row) => row.faults);
   return [
     "## An application behind the edge",
-    `\`make bench-backends\`, medians of ${rounds} rounds of ${seconds} s: processor time and heap of the Node.js process; it has one core, one edge worker and the load tester share ` +
-      "the other, so that the rates of the two right columns are those of the load tester's core rather than Node.js's.",
+    `\`make bench-backends\`, medians of ${rounds} rounds of ${seconds} s: processor time and heap of the Node.js process, which has one core. One edge worker and the load ` +
+      "tester share the other core, which limits the rates in the two right columns.",
     machineLines(machine()),
     align(
       [

@@ -86,8 +86,8 @@ async function measureRow(row, { rounds, seconds, files }, results) {
 function othersText(results) {
   const all = results.flatMap(({ medians }) => Object.values(medians).flatMap((of) => of.others));
   const disturbed = all.filter((percent) => percent > QUIET_PERCENT).length;
-  return `Beside ${disturbed} of ${all.length} runs others used more than ${QUIET_PERCENT} % of the machine (at most ${number(Math.max(...all))} %), ` +
-    `${TRIES} times in a row.`;
+  return `Other programs used more than ${QUIET_PERCENT} % of the machine during ${disturbed} of ${all.length} runs (at most ${number(Math.max(...all))} %). ` +
+    `A disturbed run is measured up to ${TRIES} times.`;
 }
 
 function textOf(results, { rounds, seconds }) {

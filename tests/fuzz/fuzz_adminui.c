@@ -1,7 +1,8 @@
 /*
  * What clients of the admin UI may send: log-ins and commands, in packets of any form. The first byte selects the
- * options. Then the input is cut into messages: one byte selects the client (an admin, or one that is moved about)
- * and the kind, one byte is the length. Nothing may crash, leak or stay unanswered, and no command makes a namespace.
+ * options. Then the input is cut into messages: one byte selects the client (an admin, or a client that admins
+ * move) and the kind, one byte is the length. Nothing may crash, leak or stay unanswered, and no command makes a
+ * namespace.
  */
 #include "tests/unit/socketio/fake_engine.h"
 

@@ -81,7 +81,7 @@ on_ask(sio_socket *socket, sio_event *event, void *arg)
 		sio_event_release(asked);
 }
 
-/* ----------------------------------------------------------------- clusters' */
+/* ------------------------------------------------------------------- cluster */
 
 static void
 on_fetched(sio_server *io, int error, const sio_socket_info *sockets, unsigned n, unsigned silent, void *arg)
@@ -165,7 +165,7 @@ on_room_change(sio_nsp *nsp, sio_room_change change, const char *room, const cha
 	sio_emit(sio_local(sio_to(sio_all(nsp), "room watchers")), "room change", "i,s,s", (int)change, room, id);
 }
 
-/* ------------------------------------------------------------ socket's state */
+/* -------------------------------------------------------- state of a socket */
 
 static void
 on_kick(sio_socket *socket, sio_event *event, void *arg)

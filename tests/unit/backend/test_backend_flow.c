@@ -182,7 +182,7 @@ test_sockets_are_taken_over_as_the_window_allows(void **state)
 	backends_stop();
 }
 
-/* Nor can the answers of clients; the clients are not read meanwhile. */
+/* The answers of clients must not end the link either. The clients are not read meanwhile. */
 static void
 test_answers_to_a_backend_that_does_not_read(void **state)
 {

@@ -32,7 +32,7 @@ count_now(struct bus_bench *b, const char *channel)
 	return c.result;
 }
 
-/* Checks what the hub and Redis have in common. */
+/* Checks the promises that the hub and Redis both keep. */
 static void
 messages_and_counts(const char *url)
 {

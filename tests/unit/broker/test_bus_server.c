@@ -162,8 +162,8 @@ subscriptions_are_renewed_a_window_at_a_time(void **state)
 }
 
 /*
- * Answers to publishes do not prove that messages arrive. The missing message to itself shows the bus that they do
- * not.
+ * Answers to publishes do not prove that messages arrive. A message to itself that does not come back
+ * shows the bus that they do not.
  */
 static void
 a_link_that_goes_silent_under_traffic_is_noticed(void **state)

@@ -64,7 +64,7 @@ stats_of(const struct node *n)
 	return stats;
 }
 
-/* Both have counted two members: each check of an idle bus does. */
+/* Returns when both nodes have counted two members, which each check of an idle bus does. */
 static void
 run_checks(const struct node *a, const struct node *b)
 {
@@ -93,7 +93,7 @@ stop(void **state)
 	return bench_stop(state);
 }
 
-/* The pauses before they dial again are random: either of them is back first in some of the rounds. */
+/* The pauses before the nodes dial again are random, so in some rounds the one is back first, in some the other. */
 static void
 nothing_is_lost_however_they_come_back(void **state)
 {
@@ -118,7 +118,7 @@ nothing_is_lost_however_they_come_back(void **state)
 	node_end(&b);
 }
 
-/* A publish that comes while others are held stands behind them. */
+/* A publish that comes while earlier ones are held waits behind them. */
 static void
 order_is_kept_while_the_queue_is_held(void **state)
 {
@@ -131,7 +131,7 @@ order_is_kept_while_the_queue_is_held(void **state)
 	hub_stop(&hub);
 	RUN_UNTIL(downs(&a.bus) == 1 && downs(&b.bus) == 1);
 	publish(&a.bus, "news", "1");
-	listen_no_more(&b.bus, &b.members); /* b is not counted until it says so again */
+	listen_no_more(&b.bus, &b.members); /* b is not counted until it subscribes again */
 	hub_start(&hub);
 	RUN_UNTIL(ups(&a.bus) == 2 && ups(&b.bus) == 2);
 	publish(&a.bus, "news", "2");
@@ -162,7 +162,7 @@ a_node_that_stays_away_is_not_waited_for_for_ever(void **state)
 	RUN_UNTIL(a.news.messages == 2);
 	assert_int_equal(stats_of(&a).missed, 2);
 	assert_int_equal(warnings, 1);
-	/* the fewer nodes are the rule from now on */
+	/* from now on a waits for the smaller number of nodes */
 	hub_stop(&hub);
 	RUN_UNTIL(downs(&a.bus) == 2);
 	publish(&a.bus, "news", "heard");

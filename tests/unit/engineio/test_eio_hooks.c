@@ -335,7 +335,8 @@ keep_log(void *arg, enum log_level level, const char *line, size_t n)
 
 #define REFUSED_ID "{\"code\":3,\"message\":\"Bad request\"}"
 
-/* The text is the rest of the sid, over both transports. It is free again once its session has ended. */
+/* The application's text is the end of the sid, over both transports. It may be used again after the session's end.
+ */
 static void
 test_the_application_makes_the_sid(void **state)
 {
@@ -449,7 +450,7 @@ close_in_headers(void *arg, struct http_request *r, struct eio_session *s, bool 
 	}
 }
 
-/* The request is told that a session is unknown if the hook has closed it. */
+/* If the hook has closed the session, the reply to the request says that the session is unknown. */
 static void
 test_closed_by_the_hook(void **state)
 {

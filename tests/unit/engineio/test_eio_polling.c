@@ -302,7 +302,7 @@ note_drain(struct eio_session *s)
 	writable[2] = eio_writable(s);
 }
 
-/* What decides over volatile packets: whether a poll waits and nothing was queued since. */
+/* A session is writable, so volatile packets are sent, while a poll waits and nothing has been queued since. */
 static void
 test_writable(void **state)
 {

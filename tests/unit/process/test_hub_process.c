@@ -48,7 +48,7 @@ test_largest_message(void **state)
 	assert_int_equal(downs(&b), 0);
 	bus_stats(b.bus, &stats);
 	assert_int_equal(stats.bytes_received, WIRE_PAYLOAD_MAX);
-	/* the same holds for signals that are meant for the master; the hub would leave its workers on the second */
+	/* signals for the master do not disturb the hub: shared->loss names no duty that the hub has to give up */
 	assert_int_equal(kill(pid, SIGUSR1), 0);
 	assert_int_equal(kill(pid, HUB_LOSS_SIGNAL), 0);
 	bus_publish(b.bus, TEXT("large"), block);

@@ -128,7 +128,7 @@ test_named_before_a_later_answer(void **state)
 	fake_turn();
 	assert_int_equal(guarded, 1);
 	assert_int_equal(sio_nsp_count(nsp), 1);
-	/* it belongs to the application, so it stays and its middlewares stay */
+	/* the namespace belongs to the application, so it stays, with its middlewares */
 	fake_gone(&fake_engine.sessions[0], EIO_TRANSPORT_CLOSE);
 	fake_turn();
 	assert_ptr_equal(sio_of(fake_io, "/x"), nsp);

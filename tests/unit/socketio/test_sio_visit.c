@@ -162,7 +162,7 @@ test_ids(void **state)
 	end();
 }
 
-/* Nor can a client join a namespace that was only asked about. */
+/* A client cannot join a namespace that was only asked about. */
 static void
 test_asking_creates_no_namespace(void **state)
 {
