@@ -93,7 +93,7 @@ test("a new application is loaded, and each client moves once; a broken one keep
   assert.deepEqual(await crowd.stop(), []);
   assert.equal(server.logged("reload").filter(({ application, replaced }) => application === app && replaced === "yes").length, 1);
 
-  // what cannot be loaded is named in one line, and nobody notices
+  // one line names the file that cannot be loaded, and no client notices
   writeFileSync(`${app}.new`, "not a program");
   renameSync(`${app}.new`, app);
   process.kill(pid, "SIGHUP");

@@ -374,8 +374,8 @@ test("entries of the log that somebody else has written make no client recovered
     ["m", record("socket.io#/#", Buffer.from("no stamp"))],
     ["m", record("socket.io#/#", stamped(0xc1))],
     ["m", record("socket.io#/#", stamped(0xc0, 0xc0, 0xc0))],
-    ["m", record("socket.io#/#", stamped(...event(1)))], // no array
-    ["m", record("socket.io#/#", stamped(...event(0x90)))], // an empty one
+    ["m", record("socket.io#/#", stamped(...event(1)))], // not an array
+    ["m", record("socket.io#/#", stamped(...event(0x90)))], // an empty array
     ["m", record("socket.io#/#", stamped(...event(0xdd, 255, 255, 255, 255)))],
   ];
   for (const [name, value] of forged) {

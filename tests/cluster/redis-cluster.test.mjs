@@ -167,7 +167,7 @@ test("streams: the streams' slots move without a loss, and their masters are kil
     await cluster.move(slot, (await cluster.masters()).find((server) => server !== from), () => (slot === slots[0] ? refused : undefined));
   }
   await load.flows("the slots have moved");
-  for (const node of nodes) assert.deepEqual(node.logged("bus").filter(({ server }) => server === "streams"), [], "a slot that moves is no fault");
+  for (const node of nodes) assert.deepEqual(node.logged("bus").filter(({ server }) => server === "streams"), [], "a moving slot is not reported as a fault");
   assert.ok(whole(), "a slot takes its stream with it");
 
   // entries that the dead master had not passed on to its replica are lost

@@ -11,7 +11,7 @@ const PAGE_MS = 1_100; // workers write their metrics twice a second
 
 /** Counters of messages that did not reach every server; each counts messages, as their sender sees it. */
 export const LOSS_COUNTERS = ["uncertain", "dropped", "refused", "missed", "expired"];
-/** Counters of times in which a worker may have failed to hear messages whose number nobody knows. */
+/** Counters of the times when a worker may have missed messages; the number of these messages is unknown. */
 export const GAP_COUNTERS = ["downs"];
 
 /** A small generator of random numbers that repeats with its seed (mulberry32). */

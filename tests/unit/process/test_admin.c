@@ -286,7 +286,7 @@ test_backends(void **state)
 	assert_non_null(strstr(f.answer, "_attach_seconds_count{worker=\"1\"} 3\n"));
 }
 
-/* Redis is unreachable: this is reported, but is no reason to send clients to another node. */
+/* Redis is unreachable: the page reports this, but the node stays ready, because it still serves its clients. */
 static void
 test_bus_away(void **state)
 {

@@ -271,7 +271,7 @@ an_option_without_an_effect_is_a_mistake(void **state)
 	}
 	assert_int_equal(set(s, "backend", ""), 0);
 	assert_int_equal(set(s, "exec", ""), 0);
-	assert_int_equal(set(s, "exec-count", "1"), 0); /* the default is no mistake */
+	assert_int_equal(set(s, "exec-count", "1"), 0); /* an option with its default value is allowed */
 	assert_int_equal(check_needs(s, NULL), ERROR_ARGUMENT);
 	assert_int_equal(check_needs(s, "exec"), 0);
 }

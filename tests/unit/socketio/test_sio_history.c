@@ -276,7 +276,7 @@ history_comes_before_what_is_said_meanwhile(void **state)
 	assert_string_equal(asked_key, "/#room");
 	say("room", 3);							   /* held, and in the answer */
 	hear("room", 1, 100);						   /* held, and not in the answer */
-	assert_int_equal(sio_emit(sio_only(sockets[0]), "e", "i", 50), 0); /* is no event of the room */
+	assert_int_equal(sio_emit(sio_only(sockets[0]), "e", "i", 50), 0); /* not an event of the room */
 	assert_string_equal(got(0), "50");
 	assert_int_equal(joined_calls, 0);
 	answer(0, stored_count);

@@ -95,7 +95,7 @@ others_entries_are_refused(void **state)
 		BYTES("\x95\x01\x01\x01\xdc\x00\x11\x91\xa1"
 		      "e"), /* too many rooms */
 		BYTES("\x95\x01\x01\x01\x90\xa1"
-		      "e"),			   /* the event is no array */
+		      "e"),			   /* the event is not an array */
 		BYTES("\x95\x01\x01\x01\x90\x90"), /* the event has no name */
 		BYTES("\x95\x01\x01\x01\x90\x91\xa7"
 		      "connect"),		       /* a reserved name */
