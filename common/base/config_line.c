@@ -56,7 +56,7 @@ line_bytes_error(struct text text)
 	return NULL;
 }
 
-/* Reads a value in quotes; `text` begins behind the opening one. Returns the error, or NULL. */
+/* Reads a value in quotes; `text` begins after the opening quote. Returns the error, or NULL. */
 static const char *
 line_read_quoted(struct text text, char *value)
 {

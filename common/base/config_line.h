@@ -26,7 +26,7 @@ struct config_line {
 /*
  * Reads the next line with a setting and removes it, and the blank lines and comments before it, from `rest`. Returns
  * 1 for a setting, 0 at the end of the text, or ERROR_SYNTAX with one line in `error`. After an error, the next call
- * reads the line behind the faulty one.
+ * reads the line after the faulty one.
  */
 int config_line_next(struct text *rest, struct config_line *line, char error[OPTION_ERROR_MAX]);
 

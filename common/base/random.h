@@ -1,6 +1,6 @@
 /*
  * Cryptographically secure random bytes. They come from OpenSSL's generator in bulk, so that an id does not cost a
- * call of it.
+ * call to the generator.
  */
 #ifndef COMMON_BASE_RANDOM_H
 #define COMMON_BASE_RANDOM_H

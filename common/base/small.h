@@ -4,8 +4,8 @@
  * thread has its own lists. They keep at most SMALL_KEPT_MAX bytes; memory beyond that limit is freed at once. After
  * many clients have left, small_give_back() frees everything that is kept.
  *
- * An object larger than SMALL_MAX is allocated by malloc(). With AddressSanitizer, every object is, so that the
- * sanitizer detects each use of freed memory. small_free() then aborts if its size is larger than the one allocated.
+ * malloc() allocates objects larger than SMALL_MAX, and with AddressSanitizer every object, so that the sanitizer
+ * detects each use of freed memory. small_free() then aborts if it is passed a larger size than was allocated.
  */
 #ifndef COMMON_BASE_SMALL_H
 #define COMMON_BASE_SMALL_H

@@ -1,6 +1,6 @@
 /*
  * A hierarchical timing wheel with a resolution of one millisecond. It is pure code: the caller supplies the time. A
- * struct wheel_entry is embedded in the object that waits. Arming, arming anew and cancelling are O(1) and allocate
+ * struct wheel_entry is embedded in the object that waits. Arming, re-arming and cancelling are O(1) and allocate
  * nothing.
  */
 #ifndef COMMON_BASE_WHEEL_H
@@ -27,7 +27,7 @@ void wheel_free(struct wheel *wheel); /* entries that are still armed are disarm
 void wheel_entry_init(struct wheel_entry *entry, void (*fire)(struct wheel_entry *entry));
 
 /*
- * Arms an entry, or arms it anew. It never fires early. A `due` in the past fires at the next wheel_run(). During
+ * Arms or re-arms an entry. The entry never fires early. A `due` in the past fires at the next wheel_run(). During
  * `fire`, everything up to the `now` of the running wheel_run() counts as past, so one run fires an entry at most
  * once.
  */

@@ -80,8 +80,8 @@ void conn_set_service(struct conn *c);
  */
 void conn_set_patient(struct conn *c);
 /*
- * For a service whose peers must have its bytes before those of all others: in each turn it is written first, also if
- * others have had something to write earlier in the turn.
+ * For a service whose peers must have its bytes before those of all others: in each turn it is written first, even if
+ * others had something to write earlier in the turn.
  */
 void conn_set_ahead(struct conn *c);
 

@@ -80,7 +80,7 @@ static void
 conn_keep(struct conn *c, const uint8_t *at, size_t n)
 {
 	conn_set_kept(c, conn_try_copy(at, n), n);
-	/* bytes left only because the share is spent are no reason to pause */
+	/* no pause for bytes that are left only because the share is spent */
 	if (n >= c->limits->max_kept && !loop_share_spent(loop_of(c)))
 		c->paused = true;
 }

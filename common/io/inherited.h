@@ -41,9 +41,8 @@ struct inherited {
 
 /*
  * Reads the variables and removes them from the environment, because they are not meant for the programs that this
- * process starts.
- * The descriptors become close-on-exec and, if they are sockets, non-blocking. Returns 0, or ERROR_SYNTAX or
- * ERROR_SYSTEM with one line in `error`; call inherited_free() in either case.
+ * process starts. The descriptors become close-on-exec and, if they are sockets, non-blocking. Returns 0, or
+ * ERROR_SYNTAX or ERROR_SYSTEM with one line in `error`; call inherited_free() in either case.
  */
 int inherited_read(struct inherited *inherited, char error[INHERITED_ERROR_MAX]);
 
@@ -51,8 +50,8 @@ int inherited_read(struct inherited *inherited, char error[INHERITED_ERROR_MAX])
 void inherited_write(struct buffer *out, const char *name, const char *key, const int *fds, unsigned count);
 
 /*
- * Keeps descriptors open across exec(): those that `text`, written by inherited_write(), names. Called in the child
- * process.
+ * Keeps the descriptors that `text` names open across exec(); inherited_write() has written `text`. Called in the
+ * child process.
  */
 void inherited_keep_open(struct text text);
 
@@ -75,8 +74,8 @@ bool inherited_take(struct inherited_group *group, struct listener_set *out);
 int inherited_take_one(struct inherited_group *group);
 
 /*
- * Frees the groups and closes the descriptors that were not taken. Logs a line for each group of a service manager of
- * which descriptors are left.
+ * Frees the groups and closes the descriptors that were not taken. Logs a line for each group of a service manager
+ * that still has descriptors.
  */
 void inherited_free(struct inherited *inherited);
 

@@ -344,8 +344,10 @@ log_emit(enum log_level level, const struct line *line)
 		log_torn = line->at[done - 1] != '\n';
 }
 
-/* Adds the key of a pair. A key that the log itself uses gets a "_" behind it, because a JSON object must not have a
- * key twice. */
+/*
+ * Adds the key of a pair. A key that the log itself uses gets a final "_", because a JSON object must not have a key
+ * twice.
+ */
 static bool
 line_add_pair_key(struct line *line, const char *key)
 {

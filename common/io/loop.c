@@ -69,7 +69,7 @@ loop_serve(struct loop *l, struct list *waiting, bool one)
 		conn_serve(list_entry(l->serving.next, struct conn, open));
 		one = false;
 	}
-	/* connections that have had a share queue behind those that have not */
+	/* a connection that has had a share waits behind those that have not */
 	list_move_all(&l->serving, waiting);
 	list_move_all(waiting, &l->serving);
 }
