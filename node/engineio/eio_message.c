@@ -23,7 +23,7 @@ message_of(struct block *block, enum ws_opcode opcode, size_t n)
 	return message;
 }
 
-/* Creates a message with room for `n` bytes of payload behind its frame header. Returns NULL if memory runs out. */
+/* Creates a message with room for `n` bytes of payload after its frame header. Returns NULL if memory runs out. */
 static struct eio_message *
 message_new(enum ws_opcode opcode, size_t n)
 {

@@ -36,7 +36,7 @@ struct eio_message *eio_message_text(struct text data);
 /* As eio_message_text() with two parts, so that a packet header need not be copied in front of its payload. */
 struct eio_message *eio_message_text2(struct text head, struct text tail);
 struct eio_message *eio_message_binary(const void *bytes, size_t n);
-/* As eio_message_binary() with `count` parts, which are copied one behind the other. */
+/* As eio_message_binary() with `count` parts, which are copied one after the other. */
 struct eio_message *eio_message_binary_of(const struct text *parts, unsigned count);
 /*
  * Write a binary message where it stays. eio_message_begin() prepares an empty buffer, to which the caller appends

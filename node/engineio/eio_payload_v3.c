@@ -16,7 +16,7 @@ eio_packet_v3_parse(uint8_t *bytes, size_t n, struct eio_packet *out)
 		return eio_packet_parse(bytes, n, out);
 	if (n < 2 || bytes[1] != EIO_PACKET_MESSAGE)
 		return ERROR_SYNTAX;
-	bytes[1] = EIO_PACKET_BASE64; /* revision 4 has no type digit behind the "b" */
+	bytes[1] = EIO_PACKET_BASE64; /* revision 4 has no type digit after the "b" */
 	return eio_packet_parse(bytes + 1, n - 1, out);
 }
 
@@ -30,8 +30,8 @@ eio_packet_v3_parse_binary(uint8_t *bytes, size_t n, struct eio_packet *out)
 }
 
 /*
- * Reads a length and the byte `end` behind it. Digits are the bytes `zero` to `zero` + 9. Returns the length, at
- * least 1 and at most the number of bytes left, or ERROR_SYNTAX.
+ * Reads a length and the byte `end` after it. Digits are the bytes `zero` to `zero` + 9. Returns the length, at least
+ * 1 and at most the number of bytes left, or ERROR_SYNTAX.
  */
 static int64_t
 take_length(struct eio_payload *payload, uint8_t zero, uint8_t end)

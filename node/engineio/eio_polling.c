@@ -156,7 +156,7 @@ answer_poll(struct polling *polling, struct eio_message *const *messages, unsign
 	compress = compress && length >= eio_options_gzip_threshold(polling->session->all->options);
 	polling->get = NULL;
 	polling_add_fields(r);
-	if (polling->jsonp.on && !http_has_added(r, "X-Content-Type-Options")) /* the reply is a script and no page */
+	if (polling->jsonp.on && !http_has_added(r, "X-Content-Type-Options")) /* the reply is a script, not a page */
 		http_add_header(r, "X-Content-Type-Options", TEXT("nosniff"));
 	http_reply_block(r, 200, reply.type, reply.block, reply.from, length, compress);
 	block_unref(reply.block);

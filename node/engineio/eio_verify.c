@@ -163,7 +163,7 @@ eio_verify_revision(struct eio_gate *gate, const struct http_request *r, const s
 	if (arrival->revision == 4 || gate->sessions->options->allow_eio3)
 		return EIO_CONTEXT_COUNT;
 	if (!gate->told_of_eio3) {
-		gate->told_of_eio3 = true; /* one old device can retry for ever */
+		gate->told_of_eio3 = true; /* logged once, because one old device may retry for ever */
 		log_event(LOG_WARN, "eio3_refused", "address", LOG_TEXT(http_client_address(r, room)), "hint",
 			LOG_STR("--allow-eio3 serves clients of Socket.IO 1 and 2"), NULL);
 	}

@@ -1,5 +1,5 @@
 /*
- * The client of a request and the address it asked for, also behind proxies.
+ * The client of a request and the address it asked for, even behind proxies.
  *
  * A trusted proxy (http_server.trust, http_trust.h) names the hop before it: it appends an entry to a list. Lists are
  * therefore read from the end: first the entry that the peer of the connection wrote; if that entry names another

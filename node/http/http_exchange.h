@@ -71,7 +71,7 @@ struct http_exchange {
 	bool pushed_until_close; /* the body of the pushed reply ends with the connection */
 	uint64_t rated;		 /* the value of `received` at the last check of the rate */
 
-	struct http_header headers[]; /* the fields, and behind them the bytes of the head */
+	struct http_header headers[]; /* the fields, followed by the bytes of the head */
 };
 
 /* The state of an HTTP connection. Besides struct conn, an idle keep-alive connection owns nothing more. */

@@ -9,7 +9,7 @@
 #include "node/http/http_words.h"
 
 #define UPGRADE_HEAD 256     /* room for the status line, Upgrade and Connection of a 101 */
-#define JOIN_MAX (16 * 1024) /* a body of up to this size is copied behind the head: one block, one write */
+#define JOIN_MAX (16 * 1024) /* a body of up to this size is copied after the head: one block, one write */
 #define ZIP_LEVEL 5	     /* about 50 MB/s for JSON; the loop waits meanwhile */
 #define LENGTH_NONE UINT64_MAX
 #define HEAD_FIXED_MAX                                                                                               \
@@ -190,8 +190,8 @@ head_put_status(char *at, int status, struct text phrase)
 }
 
 /*
- * Returns a block with the head and room for `body` more bytes behind it, which block->len does not count yet.
- * Returns NULL if memory runs out.
+ * Returns a block with the head and room for `body` more bytes after it, which block->len does not count yet. Returns
+ * NULL if memory runs out.
  */
 static struct block *
 make_head(struct http_exchange *exchange, const struct reply *reply, size_t body)

@@ -78,7 +78,7 @@ void ws_send(struct ws *ws, struct ws_message *message);
 void ws_send_bytes(struct ws *ws, enum ws_opcode opcode, const void *bytes, size_t n);
 
 /*
- * Starts the closing handshake: queues a Close frame behind everything queued before. With code 0 the frame has no
+ * Starts the closing handshake: queues a Close frame after everything queued so far. With code 0 the frame has no
  * status. reason_text (may be NULL) is the frame's text and is truncated to 123 bytes; `reason` is a REASON_ of
  * names.h. No further message is passed up. Idempotent; never calls up.
  */
