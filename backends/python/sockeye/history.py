@@ -18,7 +18,7 @@ from .sessions import OPENING, Socket
 MAX_QUESTIONS = 10000  # of one link
 MAX_READS = 16  # unanswered HISTORY questions that the edge accepts on a link; the others wait here
 MAX_ID = 64  # characters of the id of an event
-ANSWER_WITHIN = 30.0  # seconds that a thread waits; the edge answers, or the link is lost, long before
+ANSWER_WITHIN = 30.0  # seconds that a thread waits, for its turn too; the edge answers a question, or the link is lost, long before
 
 OLD_EDGE = "the edge knows no history, because it is older than this package"
 NO_HISTORY = 'the edge keeps no history: start it with --history, for example --history "room:*=50/1h"'
