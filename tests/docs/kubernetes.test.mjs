@@ -72,6 +72,14 @@ test("clients recover and rooms have a history, as with docker-compose.yml", () 
   for (const name of ["SOCKEYE_REDIS_LOG", "SOCKEYE_CONNECTION_STATE_RECOVERY", "SOCKEYE_HISTORY"]) assert.equal(env[name], node.environment[name], name);
 });
 
+test("a full Redis removes histories before it reaches the limit of its container", () => {
+  const { args, resources } = container("Deployment/redis");
+  const value = (name) => args[args.indexOf(name) + 1];
+  assert.equal(value("--maxmemory-policy"), "volatile-ttl");
+  assert.ok(/^\d+mb$/.test(value("--maxmemory")) && /^\d+Gi$/.test(resources.limits.memory));
+  assert.ok(parseInt(value("--maxmemory"), 10) < parseInt(resources.limits.memory, 10) * 1024);
+});
+
 test("HAProxy has deploy/haproxy.cfg, word for word", () => {
   assert.equal(find("ConfigMap/haproxy").data["haproxy.cfg"], read("haproxy.cfg"));
 });
