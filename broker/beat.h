@@ -1,6 +1,6 @@
 /*
- * Codec for heartbeats: what each node says about itself, to the others and at intervals, on a channel of its own
- * (members.h). The codec is pure, and received bytes are untrusted.
+ * Codec for heartbeats: what each node tells the others about itself at intervals, on a separate channel (members.h).
+ * The codec is pure, and received bytes are untrusted.
  *
  * A heartbeat is a JSON object of at most BEAT_BYTES_MAX bytes:
  *
@@ -34,7 +34,7 @@ enum beat_state {
 	BEAT_LEFT      /* the last heartbeat: the node answers no more questions */
 };
 
-/* What a node says about itself, for the others to show. All texts end with NUL. */
+/* What a node reports about itself, so that other nodes can show it. All texts end with NUL. */
 struct beat_about {
 	char id[BEAT_ID_LENGTH + 1];	   /* of this run of the worker */
 	char instance[BEAT_ID_LENGTH + 1]; /* of this run of the node; its workers share it */

@@ -92,7 +92,7 @@ struct broker_ops {
 	void (*on_all_rooms)(void *owner, struct buffer *names);
 	/*
 	 * Append {id,handshake,rooms,data} of a socket that was selected, in this turn or in an earlier one; nothing
-	 * if it has gone. Binary data goes to `attachments`, which holds that of the sockets before.
+	 * if it has gone. Binary data goes to `attachments`, which already holds that of earlier sockets.
 	 */
 	void (*on_socket)(void *owner, struct text id, struct buffer *json, struct attachments *attachments);
 	/*
@@ -151,8 +151,8 @@ void broker_room_appeared(struct broker_nsp *nsp, struct text room, bool own);
 void broker_room_empty(struct broker_nsp *nsp, struct text room);
 
 /*
- * Waits until this node receives the messages for the rooms reported so far. Returns false, without a call later, if
- * it does already or the bus is not connected. `wait` NULL: no wait begins. See struct bus_wait.
+ * Waits until this node receives the messages for the rooms reported so far. Returns false, and makes no call later,
+ * if the messages arrive already or the bus is not connected. `wait` NULL: no wait begins. See struct bus_wait.
  */
 bool broker_wait(struct broker *broker, struct bus_wait *wait);
 

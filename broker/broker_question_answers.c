@@ -13,7 +13,7 @@ question_within_limit(struct question *question, struct text json)
 	return question->bytes <= ANSWER_BYTES_MAX;
 }
 
-/* Answers with the ids or rooms of the sockets, because the node could only be asked for whole sockets. */
+/* Passes up the ids or rooms of the sockets, because the node could only be asked for whole sockets. */
 static void
 question_deliver_part(
 	const struct question *question, struct text sockets, void (*find)(struct text sockets, struct buffer *out))

@@ -13,7 +13,7 @@
  *   other        a link is lost, or a deadline passes             WAITING
  *   other        bus_close()                                      freed
  *
- * If only one link is lost, only that link is made anew. The other link stays in use during WAITING and CONNECTING,
+ * If only one link is lost, only that link is reopened. The other link stays in use during WAITING and CONNECTING,
  * and SUBSCRIBING ends at once if the subscriptions are still in force.
  */
 #include "broker/bus_cluster.h"
@@ -27,7 +27,7 @@
 #define PAUSE_MIN_MS 100      /* first pause between attempts to connect; doubled each time, up to PAUSE_MAX_MS */
 #define PAUSE_MAX_MS 1000     /* short, because the queues of the other nodes wait for this one (bus_settle.c) */
 #define KEEP_ALIVE_MIN_MS 250 /* shortest interval of check messages when the server closes idle connections */
-#define HOST_ATTEMPTS_MAX 4   /* attempts to make one link anew while the other link holds the bus at its host */
+#define HOST_ATTEMPTS_MAX 4   /* attempts to reopen one link while the other link holds the bus at its host */
 #define REFRESH_MS 30000      /* milliseconds between questions about the members of a cluster */
 
 const struct bus_words bus_plain_words = {
@@ -137,7 +137,7 @@ bus_next_pause(struct bus *bus)
 /*
  * If the URL names several hosts, the next one replaces a host that has failed. Both links lead to the same host, so
  * a dial under way to the old one is given up. A link that is still open keeps the host in use for some attempts to
- * make the other link anew, but it may be dead without notice and does not keep the host for ever.
+ * reopen the other link. It does not keep the host for ever, because it may be dead without notice.
  */
 bool
 bus_keeps_host(const struct bus *bus)

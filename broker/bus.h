@@ -7,8 +7,8 @@
  * connection is lost, the other stays in use, so messages still arrive while publishes wait. The bus reconnects until
  * it succeeds, with a growing, jittered pause between attempts. After each connect it renews every subscription. Then
  * it publishes a check message to a channel of its own; once that message has come back, the bus is "up". While up it
- * repeats the check to measure the lag. If a check message does not come back, the bus raises an alarm and makes both
- * connections anew.
+ * repeats the check to measure the lag. If a check message does not come back, the bus raises an alarm and reopens
+ * both connections.
  *
  * Calls go down. Messages come up through bus_subscription and bus_ops, always from the loop and never from inside a
  * downward call. All publishes of one turn leave in one write. While the bus is not up, publishes wait in a queue of
@@ -49,7 +49,7 @@ struct bus_options {
 	uint64_t settle_ms;	/* after an outage, how long publishes may wait for the other nodes; 0: not at all */
 	struct text members;	/* channel that every node subscribes to, by which nodes are counted; copied */
 	uint64_t refresh_ms;	/* interval of questions about the members of a Redis Cluster; 0: 30000 */
-	unsigned max_redirects; /* of one slot, before the members are asked again; 0: 5 */
+	unsigned max_redirects; /* redirections of one slot before the members are asked again; 0: 5 */
 	uint64_t log_length;	/* messages that the log keeps (bus_log.h); 0: nothing is recorded */
 	/*
 	 * Other buses keep a log under `key`. In a Redis Cluster, this bus then hears them at the master that has the
@@ -148,7 +148,7 @@ struct bus_subscription {
 	bool aside;
 	uint32_t ticket; /* private: see bus_hear.c */
 	uint64_t since;	 /* private: time from which on messages of the log are delivered (bus_log.h) */
-	/* of the message that is delivered: in whose data the payload lies; NULL: the payload is short */
+	/* the block with the payload of the message that is being delivered; NULL: the payload is short */
 	struct block *block;
 	/* `payload` is valid during the call only. The callee may remove the subscription. */
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);

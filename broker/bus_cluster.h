@@ -29,9 +29,9 @@ void bus_cluster_free(struct bus_cluster *cluster); /* accepts NULL */
  */
 void bus_cluster_find(struct bus_cluster *cluster);
 
-/* Asks the server in use whether it owns the log's slot, if the bus has to be there and records nothing itself. */
+/* Asks the server in use whether it owns the log's slot, if the bus must use the owner but records nothing itself. */
 void bus_cluster_send_owner(struct bus_cluster *cluster);
-/* Its answer. Returns false if the slot has moved; the bus is then lost. */
+/* Handles that answer. Returns false if the slot has moved; the bus is then lost. */
 bool bus_cluster_on_owner(struct bus_cluster *cluster, const struct resp *reply);
 /* The server in use has refused a command of the log. If the error names another owner, it is the next one in use. */
 void bus_cluster_redirect(struct bus_cluster *cluster, struct text error);

@@ -75,7 +75,7 @@ struct bus_message {
 	struct text room; /* the only room that a broadcast is for; empty: the payload names the rooms */
 	struct text channel;
 	struct text payload;
-	struct block *block; /* whose data the payload is, for a callee that keeps it; NULL: there is none */
+	struct block *block; /* the block with the payload, for a callee that keeps it; NULL: there is none */
 	struct text id;	     /* of the entry in a stream; empty: none */
 	uint64_t entry;	     /* the same as a number (stream_number.h); 0: none */
 };
@@ -119,9 +119,9 @@ struct bus_form_options {
 	unsigned max_rooms;  /* of all namespaces, to subscribe to one by one (bus_rooms.h); 0: subscribe to all rooms
 			      */
 	enum bus_subscription_mode subscription_mode; /* sharded mode only */
-	uint64_t linger_ms;	/* how long a room stays subscribed that has become empty; 0: 10000 */
+	uint64_t linger_ms;	/* how long a room that has become empty stays subscribed; 0: 10000 */
 	uint64_t refresh_ms;	/* interval of questions about the members of a Redis Cluster; 0: 30000 */
-	unsigned max_redirects; /* of one slot, before the members are asked again; 0: 5 */
+	unsigned max_redirects; /* redirections of one slot before the members are asked again; 0: 5 */
 	uint64_t log_length;	/* messages of the log (bus_log.h); 0: nothing is recorded; used by bus_redis */
 	uint64_t check_ms;	/* interval of check messages while up; 0: 5000 */
 	uint64_t timeout_ms;	/* limit for connecting, answers and check messages; 0: 5000 */

@@ -67,7 +67,7 @@ bus_keep_number_take(struct text *payload)
 	return number;
 }
 
-/* The channel of the keeper (`id` TEXT_NONE), and of a worker. */
+/* Appends the name of a worker's channel, or with `id` TEXT_NONE that of the keeper. */
 static inline void
 bus_keep_channel(struct buffer *out, struct text key, struct text id)
 {

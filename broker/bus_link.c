@@ -180,7 +180,7 @@ bus_link_send(struct bus_link *link, unsigned count, const struct text *args)
 	if (block != NULL)
 		conn_send(link->conn, block, 0, block->len);
 	else
-		conn_no_memory(link->conn); /* the connection closes, and the bus makes it anew */
+		conn_no_memory(link->conn); /* the connection closes, and the bus reopens it */
 	block_unref(block);
 }
 

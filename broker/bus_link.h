@@ -41,7 +41,7 @@ struct bus_link {
 	void *arg;
 	uint64_t timeout_ms;
 	bool subscribes; /* for subscriptions, where a server accepts AUTH only in RESP 3 (bus_login.h) */
-	/* whether the next answer that the owner waits for is a status, as that of AUTH is; NULL: none is */
+	/* returns true if the next answer is a status, as the answer to AUTH is; NULL: it never is */
 	bool (*expects_status)(const struct bus_link *link);
 	struct conn_limits limits;
 	struct dial *dial;

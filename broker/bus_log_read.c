@@ -83,7 +83,7 @@ log_is_own(const struct bus_log *log, struct text sender)
 
 /*
  * The server sends a message once for each subscription that its channel matches, one directly after the other, and
- * these copies have the same bytes. A message that its sender has sent again is stamped anew.
+ * these copies have the same bytes. A message that its sender has sent again has a new stamp.
  */
 static bool
 log_is_copy(struct bus_log *log, const struct bus_stamp *stamp, bool prefix, struct text name)

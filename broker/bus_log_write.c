@@ -139,7 +139,7 @@ log_send_entry(struct bus_log *log, const struct list *first, const struct bus_s
 	conn_send(c, bus->crlf, 0, bus->crlf->len);
 }
 
-/* Numbers a message that is sent for the first time, or anew. */
+/* Numbers a message that is sent for the first time, or needs a new number. */
 static void
 log_number(struct bus_log *log, struct waiting_publish *publish)
 {

@@ -4,7 +4,7 @@
  * With a password file, the link reads the file once a second while it is connected. If the password has changed, the
  * link sends AUTH on the live connection, so a token that expires is renewed without a new connection. A server
  * accepts AUTH on a connection with subscriptions only in RESP 3 (Redis 6 and later). A link for subscriptions
- * therefore asks for RESP 3 if it has a password file; with a server that refuses RESP 3, it connects anew instead.
+ * therefore asks for RESP 3 if it has a password file; with a server that refuses RESP 3, it reconnects instead.
  *
  * A file that cannot be read, or a password that the server refuses, is logged, and the connection goes on with what
  * it has. A new connection then uses the certificates or the password of the last successful login.

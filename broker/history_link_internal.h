@@ -83,8 +83,8 @@ link_of(struct history *history)
 void history_link_warn(struct history_link *h, const char *what, const char *why);
 
 /*
- * Writing a command into h->command: link_command_begin() with the command's word, the key of the room and the number
- * of arguments, the word and the key included, then one call for each further argument.
+ * Write a command into h->command. link_command_begin() comes first, with the command's word, the key of the room and
+ * the number of arguments, word and key included. One call for each further argument follows.
  */
 void link_command_begin(struct history_link *h, const char *word, struct text key, unsigned args);
 void link_command_add_arg(struct history_link *h, struct text arg);

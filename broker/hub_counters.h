@@ -5,8 +5,8 @@
  * subscriptions, each on another connection. What arrives there is ignored. Few messages do: requests of other
  * servers.
  *
- * Connection i, from 0 on, carries the channels that have at least i + 2 counted workers. A connection that is lost
- * is made anew, at once and then after growing pauses; until then the counts are too low. Redis answers on each
+ * Connection i, from 0 on, carries the channels that have at least i + 2 counted workers. A lost connection is
+ * reopened, at once and then after growing pauses; until then the counts are too low. Redis answers on each
  * connection at least once per check interval, or the connection is given up.
  */
 #ifndef BROKER_HUB_COUNTERS_H

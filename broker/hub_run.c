@@ -13,7 +13,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 
-#define ERROR_SHOWN_MAX 256 /* bytes of an error of Redis that a worker hears */
+#define ERROR_SHOWN_MAX 256 /* bytes of an error of Redis that are passed to a worker */
 #define OWED_MAX 4096 /* maximum confirmations that one client waits for; a bus waits for fewer (UNCONFIRMED_MAX) */
 
 /* ---------------------------------------------------------------- replies */

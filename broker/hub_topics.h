@@ -1,5 +1,5 @@
 /*
- * The hub's subscriptions: channels and prefixes of channels, each with its subscribers. To find the topics of a
+ * The hub's subscriptions: channels and prefixes of channels, each with its subscribers. Finding the topics of a
  * message takes one lookup for its channel and one for each distinct length among the prefixes, however many prefixes
  * there are.
  */
