@@ -200,7 +200,7 @@ question_on_count(struct bus_count *query, int64_t count)
 		question_finish(question);
 		return;
 	}
-	/* a count without even this node misses subscribers; the deadline then ends the question */
+	/* a count that lacks even this node is wrong; the deadline then ends the question */
 	if (count < self || count > UINT32_MAX)
 		return;
 	question->counted = true;

@@ -180,7 +180,7 @@ broker_on_reading_turn(struct loop_call *call)
 	struct broker *broker = container_of(call, struct broker, reading_call);
 	int64_t work = READING_WORK;
 
-	/* on_end may close the broker, but not before the call has come back */
+	/* on_end may close the broker, which is freed only after this call has returned */
 	while (!list_empty(&broker->readings) && work > 0)
 		reading_go_on(container_of(broker->readings.next, struct list_reading, link), &work);
 	if (!list_empty(&broker->readings))

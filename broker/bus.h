@@ -112,7 +112,7 @@ int bus_publish(struct bus *bus, struct text channel, struct block *payload);
  * are not counted. If the server refuses them, the bus goes on without them.
  */
 bool bus_announce(struct bus *bus, struct text channel, struct block *payload);
-/* Returns true if bus_publish() would send at once, without waiting. */
+/* Returns true if a publish would be sent at once, or wait only for a confirmation or the end of this turn. */
 bool bus_flows(const struct bus *bus);
 
 /*

@@ -220,7 +220,7 @@ bus_send_trial(struct bus *bus)
 {
 	if (bus->trial != NULL || list_empty(&bus->waiting))
 		return;
-	/* the log keeps what the server refuses */
+	/* no trial: the log keeps the messages that the server refuses */
 	if (bus_oldest_waiting(bus)->kind != 0 && bus_log_active(bus->log)) {
 		bus->careful = false;
 		bus_send_waiting(bus);
@@ -280,7 +280,7 @@ bus_send_waiting(struct bus *bus)
 		bus->ops->on_flow(bus->arg);
 }
 
-/* Publishes that wait for a confirmation are on their way: the confirmation is a matter of a round trip. */
+/* Publishes that only wait for a confirmation count as moving, because a confirmation takes one round trip. */
 bool
 bus_flows(const struct bus *bus)
 {

@@ -114,7 +114,8 @@ bus_mark_unsent(struct bus *bus, const struct table *table, bool counted)
 }
 
 /*
- * Other nodes count this node by the subscriptions that come last, and then send what waited for it (bus_settle.c).
+ * The counted subscriptions come last. Other nodes count this node by them, and then send what waited for it
+ * (bus_settle.c).
  */
 void
 bus_subscribe_all(struct bus *bus)
@@ -187,8 +188,8 @@ bus_on_subscribe_answer(struct bus *bus, struct bus_subscription *first, bool co
 }
 
 /*
- * Most refusals take the bus down, since nobody would notice the messages that do not come. The exceptions are what
- * the bus can do without, and what the owner of the subscription can do otherwise.
+ * Most refusals take the bus down, since nobody would notice the messages that do not come. The exceptions are
+ * subscriptions that the bus can do without, and those whose owner has another way.
  */
 static void
 bus_on_subscribe_refused(struct bus *bus, struct text error)
@@ -229,7 +230,7 @@ bus_on_moved(struct bus *bus, struct text error)
 	bus->ops->on_moved(bus->arg, error);
 }
 
-/* The server has ended a subscription: because it was told to, or by itself. */
+/* The server has ended a subscription, on request or by itself. */
 static void
 bus_on_unsubscribed(struct bus *bus, struct text channel)
 {

@@ -243,7 +243,7 @@ shards_announce(struct shards *shards, struct text channel, struct block *payloa
 
 /* ----------------------------------------------------------------- answers */
 
-/* Takes the publish that is answered next out of those without an answer. */
+/* Removes the publish that is answered next from those that were sent. */
 static struct shards_publish *
 shard_take_sent(struct shard *shard)
 {

@@ -127,7 +127,7 @@ shard_close(struct shard *shard, uint64_t flush_ms)
 	bus_close(shard->bus, flush_ms, shard_on_closed, shard);
 }
 
-/* Returns the shard of a slot's owner. It is made if it is new. */
+/* Returns the shard of a slot's owner, made if needed; NULL: no owner is known, or there are SHARDS_MAX shards. */
 static struct shard *
 shards_find_owner(struct shards *shards, unsigned slot)
 {
@@ -150,7 +150,7 @@ shards_home(struct shards *shards, unsigned slot)
 {
 	struct shards_slot *state = &shards->slots[slot];
 
-	/* the subscriptions of a slot find their home together */
+	/* if the slot has subscriptions but no home, shards_arrange() finds one for all of them */
 	if (state->home != NULL || state->subscriptions > 0)
 		return state->home;
 	state->home = shards_find_owner(shards, slot);

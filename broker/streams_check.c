@@ -73,7 +73,7 @@ writer_doubts(const struct streams_writer *writer, unsigned stream)
 
 /*
  * Ends the connection on which the unanswered messages were sent, unless the server is another process now: its
- * connections have other numbers. A server that does not let this user do so may read those messages later.
+ * connections have other numbers. A server that refuses this to the user may read those messages later.
  */
 static void
 writer_ask_kill(struct streams_writer *writer)
@@ -89,7 +89,7 @@ writer_ask_kill(struct streams_writer *writer)
 	writer_ask(writer, ASK_KILL, NULL, 4, args);
 }
 
-/* A server that hides its name cannot be told from another. */
+/* A server that hides its run id cannot be told from another. */
 static void
 writer_doubt_kept(struct streams_writer *writer)
 {
@@ -284,7 +284,7 @@ streams_writer_on_question_answered(struct streams_writer *writer, const struct 
 		streams_writer_start_writing(writer);
 }
 
-/* A server that hides its name or does not end connections for this user is written to nevertheless. */
+/* Returns true if the writer uses the server even if it refuses this: to tell its run id, or to end a connection. */
 bool
 streams_writer_may_refuse(const struct writer_question *question)
 {

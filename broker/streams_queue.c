@@ -9,7 +9,8 @@
 
 /*
  * A server answers before its replica has the entry, and a master that is cut off goes on answering until it learns
- * that it has been replaced. KEPT_MS is longer than that usually takes; at high rates KEPT_MAX bytes are the limit.
+ * that it has been replaced. KEPT_MS is longer than that usually takes. At high rates the limit is KEPT_MAX bytes, or
+ * half of max_queue if that is less.
  */
 #define KEPT_MS 15000
 #define KEPT_MAX (4 << 20)

@@ -166,8 +166,8 @@ reader_ask_last(struct streams_reader *reader, struct reader_stream *stream)
 }
 
 /*
- * The server may trim entries that this node has not read while an answer lies here unread, or while this node lags
- * behind: the last answer was full. Then the question whether the position is still there leaves in the same write.
+ * The server may trim entries that this node has not read: while an answer lies here unread, or while this node lags
+ * behind, as a full last answer shows. In both cases the same write asks whether the entry at the position is there.
  */
 static void
 reader_ask_entries(struct streams_reader *reader)
