@@ -333,7 +333,7 @@ bus_open_links(struct bus *bus)
 
 /* --------------------------------------------------- sentinels and clusters */
 
-/* If the server is another one than before, a link that is still open leads to the old one and is closed. */
+/* If the server has changed, links that are still open lead to the old one and are closed. */
 void
 bus_found_server(struct bus *bus, const char *host, uint16_t port)
 {
@@ -408,7 +408,7 @@ bus_on_timer(struct wheel_entry *entry)
 	switch (bus->state) {
 	case BUS_WAITING:
 		bus_set_state(bus, BUS_CONNECTING);
-		if (bus->sentinel != NULL) { /* it answers or fails in time; the deadline begins with the dials */
+		if (bus->sentinel != NULL) { /* it has time limits of its own; the deadline begins with the dials */
 			sentinel_ask(bus->sentinel, bus->attempts > 1);
 			break;
 		}

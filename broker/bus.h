@@ -76,7 +76,7 @@ struct bus_ops {
 
 	/* For the members of a Redis Cluster (shards.h). All are NULL otherwise. */
 
-	/* bus_flows() is true after waiting publishes were sent; it may have been true before. */
+	/* The bus has come up, or bus_flows() is true after waiting publishes were sent, perhaps as before. */
 	void (*on_flow)(void *arg);
 	/*
 	 * A publish was accepted, or refused with `error`; in the order of bus_publish(). Returns false if the error

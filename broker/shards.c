@@ -233,7 +233,7 @@ shards_free(struct shards *shards)
 		loop_call_cancel(&shards->call);
 		loop_disarm(shards->loop, &shards->timer);
 		shards_drop_waiting(shards);
-		while (!list_empty(&shards->waits)) /* the same */
+		while (!list_empty(&shards->waits)) /* those that are left are not called */
 			list_remove(shards->waits.next);
 		while (!list_empty(&shards->refused)) /* asked for after the end */
 			list_remove(shards->refused.next);

@@ -65,7 +65,7 @@ lane_connect(struct streams_lane *lane)
 		streams_reader_connect(lane->reader);
 }
 
-/* Leads the lane to the owner of its slot. */
+/* Connects the lane to the owner of its slot, unless it is there already. */
 static void
 lane_follow(struct streams_lane *lane)
 {

@@ -44,7 +44,8 @@
 #include "node/engineio/eio_sid.h"
 #include "node/engineio/eio_trace.h"
 
-#define LATENESS_PART 4 /* a ping may be this part of pingTimeout late without moving the deadline for the pong */
+/* a ping that is late by up to pingTimeout / LATENESS_PART does not move the deadline for the pong */
+#define LATENESS_PART 4
 
 /* Returns the close reason for the connection of a session that ended. */
 static unsigned
