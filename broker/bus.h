@@ -154,8 +154,8 @@ struct bus_subscription {
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);
 	void (*on_confirmed)(struct bus_subscription *subscription); /* may be NULL */
 	/*
-	 * The server does not allow this subscription; `error` is what it said, `why` one line of text for the log.
-	 * The callee removes the subscription. NULL: a refusal takes the bus down.
+	 * The server does not allow this subscription; `error` is its error, `why` one line of text for the log. The
+	 * callee removes the subscription. NULL: a refusal takes the bus down.
 	 */
 	void (*on_refused)(struct bus_subscription *subscription, struct text error, const char *why);
 };

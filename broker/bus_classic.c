@@ -22,7 +22,7 @@ struct classic_member {
 	struct list link; /* in bus_end.members */
 	struct bus_end *end;
 	struct bus_member *member;
-	bool settle_due;		/* on_settled has to be called */
+	bool settle_due;		/* on_settled is still to be called */
 	enum bus_kind first_subscribed; /* first kind that is subscribed to; a visitor receives answers only */
 	struct classic_channel channels[BUS_KIND_COUNT];
 	struct bus_rooms_member rooms; /* unused if bus_end.rooms is NULL, and by visitors */

@@ -87,8 +87,8 @@ bool bus_log_is_behind(const struct bus_log *log);
  */
 uint64_t bus_log_since(const struct bus_log *log);
 /*
- * A room has got its first socket or lost its last one on this node. If it gets the socket while the bus is away, it
- * gets no older messages from the log. `channel` is copied.
+ * A room has got its first socket or lost its last one on this node. If a room gets its first socket while the bus is
+ * away, the log delivers no older messages to it. `channel` is copied.
  */
 void bus_log_room_appeared(struct bus_log *log, struct text channel);
 void bus_log_room_empty(struct bus_log *log, struct text channel);

@@ -108,6 +108,6 @@ void bus_log_count_published(struct bus_log *log, const struct waiting_publish *
 bool bus_log_on_introduced(struct bus_log *log);
 /* The answer of the script that reads. Returns false if the bus is lost. */
 bool bus_log_on_read(struct bus_log *log, struct text answer);
-void bus_log_forget(struct bus_log *log); /* frees what is held and known */
+void bus_log_forget(struct bus_log *log); /* frees the held messages, and forgets senders and rooms */
 
 #endif

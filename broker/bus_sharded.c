@@ -26,7 +26,7 @@ struct sharded_member {
 	struct list link; /* in bus_end.members */
 	struct bus_end *end;
 	struct bus_member *member;
-	bool settle_due;	  /* on_settled has to be called */
+	bool settle_due;	  /* on_settled is still to be called */
 	struct text main_channel; /* K#N# */
 	struct list uses;	  /* struct sharded_use: main channel (not of a visitor), answers, rooms */
 	struct sharded_use *main, *answers;

@@ -22,7 +22,7 @@ struct streams_member {
 	struct list link;
 	struct bus_end *end;
 	struct bus_member *member;
-	bool settle_due; /* on_settled has to be called */
+	bool settle_due; /* on_settled is still to be called */
 	unsigned stream; /* index in the names */
 	struct bus_subscription all, own;
 	char *names; /* of both channels */

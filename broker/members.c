@@ -202,7 +202,7 @@ members_beat(struct members *members)
 	members->ops->describe(members->arg, beat);
 	if (!members->ops->announce(members->arg, beat)) {
 		members->away = true;
-		beat->hello = true; /* this node misses what the others say meanwhile */
+		beat->hello = true; /* this node misses the heartbeats of the others meanwhile */
 		return;
 	}
 	if (members->away)

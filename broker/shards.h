@@ -15,7 +15,7 @@
  * Each sign but the last causes a question for the map (topology.h). A slot is redirected `max_redirects` times at
  * most between two maps; then it waits for the next one. Messages that others publish between the end of a
  * subscription and its renewal are lost; bus_stats.gaps counts the slots to which this happens. The publishes of one
- * channel keep their order, also when its slot moves.
+ * channel keep their order, even when its slot moves.
  *
  * The shards are up when every shard in use is up by its own check message. After an outage of a master each shard
  * waits until the other nodes have subscribed there again (bus_settle.c). It counts them by a channel that has the

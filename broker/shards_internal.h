@@ -39,7 +39,7 @@ struct shards_slot {
 	struct shard *next;    /* its new home, during shards_arrange() */
 	struct shard *sent_to; /* shard of its unanswered publishes; compared, never dereferenced */
 	uint32_t subscriptions, waiting, sent;
-	uint64_t moved_at; /* loop time of the last redirection; 0: none of late */
+	uint64_t moved_at; /* loop time of the last redirection; 0: none lately */
 	uint8_t redirects; /* since the last map */
 	bool evicted;	   /* its home does not own it any more, and shards_arrange() will run */
 	bool moving;	   /* during shards_arrange() */

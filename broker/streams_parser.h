@@ -2,9 +2,9 @@
  * Reads the answers to stream commands as their bytes arrive: entry by entry, so that an answer of any length needs
  * memory for one entry only. It knows no connection and no clock.
  *
- * An answer does not tell what it is, so the owner says for each answer what its command returns. An entry that is
- * too big is skipped. Every callback may return false to stop the parser, for example because the owner has closed
- * its connection; the parser must not be freed in a callback.
+ * An answer does not say which command it answers, so the owner says for each answer what its command returns. An
+ * entry that is too big is skipped. Every callback may return false to stop the parser, for example because the owner
+ * has closed its connection; the parser must not be freed in a callback.
  */
 #ifndef BROKER_STREAMS_PARSER_H
 #define BROKER_STREAMS_PARSER_H
@@ -20,7 +20,7 @@ enum streams_shape {
 };
 
 struct streams_parser_ops {
-	/* An answer begins. Returns what the oldest unanswered command returns. */
+	/* An answer begins. The callee says what the oldest unanswered command returns. */
 	enum streams_shape (*expects)(void *arg);
 	/* The entries of this stream follow. */
 	bool (*on_stream)(void *arg, struct text name, unsigned entries);

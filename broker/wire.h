@@ -44,8 +44,8 @@ enum wire_type {
 enum { WIRE_VOLATILE = 1, WIRE_NO_COMPRESS = 2 };
 
 /*
- * The mark of an event that the history of a room has: who has stored it, and a number that grows. It travels as the
- * flag "history", which only Sockeye reads. origin 0: the event has none.
+ * The mark of an event that is in the history of a room: which process has stored it, and a number that grows. It
+ * travels as the flag "history", which only Sockeye reads. origin 0: the event has none.
  */
 struct wire_mark {
 	uint64_t origin, number;

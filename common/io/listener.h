@@ -83,7 +83,7 @@ void listener_set_service(struct listener *listener);
  */
 void listener_set_accepting(struct listener *listener, bool on);
 
-/* Returns the port in host byte order, also if the kernel chose it. */
+/* Returns the port in host byte order, even if the kernel chose it. */
 uint16_t listener_port(const struct listener *listener);
 
 /* Stops accepting and frees the listener. Accepted connections stay open. NULL is accepted. */
