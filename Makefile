@@ -234,6 +234,9 @@ FUZZ_RUNS ?= 50000
 # Each of these inputs starts a server or a link, which takes 10 to 20 times as long as what the other targets do.
 FUZZ_RUNS_fuzz_adminui ?= 10000
 FUZZ_RUNS_fuzz_sio_client ?= 10000
+FUZZ_RUNS_fuzz_sio_presence ?= 10000
+FUZZ_RUNS_fuzz_sio_recovery ?= 10000
+FUZZ_RUNS_fuzz_sio_raw ?= 20000
 FUZZ_RUNS_fuzz_backend_link ?= 20000
 fuzz-runs = $(or $(FUZZ_RUNS_$(1)),$(FUZZ_RUNS))
 FUZZ_BUILD := $(BUILD)/fuzz
