@@ -8,8 +8,7 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { io } from "socket.io-client";
-import { next } from "../../clients/support/wait.mjs";
-import { until } from "../../clients/support/wait.mjs";
+import { next, until } from "../../clients/support/wait.mjs";
 
 const { IMAGE, DEV_IMAGE, SUITE, VERSION, REVISION } = process.env;
 const APP_IMAGE = IMAGE.replace(":", "-app:");
