@@ -79,6 +79,8 @@ class _Question:
 def read_settings(given: Optional[Mapping[str, Mapping[str, Any]]]) -> Dict[str, Settings]:
     """Reads the option, such as {"/": {"rooms": "room:", "event": "presence"}}. Raises ValueError."""
     found = {}
+    if given and not (isinstance(given, Mapping) and all(isinstance(name, str) for name in given)):
+        raise ValueError(f"presence: must be a dict from names of namespaces to their settings, not {given!r}")
     for name, values in (given or {}).items():
         if not isinstance(values, Mapping) or not SETTINGS.issuperset(values):
             raise ValueError(f"presence: the settings of {name!r} must be a dict with `rooms`, `event` or `on_change`, not {values!r}")

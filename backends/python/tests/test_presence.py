@@ -139,7 +139,7 @@ class Async(Case):
             self.sio.set_present("S" * 20, "ada")
 
     async def test_wrong_settings(self):
-        for wrong in ({"/": None}, {"/": "room:"}, {"/": {"room": "a"}}, {"/": {"rooms": 7}}, {"/": {"event": "x" * 513}}, {"/": {"on_change": 1}}):
+        for wrong in (["/"], True, {1: {}}, {"/": None}, {"/": "room:"}, {"/": {"room": "a"}}, {"/": {"rooms": 7}}, {"/": {"event": "x" * 513}}, {"/": {"on_change": 1}}):
             with self.assertRaisesRegex(ValueError, "presence: "):
                 await sockeye.attach(self.sio, self.edge.url, presence=wrong)
 
