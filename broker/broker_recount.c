@@ -29,10 +29,10 @@ question_lacks_answers(const struct question *question)
 }
 
 /*
- * A server that is counted now was also counted when the question was asked, unless it is new. So the answers can at
- * most be as many as the servers counted now and the members that have gone since they answered. A server that is no
- * longer counted may only have lost its connection; it counts as silent unless it has said that it leaves. It is
- * given up once two counts lack it, because its message that it leaves may arrive after the first of them.
+ * A server that is counted now was also counted when the question was asked, unless it is new. The number of answers
+ * is therefore limited by the servers counted now plus the members that answered and have left. A server that drops
+ * out of the count may only have lost its connection, so it counts as silent unless it has said that it leaves. The
+ * question gives it up after two counts without it, because its farewell may arrive after the first of them.
  */
 static void
 question_recount(struct question *question, unsigned servers)

@@ -22,7 +22,7 @@
 #define BUS_KEEP_NUMBER 9
 #define BUS_KEEP_ID 8 /* characters of the name of a worker's channel */
 
-/* The worker that has recorded an event, and its number there. origin 0: the payload has no head. */
+/* The worker that recorded an event, and the number of the event there. A payload without a head has origin 0. */
 struct bus_keep_head {
 	uint64_t origin, local;
 };
@@ -67,7 +67,7 @@ bus_keep_number_take(struct text *payload)
 	return number;
 }
 
-/* Appends the name of a worker's channel, or with `id` TEXT_NONE that of the keeper. */
+/* Appends the name of the channel of worker `id`. If `id` is TEXT_NONE, it is the channel of the keeper. */
 static inline void
 bus_keep_channel(struct buffer *out, struct text key, struct text id)
 {

@@ -38,7 +38,10 @@ log_share_slot(const char *stream, const char *counter)
 	return cluster_slot(text_from(stream)) == cluster_slot(text_from(counter));
 }
 
-/* Braces put both keys in one slot of a Redis Cluster, or those of the prefix do if it has some around a text. */
+/*
+ * A Redis Cluster stores keys with the same text in braces in one slot. If `key` has such braces, both keys share
+ * them. Otherwise the counter has the stream's name in braces.
+ */
 char *
 bus_log_counter(const char *key)
 {

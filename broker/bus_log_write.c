@@ -308,7 +308,7 @@ log_is_transaction_unsupported(const struct bus_log *log, struct text error)
 	return log_is_unsupported(log, error) || text_starts(error, TEXT("ERR "));
 }
 
-/* Returns true if the server stores nothing for now, but still publishes. */
+/* Returns true if the server refuses to store, but still publishes: it is out of memory, disk or replicas. */
 static bool
 log_is_store_full(struct text error)
 {

@@ -188,7 +188,7 @@ bus_on_subscribe_answer(struct bus *bus, struct bus_subscription *first, bool co
 }
 
 /*
- * Most refusals take the bus down, since nobody would notice the messages that do not come. The exceptions are
+ * Most refusals take the bus down. If it stayed up, messages would be missing without a sign. The exceptions are
  * subscriptions that the bus can do without, and those whose owner has another way.
  */
 static void

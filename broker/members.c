@@ -164,8 +164,8 @@ member_heard_state(const struct member_record *member)
 }
 
 /*
- * Restarts the time-outs of all members, because it was this node that heard nobody. It may have noticed that only
- * after members had become silent, so silent members count as present again.
+ * Restarts the time-outs of all members after this node itself was cut off. The node may notice the cut only after
+ * it has marked members as silent, so silent members count as present again.
  */
 static void
 members_forgive(struct members *members)

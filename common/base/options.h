@@ -114,10 +114,10 @@ int options_find(
 int options_append(const struct option_found *found, const char *label, const char *value, char *error);
 
 /*
- * Finds an option that differs from its default but has no effect, because no option that it needs is set: a flag
- * that is true, a text that is neither empty nor "false", or a number above 0. `given` (may be NULL) is the name of
- * one more option that counts as set. Only the `count` tables of `checked` are searched for such options. Returns 0,
- * or ERROR_ARGUMENT with one line in `error`.
+ * Finds an option that differs from its default but has no effect, because it needs another option that is not set.
+ * A flag is set if it is true, a text if it is neither empty nor "false", a number if it is above 0. `given` (may be
+ * NULL) is the name of one more option that counts as set. Only the `count` tables of `checked` are searched. Returns
+ * 0, or ERROR_ARGUMENT with one line in `error`.
  */
 int options_check_needs(const struct option_table *checked, size_t count, const struct option_table *tables, size_t n,
 	const char *given, char *error);
