@@ -75,6 +75,7 @@ bus_free(struct bus *bus)
 	loop_call_cancel(&bus->call);
 	bus_settle_fini(bus);
 	bus_publish_fini(bus);
+	bus_answers_fini(bus);
 	bus_subscribe_fini(bus);
 	bus_log_free(bus->log);
 	sentinel_free(bus->sentinel);
@@ -499,6 +500,7 @@ bus_open(struct loop *l, const struct bus_options *options, const struct bus_ops
 	bus->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : TIMEOUT_MS;
 	bus->keep_alive_ms = bus->check_ms;
 	bus_publish_init(bus);
+	bus_answers_init(bus);
 	bus_settle_init(bus, options->settle_ms, options->members);
 	bus_subscribe_init(bus);
 	wheel_entry_init(&bus->timer, bus_on_timer);

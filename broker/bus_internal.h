@@ -1,7 +1,8 @@
 /*
  * Declarations shared by the files of the bus: bus.c has the states, bus_check.c proves the links by a check message,
- * bus_publish.c sends commands and handles their answers, bus_settle.c holds the queue after an outage,
- * bus_subscribe.c handles subscriptions and incoming messages, and bus_hear.c waits for their confirmation.
+ * bus_publish.c sends and queues publishes, bus_answers.c counts nodes and handles the answers to commands,
+ * bus_settle.c holds the queue after an outage, bus_subscribe.c handles subscriptions and incoming messages, and
+ * bus_hear.c waits for their confirmation.
  */
 #ifndef BROKER_BUS_INTERNAL_H
 #define BROKER_BUS_INTERNAL_H
@@ -187,8 +188,6 @@ void bus_check_timer(struct bus *bus);
 void bus_publish_init(struct bus *bus);
 void bus_publish_fini(struct bus *bus);
 void bus_send_publish(struct bus *bus, struct text channel, struct block *payload);
-/* The server refuses what the bus can do without (bus_subscription.aside). Logs the first time. */
-void bus_refuse_aside(struct bus *bus, const char *what, struct text error);
 size_t waiting_publish_cost(const struct waiting_publish *waiting);
 /* Returns true if subscriptions that were asked for before the publish are not confirmed yet. */
 bool waiting_publish_is_early(const struct bus *bus, const struct waiting_publish *waiting);
@@ -196,20 +195,31 @@ bool waiting_publish_is_early(const struct bus *bus, const struct waiting_publis
 void waiting_publish_free(struct bus *bus, struct waiting_publish *waiting);
 /* Puts publishes that were sent back to the front of the queue. `from` is left empty. */
 void bus_wait_again(struct bus *bus, struct list *from);
-/* A command was sent; `records` is the number of recorded messages in it, or of the answers for EXPECT_QUEUED. */
-void bus_expect(struct bus *bus, enum expected_kind kind, unsigned records);
-/* Asks the server whether it is a replica; in a cluster, whether it is cut off, and whether it has the log. */
-void bus_send_role(struct bus *bus);
 /* Drops the publishes that have waited longer than max_age_ms. */
 void bus_expire_waiting(struct bus *bus);
 /* Sends waiting publishes until the connection's queue is full. */
 void bus_send_waiting(struct bus *bus);
-void bus_on_answer(struct bus_link *link, const struct resp *reply);
-bool bus_expects_status(const struct bus_link *link);
+/* The server has accepted the trial: the other publishes follow. */
+void bus_trial_passed(struct bus *bus);
+/* The link was lost before the trial was answered. The trial is not sent again, because it may have been delivered.
+ */
+void bus_drop_trial(struct bus *bus);
+
+/* bus_answers.c */
+void bus_answers_init(struct bus *bus);
+void bus_answers_fini(struct bus *bus);
+/* A command was sent; `records` is the number of recorded messages in it, or of the answers for EXPECT_QUEUED. */
+void bus_expect(struct bus *bus, enum expected_kind kind, unsigned records);
 struct bus_call;
 struct bus_script;
 /* The answer to a script of bus_store.h is expected next. */
 void bus_expect_call(struct bus *bus, struct bus_call *call, struct bus_script *script);
+/* Asks the server whether it is a replica; in a cluster, whether it is cut off, and whether it has the log. */
+void bus_send_role(struct bus *bus);
+/* The server refuses what the bus can do without (bus_subscription.aside). Logs the first time. */
+void bus_refuse_aside(struct bus *bus, const char *what, struct text error);
+void bus_on_answer(struct bus_link *link, const struct resp *reply);
+bool bus_expects_status(const struct bus_link *link);
 /* The command link is lost: pending counts end with ERROR_CLOSED, unanswered publishes are counted as uncertain. */
 void bus_forget_answers(struct bus *bus);
 /* Ends the counts that could not be asked for; called at the end of the turn. */
