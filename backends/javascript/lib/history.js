@@ -11,7 +11,7 @@ const MAX_QUESTIONS = 10000;
 const MAX_READS = 16; // unanswered HISTORY questions that the edge accepts on a link; the others wait here
 const MAX_U32 = 0xffffffff;
 const MAX_ID = 64; // characters of the id of an event
-const OLD_EDGE = "the edge knows no history, because it is older than this package";
+const OLD_EDGE = "the edge does not support history, because it is older than this package";
 const NO_HISTORY = 'the edge keeps no history: start it with --history, for example --history "room:*=50/1h"';
 
 /* What the edge's words mean for history(), historyRemove() and historyClear(). */
@@ -52,7 +52,7 @@ function fault(what, code, text) {
 function countOf(history) {
 	if (history === true) return 0;
 	if (Number.isInteger(history) && history > 0) return Math.min(history, MAX_U32);
-	throw new TypeError(`join(): \`history\` must be true or a whole number from 1 on, not ${history}`);
+	throw new TypeError(`join(): \`history\` must be true or a whole number above 0, not ${history}`);
 }
 
 function isId(id) {
@@ -60,7 +60,7 @@ function isId(id) {
 }
 
 function optionsOf({ limit, before, after } = {}) {
-	if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw new TypeError(`history(): \`limit\` must be a whole number from 1 on, not ${limit}`);
+	if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) throw new TypeError(`history(): \`limit\` must be a whole number above 0, not ${limit}`);
 	if ((before !== undefined && !isId(before)) || (after !== undefined && !isId(after))) throw new TypeError("history(): `before` and `after` must be ids of events");
 	return { count: Math.min(limit ?? 0, MAX_U32), before: before ?? "", after: after ?? "" };
 }

@@ -116,7 +116,7 @@ export interface PresenceChange {
 	change: "joined" | "changed" | "left";
 	room: string;
 	user: string;
-	/** null: none. For a user who has left: the last data. */
+	/** null if the user has no data. For a user who has left, the last data. */
 	data: any;
 }
 
@@ -135,7 +135,7 @@ declare module "socket.io" {
 	interface Namespace extends RoomHistory, RoomPresence {}
 	interface Socket {
 		join(rooms: string | string[], options: { history: true | number }): Promise<number>;
-		/** Names the user of this socket, with data that others see. null: the socket has no user. */
+		/** Names the user of this socket, with data that others see. null removes the user. */
 		setPresent(user: string | null, data?: any): void;
 	}
 }

@@ -15,7 +15,7 @@ const MAX_U32 = 0xffffffff;
 const MAX_USER = 256; // bytes
 const MAX_DATA = 4096; // bytes of JSON
 const KINDS = ["joined", "changed", "left"]; // by the `id` of CHANGE
-const OLD_EDGE = "the edge knows no presence, because it is older than this package";
+const OLD_EDGE = "the edge does not support presence, because it is older than this package";
 
 /* What the edge's words mean for presence() and for the settings. */
 const FAULTS = {
@@ -112,7 +112,7 @@ class Presence {
 
 	/* Resolves with {count, users: [{user, data}]}. */
 	read(name, room, { limit, user } = {}) {
-		if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0)) throw new TypeError(`presence(): \`limit\` must be a whole number, not ${limit}`);
+		if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0)) throw new TypeError(`presence(): \`limit\` must be a whole number, 0 or more, not ${limit}`);
 		const wanted = user === undefined ? "" : userOf(user);
 		return new Promise((resolve, reject) => {
 			const link = this.reporter ?? this.backend.edges.ready[0];

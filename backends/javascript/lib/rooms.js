@@ -6,7 +6,7 @@
 const { inspect } = require("node:util");
 
 class RoomMap extends Map {
-	/* The Set of `key` has this single member, a string. */
+	/* Makes `member`, a string, the only member of the Set of `key`. */
 	setOnly(key, member) {
 		return super.set(key, member);
 	}

@@ -128,7 +128,7 @@ function makeSocketClass(Socket) {
 			return this._link.owner.history.join(this, rooms, history);
 		}
 
-		/* Names the user of this socket, and the data that others see; null: none. For the option `presence`. */
+		/* Names the user of this socket, with data that others see; null removes the user. Needs the option `presence`. */
 		setPresent(user, data) {
 			this._link.owner.presence.set(this, user, data);
 		}

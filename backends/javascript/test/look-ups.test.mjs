@@ -44,7 +44,7 @@ test("a look-up that is given up while it waits does not run", (t) => {
 	assert.deepEqual(done, ["a", "b", "d"]);
 });
 
-test("names without an answer take two threads, and none after the end", async (t) => {
+test("look-ups of names that no server answers use two threads, and none starts after close()", async (t) => {
 	const asked = resolverOf(t);
 	const edge = await new FakeEdge({}).listen();
 	t.after(() => edge.close());

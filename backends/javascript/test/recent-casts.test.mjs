@@ -108,7 +108,7 @@ test("two addresses of one worker: one link, and no broadcast is repeated when a
 	await gets(second, "two", "three");
 });
 
-test("a second way to a worker that leads nowhere may lead to another edge", async (t) => {
+test("a second address of a worker that stops answering may later lead to another edge", async (t) => {
 	const first = await edgeOf(t, { name: "e1" });
 	const other = await edgeOf(t, { name: "e1" });
 	other.stop();

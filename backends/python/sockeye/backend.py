@@ -185,7 +185,7 @@ class Socket:
         return as_future(asyncio.get_running_loop(), ask)
 
     def set_present(self, user: Optional[str], data: Any = None) -> None:
-        """Names the user of this socket, with data that others see. None: the socket has no user."""
+        """Names the user of this socket, with data that others see. None removes the user."""
         self._backend.room_presence.set(self._wire, user, data)
 
     def leave_room(self, *rooms: str) -> None:

@@ -437,7 +437,7 @@ class Glue(Clients):
         return lambda done: self.room_presence.read(self.mesh, namespace or "/", room, limit, user, done)
 
     def _set_present(self, sid: str, user: Optional[str], data: Any = None, namespace: Optional[str] = None) -> None:
-        """Names the user of a socket of this process, with data that others see. None: the socket has no user."""
+        """Names the user of a socket of this process, with data that others see. None removes the user."""
         socket = self.registry.sockets.get((namespace or "/", sid))
         if socket is not None:
             self.room_presence.set(socket, user, data)

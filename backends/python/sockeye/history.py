@@ -20,7 +20,7 @@ MAX_READS = 16  # unanswered HISTORY questions that the edge accepts on a link; 
 MAX_ID = 64  # characters of the id of an event
 ANSWER_WITHIN = 30.0  # seconds that a thread waits, for its turn too; the edge answers a question, or the link is lost, long before
 
-OLD_EDGE = "the edge knows no history, because it is older than this package"
+OLD_EDGE = "the edge does not support history, because it is older than this package"
 NO_HISTORY = 'the edge keeps no history: start it with --history, for example --history "room:*=50/1h"'
 FAULTS = {
     "argument": "the id of an event is not valid",
@@ -70,12 +70,12 @@ class _Question:
 
 
 def count_of(history: Union[bool, int]) -> int:
-    """What the application wants; 0 stands for all events that the edge keeps."""
+    """The number of events to ask for; 0 stands for all events that the edge keeps."""
     if history is True:
         return 0
     if isinstance(history, int) and history > 0:
         return min(history, 0xFFFFFFFF)
-    raise ValueError(f"history must be True or a number from 1 on, not {history!r}")
+    raise ValueError(f"history must be True or a number above 0, not {history!r}")
 
 
 def missing_at(link: Link) -> Optional[str]:
@@ -132,7 +132,7 @@ class History:
     def read(self, mesh: Mesh, namespace: str, room: str, limit: Optional[int], before: Optional[str], after: Optional[str],
              done: Done) -> None:
         if limit is not None and (not isinstance(limit, int) or limit < 1):
-            raise ValueError(f"limit must be a number from 1 on, not {limit!r}")
+            raise ValueError(f"limit must be a whole number above 0, not {limit!r}")
         body = frames.put_u32(min(limit or 0, 0xFFFFFFFF)) + frames.put_text(_name(room)) + frames.put_text(_id(before)) \
             + frames.put_text(_id(after))
         what = f"the history of {room!r}"

@@ -24,7 +24,7 @@ MAX_DATA = 4096  # bytes of JSON
 MAX_NAME = 512  # bytes of the prefix of rooms, and of an event
 KINDS = ("joined", "changed", "left")  # by the `id` of CHANGE
 
-OLD_EDGE = "the edge knows no presence, because it is older than this package"
+OLD_EDGE = "the edge does not support presence, because it is older than this package"
 FAULTS = {
     "argument": "the name of a room, user or event is not valid",
     "not-found": "the namespace has no presence: name it in the option `presence`",
@@ -54,7 +54,7 @@ class PresentUser:
 
 @dataclass(frozen=True)
 class Present:
-    """Who is in a room. `count` is their number; `users` may have fewer of them."""
+    """Who is in a room. `count` is the number of users; `users` may list fewer."""
     count: int
     users: List[PresentUser]
 
@@ -137,7 +137,7 @@ class Presence:
 
     def read(self, mesh: Mesh, namespace: str, room: Any, limit: Optional[int], user: Optional[str], done: Done) -> None:
         if limit is not None and (not isinstance(limit, int) or limit < 0):
-            raise ValueError(f"limit must be a number from 0 on, not {limit!r}")
+            raise ValueError(f"limit must be a whole number, 0 or more, not {limit!r}")
         wanted = _user(user or "")
         if len(str(room).encode()) > 65535:
             raise ValueError("the name of a room is longer than 65,535 bytes")
