@@ -12,7 +12,7 @@ PORT    ?= 3000
 Q := $(if $(V),,@)
 say = @printf '  %-5s %s\n' $(1) $(2)
 
-# A transport that is planned: docs/clients.md says what is missing.
+# WebTransport is planned: docs/clients.md says what is missing.
 ifneq ($(filter-out 0,$(WEBTRANSPORT)),)
 $(error WEBTRANSPORT=1 cannot be built: no library of Debian has the streams of WebTransport (docs/clients.md))
 endif
@@ -199,8 +199,8 @@ include deploy/install.mk
 # ----------------------------------------------------------------- unit tests
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
-# The compiler spends half of its time on optimising programs that run for less than a second, and a third of the linker's time
-# goes into their symbols; so the sources of the tests are not optimised, and gold links them where it is installed.
+# The sources of the tests are not optimised, because that would take half of the compiler's time for programs that run for
+# less than a second. A third of the linker's time goes into their symbols, so gold links them where it is installed.
 UNIT_FLAGS := -O0 -U_FORTIFY_SOURCE -Wno-unknown-warning-option -Wno-maybe-uninitialized $(if $(shell command -v ld.gold),-fuse-ld=gold)
 
 # A program ends at its first failure: the cleanup of a test that failed halfway may abort before cmocka prints the failure. All

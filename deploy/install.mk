@@ -127,7 +127,7 @@ test-install: all
 DEB := $(abspath $(BUILD))/deb
 DEB_SOURCE := $(DEB)/sockeye-$(VERSION)
 
-# The list of the library's functions, each with the version that brought it. Functions are added and never removed.
+# The list of the library's functions, each with the version that introduced it. Functions are added and never removed.
 SYMBOLS := deploy/debian/libsockeye0.symbols
 .PHONY: symbols
 symbols: $(BUILD)/libsockeye.so

@@ -99,7 +99,7 @@ lane() {
 	local number=0 lane arguments
 	case $1 in
 	computing)
-		# The other lanes mostly wait, and must not miss their deadlines. This lane gets the processor time that they leave.
+		# The other lanes mostly wait, but have deadlines. So this lane gets only the processor time that they leave.
 		renice -n 4 -p $BASHPID >/dev/null
 		jobs+=" --output-sync=target" ;;
 	units) jobs+=" --output-sync=target" ;;

@@ -12,7 +12,7 @@ skip() {
 	exit 0
 }
 
-# Names the work that begins, and says how long the work before it took. So a log that ends too early shows where the time went.
+# Prints how long the last phase took, and the name of the next one. So a log that ends too early shows where the time went.
 phase() {
 	[ -z "${phase_name:-}" ] || echo "== $phase_name: $((SECONDS - phase_start)) s"
 	phase_name=${1:-} phase_start=$SECONDS

@@ -110,7 +110,7 @@ step "reload applies what can change"
 pid=$(shown MainPID)
 echo "maxSessions = 1" >>"$config"
 systemctl reload sockeye || fail "reload"
-until_true "the new limit has no effect" refused # a signal reloads: the workers apply the limit some time after
+until_true "the new limit has no effect" refused # systemctl only sends a signal: the workers apply the limit a little later
 is_shown MainPID "$pid" || fail "the server was started again"
 
 step "reload with a mistake fails, explains it, and the server goes on"
