@@ -54,7 +54,7 @@ async function metrics(port) {
   return { clients: sum("sockeye_clients"), dropped: sum("sockeye_admin_ui_events_dropped_total") };
 }
 
-/** Connects an admin. `listed` has the ids of the sockets it has been told of. */
+/** Connects an admin. `listed` has the ids of the sockets that the server has reported to it. */
 async function look(port) {
   const admin = io(`http://127.0.0.1:${port}/admin`, { transports: ["websocket"], forceNew: true, reconnection: false });
   admin.listed = new Set();

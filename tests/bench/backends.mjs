@@ -16,13 +16,13 @@ import { align, number } from "./lib/table.mjs";
 
 const LOAD_CORE = 1;
 const HEAP_AT_MS = 5500; // at this time all clients are connected and none has left
-const TICK_MICROSECONDS = 10_000; // of /proc, on every Linux
+const TICK_MICROSECONDS = 10_000; // the ticks of /proc have this length on every Linux
 const IDS = ["node", "edge"];
 const say = (text) => process.stderr.write(`${text}\n`);
 
 function setting(name, otherwise) {
   const value = Number(process.env[name] ?? otherwise);
-  if (!(value > 0)) throw new Error(`${name}=${process.env[name]}is not a number above 0`);
+  if (!(value > 0)) throw new Error(`${name}=${process.env[name]} is not a number above 0`);
   return value;
 }
 

@@ -10,7 +10,7 @@ import { works } from "./lib/cost_works.mjs";
 import { build, here, output } from "./lib/paths.mjs";
 import { end, freePort, has, launchUntil, main } from "./lib/processes.mjs";
 
-// How often these run depends on the time that the run takes, so they do not count.
+// Timers call these functions, so their calls depend on how long the run takes. They are left out of the counts.
 const BY_THE_CLOCK = ["worker_on_stats"];
 
 const FEATURES = ["aes", "avx2", "bmi2", "erms", "fsrm", "pclmulqdq", "sha_ni"];
@@ -24,11 +24,11 @@ const socket = path.join(output, "cost.sock");
 
 const serverOf = (args) => [
   "valgrind", "--tool=callgrind", `--callgrind-out-file=${profile}`, path.join(build, "sockeye"), "--host", "127.0.0.1", "--port", "0", "--workers", "1",
-  "--ping-interval", "10m", // no heartbeat comes between
+  "--ping-interval", "10m", // so that no heartbeat disturbs the counts
   ...args,
 ];
 
-/** Does a work `n` times and returns the instructions and allocations of the whole life of the server. */
+/** Does a piece of work `n` times. Returns the instructions and allocations of the server from its start to its end. */
 async function count(work, n) {
   const processes = [];
   const start = async (argv, pattern) => {

@@ -20,9 +20,9 @@ test("calls of the allocator count, but not those that it makes itself", () => {
   assert.equal(allocations(profile), 3 + 2 + 1);
 });
 
-test("a work may not allocate more than its limit", () => {
+test("a piece of work may not allocate more than its limit", () => {
   assert.deepEqual(compareAllocations(works, { echo: 0.01, connect: 3.02, join: 9 }), []);
-  assert.match(compareAllocations(works, { echo: 1 })[0], /^echo: 1\.0 allocations, and 0 are allowed/);
+  assert.match(compareAllocations(works, { echo: 1 })[0], /^echo: 1\.0 allocations; at most 0 are allowed/);
   assert.equal(compareAllocations(works, { connect: 4, "polling-connect": 4 }).length, 2);
 });
 
@@ -39,11 +39,11 @@ test("growth of 3 % passes, more fails, and less passes", () => {
   assert.deepEqual(others, []);
 });
 
-test("a work that the table does not have fails", () => {
+test("a piece of work that is not in the table fails", () => {
   assert.match(compareCosts({}, { echo: 1 })[0], /^echo: .* make bench-cost/);
 });
 
-test("the committed table has every work", () => {
+test("the committed table has every piece of work", () => {
   const table = parseCosts(readFileSync(path.join(here, "COSTS.md"), "utf8"));
   assert.ok(table.platform);
   for (const { id } of works) assert.ok(table.counts[id] > 0, id);

@@ -16,7 +16,7 @@ import { number } from "./lib/table.mjs";
 
 const LEFT_MS = 10_000; // until memory is measured again
 const CONNECT_RATE = 2000; // per second: both sides share the machine
-const PATIENCE_MS = 180_000; // besides twice the time for connecting
+const PATIENCE_MS = 180_000; // in addition to twice the time for connecting
 const UNEVEN = 1.1; // a worker may have this many times the mean
 const RESERVE = 1024; // file descriptors for everything else
 const KERNEL_BYTES_PER_CLIENT = 8192; // both sockets of a connection on one machine

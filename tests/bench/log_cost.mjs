@@ -1,5 +1,6 @@
-// What a recorded broadcast (--redis-log) costs Redis, beside a plain one: processor time of the server for each message,
-// with subscribers as workers are. One redis-server, one sender, messages of 200 bytes. Each number is the median of several runs.
+// What a recorded broadcast (--redis-log) costs Redis, beside a plain one: the processor time of redis-server for each message.
+// The subscribers stand for workers. One redis-server, one sender, messages of 200 bytes. Each number is the
+// median of several runs.
 //
 //   make bench-log
 import net from "node:net";

@@ -1,5 +1,5 @@
-// `make bench-recovery`: connection state recovery with two workers and their hub. What it costs an idle client and a
-// broadcast, beside the same server without it, and how fast the clients of a worker that is killed come back. The
+// `make bench-recovery`: connection state recovery with two workers and their hub. It compares the cost of an idle
+// client and of a broadcast with the same server without recovery, and measures how fast the clients of a killed worker return. The
 // broadcast is also measured over Redis: with --redis-log and recovery, beside --redis alone.
 //
 // BENCH_RECOVERY_CLIENTS (10000), BENCH_RECOVERY_ROUNDS (3) and BENCH_RECOVERY_SECONDS (5) of the broadcasts.

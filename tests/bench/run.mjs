@@ -26,7 +26,7 @@ const say = (text) => process.stderr.write(`${text}\n`);
 
 function setting(name, otherwise) {
   const value = Number(process.env[name] ?? otherwise);
-  if (!(value > 0)) throw new Error(`${name}=${process.env[name]}is not a number above 0`);
+  if (!(value > 0)) throw new Error(`${name}=${process.env[name]} is not a number above 0`);
   return value;
 }
 

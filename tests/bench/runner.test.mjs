@@ -34,7 +34,7 @@ test("servers are compared round by round, and a target is met when its value is
   const result = summarise(rowOf("echo"), {
     sockeye: [echo(90), echo(190), echo(95)], node: [echo(20), echo(50), echo(25)], floor: [echo(94), echo(200), echo(1)], floorPerTurn: [echo(100)],
   });
-  assert.equal(result.ratios.node, 3.8); // though the median of one is 95, and that of the other 25
+  assert.equal(result.ratios.node, 3.8); // the median of the ratios, although the medians of the two servers are 95 and 25
   assert.deepEqual(result.spreads.node, [3.8, 4.5]);
   assert.deepEqual(result.verdicts.map(({ of, met }) => [of, met]), [["floor", true], ["node", false]]);
 });

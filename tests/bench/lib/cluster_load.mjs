@@ -1,7 +1,7 @@
 // One measurement of a cluster: a client speaks in a room of ten, five at the speaker's worker and five at the worker
-// that is furthest away. The speaker sends the next message when a listener at the far worker has got one. To measure
+// that is furthest away. The speaker sends the next message when a listener at the far worker has received the last one. To measure
 // the cost in Redis, one message is under way at a time, so that Redis handles each alone. The time is cut into slices,
-// and the lower quartile of the slices counts, because other work on the machine makes single slices dear. The cost of
+// and the lower quartile of the slices counts, because other work on the machine makes single slices expensive. The cost of
 // bystanders is too small for slices, so more messages are under way when it is measured.
 import { setTimeout as sleep } from "node:timers/promises";
 import { nanoseconds } from "./cluster_setups.mjs";
@@ -79,7 +79,7 @@ const difference = (a, b) => Object.fromEntries(Object.keys(a).map((what) => [wh
 
 const lowerQuartile = (values) => values.sort((a, b) => a - b)[values.length >> 2] ?? NaN;
 
-/** Microseconds a message: { redis, bystander (of one worker), rate }. Without bystanders that cost is NaN. */
+/** Returns { redis, bystander, rate }: the microseconds per message of Redis and of one bystander, which is NaN if there are none, and the messages per second. */
 export async function measure(cluster, { seconds, namespaces = 1 }) {
   const { machines, redis } = cluster;
   const near = machines[0].workers[0];

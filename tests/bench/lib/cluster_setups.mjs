@@ -7,7 +7,7 @@ import { build, here } from "./paths.mjs";
 import { end, freePort, launch, launchUntil } from "./processes.mjs";
 
 const START_MS = 120_000;
-const MEMBERS_PER_PROCESS = 16; // of Node.js
+const MEMBERS_PER_PROCESS = 16; // for Node.js
 
 /** Nanoseconds that the threads of a process have run. */
 export function nanoseconds(pid) {
@@ -47,7 +47,7 @@ async function startMembers(kind, members, redis) {
   return { process: process_, workers: match[1].split(",").map((port) => ({ port: Number(port), pid: process_.pid })), others: [] };
 }
 
-/** The speaker's and the listeners' processes are apart from the bystanders', so that those can be measured. */
+/** The bystanders have processes of their own, without the speaker and the listeners, so that their cost can be measured. */
 async function startNode(kind, workers, redis) {
   const active = await startMembers(kind, 2, redis);
   const machines = [{ ...active, workers: [active.workers[0]] }, { process: active.process, workers: [active.workers[1]], others: [] }];

@@ -1,6 +1,6 @@
-// The works whose instructions `make bench-cost` counts. Each is done `few` and `many` times by two servers; the difference is
-// free of what a server costs to start, to stop and to do something for the first time. `allocations` is the most that a work may
-// make each time.
+// The pieces of work whose instructions `make bench-cost` counts. One server does each `few` times, another one `many` times. The
+// difference between the two leaves out the cost of the start, of the end, and of what happens only once. `allocations` is the
+// largest number of allocations that the work may make each time.
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import net from "node:net";
@@ -61,7 +61,7 @@ const receive = (Client, sent) => async (port, n, { redis }) => {
   publisher.destroy();
 };
 
-/** One client's object is relayed to another one, and to the other nodes. */
+/** One client's object is relayed to another client, and to the other nodes. */
 const relay = (Client) => async (port, n) => {
   const hearer = await Client.open(port);
   await withClient(Client, port, (client) =>

@@ -1,4 +1,4 @@
-// What callgrind wrote; COSTS.md, the table of instructions; and its comparison with new counts. Pure code.
+// Reads the output of callgrind, writes and reads COSTS.md, the table of instructions, and compares it with new counts. Pure code.
 import { align } from "./table.mjs";
 
 export const MOST = 1.03; // a count may exceed the committed one by this factor
@@ -14,8 +14,8 @@ malloc() and its siblings, by OpenSSL too; some works have a limit for them (cos
 const ALLOCATORS = ["malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc"];
 
 /**
- * The instructions of a profile, without those of calls of some functions. In the file a name stands once, after its number;
- * the cost of a call is on the line after "calls=".
+ * The instructions of a profile, minus the calls of the functions in `without`. The file gives the name of a function once, after
+ * its number; later lines give only the number. The cost of a call is on the line after "calls=".
  */
 export function instructions(profile, without) {
   const names = new Map();
@@ -27,7 +27,7 @@ export function instructions(profile, without) {
   return total;
 }
 
-/** How often memory was asked for. A call by an allocator, as of malloc() by realloc(), is a part of another one. */
+/** The number of allocations. A call that an allocator makes itself, such as malloc() inside realloc(), does not count. */
 export function allocations(profile) {
   const names = new Map();
   let caller;
@@ -55,19 +55,19 @@ export function formatCosts(works, { platform, counts, allocated }) {
   return `${HEAD}\nMade with: ${platform}\n\n${align([["id", "work", "instructions", "allocations"], ...rows], 2)}\n`;
 }
 
-/** The works that allocate more than they may, as lines of text. What happens once in many times does not count. */
+/** Returns a line for each piece of work with more allocations than allowed. Rare allocations do not count. */
 export function compareAllocations(works, allocated) {
   return works.flatMap(({ id, allocations: most }) =>
     most === undefined || allocated[id] === undefined || allocated[id] < most + 0.05
       ? []
-      : [`${id}: ${allocated[id].toFixed(1)} allocations, and ${most} are allowed`]);
+      : [`${id}: ${allocated[id].toFixed(1)} allocations; at most ${most} are allowed`]);
 }
 
-/** The works that cost too much now, and those that the table does not have, as lines of text. */
+/** Returns a line for each piece of work that costs too much now, or that is not in the table. */
 export function compareCosts(before, now) {
   return Object.entries(now).flatMap(([id, count]) => {
     const old = before[id];
-    if (old === undefined) return [`${id}: ${count} instructions, and the table has no such row: run make bench-cost`];
+    if (old === undefined) return [`${id}: ${count} instructions; the table has no such row: run make bench-cost`];
     if (count <= old * MOST) return [];
     return [`${id}: ${count} instructions, ${(100 * (count / old - 1)).toFixed(1)} % more than the ${old} of the table`];
   });

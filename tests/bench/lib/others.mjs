@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import os from "node:os";
 
-const TICKS_PER_SECOND = 100; // of /proc, on every Linux
+const TICKS_PER_SECOND = 100; // of /proc; the same on every Linux
 export const QUIET_PERCENT = 5;
 
 /**
@@ -21,7 +21,7 @@ export function ownTicks() {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + ticks);
 }
 
-/** Starts to watch; the returned function gives the percentage of the machine's time that others have used since. */
+/** Starts to watch. The returned function gives the percentage of the machine's time that other processes have used since. */
 export function watchOthers() {
   const before = { all: allTicks(), own: ownTicks(), at: process.hrtime.bigint() };
   return () => {

@@ -7,7 +7,7 @@ import os from "node:os";
 
 export { freePort } from "../../clients/support/port.mjs";
 
-const START_MS = 300_000; // also by valgrind on a busy machine
+const START_MS = 300_000; // enough under valgrind on a busy machine, too
 const END_MS = 10_000; // before SIGKILL
 const TAIL_BYTES = 4096; // of a child's latest output, for the message if it fails
 

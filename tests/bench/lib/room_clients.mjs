@@ -7,7 +7,7 @@ const { WebSocket } = createRequire(path.join(root, "tests/package.json"))("ws")
 const LATE_MS = 20_000;
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/** The worker that a session id names in its third and fourth character. */
+/** The number of the worker, which is in the third and fourth character of a session id. */
 export const workerOf = (sid) => ALPHABET.indexOf(sid[2]) * 64 + ALPHABET.indexOf(sid[3]);
 
 /** A client in some namespaces. */

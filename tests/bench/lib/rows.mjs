@@ -10,7 +10,7 @@ const PAIR = ["sockeye", "node"];
 const FLOORS = ["sockeye", "floorPerTurn"];
 const IDLE_MS = 2000;
 const LEFT_MS = 5000; // until memory is measured again
-const KEPT_KIB = 1024; // memory above the former value that still counts as given back
+const KEPT_KIB = 1024; // memory counts as given back if it exceeds its former value by at most this
 
 const messages = { unit: "messages/s", value: (report) => report.rates.messages };
 const deliveries = { unit: "deliveries/s", value: (report) => report.rates.deliveries };

@@ -12,10 +12,10 @@ const peer = (file) => path.join(here, "peers", file);
 const sockeye = (...args) => [
   path.join(build, "sockeye"), "--app", path.join(build, "apps/bench.so"), "--host", "127.0.0.1", "--port", "0", "--workers", "1", ...args,
 ];
-const BUN = path.join(here, "peers/node_modules/bun/bin/bun.exe"); // so named on every system
+const BUN = path.join(here, "peers/node_modules/bun/bin/bun.exe"); // has this name on every system
 const floor = (...args) => [path.join(build, "bench-floor"), ...args];
 
-/** Command lines; `more` are options that all but the floor have: --tls-cert, --tls-key and, but for Bun, --per-message-deflate. `program`: runs only where this file is. */
+/** Command lines. `more`: options that the floor does not have: --tls-cert, --tls-key and --per-message-deflate, which Bun does not have either. `program`: the server runs only if this file exists. */
 export const servers = {
   sockeye: { title: "Sockeye", alone: (more) => sockeye(...more), clustered: (redis) => sockeye("--redis", redis) },
   node: {

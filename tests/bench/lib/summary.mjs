@@ -17,7 +17,7 @@ export function faultsOf({ clients, messages = {}, errors = {} }) {
 
 /** The server's processor time in microseconds per delivery, or per client if nothing is delivered. */
 function costOf(row, { server, clients }) {
-  if (row.scenario === "idle" || row.beside || !server) return NaN; // beside: most of the time is for other messages
+  if (row.scenario === "idle" || row.beside || !server) return NaN; // with `beside`, the server spends most of its time on other messages
   if (row.scenario === "connect") return ((server.userSeconds + server.systemSeconds) * 1e6) / clients.joined;
   return server.cpuMicrosecondsPerDelivery;
 }
