@@ -30,7 +30,7 @@ after(async () => {
 });
 
 let last = 0;
-/** Each comes from an address of its own, so that none runs out of attempts. */
+/** Opens a connection of an admin from a new address, so that none reaches the limit of log-in attempts. */
 function open(auth) {
   const socket = openAdmin(server, auth, { extraHeaders: { "x-forwarded-for": `192.0.2.${++last}` } });
   sockets.push(socket);
@@ -53,7 +53,7 @@ async function reload(key) {
   await server.until(() => count() >= wanted);
 }
 
-test("those who are gone or have another password must leave, and cannot come back by their session", async () => {
+test("admins who were removed or have another password are disconnected, and their sessions are no longer valid", async () => {
   const alice = await logIn("alice");
   const bob = await logIn("bob");
   const carol = await logIn("carol");

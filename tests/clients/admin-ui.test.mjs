@@ -107,7 +107,7 @@ describe("refusals", () => {
     await server.stop();
   });
 
-  test("an address that guesses has five attempts a minute; others can log in", async () => {
+  test("an address has five failed log-ins a minute; other addresses can still log in", async () => {
     const server = await start(["--trust-proxy"]);
     const from = (address) => ({ extraHeaders: { "x-forwarded-for": address } });
     const attempt = async (auth, address) => {

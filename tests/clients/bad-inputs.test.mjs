@@ -289,7 +289,7 @@ test("a client that reads nothing is closed; its queue does not grow", async () 
   const more = () => {
     while (raw.write(big));
   };
-  raw.socket.on("drain", more); // goes on sending requests, so that the reset is noticed without reading
+  raw.socket.on("drain", more); // the client goes on sending, because it notices the reset only then: it does not read
   more();
   await within(raw.closed, "the server to give up on a slow reader");
   raw.end();

@@ -31,7 +31,7 @@ async function user(server, name, query = "", options = {}) {
   return page;
 }
 
-test("what is typed while reconnecting waits, and is sent in order afterwards", async () => {
+test("messages typed while the page reconnects wait, and are sent in order afterwards", async () => {
   let server = await startSockeye("chat", pages);
   const { port } = server;
   const page = await user(server, "Ada", "?delay=100&attempts=1000");
@@ -76,7 +76,7 @@ test("what cannot be sent says so, and is sent on request", async () => {
   await server.stop();
 });
 
-test("a message of which the acknowledgement is lost is not confirmed", async () => {
+test("a message whose acknowledgement is lost is not confirmed", async () => {
   const server = await startSockeye("chat", pages);
   const page = await user(server, "Ada", "?transports=websocket");
   server.child.kill("SIGSTOP");

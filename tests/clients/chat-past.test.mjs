@@ -17,7 +17,7 @@ let browser;
 before(async () => (browser = await Browser.start()));
 after(() => browser.stop());
 
-/** A server, a way to it for a page, and a client that talks. */
+/** Starts a server, a tunnel by which a page reaches it, and a client that writes messages. */
 async function open(...args) {
   const server = await startSockeye("chat", ["--public", path.join(root, "node/apps/public"), ...args]);
   const tunnel = await Tunnel.to(server.port);
@@ -48,7 +48,7 @@ async function come(url) {
 
 const bubbles = (page) => page.locator(".message .bubble").allTextContents();
 const sees = (page, text) => page.locator(".message .bubble", { hasText: new RegExp(`^${text}$`) }).waitFor();
-/** What stands in the conversation, in order: messages, and what the page says of its absence. */
+/** The texts of the conversation, in order: messages, and what the page says about the time without a connection. */
 const talk = (page) => page.locator("#messages .bubble, #messages .notice").filter({ hasNotText: /joined|left|Welcome|Select it/ }).allTextContents();
 const tells = (page, count) => page.waitForFunction((n) => [...document.querySelectorAll(".notice")].filter((one) => /while you were away/.test(one.textContent)).length === n, count);
 
@@ -79,7 +79,7 @@ describe("with the options of make run", () => {
   before(async () => (chat = await open("--workers", String(WORKERS), ...OPTIONS)));
   after(() => chat.close());
 
-  test("who comes sees the last messages, in order, each once", async () => {
+  test("a new user sees the last messages, in order, each once", async () => {
     for (let i = 1; i <= 60; i++) await chat.say(`m${i}`);
     await kept(chat.server, "m60");
     page = await come(chat.tunnel.url);

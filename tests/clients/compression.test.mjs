@@ -51,7 +51,7 @@ test("stock clients get broadcasts and answers of their own in any mixture", asy
   }));
 });
 
-test("what is marked so is not compressed, whether it goes to one client or to all", async (t) => {
+test("an event that is not to be compressed leaves uncompressed, to one client and to all", async (t) => {
   const admin = await freePort();
   const server = await startSockeye("protocol", ["--per-message-deflate", ...apiFlags(admin)], apiEnv);
   t.after(() => server.stop());

@@ -30,7 +30,7 @@ test("the service does not pause while an event crashes the application again an
   for (const fields of ended) assert.equal(fields.restart_ms, "0");
 });
 
-// the handlers of a sanitizer would end the process by an exit code, after their report
+// a sanitizer's own handlers would end the process with an exit code instead of the signal
 const PLAIN = { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ""}:handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0` };
 const NUMBERS = { SIGSEGV: 11, SIGABRT: 6, SIGFPE: 8, SIGBUS: 7, SIGILL: 4 };
 

@@ -325,7 +325,7 @@ describe("upgrade", () => {
   test("a poll that waits during the switch gets the close packet", async () => {
     const { session, ws } = await probing();
     const { poll } = await session.waiting();
-    ws.send("5"); // without a probe, so that no noop came first
+    ws.send("5"); // without a probe, so that no noop ends the poll first
     ws.send("4x");
     assert.equal((await poll).text, "1");
     assert.equal(await ws.message(), "4x");
@@ -381,7 +381,7 @@ describe("upgrade", () => {
       next = new Ws(server, websocket(session));
       await next.opened;
       next.send("2probe");
-      probed = await next.message().catch(() => null); // until the server has seen the first one go
+      probed = await next.message().catch(() => null); // null until the server has noticed the end of the first WebSocket
     } while (probed === null);
     next.send("5");
     next.send("4b");

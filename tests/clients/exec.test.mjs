@@ -69,7 +69,7 @@ console.log("blocked " + BigInt("0x" + /SigBlk:\\s*(\\w+)/.exec(status)[1]));
 setInterval(() => {}, 1000);
 ready();
 `);
-  // the shell's own descriptors and signals: Node.js has opened and ignored some
+  // asks the shell for its descriptors and ignored signals, because Node.js itself opens and ignores some
   const server = await startExec(`ls /proc/$$/fd; grep SigIgn /proc/$$/status; exec ${command}`, [], env);
   const { pid } = await event(server, "exec_ready");
   assert.equal((await event(server, "exec_started")).pid, pid);
@@ -158,7 +158,7 @@ const wait = setInterval(() => {
   assert.equal(server.logged("exec_ended")[0].pid, first.pid);
   assert.equal(server.logged("exec_ended")[0].level, "info");
   assert.ok(alive(second.pid));
-  assert.equal(server.logged("reload").length, 0); // a server without certificates does not complain
+  assert.equal(server.logged("reload").length, 0); // SIGHUP logs no error although the server has no certificates to read again
   await server.stop();
 });
 

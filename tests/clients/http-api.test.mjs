@@ -131,7 +131,7 @@ for (const workers of ["1", "2"])
       raw.write(`POST /api/emit HTTP/1.1\r\nHost: x\r\nX-Api-Key: ${KEY}\r\nIdempotency-Key: gone\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
       const [answer] = await asked;
       raw.socket.destroy();
-      while (!/requests_aborted_total\{[^}]*\} 1$/m.test((await request(api, "/metrics")).text)); // no event reports it
+      while (!/requests_aborted_total\{[^}]*\} 1$/m.test((await request(api, "/metrics")).text)); // no event reports an aborted request
       answer("late");
       const repeat = () => api.send("POST", "/api/emit", body, { "idempotency-key": "gone" });
       let kept;

@@ -123,7 +123,7 @@ test("with a cookie, only pages of this origin and of corsOrigin may connect", a
   assert.equal(await open(page, strict, []), undefined);
   assert.match(await open(page, strict), /jsonp poll error/);
   assert.equal((await strict.line((line) => line.event === "origin_refused")).origin, page.slice(0, -1));
-  const own = (route) => route.fulfill({ contentType: "text/html", body: PAGE }); // as if the server had the page
+  const own = (route) => route.fulfill({ contentType: "text/html", body: PAGE }); // as if the server itself served the page
   assert.equal(await open(`${strict.url}/`, strict, [cookie], own), undefined);
   await strict.stop();
 

@@ -25,7 +25,7 @@ test("fails", async () => {
   throw new Error("at " + server.url + "/");
 });
 `);
-  const { NODE_TEST_CONTEXT, ...env } = process.env; // with this variable the child would report to this run
+  const { NODE_TEST_CONTEXT, ...env } = process.env; // with this variable, the child would report its results to the parent run
   const run = new Promise((resolve) => execFile(process.execPath, ["--test", file], { env, timeout: 100_000 },
     (error, stdout) => resolve({ error, stdout })));
   const { error, stdout } = await within(run, "the end of the run");

@@ -162,7 +162,7 @@ for (const [count, each] of [[60, 8_500_000], [260, 1_900_000]]) {
       crowd.push(raw);
     }
     await until(() => resident(server.pid) - before > 450 * MIB, () => `${resident(server.pid) - before} bytes more`);
-    const late = await witness(server); // the memory of this client lies behind the memory that the crowd held
+    const late = await witness(server); // the memory of this client lies after the memory of the crowd in the heap
     for (const raw of crowd) raw.end();
     await until(() => resident(server.pid) - before < 32 * MIB, () => `${resident(server.pid) - before} bytes are left`);
     for (const one of [good, late]) {

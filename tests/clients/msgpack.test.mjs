@@ -74,7 +74,7 @@ describe("a client of the MessagePack parser", () => {
     assert.deepEqual(await ask(socket, "message-with-ack", "still"), ["still"]);
   });
 
-  // in a server of Node.js such an event would run the clean-up of a socket that stays connected
+  // On a Node.js server, such an event would run the clean-up although the socket stays connected.
   for (const event of ["disconnect", "disconnecting", "connect", "connect_error", "newListener", "removeListener"]) {
     test(`is closed if it sends the reserved event "${event}"`, async () => {
       const socket = connect(server.url, { transports: ["websocket"] });

@@ -65,7 +65,7 @@ test("after SIGUSR2 the new program speaks to the supervisor, as its main proces
   const systemd = await supervisor("upgrade");
   const server = await startSockeye("chat", ["--workers", "2"], { NOTIFY_SOCKET: systemd.socket, WATCHDOG_USEC: "6000000" });
   assert.equal((await systemd.next()).READY, "1");
-  server.child.kill("SIGHUP"); // it reports that it lives before it looks for a new application, which takes up to 30 s
+  server.child.kill("SIGHUP"); // the server reports that it is alive before it checks a new application, which takes up to 30 s
   assert.equal((await systemd.next(() => true)).WATCHDOG, "1");
   for (const state of ["RELOADING", "READY"]) assert.equal((await systemd.next())[state], "1");
   server.child.kill("SIGUSR2");

@@ -45,7 +45,7 @@ test("histograms show turns of the loop, handlers by event and the way through t
   await server.stop();
 });
 
-test("--log-connections logs one client of so many, when it comes and when it leaves", async () => {
+test("--log-connections N logs one client in N, when it connects and when it leaves", async () => {
   const server = await startSockeye("protocol", ["--log-connections", "3"]);
   const extraHeaders = { "user-agent": "a test", traceparent: `00-${TRACE}-${PARENT}-01` };
   const sockets = [];

@@ -138,7 +138,7 @@ test("without a change SIGHUP starts nothing; a single process says that it cann
 
   const single = await startSockeye(app);
   build(2);
-  process.kill(single.pid, "SIGHUP"); // it also looks for its certificate
+  process.kill(single.pid, "SIGHUP");
   await single.line((fields) => fields.event === "reload" && /single process/.test(fields.error));
   await single.stop();
 });

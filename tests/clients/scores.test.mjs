@@ -47,7 +47,7 @@ const set = (client, ...args) => within(client.emitWithAck("set", ...args), "the
 
 test("a score is on the disk when it is acknowledged, and reaches the clients of all workers", async () => {
   const all = Array.from({ length: 6 }, () => connect({ key: "sesame" }));
-  for (const client of all) await shows(client, "Old", 2); // the last line counts
+  for (const client of all) await shows(client, "Old", 2); // of several lines of a team, the last one counts
   assert.deepEqual(await set(all[0], "Reds", 3), { ok: "written" });
   assert.match(readFileSync(file, "utf8"), /^3 Reds$/m);
   for (const client of all) await shows(client, "Reds", 3);

@@ -24,7 +24,7 @@ process.on("exit", () => {
   }
 });
 
-/** Sends SIGUSR2 and resolves with the process id of the new program, once the old one has given way. */
+/** Sends SIGUSR2. Resolves with the process id of the new program when it has taken over. */
 async function upgrade(server) {
   server.child.kill("SIGUSR2");
   const { pid } = await server.line((fields) => fields.event === "upgraded");
@@ -97,7 +97,7 @@ for (const options of [["--workers", "2"], ["--workers", "1", "--master"]])
     const requests = load(url, [false, false, keep(), keep()]);
     const talkers = [];
     for (let i = 0; i < 12; i++) talkers.push(await talker(server, [i % 3 ? "polling" : "websocket"]));
-    // a client may read the 400 for its POST, which came after the close, before it reads the close in the answer to its poll
+    // A POST after the close is answered with 400. A client may read this answer before the close packet in the answer to its poll.
     const expected = { websocket: /^transport close$/, polling: /^transport (close|error)$/ };
 
     const pid = await upgrade(server);

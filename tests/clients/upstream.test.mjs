@@ -24,9 +24,9 @@ import { next, within } from "./support/wait.mjs";
 
 const LARGE = 100 * 1024 * 1024;
 const PIECE = Buffer.alloc(64 * 1024, "sixty-four kibibytes of something ");
-/* What the kernel buffers at most for one direction of a connection. */
+/** The most bytes that the kernel buffers for one direction of a connection. */
 const MOST_IN_KERNEL = ["tcp_rmem", "tcp_wmem"].reduce((sum, name) => sum + Number(readFileSync(`/proc/sys/net/ipv4/${name}`, "utf8").split(/\s+/)[2]), 0);
-const MOST_IN_FLIGHT = 2 * MOST_IN_KERNEL + 8e6; // of two connections, and in the edge
+const MOST_IN_FLIGHT = 2 * MOST_IN_KERNEL + 8e6; // in the buffers of two connections, and in the edge
 
 const run = promisify(execFile);
 

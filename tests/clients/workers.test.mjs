@@ -181,7 +181,7 @@ for (const secure of [false, true])
     const asThird = (body) => ask(module, agent, server, `${target}&sid=${third}`, body);
     let text = "";
     await asThird("40");
-    // an event before this answer would end the session; just after the start, the answer waits for the hub
+    // An event before the answer to CONNECT would end the session. Just after the start, this answer waits for the hub.
     while (!text.includes("40{")) text += await asThird();
     await asThird('420["handshake"]');
     while (!text.includes("430[")) text += await asThird();
@@ -232,7 +232,7 @@ test("a killed worker affects only its own clients, which come back", async () =
   const server = await fork("protocol");
   const sockets = await crowd(server, 10, { reconnectionDelay: 50, reconnectionDelayMax: 200 });
   const victim = slotOf(sockets.find((socket) => socket.kind === "websocket").io.engine.id);
-  // the victim may just have accepted a request for a sibling, which dies with it, so no client asks anything now
+  // A request that the victim has accepted for a sibling would die with the victim, so no client sends anything now.
   await sleep(300);
   const mine = sockets.filter((socket) => slotOf(socket.io.engine.id) === victim);
   const others = sockets.filter((socket) => !mine.includes(socket));
@@ -297,7 +297,7 @@ test("after SIGTERM the clients are closed one by one over the drain time", asyn
   const times = [];
   const gone = sockets.map((socket) => next(socket, "disconnect").then(([reason]) => {
     if (socket.kind === "websocket") times.push(Date.now());
-    // what a polling client sends after the close is refused, and it may read that answer first
+    // a POST of a polling client after the close is refused, and the client may read this refusal first
     assert.match(reason, socket.kind === "polling" ? /^transport (close|error)$/ : /^transport close$/, socket.kind);
   }));
   const start = Date.now();
@@ -363,7 +363,7 @@ test("while a node drains, requests for the sessions of a worker that has died a
   server.child.kill("SIGTERM");
   await server.line((f) => f.event === "stopping");
   process.kill(gone, "SIGKILL");
-  await server.line((f) => f.event === "worker_ended" && Number(f.worker) === 0); // from now on, nothing is passed to it
+  await server.line((f) => f.event === "worker_ended" && Number(f.worker) === 0); // from now on, worker 1 passes no request to worker 0
   assert.ok(sockets.some((socket) => socket.connected), "worker 1 is still there");
   here.write(`GET ${PATH}?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nHost: x\r\n\r\n`);
   const [refused] = await next(here, "data", 5000); // long before the drain ends

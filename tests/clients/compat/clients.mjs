@@ -22,7 +22,7 @@ export const WAYS = {
   msgpack: { title: "MessagePack parser", transports: ["websocket"], parser: msgpack },
 };
 
-/** Rejects with what the client says if it cannot connect. Clients of Socket.IO 1 and 2 say "error" in some cases. */
+/** Rejects with the client's error if it cannot connect. Clients of Socket.IO 1 and 2 emit "error" in some cases. */
 const connected = (socket) =>
   within(new Promise((resolve, reject) => {
     socket.once("connect", resolve);

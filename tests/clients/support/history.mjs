@@ -21,7 +21,8 @@ export async function keeps(socket, room, wanted) {
   const text = JSON.stringify(wanted);
   let last;
   const look = async () => {
-    while ((last = JSON.stringify(await kept(socket, room))) !== text) await new Promise((resolve) => setTimeout(resolve, 10)); // no event tells
+    // no event reports a change of the history
+    while ((last = JSON.stringify(await kept(socket, room))) !== text) await new Promise((resolve) => setTimeout(resolve, 10));
   };
   await within(look(), () => `${text} in the history of ${room}, which has ${last}`);
 }

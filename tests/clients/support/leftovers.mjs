@@ -8,7 +8,7 @@ import { after, afterEach } from "node:test";
 const LEFT_MS = 5000;
 const LOG_LINES = 60; // lines printed for each process
 const children = new Set();
-const logs = new Map(); // by process: those that run, or have ended since the last failure or the last top-level test
+const logs = new Map(); // process -> its log; only processes that run, or have ended since the last failure or top-level test
 
 /** Registers a process that must end with this file at the latest. `log` returns what it has printed so far. */
 export function endsWithFile(child, log) {

@@ -23,7 +23,7 @@ export function parseLine(line) {
 
 export class Server {
   #lines = [];
-  #parsed = []; // the lines of `output`, each parsed once
+  #parsed = []; // the parsed lines of `output`
   #rest = "";
   #waiters = new Set();
 
