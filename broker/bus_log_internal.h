@@ -1,6 +1,6 @@
 /*
  * Declarations shared by the files of the log: bus_log.c has its life and calls the scripts, bus_log_write.c records
- * messages, bus_log_read.c hears and catches up.
+ * messages, bus_log_hear.c handles the messages that are heard, bus_log_read.c catches up.
  */
 #ifndef BROKER_BUS_LOG_INTERNAL_H
 #define BROKER_BUS_LOG_INTERNAL_H
@@ -108,6 +108,21 @@ void bus_log_count_published(struct bus_log *log, const struct waiting_publish *
 bool bus_log_on_introduced(struct bus_log *log);
 /* The answer of the script that reads. Returns false if the bus is lost. */
 bool bus_log_on_read(struct bus_log *log, struct text answer);
+
+/* bus_log_hear.c */
 void bus_log_forget(struct bus_log *log); /* frees the held messages, and forgets senders and rooms */
+void bus_log_forget_held(struct bus_log *log);
+void bus_log_forget_rooms(struct bus_log *log);
+bool bus_log_is_own(const struct bus_log *log, struct text sender);
+/* Returns false if a message that was read from the log had been heard or read before. */
+bool bus_log_reads_new(struct bus_log *log, const struct bus_stamp *stamp);
+/* Everything up to the position has been handled. */
+void bus_log_reach(struct bus_log *log, struct bus_position position);
+/* Everything before this message has been handled, and it is the next one to be delivered. */
+void bus_log_reach_message(struct bus_log *log, const struct bus_stamp *stamp);
+/* The node has caught up: delivers the held messages that were not read. Makes up-calls. */
+void bus_log_deliver_held(struct bus_log *log);
+/* Returns the server's time in ms at which the room appeared while the node was behind, or 0. */
+uint64_t bus_log_room_since(const struct bus_log *log, struct text channel);
 
 #endif
