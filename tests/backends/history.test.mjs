@@ -67,7 +67,7 @@ for (const [flavour, { start, workers, fixed }] of Object.entries(FLAVOURS)) {
       await first.take(4);
       assert.deepEqual(numbers(first.seen.map((args) => ({ args }))), [4, 5, 6, 7]);
 
-      // a namespace of its own, and a worker that may know it by its name only
+      // The same room of another namespace has a history of its own. A worker may know this namespace only by its name.
       const fay = await joined(t, `${edge.url}${fixed}`, FAST);
       for (let i = 1; i <= 4; i++) fay.emit("to", "room:a", "n", -i);
       await keeps(fay, "room:a", [-2, -3, -4]);

@@ -1,5 +1,5 @@
-// The same happens at Sockeye and at a Node.js server with @socket.io/admin-ui, and an admin of each records what it is told.
-// The events are the same, one by one: names, arguments, shapes and order. Only ids and times differ, and a few members that
+// Plays the same scenario at Sockeye and at a Node.js server with @socket.io/admin-ui. An admin of each server records the events
+// that it gets. The events are the same, one by one: names, arguments, shapes and order. Only ids and times differ, and a few members that
 // Sockeye leaves out or hides on purpose (docs/admin-ui.md).
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -43,7 +43,7 @@ after(async () => {
   await redis?.stop();
 });
 
-/** One admin, and what it is told of in each step of the scenario. */
+/** One admin, and the events that it gets in each step of the scenario. */
 class Recorder {
   steps = {};
   #names = new Map();
@@ -77,7 +77,7 @@ class Recorder {
     if (typeof value === "string") return this.#names.get(value) ?? (ISO_DATE.test(value) ? "<date>" : value);
     if (Array.isArray(value)) return value.map((one) => this.#plain(one));
     if (typeof value !== "object" || value === null) return value;
-    if (typeof value.clientId === "string") value = { ...value, clientId: `<${value.clientId.length} characters>` }; // that of Sockeye is not derived from the sid
+    if (typeof value.clientId === "string") value = { ...value, clientId: `<${value.clientId.length} characters>` }; // Sockeye does not derive its clientId from the sid
     if (key === "handshake") return this.#handshake(value);
     return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, this.#plain(member, name)]));
   }
@@ -87,7 +87,7 @@ class Recorder {
     assert.equal(typeof issued, "number");
     assert.ok(!Number.isNaN(Date.parse(time)), time);
     const { EIO, transport } = query;
-    others.address = others.address.replace("::ffff:", ""); // that server listens to both versions of IP
+    others.address = others.address.replace("::ffff:", ""); // the Node.js server listens for IPv4 and IPv6 on one socket
     return { ...others, url: url.split("?")[0], headers: Object.keys(headers).sort(), query: { EIO, transport } };
   }
 }
@@ -95,7 +95,7 @@ class Recorder {
 async function play(server) {
   const first = await connect(server);
   await ask(first, "join", "red");
-  const before = openAdmin(server); // so that Sockeye, too, watches when the next one arrives
+  const before = openAdmin(server); // so that Sockeye, too, already reports events when the next admin arrives
   await next(before, "connect");
   const admin = openAdmin(server);
   await next(admin, "connect");
@@ -134,14 +134,14 @@ async function play(server) {
   }, ["socket_disconnected"], ["room_left", (nsp, room) => room === "green"]);
 
   const third = await connect(server);
-  const { id } = third; // a client forgets it
+  const { id } = third; // kept here, because a client forgets its id when it disconnects
   recorder.name(third, "third");
   await step("a client disconnects", () => void third.disconnect(), ["socket_disconnected", (nsp, of) => of === id], ["room_left", (nsp, room, of) => of === id]);
   for (const socket of [first, second, third, before, admin]) socket.disconnect();
   return recorder.steps;
 }
 
-test("an admin is told the same of the same", async () => {
+test("an admin gets the same events for the same scenario", async () => {
   const [found, wanted] = await Promise.all([play(ours), play(theirs)]);
   assert.deepEqual(Object.keys(found), Object.keys(wanted));
   for (const [title, events] of Object.entries(wanted)) assert.deepEqual(found[title], events, title);

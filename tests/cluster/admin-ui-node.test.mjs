@@ -34,7 +34,7 @@ async function client(server, nsp = "/", options = {}) {
   return socket;
 }
 
-/** An admin whose `listed()` are the sockets that it has been told of. */
+/** An admin. `listed()` returns the sockets that servers have reported to it. */
 async function admin(server) {
   const socket = openAdmin(server);
   sockets.add(socket);
@@ -64,7 +64,7 @@ test("an admin of Sockeye is told of the sockets that all servers had before, on
   assert.equal(socket.listed().get(before[3].id).nsp, "/team");
   assert.ok(!JSON.stringify([...socket.listed().values()]).includes("-secret"));
 
-  // what comes later, the servers send themselves
+  // each server reports its later events itself
   const late = await client(theirs);
   await lists(socket, [late]);
   await ask(late, "join", "blue");
@@ -98,7 +98,7 @@ test("an admin of the Node.js server sees the sockets of Sockeye with client and
   for (const { clientId } of shown) assert.match(clientId, /^[0-9a-f]{12}$/);
   for (const server of ["#1.0", "#2.0"]) await socket.until("server_stats", (s) => s.serverId.endsWith(server));
 
-  // the same client id in what Sockeye sends itself
+  // Sockeye itself reports the same client id
   const late = await client(ours);
   const [connected] = await socket.until("socket_connected", (s) => s.id === late.id);
   const again = await admin(theirs);
@@ -122,8 +122,8 @@ test("applications do not see the mark of other servers", async () => {
 test("a change of socket.data is shown", async () => {
   const here = await client(ours);
   const socket = await admin(other);
-  await lists(socket, [here]); // so its server knows that there is an admin
+  await lists(socket, [here]); // now the server knows that there is an admin
   await ask(here, "data", { colour: ["blue", 1] });
-  const [{ nsp, data }] = await socket.until("socket_updated", (update) => update.id === here.id && update.data?.colour); // not the update of what the node itself has set
+  const [{ nsp, data }] = await socket.until("socket_updated", (update) => update.id === here.id && update.data?.colour); // skips the updates of what the node itself has set
   assert.deepEqual([nsp, data], ["/", { colour: ["blue", 1] }]);
 });

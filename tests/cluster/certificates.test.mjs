@@ -77,10 +77,10 @@ for (const { what, certificate = "good", host = "localhost", ca = "ca", chain = 
     const port = plain ? redis.port : tlsPort;
     const node = await startSockeye(peerApp, ["--workers", "1", "--redis", `rediss://${host}:${port}`, "--redis-ca", file(`${ca}.pem`)], { PEER_NAME: "a" });
     const line = await node.line(({ event, state }) => event === "bus" && state === "down");
-    // the limits of the handshake and of the bus end at the same moment
+    // The time limits of the handshake and of the bus end at the same moment, so either one may be reported.
     const said = plain ? line.reason.replace(/^TLS handshake /, "") : line.reason;
     assert.deepEqual([line.level, line.server, said], ["error", `${host}:${port}`, plain ? reason : `TLS failed: ${reason}`]);
-    // once the server is right, the node comes up by itself
+    // once the certificate of the server is valid, the node connects by itself
     if (!plain && ca === "ca" && host === "localhost") {
       await redis.command("CONFIG", "SET", "tls-cert-file", file("good.pem"), "tls-auth-clients", "no");
       await node.line(({ event, state }) => event === "bus" && state === "up");

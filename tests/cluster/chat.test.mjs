@@ -145,7 +145,7 @@ test("with the options of docker-compose.yml the death of a node takes nothing f
   for (let past = []; past.length < 4;) { // Redis may get the last one later
     const eve = io(servers[1].url, { transports: ["websocket"], forceNew: true });
     past = collect(eve, "chatMessage").seen;
-    assert.deepEqual((await next(eve, "caught up"))[0], { ok: true }); // and its offset
+    assert.deepEqual((await next(eve, "caught up"))[0], { ok: true }); // the second argument is the offset of the event
     assert.deepEqual(past.map(([{ message, time }]) => [message, Math.abs(time - Date.now()) < 60_000]), messages.slice(0, past.length).map((message) => [message, true]));
     eve.disconnect();
   }

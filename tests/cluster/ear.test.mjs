@@ -259,7 +259,7 @@ test("what Redis refuses reaches each worker: without patterns the rooms are sub
   for (const name of ["a", "b"]) nodes.push(await start(name, { url }, 2, ["--redis-routing", "rooms", "--redis-routing-max", "1"]));
   await members(redis, 4);
   await members(redis, 4, "/team");
-  const sockets = await witnesses(nodes, 4); // one of two workers has two rooms or more
+  const sockets = await witnesses(nodes, 4); // four clients at the two workers of a node: at least one worker has two rooms or more
   for (const node of nodes) await node.line(({ event, warning, worker }) => event === "routing" && worker !== undefined && /refuses patterns/.test(warning));
   await ask(sockets[7], "join", "red");
   const heard = next(sockets[7], "n");

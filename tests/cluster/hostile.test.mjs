@@ -35,7 +35,7 @@ const bytes = (...parts) => Buffer.concat(parts.map((part) => (typeof part === "
 const deep = (n) => bytes(new Uint8Array(n).fill(0x91), [0xc0]);
 const head = (data) => bytes([0x93, 0xa6], "abcdef", [0x83, 0xa4], "type", [2, 0xa4], "data", data);
 
-/** Messages for every row of the list of bad inputs that concerns the bus. */
+/** The malformed and hostile messages to publish, by what is wrong with them. */
 const BAD = {
   nothing: bytes([]),
   "not MessagePack": bytes([0xc1]),

@@ -19,7 +19,7 @@ async function oneAtEachWorker(node) {
   return [...sockets.values()];
 }
 
-/** Does a broadcast of the first reach all the others? */
+/** Asserts that a broadcast of the first socket reaches all sockets. */
 async function reaches(sockets, what) {
   const heard = sockets.map((socket) => next(socket, "said"));
   sockets[0].emit("emit", {}, "said", [what], () => {});

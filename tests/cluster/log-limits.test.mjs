@@ -90,7 +90,7 @@ test("one entry has the messages of a turn, and the log is trimmed by messages",
   await redis.stop();
 });
 
-test("workers that live shortly leave a stream of limited length", async () => {
+test("short-lived workers leave a stream of limited length", async () => {
   const LENGTH = 100;
   const redis = await Redis.start(["--stream-node-max-entries", "10"]);
   for (let round = 0; round < 4; round++) {
@@ -160,7 +160,7 @@ test("sealed messages are recorded; the ACL of the manual allows it, and without
     assert.ok(!node.output.includes("not recorded"), node.output);
     assert.equal(gaps(node).length, 0);
   }
-  // one node without the log understands the other
+  // a node that cannot use the log and a node without --redis-log understand each other
   nodes.push(await startNode("c", as("plain"), ["--redis-log"], secret), await startNode("d", redis, [], secret));
   await nodes[2].line(({ event, warning }) => event === "bus" && warning?.startsWith("messages are not recorded: NOPERM"));
   await members(redis, 4);

@@ -1,4 +1,4 @@
-// The workers of a cluster know one another: /cluster, sio_nodes(), who is silent, and what contradicts.
+// The workers of a cluster know one another: /cluster, sio_nodes(), which workers are silent, and which settings contradict each other.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, connect, members, startNode, startPeer } from "./support/cluster.mjs";
@@ -111,7 +111,7 @@ test("workers of one machine and a single process are members too", async () => 
   await alone.stop();
 });
 
-test("what contradicts in a cluster is named, in the log and at /cluster", async () => {
+test("contradicting settings in a cluster are named, in the log and at /cluster", async () => {
   const redis = await Redis.start();
   const warned = (node, text) => node.line((line) => line.event === "cluster" && line.warning?.includes(text));
   const a = await start("a", redis, 1);
@@ -149,7 +149,7 @@ test("what contradicts in a cluster is named, in the log and at /cluster", async
   await warned(a, "streams adapter");
   await until(a, (p) => p.conflicts.includes("streams"));
   client.disconnect();
-  assert.equal(a.logged("cluster").length, 6); // each once, although heartbeats came all the time
+  assert.equal(a.logged("cluster").length, 6); // one line for each contradiction, although heartbeats came all the time
   await a.stop();
   await redis.stop();
 });
@@ -167,7 +167,7 @@ test("a Redis user without the channels of heartbeats is a warning, not an outag
   await ask(from, "emit", {}, "said", ["hello"]);
   assert.equal(await got, "hello");
   await until(a, (p) => p.up && p.members.length === 1 && p.foreign === 1);
-  // nor is a server that cannot count sharded channels, as Redis 6
+  // a server that cannot count sharded channels, such as Redis 6, is no fault either
   assert.ok(!a.logged("bus").some((line) => line.warning?.includes("the number of nodes is unknown")), a.output);
   [from, to].forEach((socket) => socket.disconnect());
   await Promise.all([a.stop(), b.stop()]);

@@ -103,7 +103,7 @@ test("a namespace made by a pattern, beside a Node.js server, which ignores the 
   await redis.stop();
 });
 
-test("changes that were lost while Redis was away are made up for", async () => {
+test("changes that were lost while Redis was away reach the other node afterwards", async () => {
   const redis = await Redis.start();
   const one = await startNode("one", redis, ["--node-id", "1", ...BEATS, "--redis-max-queue", "4k"]);
   const two = await startNode("two", redis, ["--node-id", "2", ...BEATS, "--redis-max-queue", "4k"]);

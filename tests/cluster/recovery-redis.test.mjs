@@ -240,7 +240,7 @@ test("while a Node.js server is in the cluster, clients are new", async (t) => {
   await comeBack(first, nodes[0]);
   assert.equal(first.recovered, false);
   assert.notEqual(first.id, ids[0]);
-  // Redis has a note of the Node.js server, so the server counts after its end, too
+  // Redis keeps a note about the Node.js server, so the server has an effect even after its end
   await within((async () => {
     while (!(await redis.command("EXISTS", "{socket.io-log}-stranger#"))) await new Promise(setImmediate);
   })(), "the note");
@@ -269,7 +269,7 @@ test("an event that nobody records makes the clients that may have missed it new
   assert.equal(socket.recovered, false);
 });
 
-test("events of a time without the log make the clients that have missed them new", async (t) => {
+test("clients that missed events while there was no log are new", async (t) => {
   const { redis, nodes } = await cluster(t);
   const socket = await client(t, nodes[0]), driver = await client(t, nodes[1]);
   await join(socket, "room");

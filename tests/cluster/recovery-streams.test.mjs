@@ -98,7 +98,7 @@ async function event(ws) {
   }
 }
 
-describe("the traps", () => {
+describe("edge cases of recovery", () => {
   for (const at of ["c1", "c2"])
     test(`a client that is back at ${at} before its loss is noticed takes its session over`, async (t) => {
       for (let i = 0; i < 20; i++) {
@@ -395,7 +395,7 @@ test("while Redis hangs, events are delivered without offsets; their receivers a
   const [n, later] = await event(first);
   assert.equal(n, 3);
   for (const [from, recovered] of [[offset, false], [later, true]]) {
-    if (from === undefined) continue; // the stream was still away
+    if (from === undefined) continue; // undefined: the event was sent while the stream was still away
     const back = await raw(servers.c2, { pid: first.reply.pid, offset: from });
     assert.equal(back.reply.pid === first.reply.pid, recovered);
     assert.deepEqual(back.events, []);

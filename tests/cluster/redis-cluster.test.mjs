@@ -182,7 +182,7 @@ test("streams: the streams' slots move without a loss, and their masters are kil
 });
 
 test("with TLS and a password: each member is verified by the name that it announces", async () => {
-  const certificate = makeCertificate("localhost", "DNS:localhost"); // not for 127.0.0.1
+  const certificate = makeCertificate("localhost", "DNS:localhost"); // the certificate is not valid for 127.0.0.1
   const ports = [];
   const args = async () => {
     ports.push(await freePort());

@@ -29,7 +29,7 @@ describe("nodes of one and two workers and a Node.js server", () => {
       startPeer("js", redis, ["--sharded=dynamic"]),
     ]);
     await settled(redis, 3);
-    b = await startNode("b", user, sharded("--workers", "1", "--node-id", "2")); // counts the others as its bus comes up
+    b = await startNode("b", user, sharded("--workers", "1", "--node-id", "2")); // this node counts the other servers when its bus comes up
     await settled(redis, 4);
     sockets = [];
     for (const server of [a, a, a, a, b, b, js, js]) sockets.push(await connect(server));

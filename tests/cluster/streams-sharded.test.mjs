@@ -19,7 +19,7 @@ async function startServers(redis) {
   return servers;
 }
 
-/** The server of this client asks the others; resolves when all answer, as the members of a cluster are counted apart. */
+/** Repeats a question of this client's server to the others until all answer. The number of members does not show this: it is counted separately. */
 async function answered(socket) {
   for (const end = Date.now() + 20_000; ; ) {
     const { error, answers } = await ask(socket, "serverAsk", "question", 1);
@@ -51,7 +51,7 @@ describe("a Redis Cluster", () => {
 
   operations(NAMES, servers, { asksRooms: ["c1", "c2"] });
 
-  test("nothing is to be warned of", () => assert.deepEqual(warnings(servers), []));
+  test("no C node logs a warning", () => assert.deepEqual(warnings(servers), []));
 });
 
 test("a single Redis: questions, answers and acknowledgements use the sharded channels", async () => {
@@ -105,7 +105,7 @@ describe("mixes", () => {
     const other = await startPeer("js", redis, ["--sharded=dynamic"]);
     await subscribers(redis, 2, "socket.io#/#", "SHARDNUMSUB");
     const sockets = [await connect(node), await connect(other)];
-    await ask(sockets[0], "emit", {}, "news", [1]); // into the stream, which the other does not read
+    await ask(sockets[0], "emit", {}, "news", [1]); // goes into the stream, which the other server does not read
     assert.deepEqual((await ask(sockets[0], "serverAsk", "question", 1)).answers.length, 1);
     assert.ok(!node.logged("cluster").some(({ warning }) => warning), node.output);
     const heard = node.line(({ event, warning }) => event === "cluster" && /sharded adapter/.test(warning));

@@ -61,7 +61,7 @@ test("the stream has the entries of both kinds of servers in the same form", asy
       await ask(sockets[name], "emit", spec, "form", args);
   await ask(sockets.c1, "socketsJoin", { to: ["red"] }, "blue");
   await ask(sockets.js1, "socketsJoin", { to: ["red"] }, "blue");
-  await settle(async () => assert.equal(await publisher.xLen("socket.io"), before + 8)); // servers do not wait for Redis
+  await settle(async () => assert.equal(await publisher.xLen("socket.io"), before + 8)); // the acknowledgement of a server does not wait for Redis
   const entries = (await publisher.xRange("socket.io", "-", "+")).slice(-8).map(({ message }) => Object.entries(message));
   const uids = [...new Set(entries.map(([[, uid]]) => uid))];
   const [c1, js1] = uids.map((uid) => entries.filter(([[, one]]) => one === uid).map((fields) => fields.slice(1)));

@@ -38,7 +38,7 @@ for (const workers of [1, 2]) describe(`a message of another server right after,
 
   const connectMany = () => Promise.all(Array.from({ length: SOCKETS }, () => connect(a)));
 
-  /** What the speaker has sent before has reached these sockets. */
+  /** Waits until everything that the speaker has sent before has reached these sockets. */
   async function settle(speaker, sockets) {
     const end = `end ${++settled}`;
     const ends = sockets.map((socket) => next(socket, end));
@@ -95,7 +95,7 @@ for (const workers of [1, 2]) describe(`a message of another server right after,
     }
   });
 
-  test("a join that a third server orders, once the socket is told of it", async () => {
+  test("a join that a third server has ordered, after the socket has been told of it", async () => {
     const getIn = async (socket, room, speaker) => {
       const third = speaker === speakers.c ? speakers.node : speakers.c;
       const invited = new Promise((resolve) => socket.once(`in ${room}`, resolve));

@@ -6,7 +6,7 @@ import { request } from "../../clients/support/raw.mjs";
 import { connect } from "../support/cluster.mjs";
 
 const ROOMS = ["left", "right"];
-const QUIET_MS = 20_000; // for the last message of each sender to arrive everywhere
+const QUIET_MS = 20_000; // until the last message of each sender has arrived everywhere
 const PAGE_MS = 1_100; // workers write their metrics twice a second
 
 /** Counters of messages that did not reach every server; each counts messages, as their sender sees it. */
@@ -155,7 +155,7 @@ export class History {
   }
 
   #check(counters, gaps, loses) {
-    const lost = new Map(); // "sender number" → receivers that lack it, of C nodes among themselves
+    const lost = new Map(); // "sender number" → receivers that lack the message; only for senders and receivers at C nodes
     let sent = 0;
     for (const receiver of this.receivers) {
       const last = new Map();
@@ -180,7 +180,7 @@ export class History {
       }
     }
     const counted = LOSS_COUNTERS.reduce((sum, name) => sum + (counters[name] ?? 0), 0);
-    // where the row allows gaps, one explains a message that is missing only at servers with a gap
+    // If the row allows gaps, a gap explains a message that is missing only at servers with a gap.
     const unexplained = [...lost].filter(([, receivers]) => !loses.gaps || receivers.some(({ server }) => !gaps.get(server)));
     const allowed = loses.counted ? counted : 0;
     const result = { sent, lost: lost.size, counted, gaps: [...gaps.values()].reduce((sum, n) => sum + n, 0), counters, keys: [...lost.keys()] };

@@ -4,7 +4,7 @@ import { io } from "socket.io-client";
 import { next } from "../../clients/support/wait.mjs";
 import { QUICK } from "./recovery.mjs";
 
-/** Returns a function that gives numbers below `n`, always the same ones for a seed: mulberry32. */
+/** Returns a function of `n` that returns a pseudorandom number below `n`. A seed always gives the same numbers (mulberry32). */
 export function random(seed) {
   return (n) => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -14,7 +14,7 @@ export function random(seed) {
   };
 }
 
-/** One client, and what the model says that it gets. Events are numbers; n % emitters tells who has emitted one. */
+/** One client, and the events that it must get by the model. Events are numbers; n % emitters is the emitter of n. */
 export class Modelled {
   constructor(url, emitters) {
     this.emitters = emitters;
@@ -49,7 +49,7 @@ export class Modelled {
     if ((to.length === 0 || within(to)) && !within(except)) this.wanted.push(n);
   }
 
-  /** Each emitter's events are in order; a client of one gets its events before those of the others. */
+  /** Compares the events of each emitter, in order. The order between emitters differs from worker to worker, so it is not compared. */
   check() {
     for (let emitter = 0; emitter < this.emitters; emitter++)
       assert.deepEqual(this.got.filter((n) => n % this.emitters === emitter), this.wanted.filter((n) => n % this.emitters === emitter));
