@@ -1,4 +1,4 @@
-/* What an admin is told: the sockets that exist when it arrives, and the events of a backend application. */
+/* What an admin gets: the sockets that exist when it connects, and the events of a backend application. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include "tests/unit/socketio/fake_broker.h"
 
 #define LONG 100000 /* bytes; a list of sockets exceeds the limit of fake_start() */
-#define SERVERS 2   /* this one, and one of Node.js */
+#define SERVERS 2   /* this server, and a Node.js server */
 #define ANSWER "[{\"id\":\"far\",\"rooms\":[\"far\"],\"data\":{},\"handshake\":{\"issued\":0}}]"
 
 static const struct adminui_options options = {.enabled = true, .users = "none", .mode = ADMINUI_DEVELOPMENT};

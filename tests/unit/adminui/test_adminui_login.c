@@ -85,7 +85,7 @@ test_users_of_a_file(void **state)
 
 static char names_chosen[200];
 
-/* The answer to an unknown name must take as long as to a known one. */
+/* The answer to an unknown name must take as long as the answer to a known one. */
 static void
 test_an_unknown_name_costs_as_much_as_some_user(void **state)
 {
@@ -116,7 +116,7 @@ test_an_unknown_name_costs_as_much_as_some_user(void **state)
 		adminui_users_free(users);
 		adminui_users_free(same);
 	}
-	assert_true(changed > 50); /* the hashes decide, which clients do not know */
+	assert_true(changed > 50); /* the choice depends on the hashes, and clients do not know the hashes */
 }
 
 static void
@@ -257,7 +257,7 @@ on_done(void *arg, uint64_t ticket, bool same)
 		ev_break(results->ev, EVBREAK_ALL);
 }
 
-/* Keeps ev_run() going, which the thread does not. */
+/* Keeps ev_run() from returning: a job in a thread alone does not. */
 static void
 on_late(struct ev_loop *ev, struct ev_timer *timer, int events)
 {

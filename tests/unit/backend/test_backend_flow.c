@@ -1,5 +1,4 @@
-/* Clients that are not read while their backend cannot keep up, and that are read again whatever happens otherwise.
- */
+/* Clients are not read while their backend cannot keep up. Whatever else happens, they are read again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,7 +34,7 @@ test_refused_with_events_that_wait(void **state)
 	attached(0);
 	joins_shop(0);
 	link_lost(0);
-	backend_comes(1); /* the numbers there: "/" is 2, "/shop" is 3 */
+	backend_comes(1); /* its handles: 2 is the socket in "/", 3 the one in "/shop" */
 	(void)link_sent(1);
 	receive(0, "2/shop,[\"a\"]");
 	assert_true(client(0)->paused);
@@ -139,7 +138,7 @@ test_namespaces_wait_for_the_window(void **state)
 	link_window(0);
 	EXPECT_FRAMES(0, "OPEN nsp=1 h=6 id=4 '*' '{\"large\":1}'\n");
 	assert_false(client(1)->paused);
-	/* and if the link is lost before that */
+	/* the same, but the link is lost before it has room again */
 	(void)link_gets(0, BACKEND_ACCEPT, 0, 6, 0, "");
 	receive(1, "1/shop,");
 	fake_links[0].stalled = true;

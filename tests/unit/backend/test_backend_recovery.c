@@ -229,7 +229,7 @@ the_end_of_a_session_is_told(void **state)
 	(void)link_sent(0);
 	fake_sleep(WINDOW_MS + 2000);
 	EXPECT_FRAMES(0, "ENDED '*' 'expired' '{\"user\":\"ann\"}'\n");
-	/* not to a backend that does not know the frame */
+	/* a backend that does not know the frame ENDED gets none */
 	(void)joined(&c);
 	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
 	link_lost(0);

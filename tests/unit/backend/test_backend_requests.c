@@ -128,8 +128,8 @@ test_allowed(void **state)
 	assert_int_equal(fake_engine.ticket, 1);
 	assert_string_equal(added, "Set-Cookie=a=1;X=\xc3\xa4;");
 	assert_int_equal(fake_loop.counters.value[COUNT_BACKEND_DROPPED_FRAMES], 3);
-	assert_true(link_gets(0, BACKEND_RESPONSE, 0, 0, 1, "{\"allow\":true}")); /* and only once */
-	/* the session belongs to it, although the other backend is just as idle */
+	assert_true(link_gets(0, BACKEND_RESPONSE, 0, 0, 1, "{\"allow\":true}")); /* a second answer is ignored */
+	/* the session belongs to the backend that was asked, although the other one is just as idle */
 	fake_ticket = 1;
 	(void)fake_open(0);
 	EXPECT_FRAMES(0, "SESSION h=1 {\"id\":\"aaaaaaaaaaaaaaaaaaaa" SESSION_HEAD ",\"request\":1}\n");
@@ -196,7 +196,7 @@ test_late(void **state)
 	assert_int_equal(fake_loop.counters.value[COUNT_BACKEND_REQUESTS_LATE], 1);
 	assert_true(link_gets(0, BACKEND_RESPONSE, 0, 0, 1, "{\"allow\":true}"));
 	assert_int_equal(fake_engine.allowed, 0);
-	/* allowed, but its peer has gone: it is forgotten in time */
+	/* the backend allows a request whose peer has gone: the request is forgotten in time */
 	ask(&pending);
 	assert_true(link_gets(0, BACKEND_RESPONSE, 0, 0, 2, "{\"allow\":true}"));
 	assert_int_equal(fake_core->requests.count, 1);

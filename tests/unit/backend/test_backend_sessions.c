@@ -72,7 +72,7 @@ test_refused_when_taken_over(void **state)
 	assert_true(link_gets(1, BACKEND_REFUSE, 0, 2, 0, "{\"message\":\"no\"}"));
 	EXPECT_SENT(0, "1\n");
 	fake_turn();
-	EXPECT_FRAMES(1, ""); /* the backend has said so itself */
+	EXPECT_FRAMES(1, ""); /* the backend itself has refused the socket, so it gets no CLOSED */
 	assert_int_equal(fake_core->held, 0);
 	backends_stop();
 }
@@ -173,7 +173,7 @@ test_a_silent_backend_comes_back(void **state)
 	link_lost_by(0, "timeout");
 	fake_sleep(1000);
 	(void)fake_open(2);
-	receive(2, "0"); /* a client that connects meanwhile does not */
+	receive(2, "0"); /* a client that connects meanwhile does not wait twice as long */
 	fake_sleep(30200);
 	EXPECT_SENT(2, "4{\"message\":\"Service unavailable\"}\n");
 	assert_true(client(0)->open);
@@ -406,13 +406,13 @@ test_no_window(void **state)
 	assert_false(client(0)->paused);
 	receive(0, "2[\"b\"]");
 	assert_true(client(0)->paused);
-	assert_false(client(1)->paused); /* it has sent nothing */
-	receive(0, "2[\"c\"]");		 /* under way when the client was paused */
+	assert_false(client(1)->paused); /* client 1 has sent nothing */
+	receive(0, "2[\"c\"]");		 /* was under way when client 0 was paused */
 	EXPECT_FRAMES(0, "EVENT h=2 [\"a\"]\n");
 	/* traffic that the client's window does not limit goes on */
 	assert_true(link_gets(0, BACKEND_EMIT, 0, 2, 0, "[\"x\"]"));
 	EXPECT_SENT(0, "2[\"x\"]\n");
-	/* and it gets no new clients */
+	/* the backend gets no new clients meanwhile */
 	(void)fake_open(2);
 	receive(2, "0");
 	EXPECT_FRAMES(0, "");

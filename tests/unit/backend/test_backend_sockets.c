@@ -419,7 +419,7 @@ test_casts_to_namespaces(void **state)
 {
 	(void)state;
 	start_with_one();
-	/* the number never received a name */
+	/* no NSP frame has named the number 3 */
 	part_rooms("");
 	part_rooms("");
 	assert_false(link_sends_parts(0, (struct backend_frame){.type = BACKEND_CAST, .nsp = 3}));
@@ -456,7 +456,7 @@ test_unknown_namespaces(void **state)
 	assert_true(link_gets(0, BACKEND_NSPANSWER, 0, 0, 2, ""));
 	fake_turn();
 	EXPECT_SENT(0, "4/no,{\"message\":\"Invalid namespace\"}\n");
-	/* its client goes first, then the link */
+	/* the client goes before the answer, then the link is lost */
 	(void)link_sent(0);
 	receive(0, "0/gone,");
 	fake_gone(client(0), EIO_TRANSPORT_CLOSE);

@@ -107,7 +107,7 @@ acknowledgements_are_counted_by_node_and_client(void **state)
 	buffer_fini(&a.answers);
 }
 
-/* The asker would take an empty one for "no sockets". */
+/* The asker would take an empty answer for "no sockets". */
 static void
 an_answer_that_is_too_large_is_an_error(void **state)
 {

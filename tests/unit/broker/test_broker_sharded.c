@@ -71,7 +71,7 @@ questions_are_answered(void **state)
 	assert_end(&a, 0, 2, 0, 0);
 	assert_true(answered(&a, "[\"b\"]/0 ") && answered(&a, "[\"c\"]/0 "));
 	q = question(&a, 0);
-	assert_true(broker_ask_all_rooms(nodes[0].nsp, &q) > 0); /* the sockets of these nodes have none */
+	assert_true(broker_ask_all_rooms(nodes[0].nsp, &q) > 0); /* the sockets of these nodes are in no rooms */
 	assert_end(&a, 0, 2, 0, 0);
 	assert_true(text_is(buffer_text(&a.answers), TEXT("[]/0 []/0 ")));
 	q = question(&a, 0);

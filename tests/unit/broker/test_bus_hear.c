@@ -80,7 +80,7 @@ nothing_waits_when_all_is_confirmed(void **state)
 	assert_false(begin(&waiter));
 	assert_false(bus_wait(b.bus, NULL));
 	assert_int_equal(publish(&b, "c", "1"), 0);
-	assert_int_equal(stats().queue_bytes > 0, 1); /* in the connection already */
+	assert_int_equal(stats().queue_bytes > 0, 1); /* the publish waits in the connection */
 	RUN_UNTIL(server.published == published + 1);
 	close_bus();
 }

@@ -17,7 +17,7 @@ messages_of_one_turn_leave_in_one_call(void **state)
 	record(&a, "3");
 	RUN_UNTIL(stats_of(&a).published == 3 && news.messages == 3);
 	assert_int_equal(LOG->calls, 1);
-	assert_int_equal(LOG->count, 2); /* the first one is the mark of the connection */
+	assert_int_equal(LOG->count, 2); /* the first entry is the mark of the connection */
 	assert_int_equal(LOG->counter, 3);
 	assert_true(text_starts(entry_text(1), TEXT("4 45\nnews{\"m\":\"1\",\"position\":\"1000-1/j")));
 	assert_string_equal(texts_of(&news), "1 2 3 ");

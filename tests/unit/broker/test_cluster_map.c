@@ -306,7 +306,7 @@ redirections_are_read(void **state)
 	}
 }
 
-/* Three masters: one dead is an ordinary failure, two unreachable mean that this one is alone. */
+/* One dead master of three is an ordinary failure. If two are unreachable, this member itself is cut off. */
 static void
 a_member_on_the_smaller_side_of_a_cut_is_known(void **state)
 {

@@ -282,10 +282,10 @@ heartbeats_are_rarer_in_a_large_cluster(void **state)
 	assert_int_equal(nodes[0].sent - before, 1);
 	run_for(120000 - 10 * INTERVAL);
 	assert_int_equal(stats_of(0).count[MEMBER_SILENT], 0);
-	run_for(2000); /* none of them is connected, as node 0 finds out when they become silent */
+	run_for(2000); /* when the members become silent, node 0 finds out that none of them is connected */
 	assert_int_equal(stats_of(0).count[MEMBER_LOST], MEMBERS_MAX);
 	snprintf(beat.about.id, sizeof beat.about.id, "newcomer00000000");
-	members_hear(nodes[0].members, &beat); /* takes the place of one that is gone */
+	members_hear(nodes[0].members, &beat); /* takes the place of a member that is gone */
 	assert_int_equal(state_of(0, TEXT("newcomer00000000")), MEMBER_SERVING);
 	run_for(MEMBERS_KEPT_MS);
 	assert_int_equal(stats_of(0).count[MEMBER_LOST], 0);

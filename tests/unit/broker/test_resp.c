@@ -240,7 +240,7 @@ a_line_must_end(void **state)
 	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
 		memset(in, '7', n);
 		memcpy(in, heads[i], strlen(heads[i]));
-		in[20] = '\n'; /* alone it does not end a line */
+		in[20] = '\n'; /* LF without CR does not end a line */
 		anew();
 		if (feed(text_of(in, 100000), 1000) >= 0)
 			fail_msg("waited for: %s", heads[i]);

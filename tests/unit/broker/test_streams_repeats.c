@@ -55,7 +55,7 @@ a_number_that_has_been_read_is_a_repeat(void **state)
 	(void)state;
 	assert_true(add("a", 1, 10));
 	assert_true(add("a", 2, 11));
-	assert_true(add("b", 1, 12)); /* senders count for themselves */
+	assert_true(add("b", 1, 12)); /* each sender has numbers of its own */
 	assert_true(add("a", 9, 13)); /* numbers may be left out: their messages were dropped */
 	assert_false(add("a", 2, 14));
 	assert_false(add("a", 9, 15));

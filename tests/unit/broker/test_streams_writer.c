@@ -29,7 +29,7 @@ nothing_is_added_twice_or_lost_with_the_answers(void **state)
 	UNTIL_HEARD(&b, "1 2 3 4 5 6 ");
 	RUN_UNTIL(stats(&a).published == 6);
 	assert_int_equal(redis.count, 6);
-	assert_int_equal(redis.killed, 1); /* the first connection that asked for its number */
+	assert_int_equal(redis.killed, 1); /* the number of the first connection, which asked for it by CLIENT ID */
 	assert_int_equal(stats(&a).uncertain, 0);
 
 	/* another process has taken the place of the server: its connections have other numbers */
@@ -93,7 +93,7 @@ answered_messages_that_another_server_lacks_are_added_again(void **state)
 	emit(&a, 6);
 	RUN_UNTIL(stats(&a).published == 6);
 	UNTIL_HEARD(&b, "1 2 3 4 5 6 ");
-	assert_int_equal(redis.count, 3); /* 4, 5 again, 6 */
+	assert_int_equal(redis.count, 3); /* the messages 4, 5 (written again) and 6 */
 	assert_int_equal(stats(&a).uncertain, 0);
 	close_end(&a);
 	close_end(&b);
@@ -106,7 +106,7 @@ answered_messages_that_cannot_be_found_are_uncertain(void **state)
 	struct streams_end a;
 
 	(void)state;
-	open_end(&a, "aaaaaaaaaaaaaaaa"); /* keeps three messages or so */
+	open_end(&a, "aaaaaaaaaaaaaaaa"); /* this end keeps about three messages */
 	for (int i = 1; i <= 8; i++)
 		emit(&a, i);
 	RUN_UNTIL(stats(&a).published == 8);

@@ -433,7 +433,7 @@ test_allow(void **state)
 	client_get(c, "EIO=4&transport=polling");
 	pump_until(sv.app.pending != NULL);
 	eio_allow(sv.app.pending);
-	assert_int_equal(sv.app.opened, 0); /* a downward call never calls up */
+	assert_int_equal(sv.app.opened, 0); /* no callback runs inside the call */
 	client_reply(c);
 	assert_int_equal(c->status, 200);
 	assert_int_equal(sv.app.opened, 1);

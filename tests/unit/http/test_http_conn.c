@@ -173,7 +173,7 @@ body_too_long(void **state)
 	assert_int_equal(g->loop.closed[REASON_HTTP_LIMIT], 1);
 	assert_int_equal(g->loop.counters.value[COUNT_HTTP_REFUSED], 1);
 
-	/* the handler's own limit is larger; chunks are counted */
+	/* this handler has a larger limit of its own; the bytes of chunks count */
 	rig_connect(g);
 	rig_say(g, "POST /wide HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
 	for (int i = 0; i < 100; i++) {

@@ -170,7 +170,7 @@ test_allowed(void **state)
 		{"/^https:..a{1,2}\\.example$/, https://c.example", "https://c.example", true},
 		{"/^https:..[/,]x$/ ,https://c.example", "https://,x", true},
 		{"/a/ims", "b", false},
-		/* exceeds the steps of a match: not allowed, and at once */
+		/* exceeds the steps of a match: the origin is refused at once */
 		{"/^(a+)+$/", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab", false},
 	};
 

@@ -11,7 +11,7 @@
 #define MIB (1024 * 1024)
 
 struct holder {
-	uint64_t bytes, lazy; /* lazy: freed only at the end of the turn */
+	uint64_t bytes, lazy; /* `lazy` bytes are freed only at the end of the turn */
 	unsigned closed;      /* its place in the order of closing */
 };
 

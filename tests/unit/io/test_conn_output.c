@@ -225,7 +225,7 @@ a_peer_that_does_not_read_is_cut_at_max_queue(void **state)
 	for (int i = 0; i < 1000 && !conn_dead(p.conn); i++) {
 		conn_send(p.conn, b, 0, 1000);
 		assert_true(conn_queued(p.conn) <= 100000);
-		assert_int_equal(p.closings, 0); /* a downward call never calls up */
+		assert_int_equal(p.closings, 0); /* no callback runs inside the call */
 	}
 	assert_true(conn_dead(p.conn));
 	run_turn();

@@ -258,7 +258,7 @@ a_silent_address_does_not_hide_the_next(void **state)
 	expect_connected(&(struct dial_to){.host = "two.test", .port = 1, .timeout_ms = 8000});
 	assert_in_range(bench_clock() - began, 3900, 7999);
 	RUN_UNTIL(names.freed == 1);
-	/* a port that refuses does not hide it either */
+	/* nor does an address that refuses connections keep the other address from being tried */
 	close(silence.listening);
 	began = bench_clock();
 	expect_connected(&(struct dial_to){.host = "two.test", .port = 1, .timeout_ms = 1000});
@@ -302,7 +302,7 @@ it_can_be_cancelled_at_any_time(void **state)
 	dial_cancel(d);
 	sem_post(&names.slow);
 	RUN_UNTIL(names.freed == 1);
-	/* long enough for a cancelled attempt to have called */
+	/* takes long enough for the cancelled attempt to call, if it did */
 	expect_failure(&(struct dial_to){.host = "127.0.0.1", .port = names.silent_port, .timeout_ms = 200}, "time");
 	assert_int_equal(c.calls, 0);
 }

@@ -165,7 +165,7 @@ timers_fire_in_order_and_never_early(void **state)
 		loop_arm(&bench.loop, &late.entry, 60);
 		loop_arm(&bench.loop, &cancelled.entry, 10);
 		run_turn();
-	} while (cancelled.fired != 0 || late.fired != 0); /* a busy machine has kept the process waiting */
+	} while (cancelled.fired != 0 || late.fired != 0); /* again if a busy machine has delayed the process */
 	loop_arm(&bench.loop, &soon.entry, 20);		   /* earlier than the time that the timer is set to */
 	loop_disarm(&bench.loop, &cancelled.entry);
 	RUN_UNTIL(soon.fired);

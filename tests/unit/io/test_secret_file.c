@@ -67,7 +67,7 @@ what_cannot_be_a_secret_is_refused(void **state)
 	expect_refusal(ERROR_SYSTEM, "cannot read ", ": No such file or directory");
 }
 
-/* Nobody writes to the FIFO: to open it would take for ever. */
+/* Nobody writes to the FIFO, so opening it would block for ever. */
 static void
 directories_and_fifos_are_refused_at_once(void **state)
 {

@@ -100,7 +100,7 @@ many_heavy_connections_share_the_turn_in_rotation(void **state)
 	start();
 	crowd_open(p, peers, CROWD, "0123456789012345678901234567890123456789");
 	peers[CROWD] = probe_open(&p[CROWD], &probe_limits, &probe_ops);
-	for (unsigned turn = 0; turn < 3; turn++) /* until all are known as heavy */
+	for (unsigned turn = 0; turn < 3; turn++) /* until the loop knows each connection as heavy */
 		run_turn();
 	from = order_count;
 	for (unsigned turn = 0; turn < 7; turn++) {
@@ -435,11 +435,11 @@ a_crowd_is_flushed_in_several_turns(void **state)
 	received = count_received(peers, CROWD, got);
 	assert_in_range(received, 4, 5);
 	assert_true(loop_goes_on());
-	for (unsigned i = 0; i < received; i++) /* in order */
+	for (unsigned i = 0; i < received; i++) /* the first ones in the queue */
 		assert_int_equal(got[i].len, 5);
 
 	peer_write(peers[CROWD - 1], "x");
-	conn_send_copy(p[CROWD - 2].conn, "more", 4); /* joins what waits already */
+	conn_send_copy(p[CROWD - 2].conn, "more", 4); /* joins the output that already waits */
 	conn_close(p[CROWD - 3].conn, REASON_FORCED);
 	run_turn();
 	assert_int_equal(p[CROWD - 3].closings, 1);
@@ -457,7 +457,7 @@ a_crowd_is_flushed_in_several_turns(void **state)
 	crowd_close(p, peers, CROWD);
 }
 
-/* Only writes count: neither connections without one, nor a connection with many as a single one. */
+/* The loop counts writes, not connections: a connection with no write or with many does not count as one. */
 static void
 writes_are_counted_and_not_connections(void **state)
 {

@@ -363,7 +363,7 @@ test_a_process_that_has_ended(void **state)
 	pids[0] = pids[2] = child.pid;
 	pids[1] = ended.pid;
 
-	/* not yet waited for, but it serves no one */
+	/* a process that has ended serves no one, although its parent has not waited for it */
 	assert_int_equal(kill(ended.pid, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)ended.pid, &info, WEXITED | WNOWAIT), 0);
 	assert_int_equal(observe_processes(pids, 3, &out, &missing), ERROR_NOT_FOUND);

@@ -123,7 +123,7 @@ test_finish_makes_up_for_the_end(void **state)
 
 	(void)state;
 	start(from, 1000);
-	pace_finish(&pace, from + 500 * MS); /* number 500 is outside */
+	pace_finish(&pace, from + 500 * MS); /* call number 500 is not before the end */
 	assert_int_equal(calls, 500);
 	assert_int_equal(due[499], from + 499 * MS);
 	assert_null(pace.ev);

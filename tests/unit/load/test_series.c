@@ -157,7 +157,7 @@ test_sums_over_processes(void **state)
 	assert_int_equal(series_percentile(sum, 34), 31);
 	assert_int_equal(series_percentile(sum, 33), 30);
 
-	/* after the end of a: its clients still count, and nothing else happened */
+	/* after the end of `a`, its clients still count, and nothing else does */
 	*sum = (struct series_second){0};
 	series_second(b, 3)->messages = 5;
 	series_add(sum, a, 3);

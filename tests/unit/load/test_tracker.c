@@ -205,7 +205,7 @@ test_finish(void **state)
 
 	fresh_start(NULL);
 	take_range(0, 5);
-	tracker_away(&t); /* and is back, but nothing has arrived since */
+	tracker_away(&t); /* the receiver was disconnected; nothing has arrived since it came back */
 	tracker_finish(&t, 7, true, &counts);
 	assert_counts(5, 0, 2, 0, 0);
 

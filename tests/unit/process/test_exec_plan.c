@@ -217,7 +217,7 @@ a_command_that_cannot_run_is_reported_at_its_first_start_only(void **state)
 	ready(0);
 	exec_plan_deploy(plan, now);
 	ended(0, 1);
-	ended(1, 127); /* a program of a bad deploy ends while clients wait for the one that failed */
+	ended(1, 127); /* the deployed program is bad, too, and clients wait for the one that failed first */
 	assert_int_equal(exec_plan_unrunnable(plan), 0);
 	expect("start 0 as 0; start 0 as 1; KILL 0; free 0; KILL 1; free 1; ");
 	pass(100);

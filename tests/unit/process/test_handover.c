@@ -415,8 +415,8 @@ workers_of_two_programs_have_different_numbers(void **state)
 	assert_int_equal(doors_open(&fresh, 3), 0);
 	doors_take_old(&fresh, old.first, sends[0], 2, strays);
 	assert_int_equal(fresh.first, DOORS_MAX);
-	assert_int_equal(doors_find(&fresh, DOORS_MAX + 2), 2); /* its own */
-	assert_int_equal(doors_find(&fresh, 0), 3);		/* the old ones follow */
+	assert_int_equal(doors_find(&fresh, DOORS_MAX + 2), 2); /* its own doors */
+	assert_int_equal(doors_find(&fresh, 0), 3);		/* the doors of the old set follow */
 	assert_int_equal(doors_find(&fresh, 1), 4);
 	assert_int_equal(doors_find(&fresh, 2), -1);
 	assert_int_equal(doors_find(&fresh, DOORS_MAX + 3), -1);

@@ -83,7 +83,7 @@ test_the_hub_process_speaks_to_workers_that_serve(void **state)
 	/* a draining worker still has clients */
 	show(0, STATS_DRAINING, BUS_FORM_HUB);
 	assert_null(reach(&o, "/").away);
-	/* the application has set redis, which the hub process cannot know, so the API would reach no one */
+	/* The hub process cannot know that the application has set redis, so the API would reach no one. */
 	show(1, STATS_ACCEPTING, BUS_FORM_REDIS);
 	assert_non_null(strstr(reach(&o, "/").away, "--redis"));
 	outreach_fini(&o);

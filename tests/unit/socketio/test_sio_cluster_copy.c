@@ -1,6 +1,6 @@
 /*
  * Broadcasts to other nodes of what a client of the MessagePack parser sent. The number 5 is sent in a longer form
- * than an encoder writes (cc05): that it goes out so shows that the bytes are copied.
+ * than an encoder writes (cc05): if it leaves in this form, the bytes are copied.
  */
 #include "common/base/error.h"
 #include "node/socketio/sio_core.h"

@@ -1,6 +1,6 @@
 /*
  * Broadcasts from other nodes whose event is still MessagePack. The number 5 comes in a longer form than an encoder
- * writes (cc05): that it arrives so shows that the bytes were copied.
+ * writes (cc05): if it arrives in this form, the bytes were copied.
  */
 #include "common/base/error.h"
 #include "common/base/json.h"

@@ -106,7 +106,7 @@ mem_give_back(void)
 {
 }
 
-/* For a count of objects: the next ones do not use memory again that others have left. */
+/* Gives back recycled memory first, so that the next objects need allocations of their own. */
 static size_t
 allocations_now(void)
 {

@@ -255,7 +255,7 @@ only_events_to_rooms_with_a_rule_are_stored(void **state)
 	assert_int_equal(sio_emit(sio_volatile(sio_to(sio_all(nsp()), "room")), "e", "i", 4), 0);
 	assert_int_equal(sio_emit(sio_local(sio_to(sio_all(nsp()), "room")), "e", "i", 5), 0);
 	assert_int_equal(sio_emit(sio_only(sockets[0]), "e", "i", 6), 0);
-	hear("room", 1, 7); /* its server has stored it */
+	hear("room", 1, 7); /* the server that sent the event has stored it */
 	assert_int_equal(stored_count, 1);
 	assert_int_equal(sio_emit(sio_to(sio_to(sio_to(sio_all(nsp()), "room1"), "other"), "room2"), "e", "i", 8), 0);
 	assert_int_equal(stored_count, 3);
@@ -304,7 +304,7 @@ a_copy_that_is_late_is_dropped_and_an_older_one_too(void **state)
 	hear("room", 5, 5);
 	hear("room", 6, 6);
 	assert_string_equal(got(0), "6");
-	fake_sleep(31000); /* no copy can be that late */
+	fake_sleep(31000); /* a copy cannot be that late, so this is another event */
 	hear("room", 5, 5);
 	assert_string_equal(got(0), "5");
 }
@@ -405,7 +405,7 @@ too_many_events_are_not_held(void **state)
 		say("room", i);
 		n += (size_t)snprintf(wanted + n, sizeof wanted - n, "%s%d", i > 0 ? " " : "", i);
 	}
-	assert_null(asked); /* the read was given up */
+	assert_null(asked); /* the server has given up the read */
 	assert_string_equal(got(0), wanted);
 	fake_sleep(1);
 	assert_int_equal(joined_calls, 1);

@@ -265,7 +265,7 @@ replays_wait_for_their_turn(void **state)
 	claim_again(&third);
 	assert_told(SIO_KEEP_CLAIM);
 	assert_int_equal(keep->replays_asked, 1);
-	recovering_lose(&second, EIO_TRANSPORT_CLOSE); /* it has gone before its turn */
+	recovering_lose(&second, EIO_TRANSPORT_CLOSE); /* the second client has gone before its turn */
 	answer(&out);
 	recovering_read(&first);
 	assert_true(first.recovered);

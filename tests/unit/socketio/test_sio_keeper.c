@@ -472,7 +472,7 @@ a_worker_that_was_out_of_reach_starts_anew(void **state)
 	/* the keeper may lack events between this offset and HELLO */
 	assert_claim(&b, got, SIO_RECOVERY_OFFSET_GONE);
 	assert_back(&b, after, 0);
-	/* once the client has shown such an offset, the next worker asks for no newer one */
+	/* once the client has shown a good offset, the next worker does not ask for a newer one */
 	store(&b, 0);
 	assert_back(&a, after, 0);
 	store(&a, 0);
@@ -493,7 +493,7 @@ a_worker_that_comes_back_with_all_it_did_leaves_no_hole(void **state)
 	hears(&b, got);
 	store(&b, b.heard + b.local);
 	sio_keeper_gone(keeper, &a, now);
-	emit_to(&a, TEXT_NONE, own); /* it was queued, and comes before HELLO */
+	emit_to(&a, TEXT_NONE, own); /* the event was queued, so it comes before HELLO */
 	hello(&a);
 	assert_back(&a, got, 1);
 	store(&a, 0);
@@ -552,7 +552,7 @@ a_second_hello_replaces_the_first(void **state)
 	first = a;
 	a.origin = 0;
 	hello(&a);
-	a.origin = first.origin + 1; /* the answer is lost; the worker still names its last welcome */
+	a.origin = first.origin + 1; /* the answer is lost, so the worker names the origin of its last welcome */
 	hello(&a);
 	assert_claim(&b, NULL, SIO_RECOVERY_NO_SESSION);
 	assert_int_equal(a.type, SIO_KEEP_WELCOME);
@@ -564,7 +564,7 @@ another_version_is_answered_and_not_read(void **state)
 	(void)state;
 	begin(&a, SIO_KEEP_HELLO);
 	out.data[0]++;
-	a.origin++; /* as it names itself in this message */
+	a.origin++; /* the origin that the worker names in this message */
 	memcpy(out.data + 2, &a.origin, sizeof a.origin);
 	send_it(&a);
 	assert_int_equal(a.type, SIO_KEEP_OTHER_VERSION);

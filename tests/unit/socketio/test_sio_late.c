@@ -1,7 +1,7 @@
 /*
  * Arguments that a client of the MessagePack parser sent stay MessagePack for receivers of the same parser, and
- * become text for everything else. The number 5 is sent in a longer form than an encoder writes (cc05): that it
- * arrives so shows that the bytes were copied.
+ * become text for everything else. The number 5 is sent in a longer form than an encoder writes (cc05): if it
+ * arrives in this form, the bytes were copied.
  */
 #include "common/base/error.h"
 #include "common/base/json.h"

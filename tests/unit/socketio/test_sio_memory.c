@@ -19,7 +19,7 @@
 
 static char long_text[LONG + 1];
 static struct http_header fields[] = {{{"X-Long", 6}, {long_text, LONG}}, {{"x-long", 6}, {"b", 1}}};
-static struct eio_session *first, *second; /* the sender, and a client that must not notice */
+static struct eio_session *first, *second; /* the sender, and another client, which must not notice anything */
 static sio_socket *socket_now;
 static sio_event *kept;
 static unsigned called;

@@ -133,7 +133,7 @@ expect_told(const char *wanted)
 		at = line_end + 1;
 	}
 	if (wanted == NULL)
-		first = 0; /* only forgets */
+		first = 0; /* the caller only discards the messages so far */
 	else
 		assert_string_equal(found, wanted);
 	buffer_reset(&fake_broker.log);
@@ -342,7 +342,7 @@ silence_of_the_bus_is_nobodys_end(void **state)
 	fake_broker.down = true;
 	for (unsigned i = 0; i < 200; i++) {
 		fake_sleep(1000);
-		peer_beats(BEAT_SERVING); /* as if forgiven */
+		peer_beats(BEAT_SERVING); /* while the bus is away, the silence of a server does not count */
 	}
 	fake_broker.down = false;
 	fake_sleep(1000);

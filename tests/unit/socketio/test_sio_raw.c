@@ -188,7 +188,7 @@ test_listeners_come_after(void **state)
 	(void)fake_open(0);
 	receive(0, "0");
 	raw_app_accept(&app, app.waiting[0]);
-	assert_int_equal(connections, 0); /* a downward call never calls up */
+	assert_int_equal(connections, 0); /* no callback runs inside the call */
 	fake_turn();
 	assert_int_equal(connections, 1);
 	EXPECT_LOG("app: connect / {}\n");

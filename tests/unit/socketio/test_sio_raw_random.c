@@ -231,7 +231,7 @@ test_anything_from_anywhere(void **state)
 		assert_int_equal(ends, streams);
 		all += streams + asked;
 	}
-	assert_true(all > 10000); /* otherwise the probabilities are wrong, and clients leave too early */
+	assert_true(all > 10000); /* fewer calls mean that the probabilities are wrong: clients leave too early */
 }
 
 int

@@ -114,7 +114,7 @@ a_client_that_comes_before_its_loss_is_noticed_takes_over(void **state)
 	recovering_return(&c);
 	emit(1);
 	recovering_read(&c);
-	for (unsigned i = 2; i < 12; i++) { /* ten losses, each of them silent */
+	for (unsigned i = 2; i < 12; i++) { /* ten losses that the server does not notice */
 		recovering_vanish(&c);
 		emit((int)i);
 		assert_back(&c, i);

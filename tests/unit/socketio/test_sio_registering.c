@@ -103,7 +103,7 @@ test_details_of_a_disconnect(void **state)
 	fake_gone(two, EIO_TRANSPORT_CLOSE);
 	EXPECT_HEARD("");
 
-	/* a socket that was disconnected in the turn in which its client goes */
+	/* the server disconnects a socket in the turn in which its client goes */
 	sio_on_connection(main_nsp, keep_last, NULL);
 	three = client(2);
 	sio_disconnect(last, false);

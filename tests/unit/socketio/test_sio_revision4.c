@@ -115,7 +115,7 @@ test_joins_a_namespace_with_a_query(void **state)
 	says(s, "1/chat,");
 	EXPECT_SENT(s, "");
 	assert_null(sio_find(sio_of(fake_io, "/chat"), "/chat#" SID_0));
-	/* another payload is ignored, as the query is in packets other than CONNECT */
+	/* a payload of CONNECT other than the query is ignored; so is the query of other packets */
 	says(s, "0/chat#x,{\"a\":1}");
 	EXPECT_SENT(s, "0/chat,\n");
 	assert_string_equal(last_auth, "{}");

@@ -30,7 +30,7 @@ struct call {
 
 struct bus {
 	struct bus_point point;
-	bool unknown; /* it keeps no log */
+	bool unknown; /* the bus keeps no log */
 	uint64_t sent;
 	bool waits;
 	struct call calls[CALLS];
@@ -332,7 +332,7 @@ the_log_is_read_once_if_nothing_is_asked_meanwhile(void **state)
 	recovering_return(&c);
 	answer_claim();
 	assert_int_equal(count_calls(VAULT_READ), 1);
-	assert_true(called(VAULT_READ)->args[13].n > 0); /* it publishes what it finds */
+	assert_true(called(VAULT_READ)->args[13].n > 0); /* the script publishes the events that it finds */
 	answer_read();
 	recovering_read(&c);
 	assert_true(c.recovered);

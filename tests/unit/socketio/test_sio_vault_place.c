@@ -126,7 +126,7 @@ the_last_place_that_the_client_has_reached_is_chosen(void **state)
 	assert_int_equal(chosen(first, NULL, NULL), 100);
 	assert_int_equal(chosen(first, quiet, NULL), 100);
 	assert_int_equal(chosen(moved, NULL, NULL), -1);
-	/* an old offset counts from itself, and one with the last event from the newest mark */
+	/* an older offset counts from its own place, and the offset of the last event from the newest mark */
 	assert_int_equal(chosen(first, quiet, "epochepo12.workerAA0:120-0"), 120);
 	assert_int_equal(chosen(first, quiet, "epochepo20.workerAA0:200-0"), 300);
 	assert_int_equal(chosen(first, quiet, "epochepo31.workerAA0:310-0"), 310);

@@ -163,7 +163,7 @@ test_shared(void **state)
 	assert_ptr_equal(message.packed, packed);
 	assert_true(g->loop.budget.held < 1000); /* the frame, which the test holds */
 
-	/* a context that other messages have made ends */
+	/* the shared frame ends a context that other messages have made */
 	for (unsigned i = 0; i < 5; i++)
 		assert_true(send_text(g, client, text, sizeof text, true) > 0);
 	assert_true(g->loop.budget.held > 200 * 1024);
