@@ -132,6 +132,9 @@ void broker_drop_message(struct broker *broker, struct text channel, int error);
  */
 void broker_answer_lost(struct broker_nsp *nsp, struct text asker, int error);
 
+/* broker_nsp.c: what the form of the bus calls */
+extern const struct bus_form_ops broker_form_ops;
+
 /* broker_stream.c */
 void broker_on_own(struct bus_member *member, uint64_t number, uint64_t entry);
 void broker_on_direct(struct bus_member *member, struct text channel, struct text payload);
