@@ -22,7 +22,7 @@ fails:
 	@echo "SKIPPED: a part"; false
 `);
 
-/** Runs the steps in one lane; the code of the exit, and the lines of the table without times and log. */
+/** Runs the steps in one lane. Returns the exit code, and the lines of the table without times and logs. */
 function run(...steps) {
   const { MAKEFLAGS, MFLAGS, MAKELEVEL, ...env } = process.env;
   const lanes = steps.map((step) => `one: ${step}`).join("\n");
@@ -38,6 +38,6 @@ test("a step that left tests out is skipped, with each reason once", () => {
   });
 });
 
-test("a step that failed has failed, whatever it left out", () => {
+test("a failed step counts as failed, even if it also left tests out", () => {
   assert.deepEqual(run("fails", "passes"), { status: 1, table: ["FAILED make fails", "skipped: a part", "ok make passes"] });
 });

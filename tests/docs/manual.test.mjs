@@ -1,4 +1,4 @@
-// What is made of --help: the manual pages and the completion of bash. And the example configuration that is installed.
+// The manual pages and the completion for bash, which are made from --help, and the configuration that is installed.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

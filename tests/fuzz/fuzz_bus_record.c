@@ -1,6 +1,6 @@
 /*
  * Recorded messages: the first byte chooses between a received message and an answer of the script that reads the
- * log. What is found lies within the input, and positions move on or the answer ends.
+ * log. Each result lies within the input. Each step moves the position on, or ends the answer.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Answers of a hostile member of a cluster: they are whole at the same place however they are cut, and a map that is
- * accepted keeps its limits.
+ * Answers of a hostile member of a cluster. The end of an answer is found at the same place however the bytes are
+ * cut, and a map that is accepted keeps its limits.
  */
 #include <assert.h>
 #include <stdlib.h>

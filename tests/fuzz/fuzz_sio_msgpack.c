@@ -112,7 +112,7 @@ check_round_trip(const struct sio_packet *packet)
 	sio_parser_msgpack.forget(partial);
 }
 
-/* What a receiver of the copied values reads is what a receiver of the text reads. */
+/* A receiver of the copied values reads the same as a receiver of the text. */
 static void
 check_copy(const struct sio_packet *packet)
 {

@@ -1,6 +1,7 @@
 /*
- * Texts of clients and of Redis: an offset, a place or a mark of a session, as the first byte says. What is accepted
- * is written as the same text again, or for a mark as one that reads the same.
+ * Texts of clients and of Redis: an offset, a place or a mark of a session, as the first byte says. An accepted
+ * offset or place is written as the same text again. An accepted mark is written as a text that is read as the same
+ * mark.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -18,7 +18,7 @@ same(struct text a, struct text b)
 	assert(text_is(a, b));
 }
 
-/* The event that stays MessagePack is the one that the other reader makes text of. */
+/* An event that stays MessagePack means the same as the text that the other reader makes of it. */
 static void
 broadcast_late(struct text payload, int rc)
 {

@@ -40,7 +40,7 @@ write_again(const struct wire_from *from)
 	}
 }
 
-/* The event that stays MessagePack is the one that the other reader makes text of. */
+/* An event that stays MessagePack means the same as the text that the other reader makes of it. */
 static void
 statement_late(struct text payload, int rc)
 {

@@ -19,7 +19,7 @@
 #define START_NS (50 * MS) /* a moment is announced this long before, so that every process knows it in time */
 #define FDS_MORE 64	   /* descriptors of a load process besides its clients' connections */
 #define GONE_MS 10000	   /* time limit for all clients to leave */
-#define BACK_PART 50	   /* memory counts as back at its start if it exceeds it by at most a 50th */
+#define BACK_PART 50	   /* memory counts as given back if it exceeds its start by at most a 50th */
 
 static volatile sig_atomic_t interrupted;
 

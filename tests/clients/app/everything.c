@@ -142,7 +142,7 @@ on_server_ask(sio_socket *socket, sio_event *event, void *arg)
 		sio_event_release(asked);
 }
 
-/* This server's clients are told what another server emits. */
+/* Passes an event of another server on to this server's clients. */
 static void
 on_note(sio_nsp *nsp, sio_event *event, void *arg)
 {

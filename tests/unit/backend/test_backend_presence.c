@@ -115,7 +115,7 @@ users_come_and_go(void **state)
 	EXPECT_FRAMES(0, "CHANGE id=2 'room:a' 'ada'\n");
 }
 
-/* A link gets changes only if it asks for them, and none that does not fit. */
+/* A link gets a change only if it has asked for changes and the change fits into the window. */
 static void
 changes_go_to_those_who_watch(void **state)
 {
@@ -212,7 +212,7 @@ wrong_settings_make_no_namespace(void **state)
 	assert_null(sio_nsp_find(fake_io, TEXT("/chat")));
 }
 
-/* A namespace that the application makes after the first client may be claimed by whoever serves it. */
+/* If the application makes a namespace after the first backend has come, backends may turn presence on in it. */
 static void
 the_application_keeps_its_namespaces(void **state)
 {

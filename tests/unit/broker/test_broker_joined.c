@@ -1,4 +1,6 @@
-/* Messages to a room that other nodes were just asked to add sockets to go to all nodes, on the namespace's channel.
+/*
+ * After this node has asked other nodes to add sockets to a room, its messages to the room go to all nodes for a
+ * while, on the channel of the namespace.
  */
 #include "tests/unit/broker/broker_nodes.h"
 

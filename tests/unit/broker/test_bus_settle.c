@@ -93,7 +93,7 @@ stop(void **state)
 	return bench_stop(state);
 }
 
-/* The pauses before the nodes dial again are random, so in some rounds the one is back first, in some the other. */
+/* The pauses before the nodes dial again are random, so either node may be back first. */
 static void
 nothing_is_lost_however_they_come_back(void **state)
 {
@@ -162,7 +162,7 @@ a_node_that_stays_away_is_not_waited_for_for_ever(void **state)
 	RUN_UNTIL(a.news.messages == 2);
 	assert_int_equal(stats_of(&a).missed, 2);
 	assert_int_equal(warnings, 1);
-	/* from now on a waits for the smaller number of nodes */
+	/* from now on, node a waits for the smaller number of nodes */
 	hub_stop(&hub);
 	RUN_UNTIL(downs(&a.bus) == 2);
 	publish(&a.bus, "news", "heard");

@@ -443,7 +443,7 @@ a_restarted_worker_replaces_itself(void **state)
 	assert_int_equal(nodes[0].changes, 1);
 }
 
-/* New namespaces are told within a second, however many there are. */
+/* A member announces new namespaces within a second, however many there are. */
 static void
 namespaces_are_told_soon(void **state)
 {

@@ -55,7 +55,7 @@ test_queue_for_a_poll_counts(void **state)
 	server_stop();
 }
 
-/* Four sessions without polls: the one with most queued ends, even though it is being sent to. */
+/* Of four sessions without polls, the one with the longest queue ends, even while the server sends to it. */
 static void
 test_the_session_with_most_waiting_ends(void **state)
 {

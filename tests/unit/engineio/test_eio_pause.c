@@ -82,7 +82,7 @@ test_heartbeat(void **state)
 	eio_resume(wanted);
 	ws_out(c, "4on");
 	pump_until(strstr(sv.app.log, "on") != NULL);
-	/* a client that answers no longer is noticed, but only after it could have answered */
+	/* a client that no longer answers is noticed, but only after it could have answered */
 	eio_pause(wanted);
 	assert_text(c, "2");
 	pump_for(300);

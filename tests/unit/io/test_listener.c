@@ -235,8 +235,7 @@ a_port_can_be_taken_again_at_once(void **state)
 	listener_free(li);
 }
 
-/* As a master does: one set of sockets per worker on a port that the kernel chose, accepted from by other listeners.
- */
+/* Like a master: one set of sockets per worker, on a port that the kernel chose. Other listeners accept from them. */
 static void
 a_port_can_be_shared_by_workers(void **state)
 {

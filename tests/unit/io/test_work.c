@@ -199,7 +199,7 @@ a_paused_connection_gets_no_share_until_it_resumes(void **state)
 	crowd_close(&p, &peer, 1);
 }
 
-/* As a server of pipelined requests: an answer costs work, and the next request is read when the answer has left. */
+/* Like a server of pipelined requests: an answer costs work, and the server reads the next request afterwards. */
 static size_t
 answer_one(struct probe *p, uint8_t *at, size_t n)
 {

@@ -21,7 +21,7 @@
 
 #define WARNING 1000
 #define TIMEOUT 2500
-#define BEAT 100      /* follows from WARNING */
+#define BEAT 100      /* hang_interval() derives it from WARNING */
 #define ABORT_MS 3000 /* from the abort to the kill */
 
 static struct hub_watch *watch;

@@ -1,6 +1,6 @@
 /*
- * A client cannot enter a namespace that a parent's function decides on without passing the parent's middlewares. It
- * does not matter who names the namespace first.
+ * If the function of a parent decides on a namespace, a client cannot enter the namespace without passing the
+ * parent's middlewares. It does not matter who names the namespace first.
  */
 #include <setjmp.h>
 #include <stdarg.h>

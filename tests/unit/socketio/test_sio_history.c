@@ -485,7 +485,7 @@ a_listener_that_closes_the_server_while_the_history_is_sent(void **state)
 	say("room", 3);
 	assert_int_equal(sio_join_with_history(sockets[1], "room", 0, on_joined, &joined_calls), 0);
 	sio_on_any_outgoing(nsp(), close_when_sent, NULL);
-	answer(0, 2); /* to the second */
+	answer(0, 2); /* answers the read of the second socket */
 	fake_turn();
 	assert_null(asked);
 	assert_int_equal(joined_calls, 2);
