@@ -78,7 +78,7 @@ static EVP_MD *sha1;
 static EVP_MD_CTX *digest;
 
 __attribute__((format(printf, 1, 2))) static void
-fail(const char *format, ...)
+exit_with(const char *format, ...)
 {
 	va_list args;
 
@@ -97,7 +97,7 @@ append(struct bytes *b, const uint8_t *at, size_t len)
 		b->size = (b->len + len) * 2;
 		b->at = realloc(b->at, b->size);
 		if (b->at == NULL)
-			fail("no memory");
+			exit_with("no memory");
 	}
 	memcpy(b->at + b->len, at, len);
 	b->len += len;
@@ -125,7 +125,7 @@ send_now(int fd, const uint8_t *at, size_t len)
 }
 
 static void
-keep(int fd, const uint8_t *at, size_t len)
+queue_output(int fd, const uint8_t *at, size_t len)
 {
 	append(&conns[fd].out, at, len);
 	if (!conns[fd].watching_write)
@@ -142,7 +142,7 @@ flush(int fd)
 	out->len -= n;
 	if (out->len > 0) {
 		memmove(out->at, out->at + n, out->len);
-		keep(fd, out->at, 0);
+		queue_output(fd, out->at, 0);
 	} else if (conns[fd].watching_write) {
 		watch(fd, EPOLLIN, EPOLL_CTL_MOD);
 		conns[fd].watching_write = false;
@@ -150,7 +150,7 @@ flush(int fd)
 }
 
 static void
-put(int fd, const uint8_t *at, size_t len)
+send_or_queue(int fd, const uint8_t *at, size_t len)
 {
 	struct conn *c = &conns[fd];
 	size_t n;
@@ -164,7 +164,7 @@ put(int fd, const uint8_t *at, size_t len)
 	} else {
 		n = send_now(fd, at, len);
 		if (n < len)
-			keep(fd, at + n, len - n);
+			queue_output(fd, at + n, len - n);
 	}
 }
 
@@ -192,7 +192,7 @@ frame_parse(uint8_t *at, size_t len, struct frame *f)
 	f->mask = at + head - 4;
 	f->payload = at + head;
 	if (head + f->len > INPUT_MAX)
-		fail("a message of %zu bytes", f->len);
+		exit_with("a message of %zu bytes", f->len);
 	return len < head + f->len ? 0 : head + f->len;
 }
 
@@ -259,7 +259,7 @@ on_joined(int fd)
 		reply = frame_head(0x81, packet + 2, sizeof JOINED_PACKET - 1);
 	joined[joined_count++] = fd;
 	conns[fd].joined = joined_count;
-	put(fd, reply, sizeof JOINED_PACKET - 1 + 2);
+	send_or_queue(fd, reply, sizeof JOINED_PACKET - 1 + 2);
 }
 
 /* 42<id>["ack",...] becomes 43<id>[...] */
@@ -273,7 +273,7 @@ answer_ack(int fd, struct frame *f, uint8_t *args)
 	memmove(payload, f->payload, head);
 	payload[1] = '3';
 	at = frame_head(0x81, payload, len);
-	put(fd, at, (size_t)(payload - at) + len);
+	send_or_queue(fd, at, (size_t)(payload - at) + len);
 }
 
 /* Handles an event in one frame, or in two with its attachment. `at` is the answer: all that is to be sent. */
@@ -285,10 +285,10 @@ on_event(int fd, struct frame *f, const uint8_t *at, size_t len)
 	if (args == NULL)
 		return;
 	if (begins(f, args, "[\"echo\"")) {
-		put(fd, at, len);
+		send_or_queue(fd, at, len);
 	} else if (begins(f, args, "[\"broadcast\"")) {
 		for (unsigned i = 0; i < joined_count; i++)
-			put(joined[i], at, len);
+			send_or_queue(joined[i], at, len);
 	} else if (begins(f, args, "[\"ack\"")) {
 		answer_ack(fd, f, args);
 	}
@@ -366,10 +366,10 @@ on_request(int fd, const uint8_t *at, size_t len)
 		return 0;
 	key = memmem(at, (size_t)(end - at), KEY_FIELD, sizeof KEY_FIELD - 1);
 	if (key == NULL)
-		fail("not a WebSocket request: %.40s", (const char *)at);
+		exit_with("not a WebSocket request: %.40s", (const char *)at);
 	accept_key(reply + sizeof SWITCHING - 1, key + sizeof KEY_FIELD - 1);
 	frame_head(0x81, reply + sizeof reply - sizeof OPEN_PACKET, sizeof OPEN_PACKET - 1);
-	put(fd, reply, sizeof reply - 1);
+	send_or_queue(fd, reply, sizeof reply - 1);
 	conns[fd].upgraded = true;
 	return (size_t)(end - at) + 4;
 }
@@ -462,13 +462,13 @@ listen_on(const char *host, uint16_t port)
 
 	listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (listen_fd < 0 || inet_pton(AF_INET, host, &a.sin_addr) != 1)
-		fail("%s is no IPv4 address", host);
+		exit_with("%s is no IPv4 address", host);
 	setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	/* accepted sockets inherit it */
 	setsockopt(listen_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (bind(listen_fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(listen_fd, 4096) != 0 ||
 		getsockname(listen_fd, (struct sockaddr *)&a, &len) != 0)
-		fail("%s:%u: %s", host, port, strerror(errno));
+		exit_with("%s:%u: %s", host, port, strerror(errno));
 	watch(listen_fd, EPOLLIN, EPOLL_CTL_ADD);
 	fprintf(stderr, "event=listening port=%u\n", ntohs(a.sin_port));
 }
@@ -491,7 +491,7 @@ make_tables(void)
 	digest = EVP_MD_CTX_new();
 	epoll_fd = epoll_create1(0);
 	if (conns == NULL || joined == NULL || dirty == NULL || sha1 == NULL || digest == NULL || epoll_fd < 0)
-		fail("%s", strerror(errno));
+		exit_with("%s", strerror(errno));
 }
 
 int
@@ -508,7 +508,7 @@ main(int argc, char **argv)
 		else if (strcmp(argv[i], "--host") == 0 && i + 1 < argc)
 			host = argv[++i];
 		else
-			fail("usage: bench-floor [--host ADDRESS] [--port PORT] [--per-turn]");
+			exit_with("usage: bench-floor [--host ADDRESS] [--port PORT] [--per-turn]");
 	}
 	make_tables();
 	listen_on(host, (uint16_t)port);

@@ -34,7 +34,7 @@ struct polling {
 	bool paused, finishing;
 };
 
-static void ask(struct client *c);
+static void send_poll(struct client *c);
 static void post(struct client *c);
 
 static size_t on_data(struct conn *conn, uint8_t *data, size_t n);
@@ -156,7 +156,7 @@ answered(struct link *link)
 	if (c->state == CLIENT_ENDED)
 		return;
 	if (!c->polling->paused && !c->polling->finishing)
-		ask(c);
+		send_poll(c);
 	check_paused(c);
 }
 
@@ -215,7 +215,7 @@ on_closed(struct conn *conn, unsigned reason)
 /* -------------------------------------------------------------------- requests */
 
 static void
-ask(struct client *c)
+send_poll(struct client *c)
 {
 	link_request(&c->polling->get, TEXT_NONE);
 }
@@ -283,7 +283,7 @@ client_polling_open(struct client *c)
 	link_init(&p->get, c, false);
 	link_init(&p->post, c, true);
 	buffer_init(&p->outbox, OUTBOX_MAX);
-	ask(c);
+	send_poll(c);
 }
 
 void

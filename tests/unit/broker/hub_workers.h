@@ -31,7 +31,7 @@ worker(void)
 }
 
 static void
-put(int fd, const char *bytes, size_t n)
+worker_write(int fd, const char *bytes, size_t n)
 {
 	while (n > 0) {
 		ssize_t done = send(fd, bytes, n, MSG_NOSIGNAL);
@@ -50,7 +50,7 @@ put(int fd, const char *bytes, size_t n)
 UNUSED static void
 put_text(int fd, const char *text)
 {
-	put(fd, text, strlen(text));
+	worker_write(fd, text, strlen(text));
 }
 
 /* Sends "PUBLISH a b" as a command; blanks separate the arguments. */
@@ -71,7 +71,7 @@ worker_say(int fd, const char *words)
 	}
 	buffer_printf(&out, "*%u\r\n", count);
 	buffer_add_text(&out, buffer_text(&one));
-	put(fd, (const char *)out.data, out.len);
+	worker_write(fd, (const char *)out.data, out.len);
 	buffer_fini(&one);
 	buffer_fini(&out);
 }

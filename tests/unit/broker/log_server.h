@@ -439,7 +439,7 @@ begin(void)
 }
 
 static inline void
-end(void)
+close_log_bus(void)
 {
 	listen_no_more(&a, &news);
 	bus_end(&a);

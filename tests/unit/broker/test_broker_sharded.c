@@ -2,7 +2,7 @@
 #include "tests/unit/broker/sharded_bench.h"
 
 static int
-begin(void **state)
+start_nodes(void **state)
 {
 	sharded_start(state);
 	for (unsigned i = 0; i < NODES; i++)
@@ -13,7 +13,7 @@ begin(void **state)
 }
 
 static int
-end(void **state)
+stop_nodes(void **state)
 {
 	for (unsigned i = 0; i < NODES; i++)
 		node_stop(&nodes[i]);
@@ -265,14 +265,14 @@ begin_sealed(void **state)
 {
 	secrets[0] = secrets[1] = "one";
 	secrets[2] = "two";
-	return begin(state);
+	return start_nodes(state);
 }
 
 static int
 end_sealed(void **state)
 {
 	memset(secrets, 0, sizeof secrets);
-	return end(state);
+	return stop_nodes(state);
 }
 
 static void
@@ -301,13 +301,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(statements_reach_the_other_nodes, begin, end),
-		cmocka_unit_test_setup_teardown(questions_are_answered, begin, end),
-		cmocka_unit_test_setup_teardown(strangers_are_dropped_and_counted, begin, end),
+		cmocka_unit_test_setup_teardown(statements_reach_the_other_nodes, start_nodes, stop_nodes),
+		cmocka_unit_test_setup_teardown(questions_are_answered, start_nodes, stop_nodes),
+		cmocka_unit_test_setup_teardown(strangers_are_dropped_and_counted, start_nodes, stop_nodes),
 		cmocka_unit_test_setup_teardown(each_mode_has_its_channels, sharded_start, sharded_stop),
 		cmocka_unit_test_setup_teardown(each_mode_subscribes_to_its_rooms, sharded_start, sharded_stop),
 		cmocka_unit_test_setup_teardown(another_mode_is_named_once, sharded_start, sharded_stop),
-		cmocka_unit_test_setup_teardown(an_order_to_join_is_no_other_mode, begin, end),
+		cmocka_unit_test_setup_teardown(an_order_to_join_is_no_other_mode, start_nodes, stop_nodes),
 		cmocka_unit_test_setup_teardown(messages_are_sealed, begin_sealed, end_sealed),
 	};
 

@@ -21,7 +21,7 @@ messages_of_one_turn_leave_in_one_call(void **state)
 	assert_int_equal(LOG->counter, 3);
 	assert_true(text_starts(entry_text(1), TEXT("4 45\nnews{\"m\":\"1\",\"position\":\"1000-1/j")));
 	assert_string_equal(texts_of(&news), "1 2 3 ");
-	end();
+	close_log_bus();
 }
 
 static void
@@ -41,7 +41,7 @@ missed_messages_are_read_once_and_in_order(void **state)
 	assert_string_equal(texts_of(&news), "1 2 3 4 ");
 	assert_int_equal(stats_of(&a).log_read, 2);
 	assert_int_equal(stats_of(&a).log_gaps, 0);
-	end();
+	close_log_bus();
 }
 
 /* The position of an idle node is that of the last check message. */
@@ -55,7 +55,7 @@ an_idle_node_has_a_position(void **state)
 	other_records(2, "news", "missed", false);
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&news), "missed ");
-	end();
+	close_log_bus();
 }
 
 static void
@@ -75,7 +75,7 @@ what_is_heard_while_reading_is_held(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&news), "1 2 ");
 	assert_int_equal(stats_of(&a).log_held_bytes, 0);
-	end();
+	close_log_bus();
 }
 
 /* The subscription link is slower than the answer. */
@@ -91,7 +91,7 @@ what_was_read_is_not_delivered_when_it_is_heard(void **state)
 	other_records(2, "news", "2", true);
 	RUN_UNTIL(news.messages == 2);
 	assert_string_equal(texts_of(&news), "1 2 ");
-	end();
+	close_log_bus();
 }
 
 /* Too much is heard while reading: it is dropped and read from the log instead. */
@@ -118,7 +118,7 @@ held_messages_are_limited(void **state)
 	assert_int_equal(LOG->reads, 2);
 	assert_int_equal(news.messages, 6);
 	assert_int_equal(stats_of(&a).log_read, 6);
-	end();
+	close_log_bus();
 }
 
 /* The answer to the first read arrives after the second read has begun. */
@@ -144,7 +144,7 @@ a_reading_that_was_given_up_has_no_effect(void **state)
 	assert_string_equal(texts_of(&news), "1 2 ");
 	assert_int_equal(stats_of(&a).malformed, 0);
 	buffer_fini(&first);
-	end();
+	close_log_bus();
 }
 
 /* Replaces the waiting answer of a read by one with the entry `i`. */
@@ -177,7 +177,7 @@ a_reading_that_takes_too_long_repeats_nothing(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&news), "1 2 ");
 	assert_int_equal(stats_of(&a).log_gaps, 0);
-	end();
+	close_log_bus();
 }
 
 /* ------------------------------------------------------- without an answer */
@@ -199,7 +199,7 @@ an_executed_message_without_an_answer_is_not_sent_again(void **state)
 	assert_int_equal(stats_of(&a).log_resent, 0);
 	assert_int_equal(stats_of(&a).uncertain, 0);
 	assert_string_equal(texts_of(&news), "1 2 ");
-	end();
+	close_log_bus();
 }
 
 static void
@@ -217,7 +217,7 @@ a_lost_message_is_sent_again_before_newer_ones(void **state)
 	assert_string_equal(texts_of(&news), "1 2 ");
 	assert_int_equal(stats_of(&a).log_resent, 1);
 	assert_true(text_has(entry_text(2), TEXT("/1\"}")));
-	end();
+	close_log_bus();
 }
 
 /* In another server process, the number of the old connection may belong to a stranger, so nothing is ended. */
@@ -233,7 +233,7 @@ a_connection_of_another_server_is_not_ended(void **state)
 	LOG->run_id = "second";
 	RUN_UNTIL(ups(&a) == 2 && news.messages == 1);
 	assert_string_equal(LOG->killed, "");
-	end();
+	close_log_bus();
 }
 
 /* Both links are lost, and own messages stand among those of others. */
@@ -252,7 +252,7 @@ both_links_are_lost(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_int_equal(stats_of(&a).log_found, 1);
 	assert_non_null(strstr(texts_of(&news), "2 "));
-	end();
+	close_log_bus();
 }
 
 /* The server has forgotten the scripts that check and read. */
@@ -269,7 +269,7 @@ a_lost_script_is_sent_again(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_int_equal(LOG->forget_scripts, 0);
 	assert_string_equal(texts_of(&news), "1 ");
-	end();
+	close_log_bus();
 }
 
 /* The log keeps the messages that the option asks for, and a few more. */
@@ -286,7 +286,7 @@ the_log_is_trimmed_by_messages(void **state)
 	}
 	assert_string_equal(LOG->kept, "from 1000-10"); /* of the ninth message; eleven are behind it */
 	assert_int_equal(LOG->entries[9].seq, 10);
-	end();
+	close_log_bus();
 }
 
 /* Nothing that the server refuses is lost. */
@@ -304,7 +304,7 @@ a_refused_message_is_kept(void **state)
 	RUN_UNTIL(news.messages == 2);
 	assert_string_equal(texts_of(&news), "1 2 ");
 	assert_int_equal(stats_of(&a).dropped, 0);
-	end();
+	close_log_bus();
 }
 
 /* After a failover a message may be sent again that receivers have heard. */
@@ -321,7 +321,7 @@ a_number_that_was_heard_is_a_repeat(void **state)
 	RUN_UNTIL(news.messages == 3);
 	assert_string_equal(texts_of(&news), "1 2 3 ");
 	assert_int_equal(stats_of(&a).log_repeats, 2);
-	end();
+	close_log_bus();
 }
 
 /* -------------------------------------------------------------------- gaps */
@@ -339,7 +339,7 @@ a_trimmed_log_is_a_gap(void **state)
 	assert_int_equal(stats_of(&a).log_gaps, 1);
 	assert_int_equal(times_logged("messages may have been missed"), 1);
 	assert_string_equal(texts_of(&news), "2 ");
-	end();
+	close_log_bus();
 }
 
 /* The log ends before the position: another master, whose clock is behind. */
@@ -362,7 +362,7 @@ a_log_without_its_end_is_a_gap(void **state)
 	RUN_UNTIL(ups(&a) == 3);
 	assert_string_equal(texts_of(&news), "1 2 3 ");
 	assert_int_equal(stats_of(&a).log_gaps, 1);
-	end();
+	close_log_bus();
 }
 
 static void
@@ -375,7 +375,7 @@ entries_of_strangers_are_counted(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_int_equal(stats_of(&a).log_unusable, 2);
 	assert_int_equal(news.messages, 0);
-	end();
+	close_log_bus();
 }
 
 static void
@@ -398,7 +398,7 @@ a_malformed_answer_is_a_lost_link(void **state)
 	other_records(1, "news", "1", false);
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&news), "1 ");
-	end();
+	close_log_bus();
 }
 
 /* ------------------------------------------------------------------- joins */
@@ -419,7 +419,7 @@ a_subscription_made_while_away_gets_nothing_older(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&late), "new ");
 	listen_no_more(&a, &late);
-	end();
+	close_log_bus();
 }
 
 /* The position is that of the last check, which is older than the subscription. */
@@ -439,7 +439,7 @@ a_subscription_made_before_the_loss_gets_nothing_older(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&late), "new ");
 	listen_no_more(&a, &late);
-	end();
+	close_log_bus();
 }
 
 /* The message is in the log and on the subscription link, and the confirmation comes between them. */
@@ -468,7 +468,7 @@ a_subscription_without_confirmation_gets_its_messages_once(void **state)
 	RUN_UNTIL(late.messages > 0 && strstr(texts_of(&late), "2 ") != NULL);
 	assert_string_equal(texts_of(&late), "1 2 ");
 	listen_no_more(&a, &late);
-	end();
+	close_log_bus();
 }
 
 static void
@@ -494,7 +494,7 @@ a_room_that_appeared_while_away_gets_nothing_older(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&rooms), "known new ");
 	listen_no_more(&a, &rooms);
-	end();
+	close_log_bus();
 }
 
 /* ------------------------------------------------------------- without a log */
@@ -514,7 +514,7 @@ a_server_without_scripts_is_used_without_the_log(void **state)
 	conn_close(server.commands, REASON_FINISHED);
 	RUN_UNTIL(ups(&a) == 2);
 	assert_int_equal(stats_of(&a).log_active, 1);
-	end();
+	close_log_bus();
 }
 
 /*
@@ -534,7 +534,7 @@ a_server_that_is_too_old_is_used_without_the_log(void **state)
 	assert_int_equal(downs(&a), 0);
 	lose_subscriptions();
 	RUN_UNTIL(ups(&a) == 2);
-	end();
+	close_log_bus();
 }
 
 /* The server refuses the log for a moment: the transaction that tries it, the check message, or both. */
@@ -556,7 +556,7 @@ a_refusal_that_is_over_costs_nothing(void **state)
 		assert_int_equal(stats_of(&a).uncertain, 0);
 		assert_int_equal(stats_of(&a).log_resent, i);
 	}
-	end();
+	close_log_bus();
 }
 
 static void
@@ -569,7 +569,7 @@ a_refusal_of_the_log_alone_is_lasting(void **state)
 	assert_true(logged("messages are not recorded: NOPERM"));
 	assert_int_equal(stats_of(&a).log_active, 0);
 	assert_int_equal(downs(&a), 0);
-	end();
+	close_log_bus();
 }
 
 /* One refused publish at a time is tried without the log, too, so the others stay in the queue. */
@@ -592,7 +592,7 @@ without_the_log_a_refused_publish_is_tried_alone(void **state)
 	server.refused = NULL;
 	RUN_UNTIL(news.messages == 2);
 	assert_string_equal(texts_of(&news), "2 3 ");
-	end();
+	close_log_bus();
 }
 
 /* A bus that is closed while it looks for its messages does not know which of them the server has executed. */
@@ -627,7 +627,7 @@ a_log_that_is_gone_is_a_gap(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_int_equal(stats_of(&a).uncertain, 1);
 	assert_int_equal(stats_of(&a).log_gaps, 1);
-	end();
+	close_log_bus();
 }
 
 int

@@ -28,7 +28,7 @@ the_stream_is_bounded_from_the_first_entry_on(void **state)
 	(void)state;
 	begin();
 	assert_string_equal(LOG->kept, "entries 20");
-	end();
+	close_log_bus();
 }
 
 /* The subscription link is slower than the command link: check messages come after newer answers. */
@@ -50,7 +50,7 @@ late_check_messages_do_not_stop_the_trimming(void **state)
 		if (i > 20)
 			assert_true(text_starts(text_from(LOG->kept), TEXT("from ")));
 	}
-	end();
+	close_log_bus();
 }
 
 /* The key of the counter holds something that cannot be incremented. The messages are recorded all the same. */
@@ -73,7 +73,7 @@ a_useless_counter_does_not_stop_the_log(void **state)
 	}
 	assert_int_equal(stats_of(&a).log_active, 1);
 	assert_int_equal(downs(&a), 0);
-	end();
+	close_log_bus();
 }
 
 /* ------------------------------------------------------------------ stamps */
@@ -96,7 +96,7 @@ a_false_position_does_not_spread(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&news), "1 2 3 ");
 	assert_int_equal(stats_of(&a).log_gaps, 0);
-	end();
+	close_log_bus();
 }
 
 /* Two subscriptions hear one message. If its sender sends the message again, the repetition has another position. */
@@ -123,7 +123,7 @@ a_repeat_is_not_taken_for_a_copy(void **state)
 	assert_in_range(stats_of(&a).log_repeats, 1, 2);
 	listen_no_more(&a, &room);
 	listen_no_more(&a, &all);
-	end();
+	close_log_bus();
 }
 
 /* An entry with more messages than a node writes is refused, so that one answer does not take more than a turn. */
@@ -144,7 +144,7 @@ an_entry_with_too_many_messages_is_unusable(void **state)
 	RUN_UNTIL(ups(&a) == 2);
 	assert_int_equal(stats_of(&a).log_unusable, 1);
 	assert_string_equal(texts_of(&news), "1 ");
-	end();
+	close_log_bus();
 }
 
 /* --------------------------------------------------------------- the server */
@@ -166,7 +166,7 @@ published_messages_that_were_not_stored_are_not_sent_again(void **state)
 	RUN_UNTIL(news.messages >= 3 && stats_of(&a).published == 3);
 	assert_string_equal(texts_of(&news), "1 2 3 ");
 	assert_int_equal(stats_of(&a).log_resent, 0);
-	end();
+	close_log_bus();
 }
 
 /* The ACL allows every command but EXEC, whose answer names the reason at its end. */
@@ -180,7 +180,7 @@ a_server_that_refuses_exec_alone_is_used_without_the_log(void **state)
 	assert_int_equal(stats_of(&a).log_active, 0);
 	record(&a, "1");
 	RUN_UNTIL(news.messages == 1);
-	end();
+	close_log_bus();
 }
 
 /* What EXEC itself refuses, or answers without a result, was not executed. */
@@ -201,7 +201,7 @@ a_transaction_that_was_not_executed_is_sent_again(void **state)
 		assert_int_equal(stats_of(&a).log_resent, i);
 		assert_int_equal(stats_of(&a).uncertain, 0);
 	}
-	end();
+	close_log_bus();
 }
 
 /* The node hears the others, and its own messages wait. */
@@ -229,7 +229,7 @@ a_node_that_only_listens_is_up_while_the_server_stores_nothing(void **state)
 	LOG->refusal = NULL;
 	RUN_UNTIL(news.messages == 4);
 	assert_string_equal(texts_of(&news), "missed missed missed own ");
-	end();
+	close_log_bus();
 }
 
 /* A replica that hides its role: what it publishes reaches nobody. */
@@ -243,7 +243,7 @@ a_replica_is_not_used(void **state)
 	RUN_UNTIL(a.failures >= 2);
 	assert_int_equal(ups(&a), 0);
 	assert_true(logged("the log is refused: READONLY"));
-	end();
+	close_log_bus();
 }
 
 /* The lost master's clock was ahead, so the new master's positions are lower. */
@@ -270,7 +270,7 @@ a_message_is_found_on_a_server_whose_clock_is_behind(void **state)
 	assert_int_equal(stats_of(&a).log_found, 1);
 	assert_int_equal(stats_of(&a).log_resent, 0);
 	assert_string_equal(texts_of(&news), "1 2 ");
-	end();
+	close_log_bus();
 }
 
 /* A refused message that will not be sent again gets no new number, and later lost messages keep theirs. */
@@ -294,7 +294,7 @@ messages_written_off_do_not_renumber_later_ones(void **state)
 	LOG->publishing = ANSWER;
 	RUN_UNTIL(ups(&a) == 4 && stats_of(&a).published == 1);
 	assert_true(text_ends(entry_text(LOG->count - 1), TEXT("/2\"}")));
-	end();
+	close_log_bus();
 }
 
 static void
@@ -316,7 +316,7 @@ an_old_connection_that_cannot_be_ended_is_logged(void **state)
 	LOG->run_id = "";
 	RUN_UNTIL(ups(&a) == 3 && news.messages == 2);
 	assert_int_equal(times_logged("cannot end the old connection: the server hides its run_id"), 1);
-	end();
+	close_log_bus();
 }
 
 int

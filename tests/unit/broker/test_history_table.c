@@ -33,7 +33,7 @@ teardown(void **state)
 }
 
 static struct history_id
-add(const char *room, const char *payload, unsigned count, uint64_t age)
+append_entry(const char *room, const char *payload, unsigned count, uint64_t age)
 {
 	struct history_limits limits = {count, age};
 	struct history_id id;
@@ -68,13 +68,13 @@ the_oldest_of_a_room_go_first(void **state)
 	(void)state;
 	for (int i = 1; i <= 7; i++) {
 		snprintf(payload, sizeof payload, "%d", i);
-		add("a", payload, 3, 0);
+		append_entry("a", payload, 3, 0);
 	}
-	add("b", "x", 3, 0);
+	append_entry("b", "x", 3, 0);
 	assert_string_equal(get("a", all), "5 6 7");
 	assert_string_equal(get("b", all), "x");
 	assert_string_equal(get("c", all), "");
-	add("a", "8", 1, 0); /* the rule has become smaller */
+	append_entry("a", "8", 1, 0); /* the rule has become smaller */
 	assert_string_equal(get("a", all), "8");
 	assert_int_equal(table.entries, 2);
 	assert_int_equal(table.displaced, 0);
@@ -84,9 +84,9 @@ static void
 old_entries_go_with_their_room(void **state)
 {
 	(void)state;
-	add("a", "1", 10, 100);
+	append_entry("a", "1", 10, 100);
 	now += 60;
-	add("a", "2", 10, 100);
+	append_entry("a", "2", 10, 100);
 	now += 41;
 	assert_string_equal(get("a", all), "2");
 	now += 60;
@@ -94,7 +94,7 @@ old_entries_go_with_their_room(void **state)
 	assert_int_equal(table.entries, 0);
 	assert_int_equal(table.rooms.count, 0);
 	assert_int_equal(table.bytes, 0);
-	add("a", "3", 10, 0);
+	append_entry("a", "3", 10, 0);
 	history_table_set_age(&table, TEXT("a"), 10);
 	history_table_set_age(&table, TEXT("b"), 10);
 	now += 11;
@@ -109,7 +109,7 @@ a_sweep_visits_all_rooms_in_turn(void **state)
 	(void)state;
 	for (int i = 0; i < 2 * HISTORY_SWEEP; i++) {
 		snprintf(room, sizeof room, "%d", i);
-		add(room, "x", 1, 10);
+		append_entry(room, "x", 1, 10);
 	}
 	now += 100;
 	history_table_sweep(&table, now);
@@ -128,7 +128,7 @@ the_oldest_of_all_rooms_go_when_memory_is_full(void **state)
 	memset(payload, 'x', sizeof payload - 1);
 	for (int i = 0; i < 200; i++) {
 		snprintf(room, sizeof room, "%d", i);
-		add(room, payload, 10, 0);
+		append_entry(room, payload, 10, 0);
 		assert_true(table.bytes <= MB);
 	}
 	assert_int_equal(table.entries + table.displaced, 200);
@@ -147,7 +147,7 @@ pages_go_both_ways(void **state)
 	for (int i = 0; i < 10; i++) {
 		snprintf(payload, sizeof payload, "%d", i);
 		now += (uint64_t)i % 3; /* some in the same millisecond */
-		ids[i] = add("a", payload, 100, 0);
+		ids[i] = append_entry("a", payload, 100, 0);
 		assert_true(i == 0 || history_id_compare(ids[i - 1], ids[i]) < 0);
 	}
 	assert_string_equal(get("a", (struct history_query){.count = 3}), "7 8 9");
@@ -203,11 +203,11 @@ an_answer_has_a_limit_at_its_far_end(void **state)
 static void
 ids_grow_though_the_clock_goes_back(void **state)
 {
-	struct history_id first = add("a", "1", 10, 0), second;
+	struct history_id first = append_entry("a", "1", 10, 0), second;
 
 	(void)state;
 	now -= 5000;
-	second = add("a", "2", 10, 0);
+	second = append_entry("a", "2", 10, 0);
 	assert_int_equal(second.ms, first.ms);
 	assert_int_equal(second.seq, first.seq + 1);
 	assert_string_equal(get("a", all), "1 2");

@@ -125,7 +125,7 @@ a_large_message_arrives_in_pieces_and_a_too_large_one_is_refused(void **state)
 	hears(b, "*3\r\n$9\r\nsubscribe\r\n$3\r\nbig\r\n:1\r\n");
 	snprintf(head, sizeof head, "*3\r\n$7\r\nPUBLISH\r\n$3\r\nbig\r\n$%zu\r\n", n);
 	put_text(a, head);
-	put(a, payload, n);
+	worker_write(a, payload, n);
 	put_text(a, "\r\n*1\r\n$4\r\nPI"); /* with a part of the next command */
 	hears(b, "*3\r\n$7\r\nmessage\r\n$3\r\nbig\r\n$700000\r\n");
 	for (size_t got = 0; got < n; got += 50000) {

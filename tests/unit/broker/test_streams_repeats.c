@@ -31,7 +31,7 @@ stop(void **state)
 
 /* Adds an entry with the id <ms>-0. `number` 0: it has none. */
 static bool
-add(const char *uid, uint64_t number, uint64_t ms)
+add_entry(const char *uid, uint64_t number, uint64_t ms)
 {
 	char digits[24];
 	struct wire_stream_entry entry = {.id = {ms, 0}, .uid = text_from(uid)};
@@ -53,13 +53,13 @@ static void
 a_number_that_has_been_read_is_a_repeat(void **state)
 {
 	(void)state;
-	assert_true(add("a", 1, 10));
-	assert_true(add("a", 2, 11));
-	assert_true(add("b", 1, 12)); /* each sender has numbers of its own */
-	assert_true(add("a", 9, 13)); /* numbers may be left out: their messages were dropped */
-	assert_false(add("a", 2, 14));
-	assert_false(add("a", 9, 15));
-	assert_true(add("a", 10, 16));
+	assert_true(add_entry("a", 1, 10));
+	assert_true(add_entry("a", 2, 11));
+	assert_true(add_entry("b", 1, 12)); /* each sender has numbers of its own */
+	assert_true(add_entry("a", 9, 13)); /* numbers may be left out: their messages were dropped */
+	assert_false(add_entry("a", 2, 14));
+	assert_false(add_entry("a", 9, 15));
+	assert_true(add_entry("a", 10, 16));
 	assert_true(repeats.count == 2);
 }
 
@@ -68,31 +68,31 @@ static void
 a_message_that_comes_late_is_new(void **state)
 {
 	(void)state;
-	assert_true(add("a", 7, 10));
-	assert_true(add("a", 9, 11));
-	assert_true(add("a", 11, 12));
-	assert_true(add("a", 8, 13));
-	assert_true(add("a", 10, 14));
+	assert_true(add_entry("a", 7, 10));
+	assert_true(add_entry("a", 9, 11));
+	assert_true(add_entry("a", 11, 12));
+	assert_true(add_entry("a", 8, 13));
+	assert_true(add_entry("a", 10, 14));
 	for (uint64_t number = 1; number <= 11; number++)
-		assert_false(add("a", number, 20 + number));
+		assert_false(add_entry("a", number, 20 + number));
 	assert_true(repeats.count == 11);
 	assert_int_equal(had(31, 14), 1);
 	assert_int_equal(had(31, 13), ERROR_UNSUPPORTED);
 	/* the newest number is far ahead: of those in between, the last 64 may come late */
-	assert_true(add("a", 75, 40));
-	assert_false(add("a", 11, 41));
-	assert_true(add("a", 12, 42));
-	assert_true(add("a", 74, 43));
-	assert_true(add("a", 76, 44));
-	assert_false(add("a", 12, 45));
-	assert_false(add("a", 75, 46));
-	assert_true(add("a", 1000, 47));
-	assert_false(add("a", 935, 48));
-	assert_true(add("a", 936, 49));
-	assert_true(add("a", UINT64_MAX, 50));
-	assert_false(add("a", UINT64_MAX, 51));
-	assert_true(add("a", UINT64_MAX - 64, 52));
-	assert_false(add("a", UINT64_MAX - 65, 53));
+	assert_true(add_entry("a", 75, 40));
+	assert_false(add_entry("a", 11, 41));
+	assert_true(add_entry("a", 12, 42));
+	assert_true(add_entry("a", 74, 43));
+	assert_true(add_entry("a", 76, 44));
+	assert_false(add_entry("a", 12, 45));
+	assert_false(add_entry("a", 75, 46));
+	assert_true(add_entry("a", 1000, 47));
+	assert_false(add_entry("a", 935, 48));
+	assert_true(add_entry("a", 936, 49));
+	assert_true(add_entry("a", UINT64_MAX, 50));
+	assert_false(add_entry("a", UINT64_MAX, 51));
+	assert_true(add_entry("a", UINT64_MAX - 64, 52));
+	assert_false(add_entry("a", UINT64_MAX - 65, 53));
 }
 
 static void
@@ -102,16 +102,16 @@ entries_without_a_usable_number_are_new(void **state)
 	char name[65];
 
 	(void)state;
-	assert_true(add("a", 5, 1));
-	assert_true(add("a", 0, 2)); /* as of Node.js servers */
-	assert_true(add("a", 0, 2));
+	assert_true(add_entry("a", 5, 1));
+	assert_true(add_entry("a", 0, 2)); /* as of Node.js servers */
+	assert_true(add_entry("a", 0, 2));
 	assert_true(streams_repeats_add(&repeats, 0, &entry));
 	entry = (struct wire_stream_entry){.order = TEXT("1")};
 	assert_true(streams_repeats_add(&repeats, 0, &entry));
 	memset(name, 'n', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
-	assert_true(add(name, 1, 3));
-	assert_true(add(name, 1, 4)); /* no node has such a uid, so it takes no memory here */
+	assert_true(add_entry(name, 1, 3));
+	assert_true(add_entry(name, 1, 4)); /* no node has such a uid, so it takes no memory here */
 	assert_true(repeats.count == 0);
 }
 
@@ -120,9 +120,9 @@ static void
 a_client_behind_the_message_has_got_it(void **state)
 {
 	(void)state;
-	assert_true(add("a", 1, 10));
-	assert_true(add("b", 1, 12));
-	assert_false(add("a", 1, 20));
+	assert_true(add_entry("a", 1, 10));
+	assert_true(add_entry("b", 1, 12));
+	assert_false(add_entry("a", 1, 20));
 	assert_int_equal(had(20, 10), 1);
 	assert_int_equal(had(20, 12), 1);
 	assert_int_equal(had(20, 9), ERROR_UNSUPPORTED);
@@ -135,9 +135,9 @@ static void
 old_repeats_are_forgotten(void **state)
 {
 	(void)state;
-	assert_true(add("a", 1, 10));
+	assert_true(add_entry("a", 1, 10));
 	for (unsigned i = 0; i < STREAMS_REPEATS_MAX + 2; i++)
-		assert_false(add("a", 1, 100 + i));
+		assert_false(add_entry("a", 1, 100 + i));
 	assert_int_equal(had(101, 50), ERROR_UNSUPPORTED); /* forgotten */
 	assert_int_equal(had(50, 20), ERROR_UNSUPPORTED);
 	assert_int_equal(had(102, 50), 1);

@@ -11,7 +11,7 @@
 static char root[] = "/tmp/sockeye-files-XXXXXX";
 
 static void
-put(const char *name, const char *content, size_t n)
+write_public(const char *name, const char *content, size_t n)
 {
 	char path[256];
 	FILE *f;
@@ -43,16 +43,16 @@ make_tree(void **state)
 		at(path, directories[i]);
 		assert_int_equal(mkdir(path, 0755), 0);
 	}
-	put("secret", "secret", 6);
-	put("pub/index.html", "<index>", 7);
-	put("pub/sub/index.html", "<sub>", 5);
-	put("pub/app.js", text, sizeof(text));
-	put("pub/sp ace/\xc3\xa9.txt", "accent", 6);
-	put("pub/.hidden", "hidden", 6);
-	put("pub/.git/config", "hidden", 6);
-	put("pub/noext", "x", 1);
-	put("pub/zero.txt", "", 0);
-	put("pub/big.bin", big, BIG);
+	write_public("secret", "secret", 6);
+	write_public("pub/index.html", "<index>", 7);
+	write_public("pub/sub/index.html", "<sub>", 5);
+	write_public("pub/app.js", text, sizeof(text));
+	write_public("pub/sp ace/\xc3\xa9.txt", "accent", 6);
+	write_public("pub/.hidden", "hidden", 6);
+	write_public("pub/.git/config", "hidden", 6);
+	write_public("pub/noext", "x", 1);
+	write_public("pub/zero.txt", "", 0);
+	write_public("pub/big.bin", big, BIG);
 	free(big);
 	at(path, "pub/out");
 	assert_int_equal(symlink("../secret", path), 0);
@@ -239,7 +239,7 @@ put_aged(char letter, size_t n, time_t age)
 	char *text = malloc(n), path[256];
 
 	memset(text, letter, n);
-	put("pub/kept.js", text, n);
+	write_public("pub/kept.js", text, n);
 	free(text);
 	at(path, "pub/kept.js");
 	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);

@@ -385,7 +385,7 @@ static unsigned taken;
 static int taken_fds[64];
 
 static void
-take(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
+collect_fd(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
 	(void)arg;
 	(void)peer;
@@ -413,7 +413,7 @@ run_out_of_descriptors(void)
 	unsigned lines = 0;
 
 	log_set_sink(drop_line, &lines);
-	EXPECT(listener_open(&li, &bench.loop, &o, take, NULL, error) == 0);
+	EXPECT(listener_open(&li, &bench.loop, &o, collect_fd, NULL, error) == 0);
 	for (int i = 0; i < 10; i++) {
 		clients[i] = connect_to("127.0.0.1", listener_port(li));
 		EXPECT(clients[i] >= 0);

@@ -130,14 +130,14 @@ alpn_answers_http_1_1_and_goes_on_without_overlap(void **state)
 	SSL_get0_alpn_selected(cl.ssl, &chosen, &n);
 	assert_int_equal(n, 8);
 	assert_memory_equal(chosen, "http/1.1", 8);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 
 	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
 	SSL_set_alpn_protos(cl.ssl, h2, sizeof(h2) - 1);
 	BOTH_UNTIL(&cl, !p.conn->handshaking);
 	SSL_get0_alpn_selected(cl.ssl, &chosen, &n);
 	assert_int_equal(n, 0);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 static void
@@ -200,14 +200,14 @@ a_ticket_resumes_the_session(void **state)
 	BOTH_UNTIL(&cl, cl.got.len == 1);
 	assert_false(SSL_session_reused(cl.ssl));
 	assert_non_null(session);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 
 	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
 	SSL_set_session(cl.ssl, session);
 	conn_send_copy(p.conn, "x", 1);
 	BOTH_UNTIL(&cl, cl.got.len == 1);
 	assert_true(SSL_session_reused(cl.ssl));
-	end(&p, &cl);
+	close_pair(&p, &cl);
 	SSL_SESSION_free(session);
 }
 
@@ -229,7 +229,7 @@ key_updates_are_followed(void **state)
 		assert_int_equal(SSL_write(cl.ssl, "round", 5), 5);
 		BOTH_UNTIL(&cl, cl.got.len == before + 5);
 	}
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 int

@@ -19,7 +19,7 @@ handshake_and_both_directions(void **state)
 	BOTH_UNTIL(&cl, p.got.len == 5);
 	assert_got(p.got, "hello");
 	assert_int_equal(p.drains, 1);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 /* The request is in the same segment as the client's last handshake message: no poll would report it again. */
@@ -37,7 +37,7 @@ a_request_right_behind_the_handshake_is_seen(void **state)
 	assert_int_equal(SSL_write(cl.ssl, "request", 7), 7);
 	run_turn();
 	assert_got(p.got, "request");
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 static void
@@ -71,7 +71,7 @@ echo_of_a_megabyte(int sndbuf, size_t piece)
 	RUN_UNTIL(conn_queued(p.conn) == 0);
 	assert_true(p.drains > 0);
 	block_unref(b);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 static void
@@ -112,7 +112,7 @@ messages_of_a_turn_share_a_record_and_a_write(void **state)
 	assert_int_equal(bench.loop.counters.value[COUNT_WRITES], before + 1);
 	BOTH_UNTIL(&cl, cl.got.len == at);
 	assert_pattern(&cl.got, at);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 /* Bytes and close_notify arrive together, without a FIN. Once the bytes are read, only the library knows of the end.
@@ -144,7 +144,7 @@ the_loop_does_not_wait_while_the_library_holds_input(void **state)
 	assert_got(p.got, "last words");
 	run_turn();
 	assert_false(loop_goes_on());
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 static void
@@ -170,7 +170,7 @@ resume_finds_what_the_library_holds(void **state)
 	run_turn();
 	assert_got(p.got, "last words");
 	assert_int_equal(p.eofs, 1);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 /* A read that returns less than a record leaves nothing behind; otherwise it fills the scratch buffer. */
@@ -192,7 +192,7 @@ a_read_tells_whether_the_library_holds_more(void **state)
 	assert_memory_equal(at, "0123456789", 10);
 	assert_int_equal(stream_tls.read(p.conn, at, 4), STREAM_WAIT);
 	assert_false(p.conn->more);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 static void
@@ -325,7 +325,7 @@ a_connection_outlives_its_context(void **state)
 	assert_int_equal(tls_context_new(&context, &o, error), 0);
 	conn_send_copy(p.conn, "still here", 10);
 	BOTH_UNTIL(&cl, cl.got.len == 10);
-	end(&p, &cl);
+	close_pair(&p, &cl);
 }
 
 static void

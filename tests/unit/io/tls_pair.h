@@ -96,7 +96,7 @@ client_step(struct client *cl)
 	} while (0)
 
 static inline void
-end(struct probe *p, struct client *cl)
+close_pair(struct probe *p, struct client *cl)
 {
 	conn_close(p->conn, REASON_FORCED);
 	run_turn();

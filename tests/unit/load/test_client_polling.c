@@ -36,7 +36,7 @@ join(void)
 }
 
 static void
-end(void)
+cut_client(void)
 {
 	client_cut(&b.client, LOAD_ERROR_COUNT, "");
 	EXPECT_END(1, LOAD_ERROR_COUNT, "");
@@ -95,7 +95,7 @@ test_payloads_of_several_packets(void **state)
 	expect_request(get, POLL, "");
 	assert_string_equal(b.heard, "e:[1]|e:bytes|a12:[2]|e:[3]|");
 	expect_request(post, POST, "3");
-	end();
+	cut_client();
 }
 
 static void
@@ -108,7 +108,7 @@ test_everything_in_the_first_answer(void **state)
 	answer(get, OPEN SEP "40{\"sid\":\"x\"}" SEP "42[1]");
 	RUN_UNTIL(b.joined == 1);
 	assert_string_equal(b.heard, "e:[1]|");
-	end();
+	cut_client();
 }
 
 /* Packets that are queued during a POST leave as one payload of at most maxPayload (100) bytes. */
@@ -141,7 +141,7 @@ test_posts_are_joined(void **state)
 	answer(post, "ok");
 	expect_request(post, POST, "c");
 	answer(post, "ok");
-	end();
+	cut_client();
 }
 
 static void
@@ -164,7 +164,7 @@ test_maxpayload_to_the_byte(void **state)
 	answer(post, "ok");
 	expect_request(post, POST, "y");
 	answer(post, "ok");
-	end();
+	cut_client();
 }
 
 /* ------------------------------------------------------------------ connections */
@@ -189,7 +189,7 @@ test_connections_lost_between_requests(void **state)
 	answer(post, "ok");
 	answer(get, "42[4]");
 	RUN_UNTIL(strcmp(b.heard, "e:[1]|e:[4]|") == 0);
-	end();
+	cut_client();
 }
 
 /* The server closes an idle connection while a request is under way: the request is sent again, once. */
@@ -236,7 +236,7 @@ test_answers_that_end_with_their_connection(void **state)
 		shutdown(get->fd, SHUT_WR);
 	}
 	RUN_UNTIL(strcmp(b.heard, "e:[1]|") == 0);
-	end();
+	cut_client();
 }
 
 static void
@@ -253,7 +253,7 @@ test_chunked_answers_byte_by_byte(void **state)
 	}
 	expect_request(get, POLL, "");
 	assert_string_equal(b.heard, "e:[1]|");
-	end();
+	cut_client();
 }
 
 /* ------------------------------------------------------------------ what goes wrong */

@@ -20,7 +20,7 @@ static struct load_options o;
 static char error[OPTION_ERROR_MAX];
 
 static int
-end(void **state)
+free_options(void **state)
 {
 	(void)state;
 	load_options_fini(&o);
@@ -305,7 +305,7 @@ test_checks_of_scenarios(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_teardown(name, end)
+#define T(name) cmocka_unit_test_teardown(name, free_options)
 	const struct CMUnitTest tests[] = {
 		T(test_defaults),
 		T(test_every_option),

@@ -74,7 +74,7 @@ begin(child_work *work)
 }
 
 static void
-end(struct child *child)
+kill_child(struct child *child)
 {
 	assert_int_equal(kill(child->pid, SIGKILL), 0);
 	assert_int_equal(waitpid(child->pid, NULL, 0), child->pid);
@@ -132,7 +132,7 @@ test_memory_is_what_was_touched(void **state)
 	after = observe(child.pid);
 	assert_in_range(after.memory - before.memory, TOUCHED - MIB, TOUCHED + 2 * MIB);
 	assert_in_range(after.anonymous - before.anonymous, TOUCHED - MIB, TOUCHED + 2 * MIB);
-	end(&child);
+	kill_child(&child);
 }
 
 /* Two processes that share pages: the pages count once, not twice. */
@@ -167,7 +167,7 @@ test_shared_pages_count_once(void **state)
 	both = observe(child.pid);
 	assert_int_equal(both.processes, 2);
 	assert_true(both.memory < alone.memory + TOUCHED / 2);
-	end(&child);
+	kill_child(&child);
 }
 
 static double
@@ -241,7 +241,7 @@ test_processor_time_is_what_was_burnt(void **state)
 	(void)state;
 	finished(&child, burnt, sizeof burnt);
 	assert_is_what_was_burnt(observe(child.pid), burnt);
-	end(&child);
+	kill_child(&child);
 }
 
 static void
@@ -267,7 +267,7 @@ test_system_time_is_told_apart(void **state)
 	(void)state;
 	finished(&child, burnt, sizeof burnt);
 	assert_is_what_was_burnt(observe(child.pid), burnt);
-	end(&child);
+	kill_child(&child);
 }
 
 /* A child burns time and ends. Its parent waits for it, so the time counts as the parent's. */
@@ -302,7 +302,7 @@ test_time_of_children_that_ended_stays(void **state)
 	out = observe(child.pid);
 	assert_int_equal(out.processes, 1);
 	assert_true(out.user_seconds + out.system_seconds > BURNT - 0.05);
-	end(&child);
+	kill_child(&child);
 }
 
 /* Three generations; the name of the youngest is hard to parse. */
@@ -346,7 +346,7 @@ test_descendants_count_and_each_once(void **state)
 	assert_int_equal(observe_processes(pids, 3, &twice, NULL), 0);
 	assert_int_equal(twice.processes, 3);
 	assert_true(twice.user_seconds + twice.system_seconds < 2 * BURNT);
-	end(&child);
+	kill_child(&child);
 }
 
 static void
@@ -379,7 +379,7 @@ test_a_process_that_has_ended(void **state)
 	assert_int_equal(observe_processes(pids, 2, &out, NULL), ERROR_NOT_FOUND);
 	close(ended.done);
 	close(ended.go);
-	end(&child);
+	kill_child(&child);
 }
 
 /* A process of another user beside an own one: its times are public, its memory is not. */
@@ -413,7 +413,7 @@ test_memory_that_may_not_be_read(void **state)
 	assert_true(out.processes > 1);
 	assert_int_equal(out.memory, 0);
 	assert_int_equal(out.anonymous, 0);
-	end(&child);
+	kill_child(&child);
 }
 
 static void

@@ -118,7 +118,7 @@ dial(void)
 }
 
 static void
-put(int fd, const void *bytes, size_t n)
+send_bytes(int fd, const void *bytes, size_t n)
 {
 	if (fd >= 0 && send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		chaos_must(errno != EBADF);
@@ -127,7 +127,7 @@ put(int fd, const void *bytes, size_t n)
 static void
 put_text(int fd, const char *text)
 {
-	put(fd, text, strlen(text));
+	send_bytes(fd, text, strlen(text));
 }
 
 static void
@@ -153,7 +153,7 @@ put_frame(int fd, unsigned opcode, const char *payload, size_t n)
 	chaos_must(n < 126);
 	for (size_t i = 0; i < n; i++)
 		frame[6 + i] = (unsigned char)payload[i] ^ frame[2 + i % 4];
-	put(fd, frame, 6 + n);
+	send_bytes(fd, frame, 6 + n);
 }
 
 static const char *const names[] = {"/", "/a", "/later", "/strict", "/dyn-1", "/fn-yes", "/fn-later", "/fn-no", "/x"};
@@ -378,7 +378,7 @@ say(struct client *c)
 			put_frame(c->fd, 2, "\1\2\3", 3);
 	}
 	if (chaos_one_in(40))
-		put(c->fd, "\x81", 1); /* half a frame */
+		send_bytes(c->fd, "\x81", 1); /* half a frame */
 	if (chaos_one_in(60))
 		put_frame(c->fd, 8, "\x03\xe8", 2);
 }

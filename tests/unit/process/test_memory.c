@@ -17,7 +17,7 @@
 static char root[] = "/tmp/sockeye-memory-XXXXXX";
 
 static void
-put(const char *name, const char *content)
+write_file(const char *name, const char *content)
 {
 	char path[512];
 	FILE *f;
@@ -62,7 +62,7 @@ static void
 test_machine(void **state)
 {
 	(void)state;
-	put("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree:  1 kB\n");
+	write_file("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree:  1 kB\n");
 	assert_int_equal(memory_of_machine(root), 16 * GIB);
 }
 
@@ -70,16 +70,16 @@ static void
 test_cgroup_version_2(void **state)
 {
 	(void)state;
-	put("/proc/self/cgroup", "0::/system.slice/sockeye.service\n");
-	put("/sys/fs/cgroup/system.slice/sockeye.service/memory.max", "max\n");
+	write_file("/proc/self/cgroup", "0::/system.slice/sockeye.service\n");
+	write_file("/sys/fs/cgroup/system.slice/sockeye.service/memory.max", "max\n");
 	assert_int_equal(memory_of_machine(root), 16 * GIB);
-	put("/sys/fs/cgroup/system.slice/memory.max", "4294967296\n"); /* the limit of the slice above */
+	write_file("/sys/fs/cgroup/system.slice/memory.max", "4294967296\n"); /* the limit of the slice above */
 	assert_int_equal(memory_of_machine(root), 4 * GIB);
-	put("/sys/fs/cgroup/system.slice/sockeye.service/memory.max", "2147483648\n");
+	write_file("/sys/fs/cgroup/system.slice/sockeye.service/memory.max", "2147483648\n");
 	assert_int_equal(memory_of_machine(root), 2 * GIB);
 	/* a container sees its own group as the root */
-	put("/proc/self/cgroup", "0::/\n");
-	put("/sys/fs/cgroup/memory.max", "1073741824\n");
+	write_file("/proc/self/cgroup", "0::/\n");
+	write_file("/sys/fs/cgroup/memory.max", "1073741824\n");
 	assert_int_equal(memory_of_machine(root), GIB);
 }
 
@@ -87,12 +87,13 @@ static void
 test_cgroup_version_1(void **state)
 {
 	(void)state;
-	put("/proc/self/cgroup", "8:cpu,cpuacct:/x\n7:hugetlb,memory:/docker/abc\n0::/\n");
-	put("/sys/fs/cgroup/memory.max", "max\n");
-	put("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "536870912\n");
-	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"); /* the notation of "no limit" */
+	write_file("/proc/self/cgroup", "8:cpu,cpuacct:/x\n7:hugetlb,memory:/docker/abc\n0::/\n");
+	write_file("/sys/fs/cgroup/memory.max", "max\n");
+	write_file("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "536870912\n");
+	write_file("/sys/fs/cgroup/memory/memory.limit_in_bytes",
+		"9223372036854771712\n"); /* the notation of "no limit" */
 	assert_int_equal(memory_of_machine(root), GIB / 2);
-	put("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "9223372036854771712\n");
+	write_file("/sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes", "9223372036854771712\n");
 	assert_int_equal(memory_of_machine(root), 16 * GIB);
 }
 

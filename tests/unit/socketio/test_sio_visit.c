@@ -27,7 +27,7 @@ begin(void)
 }
 
 static void
-end(void)
+stop_node(void)
 {
 	fake_stop();
 	fake_broker_stop();
@@ -59,7 +59,7 @@ test_casts_go_to_the_others(void **state)
 	assert_true(text_has(fake_broker_log(), TEXT("[\"news\",1]")));
 	assert_true(text_has(fake_broker_log(), TEXT("join")));
 	assert_true(text_has(fake_broker_log(), TEXT("close")));
-	end();
+	stop_node();
 }
 
 static void
@@ -80,7 +80,7 @@ test_the_longest_unused_are_forgotten(void **state)
 	fake_turn();
 	assert_false(is_there("/1"));
 	assert_true(is_there("/0") && is_there("/2") && is_there("/new") && is_there("/"));
-	end();
+	stop_node();
 }
 
 /* The same for the events of backends to namespaces that have clients at other nodes only. */
@@ -103,7 +103,7 @@ test_the_longest_unreached_are_forgotten(void **state)
 	fake_turn();
 	assert_false(is_there("/1"));
 	assert_true(is_there("/0") && is_there("/2") && is_there("/new"));
-	end();
+	stop_node();
 }
 
 static void
@@ -119,7 +119,7 @@ test_names(void **state)
 	memset(name, '/', sizeof name);
 	assert_null(sio_raw_visit(fake_io, text_of(name, SIO_NSP_NAME_MAX + 1)));
 	assert_non_null(sio_raw_visit(fake_io, text_of(name, SIO_NSP_NAME_MAX)));
-	end();
+	stop_node();
 }
 
 static void
@@ -159,7 +159,7 @@ test_ids(void **state)
 	to.who.except = &room;
 	to.who.except_count = 1;
 	assert_int_equal(sio_raw_ids(&to, on_ids, NULL), SIO_ERR_ARGUMENT);
-	end();
+	stop_node();
 }
 
 /* A client cannot join a namespace that was only asked about. */
@@ -176,7 +176,7 @@ test_asking_creates_no_namespace(void **state)
 	fake_turn();
 	assert_true(text_has(buffer_text(&session->sent), TEXT("Invalid namespace")));
 	assert_false(is_there("/tenant"));
-	end();
+	stop_node();
 }
 
 int

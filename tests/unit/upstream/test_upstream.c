@@ -2,7 +2,7 @@
 #include "tests/unit/upstream/rig.h"
 
 static void
-add(const struct target *t)
+add_target(const struct target *t)
 {
 	assert_int_equal(upstream_add(upstream, text_from(t->url), NULL), 0);
 }
@@ -18,7 +18,7 @@ test_the_pool_is_active_from_the_first_target_on(void **state)
 	assert_false(upstream_is_active(upstream));
 	assert_int_equal(upstream_add(upstream, TEXT("https://h"), error), ERROR_ARGUMENT);
 	assert_false(upstream_is_active(upstream));
-	add(&t);
+	add_target(&t);
 	assert_true(upstream_is_active(upstream));
 	rig_say(g, GET_HEAD("/a"));
 	up = target_accept(g, &t);
@@ -37,7 +37,7 @@ test_the_pool_is_active_from_the_first_target_on(void **state)
 	rig_expect(g, "HTTP/1.1 503 Service Unavailable", 1);
 	rig_expect(g, "Retry-After: 1\r\n", 1);
 
-	add(&t);
+	add_target(&t);
 	rig_say(g, GET_HEAD("/c"));
 	up = target_accept(g, &t);
 	target_expect(g, up, "GET /c");
@@ -54,8 +54,8 @@ test_a_target_stays_as_long_as_one_has_it(void **state)
 	struct target t = target_open();
 	int up;
 
-	add(&t);
-	add(&t); /* a second backend of the same server */
+	add_target(&t);
+	add_target(&t); /* a second backend of the same server */
 	upstream_remove(upstream, text_from(t.url));
 	upstream_remove(upstream, TEXT("http://unknown:1"));
 	rig_say(g, GET_HEAD("/"));
@@ -79,12 +79,12 @@ test_a_request_waits_for_a_target_that_is_started_again(void **state)
 	struct target first = target_open(), second = target_open();
 	int up;
 
-	add(&first);
+	add_target(&first);
 	upstream_remove(upstream, text_from(first.url));
 	rig_say(g, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody");
 	rig_settle(g);
 	assert_int_equal(counted(g, COUNT_UPSTREAM_BUSY), 0);
-	add(&second);
+	add_target(&second);
 	up = target_accept(g, &second);
 	target_expect(g, up, "\r\n\r\nbody");
 	target_say(up, OK("2", "ok"));
@@ -103,7 +103,7 @@ test_no_request_waits_for_a_target_in_a_drain(void **state)
 	int up;
 
 	options.connect_timeout = 3600000;
-	add(&t);
+	add_target(&t);
 	upstream_drain(upstream);
 	rig_say(g, GET_HEAD("/a"));
 	up = target_accept(g, &t);
@@ -126,7 +126,7 @@ test_a_drain_ends_the_wait_for_a_target(void **state)
 	struct target t = target_open();
 
 	options.connect_timeout = 3600000;
-	add(&t);
+	add_target(&t);
 	upstream_remove(upstream, text_from(t.url));
 	rig_say(g, GET_HEAD("/"));
 	rig_settle(g);
@@ -145,8 +145,8 @@ test_the_next_target_after_one_that_refuses(void **state)
 	int up;
 
 	close(dead.fd);
-	add(&dead);
-	add(&t);
+	add_target(&dead);
+	add_target(&t);
 	/* with a body, of which nothing was sent yet */
 	rig_say(g, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody");
 	up = target_accept(g, &t);
@@ -190,7 +190,7 @@ test_a_connection_is_kept_only_if_both_sides_are_done(void **state)
 	struct target t = target_open();
 	int up;
 
-	add(&t);
+	add_target(&t);
 	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		rig_disconnect(g);
 		rig_connect(g);
@@ -228,7 +228,7 @@ test_a_second_try(void **state)
 	struct target t = target_open();
 	int up, fresh;
 
-	add(&t);
+	add_target(&t);
 	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		rig_disconnect(g);
 		rig_connect(g);
@@ -259,7 +259,7 @@ test_no_second_try_of_a_new_connection(void **state)
 	struct rig *g = *state;
 	struct target t = target_open();
 
-	add(&t);
+	add_target(&t);
 	rig_say(g, GET_HEAD("/"));
 	close(target_accept(g, &t));
 	rig_expect(g, "502 Bad Gateway", 1);
@@ -302,7 +302,7 @@ test_requests_wait_for_a_connection(void **state)
 	int ends[3], up;
 
 	options.max_connections = 1;
-	add(&t);
+	add_target(&t);
 	for (int i = 0; i < 3; i++) /* one is served, one waits, one is too many */
 		ends[i] = another_client(g);
 	expect_status(g, ends[2], "503");
@@ -328,11 +328,11 @@ test_an_idle_connection_makes_place(void **state)
 	int up, next;
 
 	options.max_connections = 1;
-	add(&a);
+	add_target(&a);
 	rig_say(g, GET_HEAD("/"));
 	up = target_accept(g, &a);
 	target_expect(g, up, "\r\n\r\n");
-	add(&b);
+	add_target(&b);
 	target_say(up, OK("5", "first"));
 	rig_expect(g, "first", 1);
 	rig_say(g, GET_HEAD("/"));
@@ -362,7 +362,7 @@ test_a_wait_ends(void **state)
 
 	options.max_connections = 1;
 	options.connect_timeout = 30;
-	add(&t);
+	add_target(&t);
 	rig_say(g, GET_HEAD("/"));
 	up = target_accept(g, &t);
 	target_expect(g, up, "\r\n\r\n");
@@ -392,7 +392,7 @@ test_no_connection_in_time(void **state)
 		filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		(void)connect(filling[i], (struct sockaddr *)&at, sizeof at);
 	}
-	add(&deaf);
+	add_target(&deaf);
 	rig_say(g, GET_HEAD("/"));
 	rig_expect(g, "HTTP/1.1 504 Gateway Timeout", 1);
 	rig_expect(g, "the application server cannot be reached\n", 1);
@@ -409,7 +409,7 @@ test_a_client_that_leaves_takes_its_connection_along(void **state)
 	struct target t = target_open();
 	int up;
 
-	add(&t);
+	add_target(&t);
 	rig_say(g, GET_HEAD("/"));
 	up = target_accept(g, &t);
 	target_expect(g, up, "\r\n\r\n");
@@ -437,7 +437,7 @@ test_memory_is_the_clients(void **state)
 	int up, small = 4096;
 
 	memset(body, 'b', sizeof body);
-	add(&t);
+	add_target(&t);
 	setsockopt(t.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
 	before = g->loop.budget.held;
 	rig_say(g, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");

@@ -52,7 +52,7 @@ take_frame(struct rig *g, struct ws_deflate *client, struct buffer *out, size_t 
 }
 
 static void
-end(struct rig *g, struct ws_deflate *client)
+finish_client(struct rig *g, struct ws_deflate *client)
 {
 	ws_deflate_free(client);
 	finish(g, REASON_PEER_CLOSED, 1006);
@@ -108,7 +108,7 @@ messages_to_one_connection(const char *head, bool takeover)
 	assert_true(takeover == (last < 100)); /* with a context, only a back reference */
 	assert_true(takeover == (g->loop.budget.held > 200 * 1024));
 	assert_int_equal(send_text(g, client, text, sizeof text, false), 0);
-	end(g, client);
+	finish_client(g, client);
 }
 
 static void
@@ -136,7 +136,7 @@ test_random_bytes(void **state)
 		if (i % 5 == 4)
 			assert_int_equal(send_text(g, client, noise, sizeof noise, true), 0);
 	}
-	end(g, client);
+	finish_client(g, client);
 }
 
 /* --------------------------------------------------- to several connections */
@@ -178,7 +178,7 @@ test_shared(void **state)
 	assert_int_equal(send_and_take(g, client, &message), 0);
 	assert_ptr_equal(message.packed, message.block);
 	ws_message_fini(&message);
-	end(g, client);
+	finish_client(g, client);
 }
 
 /* A client with a smaller window gets a frame of its own, unless the message is not longer than the window. */
@@ -203,7 +203,7 @@ test_shared_small_window(void **state)
 	assert_int_equal(message.packed_bits, 9);
 	assert_int_equal(message.packed->refs, 1); /* it was sent and has left */
 	ws_message_fini(&message);
-	end(g, client);
+	finish_client(g, client);
 }
 
 /* All kinds of messages in any order, for a client that keeps its window. */
@@ -229,7 +229,7 @@ test_any_order(void **state)
 		(void)send_and_take(g, client, &message);
 		ws_message_fini(&message);
 	}
-	end(g, client);
+	finish_client(g, client);
 }
 
 int
