@@ -95,7 +95,7 @@ function textOf(results, { rounds, seconds }) {
   const full = results.some(({ medians }) => Object.values(medians).some((of) => of.testerBound));
   return [
     "## The peers side by side",
-    `\`make bench\`, medians of ${rounds} rounds of ${seconds} s, ratios of runs of the same round; server on one core, load on another; 64-byte payload unless said.`,
+    `\`make bench\`, medians of ${rounds} rounds of ${seconds} s, ratios of runs of the same round; server on one core, load on another; 64-byte payload unless the row names another size.`,
     machineLines(machine()),
     othersText(results),
     valueTable(results),

@@ -150,7 +150,7 @@ unknown_name(struct text part, struct text name, char *error)
 
 	for (size_t i = 0; i < NAMES; i++)
 		at += (size_t)snprintf(all + at, sizeof all - at, ", %s", names[i].name);
-	return criteria_refuse(error, part, "unknown name \"%.*s\"; there are p<percent>, connect-p<percent>%s",
+	return criteria_refuse(error, part, "unknown name \"%.*s\"; use p<percent>, connect-p<percent>%s",
 		(int)(name.n < QUOTED_MAX ? name.n : QUOTED_MAX), name.at, all);
 }
 
@@ -207,7 +207,7 @@ read_part(struct text part, struct criterion *c, char *error)
 	*c = (struct criterion){.relation = CRITERION_EQ};
 	if (part.n == 0)
 		return criteria_refuse(
-			error, part, "nothing between the commas; an assertion is such as p99<50ms or lost=0");
+			error, part, "nothing between the commas; write an assertion such as p99<50ms or lost=0");
 	if (part.n >= sizeof c->text)
 		return criteria_refuse(error, part, "longer than %zu characters", sizeof c->text - 1);
 	memcpy(c->text, part.at, part.n);

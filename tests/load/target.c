@@ -266,7 +266,8 @@ target_init(struct target *t, const char *url, const struct load_options *o, cha
 	make_upgrade(t, o->per_message_deflate);
 	make_connect(t, o->auth);
 	if (t->upgrade->len == 0 || t->upgrade->len > TARGET_HEAD_MAX - LATER_MAX)
-		return target_refuse(error, t->url, "gets too long a request; shorten --path, --query and --header");
+		return target_refuse(
+			error, t->url, "makes the request too long; shorten --path, --query or --header");
 	return 0;
 }
 

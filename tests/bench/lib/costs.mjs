@@ -6,9 +6,9 @@ export const MOST = 1.03; // a count may exceed the committed one by this factor
 const HEAD = `# Instructions for each piece of work
 
 \`make bench-cost\` counts the instructions of the server outside the kernel by callgrind and writes this table. \`make
-bench-cost-check\` counts them again and fails if one has grown by more than ${Math.round((MOST - 1) * 100)} %. The counts hold for this compiler and for
+bench-cost-check\` counts them again and fails if a count has grown by more than ${Math.round((MOST - 1) * 100)} %. The counts hold for this compiler and for
 processors with these features; elsewhere the check prints them and compares nothing. The allocations are the calls of
-malloc() and its siblings, by OpenSSL too; some works have a limit for them (cost_works.mjs), which is checked everywhere.
+malloc() and its siblings, including those of OpenSSL. cost_works.mjs limits them for some pieces of work; this is checked everywhere.
 `;
 
 const ALLOCATORS = ["malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc"];

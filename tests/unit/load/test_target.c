@@ -279,7 +279,7 @@ test_long_heads(void **state)
 		path[n] = '\0';
 		if (aim("http://127.0.0.1") < 0) {
 			assert_non_null(
-				strstr(error, "gets too long a request; shorten --path, --query and --header"));
+				strstr(error, "makes the request too long; shorten --path, --query or --header"));
 			continue;
 		}
 		taken++;
