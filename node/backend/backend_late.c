@@ -93,7 +93,7 @@ backend_late_rooms(const struct backend_late *late, bool joins, const struct tex
 	} else if (s != NULL) {
 		sio_raw_leave(s, rooms, rooms_count);
 	} else if (to.nsp != NULL) {
-		sio_raw_end_session(core->io, &late->session); /* unless it is live at another worker */
+		sio_raw_end_session(to.nsp, &late->session); /* unless it is live at another worker */
 		rc = joins ? sio_raw_cast_join(&to, rooms, rooms_count) : sio_raw_cast_leave(&to, rooms, rooms_count);
 	}
 	core->obeying = obeying;

@@ -323,22 +323,28 @@ sio_raw_session_key(const sio_socket *s)
 	return key;
 }
 
+/* The pid of a session that a Node.js server has made is shorter. */
+static struct text
+raw_pid(const struct sio_raw_key *key)
+{
+	return text_of(key->pid, strnlen(key->pid, sizeof key->pid));
+}
+
 sio_socket *
 sio_raw_session_socket(const sio_server *io, const struct sio_raw_key *key)
 {
-	const struct sio_recovery_session *session =
-		io->recovery != NULL && key->pid[0] != '\0'
-			? sio_recovery_session_find(io->recovery, text_of(key->pid, sizeof key->pid))
-			: NULL;
+	const struct sio_recovery_session *session = io->recovery != NULL && key->pid[0] != '\0'
+							     ? sio_recovery_session_find(io->recovery, raw_pid(key))
+							     : NULL;
 
 	return session != NULL ? session->socket : NULL;
 }
 
 void
-sio_raw_end_session(sio_server *io, const struct sio_raw_key *key)
+sio_raw_end_session(sio_nsp *nsp, const struct sio_raw_key *key)
 {
-	if (io->recovery != NULL && key->pid[0] != '\0')
-		sio_recovery_end_stored(io->recovery, text_of(key->pid, sizeof key->pid));
+	if (nsp->io->recovery != NULL && key->pid[0] != '\0')
+		sio_recovery_end_stored(nsp, raw_pid(key));
 }
 
 static int

@@ -104,8 +104,11 @@ struct sio_raw_key {
 struct sio_raw_key sio_raw_session_key(const sio_socket *s);
 /* Returns the socket of this worker that has the session, also while it waits for the owner's answer, or NULL. */
 sio_socket *sio_raw_session_socket(const sio_server *io, const struct sio_raw_key *key);
-/* Ends the session of a lost client, which then comes back as a new one. Does nothing if the client is back. */
-void sio_raw_end_session(sio_server *io, const struct sio_raw_key *key);
+/*
+ * Ends the session of a lost client of the namespace, which then comes back as a new one. Does nothing if the client
+ * is back.
+ */
+void sio_raw_end_session(sio_nsp *nsp, const struct sio_raw_key *key);
 
 /* Sends to one socket, even while it waits for the answer. `flags`: SIO_FLAG_VOLATILE, SIO_FLAG_NO_COMPRESS. */
 int sio_raw_emit(sio_socket *s, unsigned flags, const struct sio_content *event);

@@ -6,11 +6,11 @@
 #include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_recovery_log.h"
 
-/* Returns true if the events of the namespace are recorded. Streams mode does not cover namespaces with an owner. */
+/* Returns true if the events of the namespace are recorded. */
 static inline bool
 sio_recovery_on(const struct sio_nsp *nsp)
 {
-	return nsp->log != NULL && (nsp->owner == NULL || (nsp->owner->recovers && !nsp->log->by_entries));
+	return nsp->log != NULL && (nsp->owner == NULL || nsp->owner->recovers);
 }
 
 /*

@@ -352,10 +352,15 @@ sio_recovery_session_may_return(const struct sio_socket *s)
 }
 
 void
-sio_recovery_end_stored(struct sio_recovery *recovery, struct text pid)
+sio_recovery_end_stored(struct sio_nsp *nsp, struct text pid)
 {
+	struct sio_recovery *recovery = nsp->io->recovery;
 	struct sio_recovery_session *session;
 
+	if (recovery->stream != NULL) {
+		recovery->stream->ops->end_stored(nsp, pid);
+		return;
+	}
 	if (recovery->keep != NULL) {
 		recovery->keep->ops->end_stored(recovery->keep, pid);
 		return;

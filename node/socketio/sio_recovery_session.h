@@ -30,8 +30,11 @@ void sio_recovery_session_claim(struct sio_recovery_session *session);
 void sio_recovery_session_leave(struct sio_recovery_session *session, struct sio_socket *s);
 /* Returns true if the client of a leaving socket may come back and continue its session. s->reason decides. */
 bool sio_recovery_session_may_return(const struct sio_socket *s);
-/* Ends the stored session of this pid, here or at the keeper, as SIO_SESSION_DISPLACED. Ignores an unknown pid. */
-void sio_recovery_end_stored(struct sio_recovery *recovery, struct text pid);
+/*
+ * Ends the stored session of this pid and namespace, here or at the peer, as SIO_SESSION_DISPLACED. Ignores an
+ * unknown pid.
+ */
+void sio_recovery_end_stored(struct sio_nsp *nsp, struct text pid);
 /* Returns true if the window of a stored session has ended. */
 bool sio_recovery_session_expired(const struct sio_recovery_session *session);
 /* Returns the stored session that was lost first, or NULL. */

@@ -78,6 +78,7 @@ struct sio_recovery_session {
 	bool answered;	     /* several workers: `asked` has been answered */
 	bool data_changed;   /* several workers: data has changed while claimed */
 	bool saved;	     /* streams mode: Redis has the session, unless another server has taken it */
+	bool missed;	     /* streams mode, claimed: the stream may lack an event for the socket */
 	unsigned char why;   /* ended: enum sio_session_end */
 	unsigned char pid_n; /* pids of Node.js servers are shorter than SIO_PID_LENGTH */
 	char pid[SIO_PID_LENGTH];

@@ -12,6 +12,7 @@ static const struct sio_stream_ops stream_ops = {
 	.claim = sio_stream_claim,
 	.unclaim = sio_stream_unclaim,
 	.leave = sio_stream_leave,
+	.end_stored = sio_stream_end_stored,
 	.replay = sio_stream_replay,
 	.hold_one = sio_stream_hold_one,
 	.hold_many = sio_stream_hold_many,

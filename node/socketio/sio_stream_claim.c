@@ -202,7 +202,7 @@ claim_on_removed(struct stream_claim *claim, int64_t removed)
 		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* another server has taken it */
 		return;
 	}
-	session = sio_stream_claim_session(claim);
+	session = claim->ended ? NULL : sio_stream_claim_session(claim);
 	claim_end(claim, session != NULL ? SIO_RECOVERY_RECOVERED : SIO_RECOVERY_FAILED, session);
 }
 
@@ -278,6 +278,24 @@ sio_stream_on_direct(struct sio_nsp *nsp, struct text message)
 		sio_stream_on_take(nsp, rest);
 	else if (*message.at == 'L')
 		on_left(nsp, rest);
+}
+
+void
+sio_stream_end_stored(struct sio_nsp *nsp, struct text pid)
+{
+	struct sio_stream *stream = nsp->io->recovery->stream;
+	struct list *it, *next;
+
+	list_each(it, next, &stream->claims)
+	{
+		struct stream_claim *claim = container_of(it, struct stream_claim, link);
+
+		if (claim->step->made == nsp && text_is(claim_pid(claim), pid))
+			claim->ended = true; /* it may have removed the session already */
+	}
+	stream->recovery->displaced++;
+	if (nsp->broker != NULL)
+		sio_stream_remove(stream, nsp, pid);
 }
 
 /* ------------------------------------------------------------------ begin */

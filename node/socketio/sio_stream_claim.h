@@ -8,6 +8,7 @@
 
 bool sio_stream_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
 	struct text auth, sio_recovery_then *then);
+void sio_stream_end_stored(struct sio_nsp *nsp, struct text pid);
 void sio_stream_on_direct(struct sio_nsp *nsp, struct text message);
 
 void sio_stream_claims_init(struct sio_stream *stream);

@@ -109,5 +109,6 @@ sio_stream_claim_session(const struct stream_claim *claim)
 	session->last = record->ours && record->owner.n == 0 ? record->last : UINT64_MAX;
 	session->lost_at = record->lost != 0 ? record->lost : loop_wall_ms();
 	session->from = claim->from;
+	session->missed = nsp->log->early != 0;
 	return session;
 }

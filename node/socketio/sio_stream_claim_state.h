@@ -24,6 +24,7 @@ struct stream_claim {
 	enum { CLAIM_READ, CLAIM_TELL, CLAIM_WAIT, CLAIM_CHECK, CLAIM_REMOVE } phase;
 	bool told;  /* the worker that has the session has been told to let it go */
 	bool ghost; /* the client came back before its loss was noticed */
+	bool ended; /* the session has been ended meanwhile (sio_stream_end_stored()) */
 	bool has_offset;
 	bool found; /* the stream has the entry `from` */
 	uint64_t offset, from;

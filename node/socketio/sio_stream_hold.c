@@ -332,6 +332,25 @@ sio_stream_hold_many(const struct sio_emission *emission, const struct sio_selec
 	return true;
 }
 
+/*
+ * The event cannot be added to the stream, so the caller delivers it without an offset. A socket that waits for its
+ * missed events (`replays`) would get it before them: it gets none, and continues as a new socket.
+ */
+static bool
+hold_cannot_one(struct sio_stream *stream, struct sio_socket *s, bool recordable, bool replays, int *rc)
+{
+	if (replays)
+		s->session->missed = true;
+	else if (recordable)
+		sio_stream_early(s->nsp, next_number(stream));
+	*rc = 0;
+	return replays;
+}
+
+/*
+ * An event for a socket that its owner has accepted, and that waits for its missed events, is one of them if the
+ * replay reads its entry. Otherwise the socket is connected when the entry is read back.
+ */
 bool
 sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, const uint64_t *id, int *rc)
 {
@@ -339,18 +358,16 @@ sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, c
 	struct sio_stream *stream = nsp->io->recovery->stream;
 	struct stream_queue *queue = nsp->log->queue;
 	bool recordable = id == NULL && hold_recordable(emission) && s->session != NULL;
+	bool replays = s->state == SIO_WAITING && s->owner_accepted && recordable;
 	struct text own = sio_socket_id_text(s);
 	struct sio_selector who = {.rooms = &own, .rooms_count = 1};
 	struct stream_item *item;
 	struct sio_content what;
 
-	if (s->state == SIO_WAITING || (!recordable && !sio_socket_open(s)))
+	if ((s->state == SIO_WAITING && !replays) || (!recordable && !sio_socket_open(s)))
 		return false;
-	if (queue == NULL && !(recordable && broker_stream_up(stream->broker))) {
-		if (recordable)
-			sio_stream_early(nsp, next_number(stream));
-		return false;
-	}
+	if (queue == NULL && !(recordable && broker_stream_up(stream->broker)))
+		return hold_cannot_one(stream, s, recordable, replays, rc);
 	if (!hold_may(emission, &what))
 		return false;
 	item = item_new(emission, &what, &who);
@@ -364,10 +381,9 @@ sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, c
 	item->emission.id = id != NULL ? *id : 0;
 	if (recordable)
 		item->number = hold_publish(stream, emission, &who, &what);
-	if (item->number == 0 && queue == NULL) {
+	if (item->number == 0 && (queue == NULL || replays)) {
 		item_free(item);
-		sio_stream_early(nsp, next_number(stream));
-		return false;
+		return hold_cannot_one(stream, s, true, replays, rc);
 	}
 	hold(stream, queue, item);
 	*rc = 0;

@@ -341,7 +341,7 @@ replay_on_end(struct bus_stream_question *question, int error, const struct resp
 		replay_fail(replay, SIO_RECOVERY_NO_HUB);
 		return;
 	}
-	if (replay->result == SIO_RECOVERY_RECOVERED && !replay->begun)
+	if (replay->result == SIO_RECOVERY_RECOVERED && (!replay->begun || replay_socket(replay)->session->missed))
 		replay->result = SIO_RECOVERY_OFFSET_GONE;
 	if (replay->result != SIO_RECOVERY_RECOVERED) {
 		replay_fail(replay, replay->result);

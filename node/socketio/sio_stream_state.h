@@ -21,6 +21,8 @@ struct sio_stream_ops {
 	void (*unclaim)(struct sio_recovery_session *session);
 	/* Called when the socket leaves, before it leaves its rooms. Stores or ends its session. */
 	void (*leave)(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);
+	/* Ends the stored session of this pid: its client comes back as a new one. */
+	void (*end_stored)(struct sio_nsp *nsp, struct text pid);
 	/* As sio_keep_replay(). */
 	bool (*replay)(struct sio_socket *s, void (*then)(struct sio_socket *s));
 	/*

@@ -68,12 +68,18 @@ session_pid(const struct sio_recovery_session *session)
 	return text_of(session->pid, session->pid_n);
 }
 
+void
+sio_stream_remove(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid)
+{
+	struct text args[2] = {TEXT("DEL"), sio_stream_key(stream, nsp, pid)};
+
+	(void)broker_stream_ask(nsp->broker, NULL, 2, args);
+}
+
 static void
 stream_remove(struct sio_stream *stream, const struct sio_recovery_session *session)
 {
-	struct text args[2] = {TEXT("DEL"), sio_stream_key(stream, session->nsp, session_pid(session))};
-
-	(void)broker_stream_ask(session->nsp->broker, NULL, 2, args);
+	sio_stream_remove(stream, session->nsp, session_pid(session));
 }
 
 /* Writes the session to stream->text, sealed and in Base64. Returns 0 or an error. */
@@ -228,8 +234,9 @@ stream_touched(struct sio_recovery_session *session)
 	loop_defer_to_flush(stream->recovery->io->loop, &stream->call);
 }
 
+/* Calls `each` for the session of each socket, also of those that wait to be connected. */
 static void
-stream_each_live(struct sio_nsp *nsp, void (*each)(struct sio_recovery_session *session))
+stream_each(struct sio_nsp *nsp, void (*each)(struct sio_recovery_session *session))
 {
 	struct table_cursor cursor = {0};
 	struct table_node *node;
@@ -237,14 +244,19 @@ stream_each_live(struct sio_nsp *nsp, void (*each)(struct sio_recovery_session *
 	while ((node = table_next(&nsp->io->recovery->sessions, &cursor)) != NULL) {
 		struct sio_recovery_session *session = container_of(node, struct sio_recovery_session, node);
 
-		if (session->nsp == nsp && session->socket != NULL && !session->claimed)
+		if (session->nsp == nsp && session->socket != NULL)
 			each(session);
 	}
 }
 
+/* An event is delivered without its offset. Sockets that wait for their missed events do not get it. */
 static void
 stream_withdraw(struct sio_recovery_session *session)
 {
+	if (session->claimed) {
+		session->missed = true;
+		return;
+	}
 	if (session->saved)
 		stream_remove(session->nsp->io->recovery->stream, session);
 	session->saved = false;
@@ -254,7 +266,7 @@ void
 sio_stream_early(struct sio_nsp *nsp, uint64_t number)
 {
 	if (nsp->log->early == 0)
-		stream_each_live(nsp, stream_withdraw);
+		stream_each(nsp, stream_withdraw);
 	if (number > nsp->log->early)
 		nsp->log->early = number;
 }
@@ -270,7 +282,7 @@ sio_stream_read_early(struct sio_nsp *nsp, uint64_t number, uint64_t entry)
 		log->floor = entry;
 	if (number >= log->early)
 		log->early = 0;
-	stream_each_live(nsp, stream_touched);
+	stream_each(nsp, stream_touched);
 }
 
 /* ---------------------------------------------------------- lost sessions */

@@ -1,12 +1,13 @@
 // Connection state recovery of sockets that a backend serves, with stock clients and backends in JavaScript and Python.
-import test from "node:test";
+import test, { after, before, describe } from "node:test";
 import assert from "node:assert/strict";
 import { io as io462 } from "socket.io-client-4.6";
 import io2 from "socket.io-client-2";
 import parser from "socket.io-msgpack-parser";
 import { freePort } from "../clients/support/port.mjs";
+import { Redis } from "../cluster/support/redis.mjs";
 import { Ws } from "../clients/support/raw.mjs";
-import { collect, next, within } from "../clients/support/wait.mjs";
+import { collect, next, until, within } from "../clients/support/wait.mjs";
 import { FLAG, Link } from "./harness.mjs";
 import { startBackend } from "./support/backend.mjs";
 import { ask, joined } from "./support/clients.mjs";
@@ -26,8 +27,8 @@ function lineAfter(backend, pattern) {
   return backend.line({ test: (line) => pattern.test(line) && backend.lines.indexOf(line, from) >= 0 });
 }
 
-/** Cuts the connection, runs `meanwhile` once the backend has seen the loss, and lets the client come back. */
-async function lose(socket, backend, meanwhile = () => {}) {
+/** Cuts the connection, runs `meanwhile` once the backend has seen the loss, and lets the client come back, at `edge` if it is given. */
+async function lose(socket, backend, meanwhile = () => {}, edge = null) {
   const { id } = socket;
   const gone = lineAfter(backend, new RegExp(`^disconnect ${id}`));
   socket.io.reconnection(false);
@@ -36,6 +37,7 @@ async function lose(socket, backend, meanwhile = () => {}) {
   await meanwhile();
   if (socket.connected) await next(socket, "disconnect");
   socket.io.reconnection(true);
+  if (edge) socket.io.uri = edge.url;
   socket.connect();
   await next(socket, "connect");
 }
@@ -385,3 +387,140 @@ for (const flavour of ["aio", "threads", "flask_app", "small"]) {
     assert.deepEqual(numbers(got.seen), [1, 2, 3]);
   });
 }
+
+describe("over Redis streams, two edges", () => {
+  let redis, edges;
+  const ends = [];
+  const edge = (t, args = []) => startEdge(t, [RECOVERY, "--redis", redis.url, "--redis-mode", "streams", ...args]);
+  /** The record of the client's session in Redis; null: none. */
+  const record = async (socket) => {
+    const value = await redis.command("GET", `sio:session:${socket._pid}`);
+    return value && Buffer.from(value, "base64");
+  };
+  const AWAY = Buffer.from("owner\xa0", "latin1"); // in a record: no worker has the socket
+  before(async () => {
+    redis = await Redis.start();
+    ends.push(() => redis.stop());
+    edges = [await edge({ after: (end) => ends.unshift(end) }), await edge({ after: (end) => ends.unshift(end) })];
+  });
+  after(async () => {
+    for (const end of ends) await end();
+  });
+
+  test("same id, rooms, data and each missed event once, from edge to edge; also when the backend is killed, too", async (t) => {
+    const first = await startBackend(t, edges, { name: "first", links: 2 });
+    const driver = await joined(t, edges[0].url, FAST);
+    const socket = await joined(t, edges[0].url, FAST);
+    const got = collect(socket, "n");
+    const { id } = socket;
+    let sent = 0;
+    const send = () => {
+      driver.emit("to", "lobby", "n", ++sent);
+      driver.emit("to", id, "n", Buffer.from([++sent]));
+      driver.emit("all", "n", ++sent);
+      return ask(driver, "who");
+    };
+    const recovered = async (name, data) => {
+      assert.deepEqual([socket.recovered, socket.id], [true, id]);
+      const who = await ask(socket, "who");
+      assert.deepEqual([who.name, who.id, who.recovered, who.rooms.sort(), who.data], [name, id, true, [id, "lobby"].sort(), data]);
+    };
+    await ask(socket, "join", "lobby");
+    for (const round of [1, 0, 0, 1]) {
+      await ask(socket, "set", "round", round);
+      await lose(socket, first, async () => {
+        await send();
+        socket.auth = { greet: ++sent }; // emitted before the edge has read the missed events
+      }, edges[round]);
+      await recovered("first", { round });
+      await send();
+      await got.take(sent);
+    }
+    // client and backend at once
+    const gone = lineAfter(first, new RegExp(`^disconnect ${id}`));
+    const left = next(socket, "disconnect");
+    socket.io.reconnection(false);
+    cut(socket);
+    await gone;
+    await send();
+    socket.auth = {};
+    await first.stop("SIGKILL");
+    await left;
+    const back = next(socket, "connect");
+    socket.connect(); // waits for a backend
+    const second = await startBackend(t, edges, { name: "second", links: 2 });
+    await back;
+    await recovered("second", { round: 1 });
+    await send();
+    await got.take(sent);
+    assert.deepEqual(numbers(got.seen), range(sent));
+    assert.equal(second.lines.some((line) => line.startsWith("disconnect")), false);
+  });
+
+  test("what a busy backend emits before it learns of the loss is not missed; if it joins a room, the client comes back as a new one", async (t) => {
+    const [at] = edges;
+    const backend = await startBackend(t, at);
+    const socket = await joined(t, at.url, FAST);
+    const got = collect(socket, "n");
+    const { id } = socket;
+    for (const i of range(3)) {
+      const back = next(socket, "connect");
+      await whileBusy(backend, async () => {
+        await written(socket, "back", "n", i);
+        const opened = next(socket.io, "open");
+        cut(socket);
+        await opened; // at the edge, which waits for the backend
+      });
+      await back;
+      assert.deepEqual([socket.recovered, socket.id], [true, id]);
+      await got.take(i);
+    }
+    await ask(socket, "who");
+    assert.deepEqual(numbers(got.seen), range(3));
+    socket.io.reconnection(false);
+    await whileBusy(backend, async () => {
+      await written(socket, "join", "two");
+      cut(socket);
+      await until(async () => (await record(socket)).includes(AWAY), "the edge has noticed the loss");
+    });
+    await until(async () => !(await record(socket)), "the session has ended");
+    socket.io.reconnection(true);
+    socket.connect();
+    await next(socket, "connect");
+    assert.equal(socket.recovered, false);
+    assert.notEqual(socket.id, id);
+    assert.deepEqual((await ask(socket, "who")).rooms, [socket.id]);
+  });
+
+  test("a client that the middleware refuses, or for which no backend comes, keeps its session; a slow middleware delays the missed events", async (t) => {
+    const at = await edge(t, ["--skip-middlewares=false", "--backend-wait", "200ms"]);
+    const backend = await startBackend(t, at);
+    const driver = await joined(t, at.url, FAST);
+    const socket = await joined(t, at.url, { ...FAST, auth: {} });
+    const { id } = socket;
+    const got = collect(socket, "n");
+    await ask(socket, "join", "lobby");
+    const refused = next(socket, "connect_error");
+    const gone = lineAfter(backend, new RegExp(`^disconnect ${id}`));
+    socket.auth = { refuse: "not now" };
+    cut(socket);
+    await gone;
+    driver.emit("to", "lobby", "n", 1);
+    assert.equal((await refused)[0].message, "not now");
+    await ask(driver, "who");
+    await backend.stop("SIGKILL");
+    const unavailable = next(socket, "connect_error");
+    socket.auth = { delay: 100 };
+    socket.connect();
+    assert.equal((await unavailable)[0].message, "Service unavailable");
+    await startBackend(t, at);
+    const other = await joined(t, at.url, FAST);
+    const back = next(socket, "connect");
+    socket.connect();
+    other.emit("to", "lobby", "n", 2);
+    await back;
+    assert.deepEqual([socket.recovered, socket.id], [true, id]);
+    await got.take(2);
+    assert.deepEqual(numbers(got.seen), [1, 2]);
+  });
+});

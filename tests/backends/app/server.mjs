@@ -31,6 +31,7 @@ function onConnection(socket) {
   console.log(`connection ${socket.id} recovered=${socket.recovered} rooms=${[...socket.rooms].join()} data=${JSON.stringify(socket.data)}`);
   socket.on("disconnect", (reason) => console.log(`disconnect ${socket.id} ${reason}`));
   if (!socket.recovered) socket.emit("welcome", { name, nsp: socket.nsp.name, auth: socket.handshake.auth });
+  if (socket.handshake.auth.greet) socket.emit("n", socket.handshake.auth.greet);
 
   socket.on("who", (answer) => answer({ name, id: socket.id, recovered: socket.recovered, rooms: [...socket.rooms], data: socket.data }));
   socket.on("echo", (...args) => {
