@@ -1,4 +1,4 @@
-// The chat's page for its users: what is typed while the server is away, names, who is here, typing, a phone, colours.
+// The chat's page for its users: messages typed while the server is away, names, the list of users, typing notices, phones, colours.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, test } from "node:test";

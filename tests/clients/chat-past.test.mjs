@@ -1,4 +1,5 @@
-// The chat's page shows what was said before it came and while it was away: with the options of `make run`, and without.
+// The chat's page shows the messages from before it was opened and from the time without a connection: with the options of
+// `make run`, and without.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";

@@ -42,7 +42,7 @@ describe("a client of the MessagePack parser", () => {
       assert.deepEqual(await back, values);
       assert.deepEqual(await ask(socket, "message-with-ack", Buffer.from("one"), "two", { three: Buffer.alloc(0) }),
         [Buffer.from("one"), "two", { three: Buffer.alloc(0) }]);
-      // what JSON cannot say: undefined arrives as null, a Date as its text
+      // values that JSON does not have: undefined arrives as null, a Date as its text
       assert.deepEqual(await ask(socket, "message-with-ack", undefined, new Date(0)), [null, "1970-01-01T00:00:00.000Z"]);
       // bytes may be written in any of the forms that the parser accepts
       const forms = await ask(socket, "message-with-ack", new Uint8Array([1, 2]).buffer, new Uint8Array([3]).buffer);

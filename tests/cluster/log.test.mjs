@@ -7,7 +7,7 @@ import { Flow } from "./support/flow.mjs";
 import { Redis } from "./support/redis.mjs";
 
 const DURABLE = ["--appendonly", "yes", "--appendfsync", "always"];
-// during the longest pause more messages come than the default length, and the clients may get no ping for long
+// During the longest pause, the log gets more messages than its default length, and clients may get no ping for a long time.
 const LOGGED = ["--redis-log", "--redis-log-length", "100000", "--workers", "2", "--ping-timeout", "10m"];
 let redis, nodes, peer, flow;
 

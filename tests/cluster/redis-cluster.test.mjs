@@ -36,7 +36,7 @@ class Load {
     return load;
   }
 
-  /** Resolves when each client has heard from each one a number sent after this call. */
+  /** Resolves when each client has heard a number from every client that was sent after this call. */
   async flows(what) {
     const since = this.sockets.map(({ sent }) => sent);
     const heard = (to, from, i) => to.heard.get(from.server.name).some((n) => n > since[i]);

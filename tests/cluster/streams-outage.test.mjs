@@ -33,7 +33,7 @@ describe("two nodes", () => {
 
   afterEach(() => sockets.forEach((socket) => socket.disconnect()));
 
-  /** Four clients on each node; `got` has what they heard. */
+  /** Four clients on each node; `got` holds the events that they got. */
   async function everybody() {
     sockets = [];
     for (const node of Object.values(nodes))
