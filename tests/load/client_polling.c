@@ -132,7 +132,7 @@ posted(struct client *c)
 }
 
 static void
-answered(struct link *link)
+request_answered(struct link *link)
 {
 	struct client *c = link->client;
 	struct buffer *body = http_answer_body(link->answer);
@@ -176,7 +176,7 @@ on_data(struct conn *conn, uint8_t *data, size_t n)
 		return n;
 	}
 	if (http_answer_whole(link->answer))
-		answered(link);
+		request_answered(link);
 	return (size_t)used;
 }
 
@@ -186,7 +186,7 @@ on_eof(struct conn *conn)
 	struct link *link = conn_owner(conn);
 
 	if (link->busy && http_answer_begun(link->answer) && http_answer_end(link->answer) == 0)
-		answered(link);
+		request_answered(link);
 	conn_close(conn, REASON_PEER_CLOSED);
 }
 

@@ -190,7 +190,7 @@ opened(struct client *c, struct conn *conn)
 }
 
 static void
-answered(struct client *c, struct conn *conn)
+handshake_answered(struct client *c, struct conn *conn)
 {
 	if (http_answer_status(c->answer) != 101)
 		refused(c);
@@ -211,7 +211,7 @@ on_answer(struct conn *conn, uint8_t *data, size_t n)
 		return n;
 	}
 	if (http_answer_whole(c->answer))
-		answered(c, conn);
+		handshake_answered(c, conn);
 	return (size_t)used;
 }
 
@@ -222,7 +222,7 @@ on_answer_eof(struct conn *conn)
 	struct client *c = client_of(conn);
 
 	if (http_answer_begun(c->answer) && http_answer_end(c->answer) == 0)
-		answered(c, conn);
+		handshake_answered(c, conn);
 	conn_close(conn, REASON_PEER_CLOSED);
 }
 

@@ -158,7 +158,7 @@ scan_children(const struct scan *scan, pid_t parent)
 
 /* Adds a process's proportional memory. Returns 0, also if the process has ended meanwhile, or ERROR_SYSTEM. */
 static int
-add_memory(pid_t pid, struct observed *out)
+sum_memory(pid_t pid, struct observed *out)
 {
 	char path[64], file[FILE_MAX];
 	uint64_t pss, anonymous;
@@ -233,7 +233,7 @@ observe_processes(const pid_t *pids, unsigned n, struct observed *out, pid_t *mi
 		if (queue[i]->state == 'Z')
 			continue;
 		out->processes++;
-		if (!refused && add_memory(queue[i]->pid, out) < 0)
+		if (!refused && sum_memory(queue[i]->pid, out) < 0)
 			refused = true;
 	}
 	if (refused) {

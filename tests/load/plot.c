@@ -108,14 +108,14 @@ add_escaped(struct buffer *out, const char *words, size_t max)
 
 /* `words` is valid XML text. */
 static void
-add_label(struct buffer *out, const char *class, const char *anchor, double x, double y, const char *words)
+draw_label(struct buffer *out, const char *class, const char *anchor, double x, double y, const char *words)
 {
 	buffer_printf(out, "<text class=\"%s\" text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", class, anchor,
 		x, y, words);
 }
 
 static void
-add_rule(struct buffer *out, const char *class, double x1, double y1, double x2, double y2)
+draw_rule(struct buffer *out, const char *class, double x1, double y1, double x2, double y2)
 {
 	buffer_printf(
 		out, "<line class=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", class, x1, y1, x2, y2);
@@ -192,7 +192,7 @@ most_of(const struct picture *picture, const struct line *lines, unsigned count)
 
 /* Draws a line with gaps where nothing was measured. A point between two gaps becomes a dot. */
 static void
-add_line(struct picture *picture, const struct line *line, const struct scale *scale)
+draw_line(struct picture *picture, const struct line *line, const struct scale *scale)
 {
 	bool pen_down = false;
 
@@ -212,13 +212,13 @@ add_line(struct picture *picture, const struct line *line, const struct scale *s
 }
 
 static void
-add_legend(struct buffer *out, const struct panel *panel, const struct line *lines, unsigned count)
+draw_legend(struct buffer *out, const struct panel *panel, const struct line *lines, unsigned count)
 {
 	double x = RIGHT, y = panel->top - 14;
 
 	for (unsigned l = 0; l < count; l++) {
 		x -= LETTER * (double)strlen(lines[l].name);
-		add_label(out, "label", "start", x, y, lines[l].name);
+		draw_label(out, "label", "start", x, y, lines[l].name);
 		buffer_printf(
 			out, "<path class=\"line %s\" d=\"M%.1f %.1fh18\"/>\n", lines[l].class, x - 25, y - 4.5);
 		x -= 45;
@@ -227,7 +227,7 @@ add_legend(struct buffer *out, const struct panel *panel, const struct line *lin
 
 /* The heading, the frame and the time axis, which all panels share. */
 static void
-add_panel(struct picture *picture, const struct panel *panel)
+draw_panel(struct picture *picture, const struct panel *panel)
 {
 	struct buffer *out = picture->out;
 
@@ -238,40 +238,40 @@ add_panel(struct picture *picture, const struct panel *panel)
 	for (double t = picture->time.step; t <= picture->time.high; t += picture->time.step) {
 		double x = scale_place(&picture->time, t);
 
-		add_rule(out, "grid", x, panel->top, x, panel->bottom);
+		draw_rule(out, "grid", x, panel->top, x, panel->bottom);
 	}
-	add_rule(out, "axis", LEFT, panel->top, LEFT, panel->bottom);
+	draw_rule(out, "axis", LEFT, panel->top, LEFT, panel->bottom);
 }
 
 static void
-add_mark(struct buffer *out, const struct scale *scale, double value, const char *label)
+draw_mark(struct buffer *out, const struct scale *scale, double value, const char *label)
 {
 	double y = scale_place(scale, value);
 
-	add_rule(out, y == scale->from ? "axis" : "grid", LEFT, y, RIGHT, y);
-	add_label(out, "label", "end", LEFT - 8, y + 4, label);
+	draw_rule(out, y == scale->from ? "axis" : "grid", LEFT, y, RIGHT, y);
+	draw_label(out, "label", "end", LEFT - 8, y + 4, label);
 }
 
 static void
-add_counts(
+draw_counts(
 	struct picture *picture, const struct panel *panel, unsigned marks, const struct line *lines, unsigned count)
 {
 	struct scale scale = scale_linear(most_of(picture, lines, count), marks, panel->bottom, panel->top);
 	char label[SCALE_LABEL_MAX];
 
-	add_panel(picture, panel);
+	draw_panel(picture, panel);
 	for (unsigned i = 0; i * scale.step <= scale.high; i++) {
 		scale_label_count(label, i * scale.step);
-		add_mark(picture->out, &scale, i * scale.step, label);
+		draw_mark(picture->out, &scale, i * scale.step, label);
 	}
 	for (unsigned l = 0; l < count; l++)
-		add_line(picture, &lines[l], &scale);
+		draw_line(picture, &lines[l], &scale);
 	if (count > 1)
-		add_legend(picture->out, panel, lines, count);
+		draw_legend(picture->out, panel, lines, count);
 }
 
 static void
-add_latencies(struct picture *picture)
+draw_latencies(struct picture *picture)
 {
 	const struct panel *panel = &latency_panel;
 	double least = 0, most = 0;
@@ -286,10 +286,10 @@ add_latencies(struct picture *picture)
 		least = least > 0 ? fmin(least, fmax(p->p50, 1)) : fmax(p->p50, 1);
 		most = fmax(most, p->max);
 	}
-	add_panel(picture, panel);
+	draw_panel(picture, panel);
 	if (least <= 0) {
-		add_rule(picture->out, "axis", LEFT, panel->bottom, RIGHT, panel->bottom);
-		add_label(picture->out, "label", "middle", (LEFT + RIGHT) / 2.0, (panel->top + panel->bottom) / 2,
+		draw_rule(picture->out, "axis", LEFT, panel->bottom, RIGHT, panel->bottom);
+		draw_label(picture->out, "label", "middle", (LEFT + RIGHT) / 2.0, (panel->top + panel->bottom) / 2,
 			"no latency was measured");
 		return;
 	}
@@ -298,34 +298,34 @@ add_latencies(struct picture *picture)
 		double value = pow(10, power);
 
 		scale_label_ns(label, value);
-		add_mark(picture->out, &scale, value, label);
+		draw_mark(picture->out, &scale, value, label);
 		for (unsigned i = 2; i <= 5 && scale.high - scale.low <= 2 && power < scale.high; i += 3) {
 			scale_label_ns(label, i * value);
-			add_mark(picture->out, &scale, i * value, label);
+			draw_mark(picture->out, &scale, i * value, label);
 		}
 	}
 	for (unsigned l = 0; l < 3; l++)
-		add_line(picture, &latency_lines[l], &scale);
-	add_legend(picture->out, panel, latency_lines, 3);
+		draw_line(picture, &latency_lines[l], &scale);
+	draw_legend(picture->out, panel, latency_lines, 3);
 }
 
 static void
-add_time(struct picture *picture)
+draw_time(struct picture *picture)
 {
 	double bottom = clients_panel.bottom, unit = picture->seconds > MINUTES_FROM ? 60 : 1;
 	char label[SCALE_LABEL_MAX];
 
 	for (unsigned i = 0; i * picture->time.step <= picture->time.high; i++) {
 		snprintf(label, sizeof label, "%g", i * picture->time.step / unit);
-		add_label(picture->out, "label", "middle", scale_place(&picture->time, i * picture->time.step),
+		draw_label(picture->out, "label", "middle", scale_place(&picture->time, i * picture->time.step),
 			bottom + 18, label);
 	}
-	add_label(picture->out, "label", "middle", (LEFT + RIGHT) / 2.0, bottom + 40,
+	draw_label(picture->out, "label", "middle", (LEFT + RIGHT) / 2.0, bottom + 40,
 		unit > 1 ? "minutes of the measured run" : "seconds of the measured run");
 }
 
 static void
-add_title(struct buffer *out, const struct report *r)
+draw_title(struct buffer *out, const struct report *r)
 {
 	size_t room = SUBTITLE_MAX;
 
@@ -363,11 +363,11 @@ plot_svg(const struct report *r, struct buffer *out)
 		WIDTH, HEIGHT, WIDTH, HEIGHT);
 	buffer_add_text(out, TEXT(style));
 	buffer_printf(out, "<rect class=\"back\" width=\"%d\" height=\"%d\"/>\n", WIDTH, HEIGHT);
-	add_title(out, r);
-	add_latencies(&picture);
-	add_counts(&picture, &throughput_panel, 5, throughput_lines, 2);
-	add_counts(&picture, &clients_panel, 3, clients_lines, 1);
-	add_time(&picture);
+	draw_title(out, r);
+	draw_latencies(&picture);
+	draw_counts(&picture, &throughput_panel, 5, throughput_lines, 2);
+	draw_counts(&picture, &clients_panel, 3, clients_lines, 1);
+	draw_time(&picture);
 	buffer_add_text(out, TEXT("</svg>\n"));
 	mem_free(picture.points);
 }

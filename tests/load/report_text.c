@@ -65,7 +65,7 @@ timed(char out[VALUE_MAX], double ns)
  * obey.
  */
 static void
-add_words(struct buffer *out, const char *words)
+print_words(struct buffer *out, const char *words)
 {
 	for (; *words; words++) {
 		unsigned char c = (unsigned char)*words, next = (unsigned char)words[1];
@@ -80,18 +80,18 @@ add_words(struct buffer *out, const char *words)
 }
 
 static void
-add_title(struct buffer *out, const struct report *r)
+print_title(struct buffer *out, const struct report *r)
 {
 	buffer_printf(out, "%s: %.1f s measured, ", r->scenario, r->seconds);
 	for (unsigned i = 0; i < r->url_count; i++) {
 		buffer_add_text(out, i > 0 ? TEXT(", ") : TEXT(""));
-		add_words(out, r->urls[i]);
+		print_words(out, r->urls[i]);
 	}
 	buffer_add_text(out, TEXT("\n\n"));
 }
 
 static void
-add_clients(struct buffer *out, const struct report *r)
+print_clients(struct buffer *out, const struct report *r)
 {
 	char a[VALUE_MAX], b[VALUE_MAX];
 
@@ -108,7 +108,7 @@ add_clients(struct buffer *out, const struct report *r)
 }
 
 static void
-add_flow(struct buffer *out, const char *label, uint64_t count, double rate, const char *more)
+print_flow(struct buffer *out, const char *label, uint64_t count, double rate, const char *more)
 {
 	char a[VALUE_MAX], b[VALUE_MAX];
 
@@ -116,7 +116,7 @@ add_flow(struct buffer *out, const char *label, uint64_t count, double rate, con
 }
 
 static void
-add_messages(struct buffer *out, const struct report *r)
+print_messages(struct buffer *out, const struct report *r)
 {
 	static const struct {
 		const char *label, *words;
@@ -136,9 +136,9 @@ add_messages(struct buffer *out, const struct report *r)
 	if (r->bytes_received > 0 && r->seconds > 0)
 		snprintf(more, sizeof more, ", %.1f MiB/s", (double)r->bytes_received / r->seconds / MIB);
 	if (r->sent > 0)
-		add_flow(out, "sent", r->sent, report_message_rate(r), "");
+		print_flow(out, "sent", r->sent, report_message_rate(r), "");
 	if (r->received > 0)
-		add_flow(out, "received", r->received, report_delivery_rate(r), more);
+		print_flow(out, "received", r->received, report_delivery_rate(r), more);
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		uint64_t count = *(const uint64_t *)(const void *)((const char *)r + rows[i].at);
 
@@ -154,7 +154,7 @@ has_times(const struct histogram *h)
 }
 
 static void
-add_times(struct buffer *out, const struct report *r)
+print_times(struct buffer *out, const struct report *r)
 {
 	static const struct {
 		const char *label;
@@ -195,7 +195,7 @@ add_times(struct buffer *out, const struct report *r)
 }
 
 static void
-add_errors(struct buffer *out, const struct report *r)
+print_errors(struct buffer *out, const struct report *r)
 {
 	char a[VALUE_MAX];
 
@@ -208,13 +208,13 @@ add_errors(struct buffer *out, const struct report *r)
 				load_error_words(i));
 	if (r->first_error[0]) {
 		buffer_add_text(out, TEXT("  the first: "));
-		add_words(out, r->first_error);
+		print_words(out, r->first_error);
 		buffer_add_byte(out, '\n');
 	}
 }
 
 static void
-add_memory(struct buffer *out, const struct report *r)
+print_memory(struct buffer *out, const struct report *r)
 {
 	char a[VALUE_MAX], b[VALUE_MAX];
 	double value;
@@ -231,7 +231,7 @@ add_memory(struct buffer *out, const struct report *r)
 }
 
 static void
-add_server(struct buffer *out, const struct report *r)
+print_server(struct buffer *out, const struct report *r)
 {
 	char a[VALUE_MAX];
 	double value;
@@ -251,13 +251,13 @@ add_server(struct buffer *out, const struct report *r)
 		buffer_add_byte(out, '\n');
 	}
 	if (r->has_memory)
-		add_memory(out, r);
+		print_memory(out, r);
 	else
 		buffer_printf(out, LABEL "cannot be read; run as the server's user or as root\n", "  memory");
 }
 
 static void
-add_surroundings(struct buffer *out, const struct report *r)
+print_surroundings(struct buffer *out, const struct report *r)
 {
 	char a[VALUE_MAX], b[VALUE_MAX];
 	double value;
@@ -276,7 +276,7 @@ add_surroundings(struct buffer *out, const struct report *r)
 	}
 	if (r->bottleneck[0]) {
 		buffer_add_text(out, TEXT("\nThe tester, not the server, set the limit here: "));
-		add_words(out, r->bottleneck);
+		print_words(out, r->bottleneck);
 		buffer_add_byte(out, '\n');
 	}
 }
@@ -311,7 +311,7 @@ valued(char out[VALUE_MAX], const struct criterion *c)
 }
 
 static void
-add_criteria(struct buffer *out, const struct report *r)
+print_criteria(struct buffer *out, const struct report *r)
 {
 	int widest = 0, widest_value = 0;
 	char a[VALUE_MAX];
@@ -329,7 +329,7 @@ add_criteria(struct buffer *out, const struct report *r)
 		const struct criterion *c = &r->criteria[i];
 
 		buffer_add_text(out, TEXT("  "));
-		add_words(out, c->text);
+		print_words(out, c->text);
 		buffer_printf(out, "%*s   %*s   %s\n", widest - (int)strlen(c->text), "", widest_value, valued(a, c),
 			c->holds ? "holds" : "does not hold");
 	}
@@ -338,13 +338,13 @@ add_criteria(struct buffer *out, const struct report *r)
 void
 report_text(const struct report *r, struct buffer *out)
 {
-	add_title(out, r);
-	add_clients(out, r);
-	add_messages(out, r);
-	add_times(out, r);
-	add_errors(out, r);
+	print_title(out, r);
+	print_clients(out, r);
+	print_messages(out, r);
+	print_times(out, r);
+	print_errors(out, r);
 	if (r->has_server)
-		add_server(out, r);
-	add_surroundings(out, r);
-	add_criteria(out, r);
+		print_server(out, r);
+	print_surroundings(out, r);
+	print_criteria(out, r);
 }

@@ -112,7 +112,7 @@ add_up(struct supervisor *supervisor, struct report *r)
 }
 
 static void
-add_server(struct supervisor *supervisor, struct report *r)
+fill_server(struct supervisor *supervisor, struct report *r)
 {
 	r->has_server = supervisor->has_server;
 	r->has_memory = supervisor->at_end.memory > 0;
@@ -178,7 +178,7 @@ measure_tester(const struct supervisor *supervisor, struct report *r, double *cp
 }
 
 static struct series_second *
-add_series(const struct supervisor *supervisor, struct report *r)
+fill_series(const struct supervisor *supervisor, struct report *r)
 {
 	struct series_second *all;
 	unsigned count = 0;
@@ -261,9 +261,9 @@ supervisor_result(struct supervisor *supervisor)
 	histogram_init(r->latency);
 	histogram_init(r->connect_time);
 	add_up(supervisor, r);
-	add_server(supervisor, r);
+	fill_server(supervisor, r);
 	measure_tester(supervisor, r, cpu);
-	series = add_series(supervisor, r);
+	series = fill_series(supervisor, r);
 	judge_tester(supervisor, r);
 	holds = report_judge(r, o->criteria, o->criterion_count);
 	r->criteria = o->criteria;
