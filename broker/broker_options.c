@@ -64,7 +64,7 @@ static const struct option_row rows[] = {
 		  "Node.js servers and emitters. Set it in the environment: other users can read a command line" },
 	{ .name = "redisSecretAccepted", .type = OPTION_TEXT, .offset = AT(redis_secret_accepted), .value = "TEXT", .secret = OPTION_HIDDEN,
 	  .needs = "redis",
-	  .help = "A second secret that a node accepts but does not send with, while the nodes change redisSecret one by one" },
+	  .help = "A second secret that a node accepts but does not sign with, while the nodes change redisSecret one by one" },
 	{ .group = "Outages of Redis",
 	  .name = "redisMaxQueue", .type = OPTION_BYTES, .offset = AT(redis_max_queue), .initial = "16m", .min = 1 << 10,
 	  .max = UINT64_C(1) << 32, .value = "BYTES",

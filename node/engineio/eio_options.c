@@ -128,7 +128,7 @@ static const struct option_row rows[] = {
 	{"closeTimeout", OPTION_MS, AT(close_timeout), "30000", 1, MS_MAX, NULL, "MS",
 		"How long a closing session or WebSocket waits for its client", .group = NULL},
 	{"maxFragments", OPTION_NUMBER, AT(max_fragments), "0", 0, FRAGMENTS_MOST, NULL, "COUNT",
-		"Fragments of one WebSocket message; "
+		"Maximum number of fragments of one WebSocket message; "
 		"0 means one for each 16 bytes of maxHttpBufferSize, at least 16384",
 		.group = NULL},
 	{"maxSessions", OPTION_NUMBER, AT(max_sessions), "0", 0, UINT32_MAX, NULL, "COUNT",

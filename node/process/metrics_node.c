@@ -109,8 +109,8 @@ static const struct hub_metric {
 static const struct hub_metric keeper_metrics[] = {
 	{"sockeye_hub_recovery_sessions", "gauge", "lost clients of all workers that may come back and continue", KEEPER(sessions)},
 	{"sockeye_hub_recovery_events", "gauge", "events that the hub keeps for lost clients", KEEPER(events)},
-	{"sockeye_hub_recovery_bytes", "gauge", "bytes of these events and sessions", KEEPER(bytes)},
-	{"sockeye_hub_recovery_age_seconds", "gauge", "age of the oldest of these events", KEEPER(age_ms)},
+	{"sockeye_hub_recovery_bytes", "gauge", "bytes of the events and sessions that the hub keeps for lost clients", KEEPER(bytes)},
+	{"sockeye_hub_recovery_age_seconds", "gauge", "age of the oldest event that the hub keeps for lost clients", KEEPER(age_ms)},
 	{"sockeye_hub_recovery_expired_total", "counter", "lost clients that did not come back in time", KEEPER(ended)},
 	{"sockeye_hub_recovery_displaced_total", "counter", "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes or late changes of rooms", KEEPER(displaced)},
 };
@@ -119,13 +119,13 @@ static const struct hub_metric keeper_metrics[] = {
 #define HISTORY(member) offsetof(struct history_table, member), sizeof(((struct history_table *)0)->member)
 static const struct hub_metric history_metrics[] = {
 	{"sockeye_hub_history_events", "gauge", "events in the history of rooms that the hub keeps for its workers", HISTORY(entries)},
-	{"sockeye_hub_history_bytes", "gauge", "bytes of these events", HISTORY(bytes)},
-	{"sockeye_hub_history_displaced_total", "counter", "events dropped because of historyMaxBytes", HISTORY(displaced)},
+	{"sockeye_hub_history_bytes", "gauge", "bytes of the events in the hub's history of rooms", HISTORY(bytes)},
+	{"sockeye_hub_history_displaced_total", "counter", "events of the hub's history dropped because of historyMaxBytes", HISTORY(displaced)},
 };
 /* clang-format on */
 
 #define HISTORY_ROOMS "sockeye_hub_history_rooms"
-#define HISTORY_ROOMS_HELP "rooms with such events"
+#define HISTORY_ROOMS_HELP "rooms with events in the hub's history"
 #define HISTORY_METRIC_COUNT (sizeof history_metrics / sizeof *history_metrics)
 #define KEEPER_METRIC_COUNT (sizeof keeper_metrics / sizeof *keeper_metrics)
 #define HUB_METRIC_COUNT (sizeof hub_metrics / sizeof *hub_metrics)

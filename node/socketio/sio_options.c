@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
 		"Maximum number of threads that a worker has for calls of the application that block (sio_work)",
 		.group = NULL},
 	{"maxWork", OPTION_NUMBER, AT(max_work), "1000", 1, 1000000, NULL, "N",
-		"Maximum number of such calls that wait or run; further calls fail", .group = NULL},
+		"Maximum number of calls of sio_work() that wait or run; further calls fail", .group = NULL},
 	{"presenceInterval", OPTION_MS, AT(presence_interval), "100", 1, 60000, NULL, "MS",
 		"Time for which changes of presence are collected before they are announced", .group = NULL},
 	{"presenceMaxUsers", OPTION_NUMBER, AT(presence_max_users), "100000", 1, 10000000, NULL, "N",

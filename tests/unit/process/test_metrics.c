@@ -349,10 +349,10 @@ the_hub_shows_what_it_keeps(void **state)
 		"# HELP sockeye_hub_recovery_sessions lost clients of all workers that may come back and continue\n"
 		"# TYPE sockeye_hub_recovery_sessions gauge\n"
 		"sockeye_hub_recovery_sessions 3\n");
-	expect("sockeye_hub_recovery_age_seconds",
-		"# HELP sockeye_hub_recovery_age_seconds age of the oldest of these events\n"
-		"# TYPE sockeye_hub_recovery_age_seconds gauge\n"
-		"sockeye_hub_recovery_age_seconds 1.500\n");
+	expect("sockeye_hub_recovery_age_seconds", "# HELP sockeye_hub_recovery_age_seconds age of the oldest event "
+						   "that the hub keeps for lost clients\n"
+						   "# TYPE sockeye_hub_recovery_age_seconds gauge\n"
+						   "sockeye_hub_recovery_age_seconds 1.500\n");
 }
 
 static void
