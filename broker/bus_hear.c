@@ -76,7 +76,8 @@ bus_hear_give_up(struct bus *bus, const char *why)
 {
 	if (bus->stats.unheard++ == 0 || log_allow(&bus->log_limit, 1, bus->loop->now))
 		log_event(LOG_WARN, "routing", "warning",
-			LOG_STR("new rooms are not confirmed yet; messages of other nodes to them may be missed"),
+			LOG_STR("Redis has not confirmed new rooms; messages of other nodes to these rooms may be "
+				"missed"),
 			"reason", LOG_STR(why), NULL);
 	bus_hear_all(bus);
 }

@@ -204,7 +204,7 @@ bus_on_subscribe_refused(struct bus *bus, struct text error)
 		return;
 	}
 	bus_error_write(why,
-		prefix ? "PSUBSCRIBE refused (--redis-routing rooms does without)" : "subscribing refused", error,
+		prefix ? "PSUBSCRIBE refused (--redis-routing rooms does not need it)" : "subscribing refused", error,
 		bus->subscriptions.password);
 	if (first == NULL || first->on_refused == NULL || !bus_error_is_refusal(error)) {
 		bus_lost(bus, why, false);

@@ -113,7 +113,8 @@ counter_on_lost(struct bus_link *link, const char *why, bool malformed)
 	(void)malformed;
 	if (log_allow(&counter->all->log_limit, 1, loop->now))
 		log_event(LOG_WARN, "hub", "error",
-			LOG_STR("connection by which Redis counts a worker is lost: other servers count too few"),
+			LOG_STR("lost a connection by which Redis counts a worker: other servers count one worker "
+				"too few"),
 			"reason", LOG_STR(why), "retry_ms", LOG_INT(pause), NULL);
 	counter_forget(counter);
 	counter->state = COUNTER_PAUSED;

@@ -62,7 +62,7 @@ history_write(struct sio_history *history, struct sio_history_event *event)
 		rc = sio_history_entry_write(&history->entry, &entry, what.json, what.attachments);
 	if (rc != 0) {
 		history_drop(history, event->nsp,
-			rc == ERROR_TOO_BIG ? "it is larger than 64 KB" : "it has no form in MessagePack");
+			rc == ERROR_TOO_BIG ? "it is larger than 64 KB" : "it cannot be encoded as MessagePack");
 		return false;
 	}
 	history->number++;

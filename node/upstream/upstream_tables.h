@@ -9,7 +9,8 @@
 	X(REASON_UPSTREAM_CUT, "upstream-cut", "the upstream closed the connection in the middle of its response")   \
 	X(REASON_UPSTREAM_TIMEOUT, "upstream-timeout", "the upstream stopped sending in the middle of its response") \
 	X(REASON_UPSTREAM_DONE, "upstream-done", "a connection to the upstream is no longer needed")                 \
-	X(REASON_UPSTREAM_IDLE, "upstream-idle", "no byte passed through an upgraded connection for an hour")
+	X(REASON_UPSTREAM_IDLE, "upstream-idle",                                                                     \
+		"no byte passed through an upgraded connection for an hour, or for 10 s after one side had ended")
 
 NAMES_DECLARE(NAMES_UPSTREAM, UPSTREAM_REASON_TABLE, UPSTREAM_REASON_END);
 extern const struct names upstream_reasons;

@@ -95,7 +95,7 @@ test("without PSUBSCRIBE every room is subscribed to by itself, beyond --redis-r
 test("without PSUBSCRIBE, --redis-routing all is down and says what to do", async () => {
   const node = await startSockeye(peerApp, ["--redis", as("plain", "secret").url, "--redis-routing", "all", "--workers", "1"]);
   const { reason } = await node.line((l) => l.event === "bus" && l.state === "down");
-  assert.match(reason, /PSUBSCRIBE refused \(--redis-routing rooms does without\): NOPERM/);
+  assert.match(reason, /PSUBSCRIBE refused \(--redis-routing rooms does not need it\): NOPERM/);
   await node.stop();
 });
 

@@ -163,7 +163,7 @@ waits_end_when_no_confirmation_comes(void **state)
 	assert_int_equal(publish(&b, "c", "1"), 0);
 	RUN_UNTIL(waiter.calls == 1 && server.published == published + 1);
 	assert_int_equal(stats().unheard, 1);
-	assert_true(logged("new rooms are not confirmed yet"));
+	assert_true(logged("Redis has not confirmed new rooms"));
 	listen_to(&b, &second, "second", false);
 	assert_true(begin(&later));
 	RUN_UNTIL(later.calls == 1);
