@@ -29,7 +29,7 @@ function parseAddress(address) {
 		return { path };
 	}
 	const match = /^(tls|tcp):\/\/(\[[0-9a-fA-F:.]+\]|[^/:]+):(\d+)\/?$/.exec(text);
-	if (!match) throw new TypeError(`${text} is not an address of an edge (use unix:///path or tls://host:port)`);
+	if (!match) throw new TypeError(`${text} is not an address of an edge (use unix:///path, tls://host:port or tcp://host:port)`);
 	return { host: match[2].replace(/^\[|\]$/g, ""), port: Number(match[3]), secure: match[1] === "tls" };
 }
 
