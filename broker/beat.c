@@ -147,7 +147,7 @@ read_text(struct text value, char *to, size_t max)
 }
 
 static int
-read_number(struct text value, uint64_t max, uint64_t *number)
+beat_read_number(struct text value, uint64_t max, uint64_t *number)
 {
 	int64_t n;
 
@@ -173,7 +173,7 @@ field_read(const struct field *field, struct beat *beat, struct text value)
 	default:
 		break;
 	}
-	rc = read_number(value, field->max, &number);
+	rc = beat_read_number(value, field->max, &number);
 	if (field->kind == FIELD_NUMBER32)
 		*(uint32_t *)(void *)at = (uint32_t)number;
 	else
@@ -182,7 +182,7 @@ field_read(const struct field *field, struct beat *beat, struct text value)
 }
 
 static int
-read_namespaces(struct beat *beat, struct text list)
+beat_read_namespaces(struct beat *beat, struct text list)
 {
 	struct text element;
 
@@ -232,7 +232,7 @@ read_member(struct reading *reading, struct text key, struct text value)
 		}
 	}
 	if (json_string_is(key, TEXT("namespaces")))
-		return read_namespaces(reading->beat, value);
+		return beat_read_namespaces(reading->beat, value);
 	if (json_string_is(key, TEXT("state"))) {
 		reading->has_state = true;
 		return read_state(reading->beat, value);
@@ -261,7 +261,7 @@ beat_read(struct beat *beat, struct text payload)
 	if (rc < 0)
 		return rc;
 	value = json_object_get(payload, TEXT("v"));
-	if (value.at == NULL || read_number(value, SAFE_INTEGER, &v) < 0)
+	if (value.at == NULL || beat_read_number(value, SAFE_INTEGER, &v) < 0)
 		return ERROR_SYNTAX;
 	if (v != 1)
 		return ERROR_UNSUPPORTED;

@@ -11,15 +11,15 @@
 #include "common/io/tls.h"
 
 static bool
-is_set(const char *text)
+access_is_set(const char *text)
 {
 	return text != NULL && text[0] != '\0';
 }
 
 static char *
-copy_text(const char *text)
+access_copy_text(const char *text)
 {
-	return is_set(text) ? mem_text(text, strlen(text)) : NULL;
+	return access_is_set(text) ? mem_text(text, strlen(text)) : NULL;
 }
 
 struct bus_access *
@@ -28,11 +28,11 @@ bus_access_copy(const struct bus_access *access)
 	struct bus_access *copy = mem_alloc(sizeof *copy);
 
 	*copy = (struct bus_access){
-		.ca_file = copy_text(access->ca_file),
-		.cert_file = copy_text(access->cert_file),
-		.key_file = copy_text(access->key_file),
-		.password_file = copy_text(access->password_file),
-		.sentinel_password = copy_text(access->sentinel_password),
+		.ca_file = access_copy_text(access->ca_file),
+		.cert_file = access_copy_text(access->cert_file),
+		.key_file = access_copy_text(access->key_file),
+		.password_file = access_copy_text(access->password_file),
+		.sentinel_password = access_copy_text(access->sentinel_password),
 		.insecure = access->insecure,
 	};
 	return copy;
@@ -87,16 +87,16 @@ access_error(char *error, const char *what)
 int
 bus_access_check(const struct bus_access *access, const struct bus_url *url, char *error)
 {
-	bool password_file = is_set(access->password_file);
+	bool password_file = access_is_set(access->password_file);
 
 	/* an authority without TLS is an error: the user would believe that the server is verified */
-	if (!url->tls && is_set(access->ca_file))
+	if (!url->tls && access_is_set(access->ca_file))
 		return access_error(error, "option --redis-ca: the server must have a rediss:// URL");
-	if (!url->tls && (is_set(access->cert_file) || is_set(access->key_file)))
+	if (!url->tls && (access_is_set(access->cert_file) || access_is_set(access->key_file)))
 		return access_error(error, "option --redis-tls-cert: the server must have a rediss:// URL");
 	if (!url->tls && access->insecure)
 		return access_error(error, "option --redis-tls-insecure: the server must have a rediss:// URL");
-	if (is_set(access->cert_file) != is_set(access->key_file))
+	if (access_is_set(access->cert_file) != access_is_set(access->key_file))
 		return access_error(error, "options --redis-tls-cert and --redis-tls-key: set both or neither");
 	if (url->user != NULL && url->password == NULL && !password_file)
 		return access_error(error, "option --redis: a user name without a password; "
@@ -104,7 +104,7 @@ bus_access_check(const struct bus_access *access, const struct bus_url *url, cha
 	if (url->password != NULL && password_file)
 		return access_error(error, "option --redis-password-file: the URL contains a password as well; "
 					   "remove one of them");
-	if (is_set(access->sentinel_password) && url->master == NULL)
+	if (access_is_set(access->sentinel_password) && url->master == NULL)
 		return access_error(error, "option --redis-sentinel-password: the server must have a "
 					   "redis+sentinel:// URL");
 	return 0;
@@ -122,7 +122,7 @@ bus_access_check_files(const struct bus_access *access, const struct bus_url *ur
 		if (rc == 0)
 			tls_context_free(tls);
 	}
-	if (rc == 0 && is_set(access->password_file)) {
+	if (rc == 0 && access_is_set(access->password_file)) {
 		rc = secret_file_read(&password, access->password_file, why);
 		if (rc == 0)
 			secret_free(password);
@@ -137,8 +137,8 @@ bus_access_tls(const struct bus_access *access, const char *host, struct tls_con
 {
 	const struct tls_client_options o = {
 		.host = host,
-		.ca_file = is_set(access->ca_file) ? access->ca_file : NULL,
-		.cert_file = is_set(access->cert_file) ? access->cert_file : NULL,
+		.ca_file = access_is_set(access->ca_file) ? access->ca_file : NULL,
+		.cert_file = access_is_set(access->cert_file) ? access->cert_file : NULL,
 		.key_file = access->key_file,
 		.insecure = access->insecure,
 	};

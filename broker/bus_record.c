@@ -22,7 +22,7 @@ bus_position_write(char out[BUS_POSITION_TEXT_MAX], struct bus_position position
 }
 
 static bool
-read_number(struct text text, uint64_t *value)
+record_read_number(struct text text, uint64_t *value)
 {
 	if (text.n == 0 || (text.n > 1 && text.at[0] == '0'))
 		return false;
@@ -39,8 +39,8 @@ bus_position_parse(struct text text, struct bus_position *position)
 	const char *dash = text.n > 0 ? memchr(text.at, '-', text.n) : NULL;
 	size_t n = dash != NULL ? (size_t)(dash - text.at) : 0;
 
-	return dash != NULL && read_number(text_of(text.at, n), &position->ms) &&
-	       read_number(text_of(dash + 1, text.n - n - 1), &position->seq);
+	return dash != NULL && record_read_number(text_of(text.at, n), &position->ms) &&
+	       record_read_number(text_of(dash + 1, text.n - n - 1), &position->seq);
 }
 
 /* ------------------------------------------------------------------ stamps */
@@ -100,7 +100,8 @@ read_event(struct text *position, struct bus_stamp *stamp)
 	if (n == position->n)
 		return true;
 	stamp->hole = position->at[n] == '!';
-	if (!read_number(text_of(position->at + n + 1, position->n - n - 1), &stamp->event) || stamp->event == 0)
+	if (!record_read_number(text_of(position->at + n + 1, position->n - n - 1), &stamp->event) ||
+		stamp->event == 0)
 		return false;
 	position->n = n;
 	return true;
@@ -121,7 +122,7 @@ read_stamp(struct text text, struct bus_stamp *stamp)
 	n += 3 + BUS_SENDER_LENGTH;
 	position = text_of(text.at, (size_t)(slash - text.at));
 	return read_event(&position, stamp) && bus_position_parse(position, &stamp->position) &&
-	       read_number(text_of(text.at + n, text.n - n), &stamp->number) && stamp->number > 0;
+	       record_read_number(text_of(text.at + n, text.n - n), &stamp->number) && stamp->number > 0;
 }
 
 static bool
@@ -243,7 +244,7 @@ bus_record_next_entry(struct text *answer, struct bus_log_entry *entry)
 	entry->unusable = text_is(line, TEXT("?"));
 	if (entry->unusable)
 		return 1;
-	return read_number(line, &n) && take_bytes(answer, n, &entry->records) ? 1 : ERROR_SYNTAX;
+	return record_read_number(line, &n) && take_bytes(answer, n, &entry->records) ? 1 : ERROR_SYNTAX;
 }
 
 int
@@ -254,8 +255,9 @@ bus_record_next(struct text *records, bool sealed, struct bus_record *record)
 
 	if (records->n == 0)
 		return 0;
-	if (!take_line(records, &line) || !text_cut(&line, ' ', &channel) || !read_number(channel, &channel_n) ||
-		!read_number(line, &message_n) || !take_bytes(records, channel_n, &record->channel) ||
+	if (!take_line(records, &line) || !text_cut(&line, ' ', &channel) ||
+		!record_read_number(channel, &channel_n) || !record_read_number(line, &message_n) ||
+		!take_bytes(records, channel_n, &record->channel) ||
 		!take_bytes(records, message_n, &record->message) ||
 		!bus_stamp_take(&record->message, sealed, &record->stamp))
 		return ERROR_SYNTAX;

@@ -35,98 +35,98 @@
 static void
 link_on_stuck(struct wheel_entry *entry)
 {
-	struct history_link *h = container_of(entry, struct history_link, stuck);
+	struct history_link *remote = container_of(entry, struct history_link, stuck);
 	struct link_command *oldest =
-		list_empty(&h->commands) ? NULL : container_of(h->commands.next, struct link_command, link);
-	uint64_t waited = oldest != NULL ? h->base.loop->now - oldest->sent_at : 0;
+		list_empty(&remote->commands) ? NULL : container_of(remote->commands.next, struct link_command, link);
+	uint64_t waited = oldest != NULL ? remote->base.loop->now - oldest->sent_at : 0;
 
-	if (oldest == NULL || !oldest->sent || !h->ready)
+	if (oldest == NULL || !oldest->sent || !remote->ready)
 		return;
 	if (waited >= HISTORY_TIMEOUT_MS)
-		bus_link_fail(&h->link, "timed out waiting for an answer");
+		bus_link_fail(&remote->link, "timed out waiting for an answer");
 	else
-		loop_arm(h->base.loop, &h->stuck, HISTORY_TIMEOUT_MS - waited);
+		loop_arm(remote->base.loop, &remote->stuck, HISTORY_TIMEOUT_MS - waited);
 }
 
 static void
-link_on_ready(struct bus_link *link)
+history_link_on_ready(struct bus_link *link)
 {
-	struct history_link *h = link->arg;
+	struct history_link *remote = link->arg;
 	struct list *it, *next;
 
 	/* entries leave before the bus publishes, so that a receiver of an event finds it in the history */
 	conn_set_ahead(link->conn);
-	h->ready = true;
-	h->attempts = 0;
-	loop_disarm(h->base.loop, &h->retry);
+	remote->ready = true;
+	remote->attempts = 0;
+	loop_disarm(remote->base.loop, &remote->retry);
 	log_event(LOG_INFO, "history", "state", LOG_STR("up"), NULL);
-	list_each(it, next, &h->commands) link_command_send(h, container_of(it, struct link_command, link));
+	list_each(it, next, &remote->commands) link_command_send(remote, container_of(it, struct link_command, link));
 }
 
 static void
-link_on_reply(struct bus_link *link, const struct resp *reply)
+history_link_on_reply(struct bus_link *link, const struct resp *reply)
 {
 	(void)link; /* history_link_on_bytes() receives all answers */
 	(void)reply;
 }
 
 static void
-link_on_drain(struct bus_link *link)
+history_link_on_drain(struct bus_link *link)
 {
 	(void)link;
 }
 
 /* Keeps the sent commands for the next connection, except reads and removals whose asks have ended. */
 static void
-link_take_back(struct history_link *h)
+link_take_back(struct history_link *remote)
 {
 	struct list *it, *next;
 
-	list_each(it, next, &h->commands)
+	list_each(it, next, &remote->commands)
 	{
 		struct link_command *command = container_of(it, struct link_command, link);
 
 		command->sent = false;
 		if (command->kind != LINK_APPEND && command->ask == NULL)
-			link_command_free(h, command);
+			link_command_free(remote, command);
 	}
 }
 
 static void
-link_pause(struct history_link *h, const char *why)
+link_pause(struct history_link *remote, const char *why)
 {
-	uint64_t pause = h->attempts < 4 ? (uint64_t)LINK_PAUSE_MIN_MS << h->attempts : LINK_PAUSE_MAX_MS;
+	uint64_t pause = remote->attempts < 4 ? (uint64_t)LINK_PAUSE_MIN_MS << remote->attempts : LINK_PAUSE_MAX_MS;
 
-	h->ready = false;
-	buffer_reset(&h->input);
-	h->tree = (struct resp_tree){.open = 1};
-	link_take_back(h);
-	link_command_trim(h);
-	history_link_warn(h, "the history is not reached", why);
-	h->attempts++;
-	if (h->url.master == NULL && h->attempts > 1)
-		bus_url_next(&h->url);
-	loop_arm(h->base.loop, &h->retry, pause / 2 + random_below((uint32_t)(pause / 2) + 1));
+	remote->ready = false;
+	buffer_reset(&remote->input);
+	remote->tree = (struct resp_tree){.open = 1};
+	link_take_back(remote);
+	link_command_trim(remote);
+	history_link_warn(remote, "the history is not reached", why);
+	remote->attempts++;
+	if (remote->url.master == NULL && remote->attempts > 1)
+		bus_url_next(&remote->url);
+	loop_arm(remote->base.loop, &remote->retry, pause / 2 + random_below((uint32_t)(pause / 2) + 1));
 }
 
 static void
-link_on_lost(struct bus_link *link, const char *why, bool malformed)
+history_link_on_lost(struct bus_link *link, const char *why, bool malformed)
 {
 	(void)malformed;
 	link_pause(link->arg, why);
 }
 
-static const struct bus_link_ops link_link_ops = {
-	link_on_ready, link_on_reply, link_on_drain, link_on_lost, history_link_on_bytes};
+static const struct bus_link_ops link_link_ops = {history_link_on_ready, history_link_on_reply, history_link_on_drain,
+	history_link_on_lost, history_link_on_bytes};
 
 static void
 link_on_master(void *arg, const char *host, uint16_t port)
 {
-	struct history_link *h = arg;
+	struct history_link *remote = arg;
 
-	bus_link_close(&h->link);
-	bus_url_use(&h->url, host, port);
-	bus_link_open(&h->link);
+	bus_link_close(&remote->link);
+	bus_url_use(&remote->url, host, port);
+	bus_link_open(&remote->link);
 }
 
 static void
@@ -138,11 +138,11 @@ link_on_no_master(void *arg, const char *why)
 static void
 link_on_switched(void *arg)
 {
-	struct history_link *h = arg;
+	struct history_link *remote = arg;
 
-	bus_link_close(&h->link);
-	h->attempts = 0;
-	link_pause(h, "the sentinels name another master");
+	bus_link_close(&remote->link);
+	remote->attempts = 0;
+	link_pause(remote, "the sentinels name another master");
 }
 
 static const struct sentinel_ops link_sentinel_ops = {link_on_master, link_on_no_master, link_on_switched};
@@ -150,17 +150,18 @@ static const struct sentinel_ops link_sentinel_ops = {link_on_master, link_on_no
 static void
 link_on_retry(struct wheel_entry *entry)
 {
-	struct history_link *h = container_of(entry, struct history_link, retry);
+	struct history_link *remote = container_of(entry, struct history_link, retry);
 
-	if (h->sentinel != NULL) {
-		sentinel_ask(h->sentinel, h->attempts > 1);
+	if (remote->sentinel != NULL) {
+		sentinel_ask(remote->sentinel, remote->attempts > 1);
 		return;
 	}
-	if (h->url.cluster && (h->url.host == NULL || h->attempts > 2)) {
-		h->url.host_at = (h->url.host_at + 1) % h->url.host_count;
-		bus_url_use(&h->url, h->url.hosts[h->url.host_at].name, h->url.hosts[h->url.host_at].port);
+	if (remote->url.cluster && (remote->url.host == NULL || remote->attempts > 2)) {
+		remote->url.host_at = (remote->url.host_at + 1) % remote->url.host_count;
+		bus_url_use(&remote->url, remote->url.hosts[remote->url.host_at].name,
+			remote->url.hosts[remote->url.host_at].port);
 	}
-	bus_link_open(&h->link);
+	bus_link_open(&remote->link);
 }
 
 /* -------------------------------------------------------------------- life */
@@ -174,26 +175,26 @@ link_stats(const struct history *history, struct history_stats *out)
 static void
 link_free(struct history *history)
 {
-	struct history_link *h = link_of(history);
+	struct history_link *remote = link_of(history);
 
-	while (!list_empty(&h->asks))
-		link_ask_free(h, container_of(h->asks.next, struct link_ask, link));
-	while (!list_empty(&h->commands))
-		link_command_free(h, container_of(h->commands.next, struct link_command, link));
-	loop_disarm(history->loop, &h->retry);
-	loop_disarm(history->loop, &h->late);
-	loop_disarm(history->loop, &h->stuck);
-	bus_link_close(&h->link);
-	sentinel_free(h->sentinel);
-	bus_access_free(h->access);
-	bus_url_fini(&h->url);
-	seal_free(h->seal);
-	buffer_fini(&h->input);
-	buffer_fini(&h->name);
-	buffer_fini(&h->sealed);
-	buffer_fini(&h->command);
-	mem_free(h->prefix);
-	mem_free(h);
+	while (!list_empty(&remote->asks))
+		link_ask_free(remote, container_of(remote->asks.next, struct link_ask, link));
+	while (!list_empty(&remote->commands))
+		link_command_free(remote, container_of(remote->commands.next, struct link_command, link));
+	loop_disarm(history->loop, &remote->retry);
+	loop_disarm(history->loop, &remote->late);
+	loop_disarm(history->loop, &remote->stuck);
+	bus_link_close(&remote->link);
+	sentinel_free(remote->sentinel);
+	bus_access_free(remote->access);
+	bus_url_fini(&remote->url);
+	seal_free(remote->seal);
+	buffer_fini(&remote->input);
+	buffer_fini(&remote->name);
+	buffer_fini(&remote->sealed);
+	buffer_fini(&remote->command);
+	mem_free(remote->prefix);
+	mem_free(remote);
 }
 
 static const struct history_form link_form = {
@@ -212,34 +213,34 @@ link_prefix(const char *key, bool cluster)
 struct history *
 history_link_new(struct loop *l, const struct history_link_options *options)
 {
-	struct history_link *h = mem_zalloc(sizeof *h);
+	struct history_link *remote = mem_zalloc(sizeof *remote);
 
-	h->base = (struct history){&link_form, l};
-	h->url = *options->server;
+	remote->base = (struct history){&link_form, l};
+	remote->url = *options->server;
 	*options->server = (struct bus_url){0};
-	h->access = options->access != NULL ? bus_access_copy(options->access) : NULL;
-	h->prefix = link_prefix(options->key, h->url.cluster);
-	h->seal = options->seal;
-	h->max_queue = options->max_queue;
-	h->tree = (struct resp_tree){.open = 1};
-	list_init(&h->commands);
-	list_init(&h->asks);
-	buffer_init(&h->input, LINK_INPUT_MAX);
-	buffer_init(&h->name, LINK_NAME_MAX);
-	buffer_init(&h->sealed, HISTORY_PAYLOAD_MAX + SEAL_TAG);
-	buffer_init(&h->command, LINK_NAME_MAX + 2 * HISTORY_PAYLOAD_MAX);
-	wheel_entry_init(&h->retry, link_on_retry);
-	wheel_entry_init(&h->late, history_link_on_late);
-	wheel_entry_init(&h->stuck, link_on_stuck);
-	h->link = (struct bus_link){.loop = l,
-		.url = &h->url,
-		.access = h->access,
+	remote->access = options->access != NULL ? bus_access_copy(options->access) : NULL;
+	remote->prefix = link_prefix(options->key, remote->url.cluster);
+	remote->seal = options->seal;
+	remote->max_queue = options->max_queue;
+	remote->tree = (struct resp_tree){.open = 1};
+	list_init(&remote->commands);
+	list_init(&remote->asks);
+	buffer_init(&remote->input, LINK_INPUT_MAX);
+	buffer_init(&remote->name, LINK_NAME_MAX);
+	buffer_init(&remote->sealed, HISTORY_PAYLOAD_MAX + SEAL_TAG);
+	buffer_init(&remote->command, LINK_NAME_MAX + 2 * HISTORY_PAYLOAD_MAX);
+	wheel_entry_init(&remote->retry, link_on_retry);
+	wheel_entry_init(&remote->late, history_link_on_late);
+	wheel_entry_init(&remote->stuck, link_on_stuck);
+	remote->link = (struct bus_link){.loop = l,
+		.url = &remote->url,
+		.access = remote->access,
 		.ops = &link_link_ops,
-		.arg = h,
+		.arg = remote,
 		.timeout_ms = HISTORY_TIMEOUT_MS};
-	bus_link_init(&h->link);
-	if (h->url.master != NULL)
-		h->sentinel = sentinel_new(l, &h->url, h->access, &link_sentinel_ops, h);
-	loop_arm(l, &h->retry, 0);
-	return &h->base;
+	bus_link_init(&remote->link);
+	if (remote->url.master != NULL)
+		remote->sentinel = sentinel_new(l, &remote->url, remote->access, &link_sentinel_ops, remote);
+	loop_arm(l, &remote->retry, 0);
+	return &remote->base;
 }

@@ -61,7 +61,7 @@ entry_take(struct text *in, struct history_id *id, struct text *payload)
  * the ask is full.
  */
 static bool
-link_ask_take(struct history_link *h, struct link_ask *ask, struct history_id id, struct text payload)
+link_ask_take(struct history_link *remote, struct link_ask *ask, struct history_id id, struct text payload)
 {
 	if (ask->query.from_oldest)
 		ask->query.after = id;
@@ -70,12 +70,12 @@ link_ask_take(struct history_link *h, struct link_ask *ask, struct history_id id
 	ask->query.count--;
 	if (payload.n == 0 || payload.n > HISTORY_PAYLOAD_MAX + SEAL_TAG)
 		return true;
-	if (h->seal != NULL) {
-		buffer_reset(&h->name);
-		buffer_add_text(&h->name, text_from(h->prefix));
-		buffer_add_text(&h->name, text_of(ask->key, ask->key_n));
-		if (!seal_take(h->seal, buffer_text(&h->name), &payload)) {
-			history_link_warn(h, "an entry of the history has a wrong seal",
+	if (remote->seal != NULL) {
+		buffer_reset(&remote->name);
+		buffer_add_text(&remote->name, text_from(remote->prefix));
+		buffer_add_text(&remote->name, text_of(ask->key, ask->key_n));
+		if (!seal_take(remote->seal, buffer_text(&remote->name), &payload)) {
+			history_link_warn(remote, "an entry of the history has a wrong seal",
 				"redisSecret differs, or it is forged");
 			return true;
 		}
@@ -91,7 +91,7 @@ link_ask_take(struct history_link *h, struct link_ask *ask, struct history_id id
 
 /* Returns false if the answer is malformed. */
 static bool
-link_on_entries(struct history_link *h, struct link_ask *ask, struct text in)
+link_on_entries(struct history_link *remote, struct link_ask *ask, struct text in)
 {
 	unsigned asked = ask->query.count < LINK_PART ? ask->query.count : LINK_PART;
 	bool more = true;
@@ -105,61 +105,61 @@ link_on_entries(struct history_link *h, struct link_ask *ask, struct text in)
 
 		if (entry_take(&in, &id, &payload) < 0)
 			return false;
-		more = more && link_ask_take(h, ask, id, payload);
+		more = more && link_ask_take(remote, ask, id, payload);
 	}
 	if (more && head.integer == asked && ask->query.count > 0)
-		link_ask_send(h, ask);
+		link_ask_send(remote, ask);
 	else
-		link_ask_end(h, ask, buffer_error(&ask->bytes) == ERROR_MEMORY ? ERROR_MEMORY : 0, 0);
+		link_ask_end(remote, ask, buffer_error(&ask->bytes) == ERROR_MEMORY ? ERROR_MEMORY : 0, 0);
 	return true;
 }
 
 /* Connects to the member of the cluster that has the slot. Returns false if the error does not name one. */
 static bool
-link_follow(struct history_link *h, struct text error)
+link_follow(struct history_link *remote, struct text error)
 {
 	struct cluster_moved moved;
 	char host[BUS_URL_HOST_MAX + 1];
 
-	if (!h->url.cluster || cluster_moved_parse(&moved, error) < 0 || moved.host.n > BUS_URL_HOST_MAX)
+	if (!remote->url.cluster || cluster_moved_parse(&moved, error) < 0 || moved.host.n > BUS_URL_HOST_MAX)
 		return false;
 	if (moved.host.n > 0) {
 		memcpy(host, moved.host.at, moved.host.n);
 		host[moved.host.n] = '\0';
 	} else {
-		snprintf(host, sizeof host, "%s", h->url.host);
+		snprintf(host, sizeof host, "%s", remote->url.host);
 	}
-	bus_url_use(&h->url, host, moved.port);
-	h->attempts = 0;
-	bus_link_fail(&h->link, "another member of the cluster has the slot of the history");
+	bus_url_use(&remote->url, host, moved.port);
+	remote->attempts = 0;
+	bus_link_fail(&remote->link, "another member of the cluster has the slot of the history");
 	return true;
 }
 
 /* Returns false if the link was lost. */
 static bool
-link_on_error(struct history_link *h, struct link_command *command, struct text error)
+link_on_error(struct history_link *remote, struct link_command *command, struct text error)
 {
 	char why[BUS_WHY_MAX];
 
-	if (text_starts(error, TEXT("MOVED ")) && link_follow(h, error))
+	if (text_starts(error, TEXT("MOVED ")) && link_follow(remote, error))
 		return false;
 	if (text_starts(error, TEXT("READONLY")) || text_starts(error, TEXT("LOADING")) ||
 		text_starts(error, TEXT("CLUSTERDOWN")) || text_starts(error, TEXT("MASTERDOWN"))) {
-		bus_link_fail(&h->link, "the server cannot be used now");
+		bus_link_fail(&remote->link, "the server cannot be used now");
 		return false;
 	}
 	command->refused = true;
-	bus_error_write(why, "the history is refused", error, h->link.password);
-	history_link_warn(h, "the server refuses a command of the history", why);
+	bus_error_write(why, "the history is refused", error, remote->link.password);
+	history_link_warn(remote, "the server refuses a command of the history", why);
 	return true;
 }
 
 /* Handles one complete answer. Returns false if the link was lost. */
 static bool
-link_on_answer(struct history_link *h, struct text in)
+link_on_answer(struct history_link *remote, struct text in)
 {
 	struct link_command *command =
-		list_empty(&h->commands) ? NULL : container_of(h->commands.next, struct link_command, link);
+		list_empty(&remote->commands) ? NULL : container_of(remote->commands.next, struct link_command, link);
 	struct text rest = in;
 	struct link_ask *ask;
 	struct resp_item item;
@@ -167,28 +167,29 @@ link_on_answer(struct history_link *h, struct text in)
 	bool refused;
 
 	if (resp_tree_next(&rest, &item) < 0 || command == NULL || !command->sent) {
-		bus_link_fail(&h->link, "unexpected answer");
+		bus_link_fail(&remote->link, "unexpected answer");
 		return false;
 	}
-	if (item.type == RESP_ERROR && !link_on_error(h, command, item.text))
+	if (item.type == RESP_ERROR && !link_on_error(remote, command, item.text))
 		return false;
 	if (--command->answers > 0)
 		return true;
 	kind = command->kind;
 	ask = command->ask;
 	refused = command->refused;
-	link_command_free(h, command);
+	link_command_free(remote, command);
 	if (kind == LINK_APPEND) {
-		h->stats.dropped += refused;
-		h->stats.appended += !refused;
+		remote->stats.dropped += refused;
+		remote->stats.appended += !refused;
 	} else if (ask != NULL && refused) {
-		link_ask_end(h, ask, ERROR_UNSUPPORTED, 0);
+		link_ask_end(remote, ask, ERROR_UNSUPPORTED, 0);
 	} else if (ask != NULL && kind == LINK_REMOVE) {
-		link_ask_end(h, ask, 0, item.type == RESP_INTEGER && item.integer > 0 ? (unsigned)item.integer : 0);
-	} else if (ask != NULL && !link_on_entries(h, ask, in)) {
-		link_ask_end(h, ask, ERROR_CLOSED, 0);
-		if (h->link.conn != NULL)
-			bus_link_fail(&h->link, "malformed answer");
+		link_ask_end(
+			remote, ask, 0, item.type == RESP_INTEGER && item.integer > 0 ? (unsigned)item.integer : 0);
+	} else if (ask != NULL && !link_on_entries(remote, ask, in)) {
+		link_ask_end(remote, ask, ERROR_CLOSED, 0);
+		if (remote->link.conn != NULL)
+			bus_link_fail(&remote->link, "malformed answer");
 		return false;
 	}
 	return true;
@@ -196,7 +197,7 @@ link_on_answer(struct history_link *h, struct text in)
 
 /* Returns true if this is the answer to a renewal of the login, which may come between the others. */
 static bool
-link_is_renewal(struct history_link *h, struct text in)
+link_is_renewal(struct history_link *remote, struct text in)
 {
 	struct resp_item item;
 	struct resp reply;
@@ -204,32 +205,32 @@ link_is_renewal(struct history_link *h, struct text in)
 	if (resp_tree_next(&in, &item) < 0 || (item.type != RESP_STATUS && item.type != RESP_ERROR))
 		return false;
 	reply = (struct resp){.type = item.type, .text = item.text};
-	return bus_login_is_renewal(&h->link, &reply);
+	return bus_login_is_renewal(&remote->link, &reply);
 }
 
 void
 history_link_on_bytes(struct bus_link *link, struct text bytes)
 {
-	struct history_link *h = link->arg;
+	struct history_link *remote = link->arg;
 	const struct conn *conn = link->conn;
 	size_t done = 0;
 	int64_t n = 0;
 
-	buffer_add_text(&h->input, bytes);
-	if (buffer_error(&h->input) != 0) {
+	buffer_add_text(&remote->input, bytes);
+	if (buffer_error(&remote->input) != 0) {
 		bus_link_fail(link, "the answer is too long");
 		return;
 	}
-	while (done < h->input.len) {
-		struct text rest = text_of((const char *)h->input.data + done, h->input.len - done);
+	while (done < remote->input.len) {
+		struct text rest = text_of((const char *)remote->input.data + done, remote->input.len - done);
 
-		n = resp_tree_scan(&h->tree, rest);
+		n = resp_tree_scan(&remote->tree, rest);
 		if (n <= 0)
 			break;
-		h->tree = (struct resp_tree){.open = 1};
+		remote->tree = (struct resp_tree){.open = 1};
 		done += (size_t)n;
-		if (!link_is_renewal(h, text_of(rest.at, (size_t)n)) &&
-			!link_on_answer(h, text_of(rest.at, (size_t)n)))
+		if (!link_is_renewal(remote, text_of(rest.at, (size_t)n)) &&
+			!link_on_answer(remote, text_of(rest.at, (size_t)n)))
 			return;
 		if (link->conn != conn)
 			return;
@@ -238,5 +239,5 @@ history_link_on_bytes(struct bus_link *link, struct text bytes)
 		bus_link_fail(link, "malformed answer");
 		return;
 	}
-	buffer_drop(&h->input, done);
+	buffer_drop(&remote->input, done);
 }

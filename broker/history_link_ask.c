@@ -8,23 +8,23 @@
 #include "common/base/mem.h"
 
 static void
-link_arm_late(struct history_link *h)
+link_arm_late(struct history_link *remote)
 {
 	struct link_ask *first;
 
-	loop_disarm(h->base.loop, &h->late);
-	if (list_empty(&h->asks))
+	loop_disarm(remote->base.loop, &remote->late);
+	if (list_empty(&remote->asks))
 		return;
-	first = container_of(h->asks.next, struct link_ask, link);
-	loop_arm(h->base.loop, &h->late,
-		first->deadline > h->base.loop->now ? first->deadline - h->base.loop->now : 0);
+	first = container_of(remote->asks.next, struct link_ask, link);
+	loop_arm(remote->base.loop, &remote->late,
+		first->deadline > remote->base.loop->now ? first->deadline - remote->base.loop->now : 0);
 }
 
 void
-link_ask_free(struct history_link *h, struct link_ask *ask)
+link_ask_free(struct history_link *remote, struct link_ask *ask)
 {
 	if (ask->command != NULL)
-		link_command_abandon(h, ask->command);
+		link_command_abandon(remote, ask->command);
 	ask->ask->pending = NULL;
 	list_remove(&ask->link);
 	buffer_fini(&ask->bytes);
@@ -34,16 +34,16 @@ link_ask_free(struct history_link *h, struct link_ask *ask)
 }
 
 void
-link_ask_end(struct history_link *h, struct link_ask *ask, int error, unsigned removed)
+link_ask_end(struct history_link *remote, struct link_ask *ask, int error, unsigned removed)
 {
 	struct history_ask *asked = ask->ask;
 
 	asked->pending = NULL;
 	list_remove(&ask->link);
 	if (ask->command != NULL)
-		link_command_abandon(h, ask->command);
-	h->stats.failed += error != 0;
-	h->stats.read += error == 0 ? ask->count : 0;
+		link_command_abandon(remote, ask->command);
+	remote->stats.failed += error != 0;
+	remote->stats.read += error == 0 ? ask->count : 0;
 	for (unsigned i = 0; error == 0 && i < ask->count; i++)
 		ask->items[i].payload.at = (const char *)ask->bytes.data + ask->starts[i];
 	for (unsigned i = 0, j = ask->count; !ask->query.from_oldest && i + 1 < j; i++) {
@@ -57,38 +57,38 @@ link_ask_end(struct history_link *h, struct link_ask *ask, int error, unsigned r
 	mem_free(ask->items);
 	mem_free(ask->starts);
 	mem_free(ask);
-	link_arm_late(h);
+	link_arm_late(remote);
 }
 
 void
 history_link_on_late(struct wheel_entry *entry)
 {
-	struct history_link *h = container_of(entry, struct history_link, late);
+	struct history_link *remote = container_of(entry, struct history_link, late);
 
-	while (!list_empty(&h->asks)) {
-		struct link_ask *first = container_of(h->asks.next, struct link_ask, link);
+	while (!list_empty(&remote->asks)) {
+		struct link_ask *first = container_of(remote->asks.next, struct link_ask, link);
 
-		if (first->deadline > h->base.loop->now)
+		if (first->deadline > remote->base.loop->now)
 			break;
-		link_ask_end(h, first, ERROR_TIMEOUT, 0);
+		link_ask_end(remote, first, ERROR_TIMEOUT, 0);
 	}
-	link_arm_late(h);
+	link_arm_late(remote);
 }
 
 static struct link_ask *
-link_ask_new(struct history_link *h, struct text key, struct history_ask *asked)
+link_ask_new(struct history_link *remote, struct text key, struct history_ask *asked)
 {
 	struct link_ask *ask = mem_zalloc(sizeof *ask + key.n);
 
 	ask->ask = asked;
 	ask->key_n = key.n;
 	memcpy(ask->key, key.at, key.n);
-	ask->deadline = h->base.loop->now + HISTORY_TIMEOUT_MS;
+	ask->deadline = remote->base.loop->now + HISTORY_TIMEOUT_MS;
 	buffer_init(&ask->bytes, HISTORY_ANSWER_MAX);
 	asked->pending = ask;
-	list_add_tail(&h->asks, &ask->link);
-	if (!wheel_armed(&h->late))
-		link_arm_late(h);
+	list_add_tail(&remote->asks, &ask->link);
+	if (!wheel_armed(&remote->late))
+		link_arm_late(remote);
 	return ask;
 }
 
@@ -108,91 +108,91 @@ id_before(struct history_id id)
 }
 
 static void
-link_command_add_id(struct history_link *h, struct history_id id)
+link_command_add_id(struct history_link *remote, struct history_id id)
 {
 	char text[HISTORY_ID_MAX + 1];
 
-	link_command_add_arg(h, text_of(text, history_id_write(id, text)));
+	link_command_add_arg(remote, text_of(text, history_id_write(id, text)));
 }
 
 /* Adds the lower bound of a range. */
 static void
-link_command_add_low(struct history_link *h, struct history_id after)
+link_command_add_low(struct history_link *remote, struct history_id after)
 {
 	if (after.ms == 0 && after.seq == 0)
-		link_command_add_arg(h, TEXT("-"));
+		link_command_add_arg(remote, TEXT("-"));
 	else
-		link_command_add_id(h, id_after(after));
+		link_command_add_id(remote, id_after(after));
 }
 
 /* Adds the upper bound of a range. */
 static void
-link_command_add_high(struct history_link *h, struct history_id before)
+link_command_add_high(struct history_link *remote, struct history_id before)
 {
 	if (before.ms == 0 && before.seq == 0)
-		link_command_add_arg(h, TEXT("+"));
+		link_command_add_arg(remote, TEXT("+"));
 	else
-		link_command_add_id(h, id_before(before));
+		link_command_add_id(remote, id_before(before));
 }
 
 void
-link_ask_send(struct history_link *h, struct link_ask *ask)
+link_ask_send(struct history_link *remote, struct link_ask *ask)
 {
 	const struct history_query *query = &ask->query;
 
-	link_command_begin(h, query->from_oldest ? "XRANGE" : "XREVRANGE", text_of(ask->key, ask->key_n), 6);
+	link_command_begin(remote, query->from_oldest ? "XRANGE" : "XREVRANGE", text_of(ask->key, ask->key_n), 6);
 	if (query->from_oldest)
-		link_command_add_low(h, query->after);
-	link_command_add_high(h, query->before);
+		link_command_add_low(remote, query->after);
+	link_command_add_high(remote, query->before);
 	if (!query->from_oldest)
-		link_command_add_low(h, query->after);
-	link_command_add_arg(h, TEXT("COUNT"));
-	link_command_add_number(h, query->count < LINK_PART ? query->count : LINK_PART);
-	ask->command = link_command_queue(h, LINK_READ, ask);
+		link_command_add_low(remote, query->after);
+	link_command_add_arg(remote, TEXT("COUNT"));
+	link_command_add_number(remote, query->count < LINK_PART ? query->count : LINK_PART);
+	ask->command = link_command_queue(remote, LINK_READ, ask);
 	if (ask->command == NULL)
 		ask->deadline = 0; /* history_link_on_late() fails it, from the loop */
 	if (ask->command == NULL)
-		loop_arm(h->base.loop, &h->late, 0);
+		loop_arm(remote->base.loop, &remote->late, 0);
 }
 
 void
 history_link_read(struct history *history, struct text key, const struct history_limits *limits,
 	const struct history_query *query, struct history_ask *asked)
 {
-	struct history_link *h = link_of(history);
-	struct link_ask *ask = link_ask_new(h, key, asked);
+	struct history_link *remote = link_of(history);
+	struct link_ask *ask = link_ask_new(remote, key, asked);
 	uint64_t now = loop_wall_ms();
 
 	ask->query = *query;
 	if (limits->age_ms > 0 && now > limits->age_ms && ask->query.after.ms < now - limits->age_ms)
 		ask->query.after = (struct history_id){now - limits->age_ms, 0};
-	h->stats.asks++;
-	link_ask_send(h, ask);
+	remote->stats.asks++;
+	link_ask_send(remote, ask);
 }
 
 void
 history_link_remove(struct history *history, struct text key, struct history_id id, struct history_ask *asked)
 {
-	struct history_link *h = link_of(history);
-	struct link_ask *ask = link_ask_new(h, key, asked);
+	struct history_link *remote = link_of(history);
+	struct link_ask *ask = link_ask_new(remote, key, asked);
 	bool one = id.ms != 0 || id.seq != 0;
 
 	ask->query.from_oldest = true;
-	link_command_begin(h, one ? "XDEL" : "DEL", key, one ? 3 : 2);
+	link_command_begin(remote, one ? "XDEL" : "DEL", key, one ? 3 : 2);
 	if (one)
-		link_command_add_id(h, id);
-	ask->command = link_command_queue(h, LINK_REMOVE, ask);
+		link_command_add_id(remote, id);
+	ask->command = link_command_queue(remote, LINK_REMOVE, ask);
 	if (ask->command == NULL)
 		ask->deadline = 0;
 	if (ask->command == NULL)
-		loop_arm(h->base.loop, &h->late, 0);
+		loop_arm(remote->base.loop, &remote->late, 0);
 }
 
 void
 history_link_cancel(struct history *history, struct history_ask *asked)
 {
-	struct history_link *h = link_of(history);
+	struct history_link *remote = link_of(history);
 
-	link_ask_free(h, asked->pending);
-	link_arm_late(h);
+	link_ask_free(remote, asked->pending);
+	link_arm_late(remote);
 }

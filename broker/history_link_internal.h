@@ -80,33 +80,33 @@ link_of(struct history *history)
 }
 
 /* Logs a warning, limited in rate. */
-void history_link_warn(struct history_link *h, const char *what, const char *why);
+void history_link_warn(struct history_link *remote, const char *what, const char *why);
 
 /*
- * Write a command into h->command. link_command_begin() comes first, with the command's word, the key of the room and
- * the number of arguments, word and key included. One call for each further argument follows.
+ * Write a command into remote->command. link_command_begin() comes first, with the command's word, the key of the
+ * room and the number of arguments, word and key included. One call for each further argument follows.
  */
-void link_command_begin(struct history_link *h, const char *word, struct text key, unsigned args);
-void link_command_add_arg(struct history_link *h, struct text arg);
-void link_command_add_number(struct history_link *h, uint64_t number);
+void link_command_begin(struct history_link *remote, const char *word, struct text key, unsigned args);
+void link_command_add_arg(struct history_link *remote, struct text arg);
+void link_command_add_number(struct history_link *remote, uint64_t number);
 /*
  * Queues the written command, and sends it if the link is ready. `ask` is borrowed; NULL: an append. Returns the
  * command, which the queue owns, or NULL without memory.
  */
-struct link_command *link_command_queue(struct history_link *h, enum link_kind kind, struct link_ask *ask);
-void link_command_send(struct history_link *h, struct link_command *command);
+struct link_command *link_command_queue(struct history_link *remote, enum link_kind kind, struct link_ask *ask);
+void link_command_send(struct history_link *remote, struct link_command *command);
 /* Drops the oldest unsent appends until the others fit into max_queue. */
-void link_command_trim(struct history_link *h);
+void link_command_trim(struct history_link *remote);
 /* The ask of a command ends. A command that was sent stays in the queue until its answer arrives. */
-void link_command_abandon(struct history_link *h, struct link_command *command);
-void link_command_free(struct history_link *h, struct link_command *command);
+void link_command_abandon(struct history_link *remote, struct link_command *command);
+void link_command_free(struct history_link *remote, struct link_command *command);
 
 /* Asks for the next part of the entries that are still wanted. Without memory, the ask fails in a later turn. */
-void link_ask_send(struct history_link *h, struct link_ask *ask);
+void link_ask_send(struct history_link *remote, struct link_ask *ask);
 /* Answers and frees the ask. `removed`: the number of entries that a removal reports. */
-void link_ask_end(struct history_link *h, struct link_ask *ask, int error, unsigned removed);
+void link_ask_end(struct history_link *remote, struct link_ask *ask, int error, unsigned removed);
 /* Frees the ask without an answer. */
-void link_ask_free(struct history_link *h, struct link_ask *ask);
+void link_ask_free(struct history_link *remote, struct link_ask *ask);
 /* The timer `late`: fails the asks whose deadline has passed. */
 void history_link_on_late(struct wheel_entry *entry);
 

@@ -37,7 +37,7 @@ room_cost(const struct history_room *room)
 }
 
 static struct history_room *
-room_find(const struct history_table *table, struct text key)
+history_room_find(const struct history_table *table, struct text key)
 {
 	struct table_node *node = table_find(&table->rooms, key);
 
@@ -86,7 +86,7 @@ room_trim(struct history_table *table, struct history_room *room, uint64_t now)
 }
 
 static struct history_room *
-room_new(struct history_table *table, struct text key)
+history_room_new(struct history_table *table, struct text key)
 {
 	struct history_room *room = mem_try_alloc(sizeof *room + key.n + 1);
 
@@ -118,10 +118,10 @@ history_table_append(struct history_table *table, uint64_t now, struct text key,
 {
 	struct block *block = block_try_copy(payload.at, payload.n);
 	struct history_entry *entry = block != NULL ? mem_try_alloc(sizeof *entry) : NULL;
-	struct history_room *room = room_find(table, key);
+	struct history_room *room = history_room_find(table, key);
 
 	if (room == NULL && entry != NULL)
-		room = room_new(table, key);
+		room = history_room_new(table, key);
 	if (room == NULL || entry == NULL) {
 		block_unref(block);
 		mem_free(entry);
@@ -146,7 +146,7 @@ history_table_append(struct history_table *table, uint64_t now, struct text key,
 /* ------------------------------------------------------------------- reads */
 
 static bool
-is_set(struct history_id id)
+history_id_is_set(struct history_id id)
 {
 	return id.ms != 0 || id.seq != 0;
 }
@@ -154,8 +154,8 @@ is_set(struct history_id id)
 static bool
 query_wants(const struct history_query *query, const struct history_entry *entry)
 {
-	return (!is_set(query->after) || history_id_compare(entry->id, query->after) > 0) &&
-	       (!is_set(query->before) || history_id_compare(entry->id, query->before) < 0);
+	return (!history_id_is_set(query->after) || history_id_compare(entry->id, query->after) > 0) &&
+	       (!history_id_is_set(query->before) || history_id_compare(entry->id, query->before) < 0);
 }
 
 static void
@@ -173,7 +173,7 @@ int
 history_table_read(struct history_table *table, uint64_t now, struct text key, const struct history_query *query,
 	struct history_found *out)
 {
-	struct history_room *room = room_find(table, key);
+	struct history_room *room = history_room_find(table, key);
 	bool forward = query->from_oldest;
 	unsigned most;
 	size_t bytes = 0;
@@ -214,7 +214,7 @@ history_found_fini(struct history_found *found)
 void
 history_table_set_age(struct history_table *table, struct text key, uint64_t age_ms)
 {
-	struct history_room *room = room_find(table, key);
+	struct history_room *room = history_room_find(table, key);
 
 	if (room != NULL)
 		room->limits.age_ms = age_ms;
@@ -223,7 +223,7 @@ history_table_set_age(struct history_table *table, struct text key, uint64_t age
 unsigned
 history_table_remove(struct history_table *table, struct text key, struct history_id id)
 {
-	struct history_room *room = room_find(table, key);
+	struct history_room *room = history_room_find(table, key);
 	struct list *it, *next;
 	unsigned removed = 0;
 
@@ -233,7 +233,7 @@ history_table_remove(struct history_table *table, struct text key, struct histor
 	{
 		struct history_entry *entry = container_of(it, struct history_entry, in_room);
 
-		if (is_set(id) && history_id_compare(entry->id, id) != 0)
+		if (history_id_is_set(id) && history_id_compare(entry->id, id) != 0)
 			continue;
 		removed++;
 		if (!entry_drop(table, entry))

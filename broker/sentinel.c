@@ -56,65 +56,66 @@ struct sentinel {
 /* --------------------------------------------------------------- attempts */
 
 static void
-sentinel_ask_one(struct sentinel *s)
+sentinel_ask_one(struct sentinel *sentinel)
 {
-	const struct bus_host *host = &s->url->hosts[s->order[s->attempts]];
+	const struct bus_host *host = &sentinel->url->hosts[sentinel->order[sentinel->attempts]];
 
-	s->state = SENTINEL_ASKING;
-	s->current.host = host->name;
-	s->current.port = host->port;
-	bus_link_open(&s->link);
-	loop_arm(s->loop, &s->timer, TIMEOUT_MS);
+	sentinel->state = SENTINEL_ASKING;
+	sentinel->current.host = host->name;
+	sentinel->current.port = host->port;
+	bus_link_open(&sentinel->link);
+	loop_arm(sentinel->loop, &sentinel->timer, TIMEOUT_MS);
 }
 
 static void
-sentinel_ask_all(struct sentinel *s)
+sentinel_ask_all(struct sentinel *sentinel)
 {
-	bus_link_close(&s->link);
-	s->checking = false;
-	s->attempts = 0;
-	sentinel_ask_one(s);
+	bus_link_close(&sentinel->link);
+	sentinel->checking = false;
+	sentinel->attempts = 0;
+	sentinel_ask_one(sentinel);
 }
 
 static void
-sentinel_pause(struct sentinel *s)
+sentinel_pause(struct sentinel *sentinel)
 {
-	s->state = SENTINEL_PAUSING;
-	loop_arm(s->loop, &s->timer, PAUSE_MS / 2 + random_below(PAUSE_MS / 2));
+	sentinel->state = SENTINEL_PAUSING;
+	loop_arm(sentinel->loop, &sentinel->timer, PAUSE_MS / 2 + random_below(PAUSE_MS / 2));
 }
 
 /* The sentinel that is being watched is asked last from now on. */
 static void
-sentinel_move_to_back(struct sentinel *s)
+sentinel_move_to_back(struct sentinel *sentinel)
 {
-	uint8_t first = s->order[0];
+	uint8_t first = sentinel->order[0];
 
-	memmove(s->order, s->order + 1, s->url->host_count - 1);
-	s->order[s->url->host_count - 1] = first;
+	memmove(sentinel->order, sentinel->order + 1, sentinel->url->host_count - 1);
+	sentinel->order[sentinel->url->host_count - 1] = first;
 }
 
 /* The sentinel has failed, and its link is closed. */
 static void
-sentinel_pass_over(struct sentinel *s, const char *why)
+sentinel_pass_over(struct sentinel *sentinel, const char *why)
 {
 	char name[BUS_URL_NAME_MAX];
 
-	bus_url_name(&s->current, name);
-	if (log_allow(&s->failure_limit, s->waited_for ? s->url->host_count : 1, s->loop->now))
+	bus_url_name(&sentinel->current, name);
+	if (log_allow(&sentinel->failure_limit, sentinel->waited_for ? sentinel->url->host_count : 1,
+		    sentinel->loop->now))
 		log_event(LOG_WARN, "sentinel", "state", LOG_STR("down"), "server", LOG_STR(name), "reason",
 			LOG_STR(why), NULL);
-	s->checking = false;
-	if (s->state == SENTINEL_ASKING && ++s->attempts < s->url->host_count) {
-		sentinel_ask_one(s);
-	} else if (s->state == SENTINEL_ASKING && s->waited_for) {
-		s->state = SENTINEL_IDLE;
-		s->waited_for = false;
-		loop_disarm(s->loop, &s->timer);
-		s->ops->on_not_found(s->arg, why);
+	sentinel->checking = false;
+	if (sentinel->state == SENTINEL_ASKING && ++sentinel->attempts < sentinel->url->host_count) {
+		sentinel_ask_one(sentinel);
+	} else if (sentinel->state == SENTINEL_ASKING && sentinel->waited_for) {
+		sentinel->state = SENTINEL_IDLE;
+		sentinel->waited_for = false;
+		loop_disarm(sentinel->loop, &sentinel->timer);
+		sentinel->ops->on_not_found(sentinel->arg, why);
 	} else {
-		if (s->state == SENTINEL_WATCHING)
-			sentinel_move_to_back(s);
-		sentinel_pause(s);
+		if (sentinel->state == SENTINEL_WATCHING)
+			sentinel_move_to_back(sentinel);
+		sentinel_pause(sentinel);
 	}
 }
 
@@ -122,49 +123,49 @@ sentinel_pass_over(struct sentinel *s, const char *why)
 
 /* The sentinel that answered is asked first from now on. */
 static void
-sentinel_move_to_front(struct sentinel *s)
+sentinel_move_to_front(struct sentinel *sentinel)
 {
-	uint8_t first = s->order[s->attempts];
+	uint8_t first = sentinel->order[sentinel->attempts];
 
-	memmove(s->order + 1, s->order, s->attempts);
-	s->order[0] = first;
+	memmove(sentinel->order + 1, sentinel->order, sentinel->attempts);
+	sentinel->order[0] = first;
 }
 
 static void
-sentinel_switched(struct sentinel *s)
+sentinel_switched(struct sentinel *sentinel)
 {
-	bus_link_close(&s->link);
-	loop_disarm(s->loop, &s->timer);
-	s->state = SENTINEL_IDLE;
-	s->checking = false;
-	if (log_allow(&s->switch_limit, 1, s->loop->now))
-		log_event(
-			LOG_WARN, "sentinel", "state", LOG_STR("switched"), "master", LOG_STR(s->url->master), NULL);
-	s->ops->on_switched(s->arg);
+	bus_link_close(&sentinel->link);
+	loop_disarm(sentinel->loop, &sentinel->timer);
+	sentinel->state = SENTINEL_IDLE;
+	sentinel->checking = false;
+	if (log_allow(&sentinel->switch_limit, 1, sentinel->loop->now))
+		log_event(LOG_WARN, "sentinel", "state", LOG_STR("switched"), "master",
+			LOG_STR(sentinel->url->master), NULL);
+	sentinel->ops->on_switched(sentinel->arg);
 }
 
 static void
-sentinel_on_address(struct sentinel *s, struct text host, uint16_t port)
+sentinel_on_address(struct sentinel *sentinel, struct text host, uint16_t port)
 {
-	bool same = s->port == port && text_is(host, text_from(s->host));
+	bool same = sentinel->port == port && text_is(host, text_from(sentinel->host));
 
-	memcpy(s->host, host.at, host.n);
-	s->host[host.n] = '\0';
-	s->port = port;
-	sentinel_move_to_front(s);
-	s->state = SENTINEL_WATCHING;
-	loop_arm(s->loop, &s->timer, TIMEOUT_MS);
-	if (s->waited_for) {
-		s->waited_for = false;
-		s->ops->on_found(s->arg, s->host, s->port);
+	memcpy(sentinel->host, host.at, host.n);
+	sentinel->host[host.n] = '\0';
+	sentinel->port = port;
+	sentinel_move_to_front(sentinel);
+	sentinel->state = SENTINEL_WATCHING;
+	loop_arm(sentinel->loop, &sentinel->timer, TIMEOUT_MS);
+	if (sentinel->waited_for) {
+		sentinel->waited_for = false;
+		sentinel->ops->on_found(sentinel->arg, sentinel->host, sentinel->port);
 	} else if (!same) {
-		sentinel_switched(s);
+		sentinel_switched(sentinel);
 	}
 }
 
 /* The answer is the address of the master, or nil if the sentinel does not know its name. */
 static void
-sentinel_on_answer(struct sentinel *s, const struct resp *reply)
+sentinel_on_answer(struct sentinel *sentinel, const struct resp *reply)
 {
 	char why[BUS_WHY_MAX];
 	uint64_t port;
@@ -173,46 +174,47 @@ sentinel_on_answer(struct sentinel *s, const struct resp *reply)
 		reply->items[0].n <= BUS_URL_HOST_MAX &&
 		memchr(reply->items[0].at, '\0', reply->items[0].n) == NULL &&
 		text_number(reply->items[1], UINT16_MAX, &port) == 0 && port > 0) {
-		sentinel_on_address(s, reply->items[0], (uint16_t)port);
+		sentinel_on_address(sentinel, reply->items[0], (uint16_t)port);
 		return;
 	}
-	bus_link_close(&s->link);
+	bus_link_close(&sentinel->link);
 	if (reply->type == RESP_ERROR && text_starts(reply->text, TEXT("NOAUTH")))
 		snprintf(why, sizeof why,
 			"refused: NOAUTH; the sentinels have a password of their own: set --redis-sentinel-password");
 	else if (reply->type == RESP_ERROR)
-		bus_error_write(why, "refused", reply->text, s->current.password);
+		bus_error_write(why, "refused", reply->text, sentinel->current.password);
 	else if (reply->type == RESP_NIL)
-		snprintf(why, sizeof why, "the sentinel does not know a master named \"%.100s\"", s->url->master);
+		snprintf(why, sizeof why, "the sentinel does not know a master named \"%.100s\"",
+			sentinel->url->master);
 	else
 		snprintf(why, sizeof why, "malformed answer from the sentinel");
-	sentinel_pass_over(s, why);
+	sentinel_pass_over(sentinel, why);
 }
 
 /* The event is "<master> <old host> <old port> <new host> <new port>". */
 static void
-sentinel_on_event(struct sentinel *s, struct text event)
+sentinel_on_event(struct sentinel *sentinel, struct text event)
 {
 	struct text name;
 
-	if (text_cut(&event, ' ', &name) && text_is(name, text_from(s->url->master)))
-		sentinel_switched(s);
+	if (text_cut(&event, ' ', &name) && text_is(name, text_from(sentinel->url->master)))
+		sentinel_switched(sentinel);
 }
 
 static void
 sentinel_on_reply(struct bus_link *link, const struct resp *reply)
 {
-	struct sentinel *s = link->arg;
+	struct sentinel *sentinel = link->arg;
 
-	if (s->state == SENTINEL_ASKING)
-		sentinel_on_answer(s, reply);
+	if (sentinel->state == SENTINEL_ASKING)
+		sentinel_on_answer(sentinel, reply);
 	else if (reply->type == RESP_ARRAY && text_is(reply->items[0], TEXT("message")))
-		sentinel_on_event(s, reply->items[2]);
+		sentinel_on_event(sentinel, reply->items[2]);
 	else if (reply->type == RESP_ARRAY && text_is(reply->items[0], TEXT("pong")))
-		s->checking = false;
+		sentinel->checking = false;
 	else if (reply->type == RESP_ERROR) { /* an ACL forbids the channel */
 		bus_link_close(link);
-		sentinel_pass_over(s, "the sentinel refuses the channel +switch-master");
+		sentinel_pass_over(sentinel, "the sentinel refuses the channel +switch-master");
 	}
 }
 
@@ -220,8 +222,8 @@ sentinel_on_reply(struct bus_link *link, const struct resp *reply)
 static void
 sentinel_on_ready(struct bus_link *link)
 {
-	struct sentinel *s = link->arg;
-	struct text address[] = {TEXT("SENTINEL"), TEXT("get-master-addr-by-name"), text_from(s->url->master)};
+	struct sentinel *sentinel = link->arg;
+	struct text address[] = {TEXT("SENTINEL"), TEXT("get-master-addr-by-name"), text_from(sentinel->url->master)};
 	struct text events[] = {TEXT("SUBSCRIBE"), TEXT("+switch-master")};
 
 	bus_link_send(link, 3, address);
@@ -249,18 +251,18 @@ static const struct bus_link_ops link_ops = {.on_ready = sentinel_on_ready,
 static void
 sentinel_on_timer(struct wheel_entry *entry)
 {
-	struct sentinel *s = container_of(entry, struct sentinel, timer);
+	struct sentinel *sentinel = container_of(entry, struct sentinel, timer);
 	struct text ping[] = {TEXT("PING")};
 
-	if (s->state == SENTINEL_PAUSING) {
-		sentinel_ask_all(s);
-	} else if (s->state == SENTINEL_ASKING || s->checking) {
-		bus_link_close(&s->link);
-		sentinel_pass_over(s, "timed out");
+	if (sentinel->state == SENTINEL_PAUSING) {
+		sentinel_ask_all(sentinel);
+	} else if (sentinel->state == SENTINEL_ASKING || sentinel->checking) {
+		bus_link_close(&sentinel->link);
+		sentinel_pass_over(sentinel, "timed out");
 	} else {
-		s->checking = true;
-		bus_link_send(&s->link, 1, ping);
-		loop_arm(s->loop, &s->timer, TIMEOUT_MS);
+		sentinel->checking = true;
+		bus_link_send(&sentinel->link, 1, ping);
+		loop_arm(sentinel->loop, &sentinel->timer, TIMEOUT_MS);
 	}
 }
 
@@ -270,45 +272,45 @@ struct sentinel *
 sentinel_new(struct loop *l, const struct bus_url *url, const struct bus_access *access,
 	const struct sentinel_ops *ops, void *arg)
 {
-	struct sentinel *s = mem_zalloc(sizeof *s);
+	struct sentinel *sentinel = mem_zalloc(sizeof *sentinel);
 
-	s->loop = l;
-	s->url = url;
-	s->ops = ops;
-	s->arg = arg;
+	sentinel->loop = l;
+	sentinel->url = url;
+	sentinel->ops = ops;
+	sentinel->arg = arg;
 	for (unsigned i = 0; i < url->host_count; i++)
-		s->order[i] = (uint8_t)i;
-	s->current = (struct bus_url){.tls = url->tls, .password = (char *)access->sentinel_password};
-	s->access = *access;
-	s->access.last = (struct bus_access_last){0};
-	s->access.password_file = NULL; /* it has the server's password, not the sentinels' */
-	s->link = (struct bus_link){.loop = l,
-		.url = &s->current,
-		.access = &s->access,
+		sentinel->order[i] = (uint8_t)i;
+	sentinel->current = (struct bus_url){.tls = url->tls, .password = (char *)access->sentinel_password};
+	sentinel->access = *access;
+	sentinel->access.last = (struct bus_access_last){0};
+	sentinel->access.password_file = NULL; /* it has the server's password, not the sentinels' */
+	sentinel->link = (struct bus_link){.loop = l,
+		.url = &sentinel->current,
+		.access = &sentinel->access,
 		.ops = &link_ops,
-		.arg = s,
+		.arg = sentinel,
 		.timeout_ms = TIMEOUT_MS};
-	bus_link_init(&s->link);
-	wheel_entry_init(&s->timer, sentinel_on_timer);
-	return s;
+	bus_link_init(&sentinel->link);
+	wheel_entry_init(&sentinel->timer, sentinel_on_timer);
+	return sentinel;
 }
 
 void
-sentinel_free(struct sentinel *s)
+sentinel_free(struct sentinel *sentinel)
 {
-	if (s == NULL)
+	if (sentinel == NULL)
 		return;
-	bus_link_close(&s->link);
-	loop_disarm(s->loop, &s->timer);
-	bus_access_forget(&s->access);
-	mem_free(s);
+	bus_link_close(&sentinel->link);
+	loop_disarm(sentinel->loop, &sentinel->timer);
+	bus_access_forget(&sentinel->access);
+	mem_free(sentinel);
 }
 
 void
-sentinel_ask(struct sentinel *s, bool doubted)
+sentinel_ask(struct sentinel *sentinel, bool doubted)
 {
-	if (doubted && s->state == SENTINEL_WATCHING)
-		sentinel_move_to_back(s);
-	s->waited_for = true;
-	sentinel_ask_all(s);
+	if (doubted && sentinel->state == SENTINEL_WATCHING)
+		sentinel_move_to_back(sentinel);
+	sentinel->waited_for = true;
+	sentinel_ask_all(sentinel);
 }

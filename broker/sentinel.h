@@ -39,13 +39,13 @@ struct sentinel_ops {
  */
 struct sentinel *sentinel_new(struct loop *l, const struct bus_url *url, const struct bus_access *access,
 	const struct sentinel_ops *ops, void *arg);
-void sentinel_free(struct sentinel *s); /* accepts NULL; no callback follows */
+void sentinel_free(struct sentinel *sentinel); /* accepts NULL; no callback follows */
 
 /*
  * Asks for the address. One on_found or on_not_found follows within a second per sentinel, unless sentinel_ask() is
  * called again before. `doubted` is true if the server at the last address has failed: the sentinel that named it may
  * be cut off from the others, so it is asked last.
  */
-void sentinel_ask(struct sentinel *s, bool doubted);
+void sentinel_ask(struct sentinel *sentinel, bool doubted);
 
 #endif

@@ -52,81 +52,82 @@ struct topology {
 /* --------------------------------------------------------------- attempts */
 
 static unsigned
-topology_candidates(const struct topology *t)
+topology_candidates(const struct topology *topology)
 {
-	return (t->map != NULL ? t->map->count : 0) + t->url->host_count;
+	return (topology->map != NULL ? topology->map->count : 0) + topology->url->host_count;
 }
 
 /* Some members of the map, then those of the URL, then the rest of the map. */
 static void
-topology_choose(struct topology *t)
+topology_choose(struct topology *topology)
 {
-	unsigned known = t->map != NULL ? t->map->count : 0, early = known < EARLY_MAX ? known : EARLY_MAX;
-	unsigned at = t->attempts, hosts = t->url->host_count;
+	unsigned known = topology->map != NULL ? topology->map->count : 0,
+		 early = known < EARLY_MAX ? known : EARLY_MAX;
+	unsigned at = topology->attempts, hosts = topology->url->host_count;
 	const struct cluster_member *member;
 
 	if (at >= early && at < early + hosts) {
-		t->current.host = t->url->hosts[at - early].name;
-		t->current.port = t->url->hosts[at - early].port;
+		topology->current.host = topology->url->hosts[at - early].name;
+		topology->current.port = topology->url->hosts[at - early].port;
 		return;
 	}
-	member = t->map->members[(t->first + (at < early ? at : at - hosts)) % known];
-	t->current.host = member->host;
-	t->current.port = member->port;
+	member = topology->map->members[(topology->first + (at < early ? at : at - hosts)) % known];
+	topology->current.host = member->host;
+	topology->current.port = member->port;
 }
 
 static void
-topology_ask_one(struct topology *t)
+topology_ask_one(struct topology *topology)
 {
-	topology_choose(t);
-	t->slots = false;
-	buffer_reset(&t->answer);
-	bus_link_open(&t->link);
-	loop_arm(t->loop, &t->timer, TIMEOUT_MS);
+	topology_choose(topology);
+	topology->slots = false;
+	buffer_reset(&topology->answer);
+	bus_link_open(&topology->link);
+	loop_arm(topology->loop, &topology->timer, TIMEOUT_MS);
 }
 
 static void
-topology_ask(struct topology *t)
+topology_ask(struct topology *topology)
 {
-	t->asking = true;
-	t->again = false;
-	t->attempts = 0;
-	t->first = t->map != NULL ? random_below(t->map->count) : 0;
-	t->asked = t->loop->now;
-	topology_ask_one(t);
+	topology->asking = true;
+	topology->again = false;
+	topology->attempts = 0;
+	topology->first = topology->map != NULL ? random_below(topology->map->count) : 0;
+	topology->asked = topology->loop->now;
+	topology_ask_one(topology);
 }
 
 static void
-topology_wait(struct topology *t, uint64_t ms)
+topology_wait(struct topology *topology, uint64_t ms)
 {
-	uint64_t since = t->loop->now - t->asked;
+	uint64_t since = topology->loop->now - topology->asked;
 
-	t->asking = false;
-	buffer_fini(&t->answer);
-	buffer_init(&t->answer, ANSWER_MAX);
-	if (t->again && ms > INTERVAL_MIN_MS)
+	topology->asking = false;
+	buffer_fini(&topology->answer);
+	buffer_init(&topology->answer, ANSWER_MAX);
+	if (topology->again && ms > INTERVAL_MIN_MS)
 		ms = since < INTERVAL_MIN_MS ? INTERVAL_MIN_MS - since : 0;
-	t->again = false;
-	loop_arm(t->loop, &t->timer, ms);
+	topology->again = false;
+	loop_arm(topology->loop, &topology->timer, ms);
 }
 
 /* The member has failed, and its link is closed. */
 static void
-topology_pass_over(struct topology *t, const char *why)
+topology_pass_over(struct topology *topology, const char *why)
 {
 	char name[BUS_URL_NAME_MAX];
 
-	bus_url_name(&t->current, name);
-	if (log_allow(&t->failure_limit, t->url->host_count, t->loop->now))
+	bus_url_name(&topology->current, name);
+	if (log_allow(&topology->failure_limit, topology->url->host_count, topology->loop->now))
 		log_event(LOG_WARN, "topology", "state", LOG_STR("down"), "server", LOG_STR(name), "reason",
 			LOG_STR(why), NULL);
-	if (++t->attempts < topology_candidates(t)) {
-		topology_ask_one(t);
+	if (++topology->attempts < topology_candidates(topology)) {
+		topology_ask_one(topology);
 		return;
 	}
-	t->again = false;
-	topology_wait(t, PAUSE_MS / 2 + random_below(PAUSE_MS / 2));
-	t->ops->on_failed(t->arg, why);
+	topology->again = false;
+	topology_wait(topology, PAUSE_MS / 2 + random_below(PAUSE_MS / 2));
+	topology->ops->on_failed(topology->arg, why);
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -149,95 +150,95 @@ map_count_masters(const struct cluster_map *map)
 }
 
 static void
-topology_free_map(struct topology *t)
+topology_free_map(struct topology *topology)
 {
-	if (t->map != NULL)
-		cluster_map_fini(t->map);
-	mem_free(t->map);
+	if (topology->map != NULL)
+		cluster_map_fini(topology->map);
+	mem_free(topology->map);
 }
 
 static void
-topology_set_map(struct topology *t, struct cluster_map *map)
+topology_set_map(struct topology *topology, struct cluster_map *map)
 {
-	unsigned members = t->map != NULL ? t->map->count : 0, masters = map_count_masters(map);
+	unsigned members = topology->map != NULL ? topology->map->count : 0, masters = map_count_masters(map);
 
-	if (members != map->count || masters != map_count_masters(t->map))
+	if (members != map->count || masters != map_count_masters(topology->map))
 		log_event(LOG_INFO, "topology", "state", LOG_STR("found"), "members", LOG_INT(map->count), "masters",
 			LOG_INT(masters), NULL);
-	topology_free_map(t);
-	t->map = map;
-	t->current.host = NULL; /* it pointed into the old map */
-	topology_wait(t, t->refresh_ms - random_below((uint32_t)(t->refresh_ms / 10) + 1));
-	t->ops->on_map(t->arg);
+	topology_free_map(topology);
+	topology->map = map;
+	topology->current.host = NULL; /* it pointed into the old map */
+	topology_wait(topology, topology->refresh_ms - random_below((uint32_t)(topology->refresh_ms / 10) + 1));
+	topology->ops->on_map(topology->arg);
 }
 
 static void
-topology_send_question(struct topology *t)
+topology_send_question(struct topology *topology)
 {
-	struct text args[] = {TEXT("CLUSTER"), t->slots ? TEXT("SLOTS") : TEXT("SHARDS")};
+	struct text args[] = {TEXT("CLUSTER"), topology->slots ? TEXT("SLOTS") : TEXT("SHARDS")};
 
-	buffer_reset(&t->answer);
-	t->tree = (struct resp_tree){.open = 1};
-	bus_link_send(&t->link, 2, args);
+	buffer_reset(&topology->answer);
+	topology->tree = (struct resp_tree){.open = 1};
+	bus_link_send(&topology->link, 2, args);
 }
 
 /* Redis before version 7 does not know CLUSTER SHARDS. */
 static void
-topology_on_error(struct topology *t, struct text error)
+topology_on_error(struct topology *topology, struct text error)
 {
 	char why[BUS_WHY_MAX];
 
-	if (!t->slots) {
-		t->slots = true;
-		topology_send_question(t);
+	if (!topology->slots) {
+		topology->slots = true;
+		topology_send_question(topology);
 		return;
 	}
-	bus_error_write(why, "refused", error, t->link.password);
-	bus_link_close(&t->link);
-	topology_pass_over(t, why);
+	bus_error_write(why, "refused", error, topology->link.password);
+	bus_link_close(&topology->link);
+	topology_pass_over(topology, why);
 }
 
 static void
-topology_on_answer(struct topology *t, struct text answer)
+topology_on_answer(struct topology *topology, struct text answer)
 {
-	const struct cluster_asked asked = {t->current.host, t->current.port, t->url->tls};
+	const struct cluster_asked asked = {topology->current.host, topology->current.port, topology->url->tls};
 	struct cluster_map *map;
 	struct resp_item first;
 	int rc;
 
 	if (resp_item_parse(&first, answer) > 0 && first.type == RESP_ERROR) {
-		topology_on_error(t, first.text);
+		topology_on_error(topology, first.text);
 		return;
 	}
 	map = mem_alloc(sizeof *map);
 	cluster_map_init(map);
 	rc = cluster_map_parse(map, answer, &asked);
-	bus_link_close(&t->link);
+	bus_link_close(&topology->link);
 	if (rc == 0) {
-		topology_set_map(t, map);
+		topology_set_map(topology, map);
 		return;
 	}
 	cluster_map_fini(map);
 	mem_free(map);
-	topology_pass_over(t, rc == ERROR_NOT_FOUND ? "the server knows no owner of any slot"
-						    : "malformed answer about the cluster");
+	topology_pass_over(topology, rc == ERROR_NOT_FOUND ? "the server knows no owner of any slot"
+							   : "malformed answer about the cluster");
 }
 
 static void
 topology_on_bytes(struct bus_link *link, struct text bytes)
 {
-	struct topology *t = link->arg;
+	struct topology *topology = link->arg;
 	int64_t whole;
 
-	buffer_add_text(&t->answer, bytes);
-	whole = buffer_error(&t->answer);
+	buffer_add_text(&topology->answer, bytes);
+	whole = buffer_error(&topology->answer);
 	if (whole == 0)
-		whole = resp_tree_scan(&t->tree, buffer_text(&t->answer));
+		whole = resp_tree_scan(&topology->tree, buffer_text(&topology->answer));
 	if (whole > 0) {
-		topology_on_answer(t, text_of((const char *)t->answer.data, (size_t)whole));
+		topology_on_answer(topology, text_of((const char *)topology->answer.data, (size_t)whole));
 	} else if (whole < 0) {
 		bus_link_close(link);
-		topology_pass_over(t, error_text((int)whole));
+		topology_pass_over(topology, error_text((int)whole));
 	}
 }
 
@@ -268,14 +269,14 @@ static const struct bus_link_ops link_ops = {.on_ready = topology_on_ready,
 static void
 topology_on_timer(struct wheel_entry *entry)
 {
-	struct topology *t = container_of(entry, struct topology, timer);
+	struct topology *topology = container_of(entry, struct topology, timer);
 
-	if (!t->asking) {
-		topology_ask(t);
+	if (!topology->asking) {
+		topology_ask(topology);
 		return;
 	}
-	bus_link_close(&t->link);
-	topology_pass_over(t, "timed out");
+	bus_link_close(&topology->link);
+	topology_pass_over(topology, "timed out");
 }
 
 /* ------------------------------------------------------------------- life */
@@ -284,49 +285,49 @@ struct topology *
 topology_new(struct loop *l, const struct bus_url *url, struct bus_access *access, uint64_t refresh_ms,
 	const struct topology_ops *ops, void *arg)
 {
-	struct topology *t = mem_zalloc(sizeof *t);
+	struct topology *topology = mem_zalloc(sizeof *topology);
 
-	t->loop = l;
-	t->url = url;
-	t->ops = ops;
-	t->arg = arg;
-	t->refresh_ms = refresh_ms;
-	t->current = (struct bus_url){.tls = url->tls, .user = url->user, .password = url->password};
-	t->link = (struct bus_link){.loop = l,
-		.url = &t->current,
+	topology->loop = l;
+	topology->url = url;
+	topology->ops = ops;
+	topology->arg = arg;
+	topology->refresh_ms = refresh_ms;
+	topology->current = (struct bus_url){.tls = url->tls, .user = url->user, .password = url->password};
+	topology->link = (struct bus_link){.loop = l,
+		.url = &topology->current,
 		.access = access,
 		.ops = &link_ops,
-		.arg = t,
+		.arg = topology,
 		.timeout_ms = TIMEOUT_MS};
-	bus_link_init(&t->link);
-	buffer_init(&t->answer, ANSWER_MAX);
-	wheel_entry_init(&t->timer, topology_on_timer);
-	loop_arm(l, &t->timer, 0);
-	return t;
+	bus_link_init(&topology->link);
+	buffer_init(&topology->answer, ANSWER_MAX);
+	wheel_entry_init(&topology->timer, topology_on_timer);
+	loop_arm(l, &topology->timer, 0);
+	return topology;
 }
 
 void
-topology_free(struct topology *t)
+topology_free(struct topology *topology)
 {
-	if (t == NULL)
+	if (topology == NULL)
 		return;
-	bus_link_close(&t->link);
-	loop_disarm(t->loop, &t->timer);
-	buffer_fini(&t->answer);
-	topology_free_map(t);
-	mem_free(t);
+	bus_link_close(&topology->link);
+	loop_disarm(topology->loop, &topology->timer);
+	buffer_fini(&topology->answer);
+	topology_free_map(topology);
+	mem_free(topology);
 }
 
 void
-topology_refresh(struct topology *t)
+topology_refresh(struct topology *topology)
 {
-	t->again = true;
-	if (!t->asking)
-		topology_wait(t, t->refresh_ms);
+	topology->again = true;
+	if (!topology->asking)
+		topology_wait(topology, topology->refresh_ms);
 }
 
 struct cluster_map *
-topology_map(struct topology *t)
+topology_map(struct topology *topology)
 {
-	return t->map;
+	return topology->map;
 }

@@ -33,15 +33,15 @@ struct topology_ops {
  */
 struct topology *topology_new(struct loop *l, const struct bus_url *url, struct bus_access *access,
 	uint64_t refresh_ms, const struct topology_ops *ops, void *arg);
-void topology_free(struct topology *t); /* accepts NULL; no callback follows */
+void topology_free(struct topology *topology); /* accepts NULL; no callback follows */
 
 /* Asks for a new map, because the caller has seen that the last one is out of date. */
-void topology_refresh(struct topology *t);
+void topology_refresh(struct topology *topology);
 
 /*
  * The last map, or NULL if no member has answered yet. It is valid until the next on_map. The caller may correct it
  * by what the members say themselves (cluster_map_add() and `owners`).
  */
-struct cluster_map *topology_map(struct topology *t);
+struct cluster_map *topology_map(struct topology *topology);
 
 #endif

@@ -117,7 +117,7 @@ json_find(struct wire_list *list, bool nested)
 }
 
 static int
-json_next(struct wire_list *list, size_t bytes, struct buffer *json)
+json_list_next(struct wire_list *list, size_t bytes, struct buffer *json)
 {
 	size_t from = list->at, end;
 	int64_t n;
@@ -221,7 +221,7 @@ packed_find(struct wire_list *list, bool nested)
 }
 
 static int
-packed_next(struct wire_list *list, size_t bytes, struct buffer *json, struct attachments *attachments)
+packed_list_next(struct wire_list *list, size_t bytes, struct buffer *json, struct attachments *attachments)
 {
 	size_t from = list->at;
 
@@ -258,7 +258,8 @@ wire_list_next(struct wire_list *list, size_t bytes, struct buffer *json, struct
 
 	buffer_add_byte(json, '[');
 	if (!list->ended)
-		rc = list->packed ? packed_next(list, bytes, json, attachments) : json_next(list, bytes, json);
+		rc = list->packed ? packed_list_next(list, bytes, json, attachments)
+				  : json_list_next(list, bytes, json);
 	buffer_add_byte(json, ']');
 	return rc < 0 ? rc : buffer_error(json);
 }

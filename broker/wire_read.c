@@ -82,7 +82,7 @@ wire_read_broadcast_late(struct wire_message *message, struct text payload)
 /* ---------------------------------------------------------------- requests */
 
 static int
-read_type(struct wire_reading *reading, struct text value)
+classic_read_type(struct wire_reading *reading, struct text value)
 {
 	uint64_t type;
 	int rc = wire_reading_number(value, UINT32_MAX, &type);
@@ -112,7 +112,7 @@ read_request_member(struct wire_reading *reading, struct text key, struct text v
 	struct wire_message *message = reading->message;
 
 	if (json_string_is(key, TEXT("type")))
-		return read_type(reading, value);
+		return classic_read_type(reading, value);
 	if (json_string_is(key, TEXT("uid")))
 		return wire_reading_uid(message, value);
 	if (json_string_is(key, TEXT("requestId")))
@@ -205,7 +205,7 @@ read_response_member(struct wire_reading *reading, struct text key, struct text 
 	struct wire_message *message = reading->message;
 
 	if (json_string_is(key, TEXT("type")))
-		return read_type(reading, value);
+		return classic_read_type(reading, value);
 	if (json_string_is(key, TEXT("requestId")))
 		return wire_reading_id(message, value);
 	if (json_string_is(key, TEXT("clientCount")))

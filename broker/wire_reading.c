@@ -68,7 +68,7 @@ wire_reading_reset(struct wire_message *message)
 int
 wire_reading_begin(struct wire_message *message, struct text payload, struct text *json)
 {
-	int64_t n;
+	int64_t names;
 	int rc;
 
 	wire_reading_reset(message);
@@ -80,11 +80,11 @@ wire_reading_begin(struct wire_message *message, struct text payload, struct tex
 			return rc;
 		buffer_add_text(&message->json, payload);
 	} else {
-		n = msgpack_to_json(
+		names = msgpack_to_json(
 			(const uint8_t *)payload.at, payload.n, DEPTH_MAX, &message->attachments, &message->json);
-		if (n < 0)
-			return (int)n;
-		if ((uint64_t)n != payload.n || n == 0)
+		if (names < 0)
+			return (int)names;
+		if ((uint64_t)names != payload.n || names == 0)
 			return ERROR_SYNTAX;
 	}
 	if (buffer_error(&message->json) != 0)
@@ -301,9 +301,9 @@ wire_reading_packet(struct wire_reading *reading)
 }
 
 static struct text *
-names_at(const struct wire_reading *reading, struct wire_names n)
+names_at(const struct wire_reading *reading, struct wire_names names)
 {
-	return n.count > 0 ? reading->message->rooms + n.from : NULL;
+	return names.count > 0 ? reading->message->rooms + names.from : NULL;
 }
 
 void

@@ -100,7 +100,7 @@ wire_sharded_looks_like_v2_id(struct text room, struct text nsp)
 /* --------------------------------------------------------------- messages */
 
 static int
-read_type(struct wire_message *message, struct text value, bool answer)
+sharded_read_type(struct wire_message *message, struct text value, bool answer)
 {
 	uint64_t number;
 	int rc = wire_reading_number(value, UINT32_MAX, &number);
@@ -214,7 +214,7 @@ read_statement(struct wire_message *message, struct text json)
 		return rc;
 	if (frame.type.at == NULL || frame.nsp.at == NULL || message->uid.n == 0)
 		return ERROR_SYNTAX;
-	rc = read_type(message, frame.type, false);
+	rc = sharded_read_type(message, frame.type, false);
 	if (rc == 0)
 		rc = read_data(&reading, frame.data);
 	if (rc == 0)
@@ -261,7 +261,7 @@ wire_sharded_read_response(struct wire_message *message, struct text payload)
 		return rc;
 	if (frame.type.at == NULL)
 		return ERROR_SYNTAX;
-	rc = read_type(message, frame.type, true);
+	rc = sharded_read_type(message, frame.type, true);
 	if (rc == 0)
 		rc = read_data(&reading, frame.data);
 	if (rc < 0)

@@ -10,7 +10,7 @@
 #define SHOWN_MAX 60 /* bytes of a faulty line in an error */
 
 static bool
-is_blank(char c)
+config_is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
@@ -24,9 +24,9 @@ is_name_char(char c)
 static struct text
 text_without_blanks(struct text text)
 {
-	while (text.n > 0 && is_blank(text.at[0]))
+	while (text.n > 0 && config_is_blank(text.at[0]))
 		text = text_of(text.at + 1, text.n - 1);
-	while (text.n > 0 && is_blank(text.at[text.n - 1]))
+	while (text.n > 0 && config_is_blank(text.at[text.n - 1]))
 		text.n--;
 	return text;
 }
@@ -37,7 +37,7 @@ first_word_length(struct text text, size_t max)
 {
 	size_t n = 0;
 
-	while (n < text.n && n < max && !is_blank(text.at[n]))
+	while (n < text.n && n < max && !config_is_blank(text.at[n]))
 		n++;
 	return n;
 }
@@ -71,7 +71,7 @@ line_read_quoted(struct text text, char *value)
 	if (i == text.n)
 		return "the closing quote is missing";
 	text = text_of(text.at + i + 1, text.n - i - 1);
-	if (text.n > 0 && !is_blank(text.at[0]))
+	if (text.n > 0 && !config_is_blank(text.at[0]))
 		return "characters follow the closing quote (write a quote inside a value as \\\")";
 	text = text_without_blanks(text);
 	return text.n > 0 && text.at[0] != '#' ? "characters follow the closing quote" : NULL;
@@ -85,7 +85,7 @@ line_read_plain(struct text text, char *value)
 
 	if (text.n > 0 && text.at[0] == '\'')
 		return "a value is quoted with \", not with '";
-	while (end < text.n && (text.at[end] != '#' || (end > 0 && !is_blank(text.at[end - 1]))))
+	while (end < text.n && (text.at[end] != '#' || (end > 0 && !config_is_blank(text.at[end - 1]))))
 		end++;
 	text = text_without_blanks(text_of(text.at, end));
 	memcpy(value, text.at, text.n);
@@ -156,7 +156,7 @@ config_line_next(struct text *rest, struct config_line *line, char error[OPTION_
 void
 config_line_write_value(struct buffer *out, struct text value)
 {
-	bool quoted = value.n > 0 && (is_blank(value.at[0]) || is_blank(value.at[value.n - 1]) ||
+	bool quoted = value.n > 0 && (config_is_blank(value.at[0]) || config_is_blank(value.at[value.n - 1]) ||
 					     value.at[0] == '"' || value.at[0] == '\'');
 
 	for (size_t i = 0; i < value.n; i++)

@@ -272,27 +272,27 @@ write_value(struct buffer *out, const char *name, sio_value value)
 
 /* Leaves out the socket's own room, which is named like its id. */
 static void
-write_socket(struct buffer *out, const sio_socket_info *s, unsigned parts)
+write_socket(struct buffer *out, const sio_socket_info *info, unsigned parts)
 {
 	unsigned written = 0;
 
 	buffer_add_text(out, TEXT("{\"id\":"));
-	json_write_string(out, text_from(s->id));
+	json_write_string(out, text_from(info->id));
 	if ((parts & API_PART_ROOMS) != 0) {
 		buffer_add_text(out, TEXT(",\"rooms\":["));
-		for (unsigned i = 0; i < s->rooms_count; i++) {
-			if (strcmp(s->rooms[i], s->id) == 0)
+		for (unsigned i = 0; i < info->rooms_count; i++) {
+			if (strcmp(info->rooms[i], info->id) == 0)
 				continue;
 			if (written++ != 0)
 				buffer_add_byte(out, ',');
-			json_write_string(out, text_from(s->rooms[i]));
+			json_write_string(out, text_from(info->rooms[i]));
 		}
 		buffer_add_byte(out, ']');
 	}
 	if ((parts & API_PART_DATA) != 0)
-		write_value(out, "data", s->data);
+		write_value(out, "data", info->data);
 	if ((parts & API_PART_HANDSHAKE) != 0)
-		write_value(out, "handshake", s->handshake);
+		write_value(out, "handshake", info->handshake);
 	buffer_add_byte(out, '}');
 }
 

@@ -24,12 +24,12 @@ struct backend_options {
 };
 
 /* Returns the table that fills `o`. Its rows are static. */
-struct option_table backend_options_table(struct backend_options *o);
+struct option_table backend_options_table(struct backend_options *options);
 
 /*
  * Makes the checks that the rows cannot express: addresses that are malformed or open to everybody, and TLS without a
  * certificate. `has_cert`: the server has a certificate. Returns 0, or ERROR_ARGUMENT with one line in `error`.
  */
-int backend_options_check(const struct backend_options *o, bool has_cert, char error[OPTION_ERROR_MAX]);
+int backend_options_check(const struct backend_options *options, bool has_cert, char error[OPTION_ERROR_MAX]);
 
 #endif

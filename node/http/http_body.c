@@ -94,7 +94,7 @@ body_expect(struct http_body *body, uint8_t byte, char wanted, uint8_t next)
 }
 
 static bool
-is_blank(uint8_t byte)
+body_is_blank(uint8_t byte)
 {
 	return byte == ' ' || byte == '\t';
 }
@@ -117,7 +117,7 @@ size_byte(struct http_body *body, uint8_t byte)
 		body->state = SIZE_LF;
 	else if (byte == ';')
 		body->state = EXT_BEGIN;
-	else if (is_blank(byte))
+	else if (body_is_blank(byte))
 		body->state = EXT_BLANK;
 	else
 		return ERROR_SYNTAX;
@@ -134,7 +134,7 @@ extension_end(struct http_body *body, uint8_t byte, uint8_t blank)
 		body->state = EXT_BEGIN;
 	else if (byte == '\r' && body->state != blank) /* a blank must not precede the end of the line */
 		body->state = SIZE_LF;
-	else if (is_blank(byte))
+	else if (body_is_blank(byte))
 		body->state = blank;
 	else
 		return ERROR_SYNTAX;
@@ -151,7 +151,7 @@ extension_byte(struct http_body *body, uint8_t byte)
 	switch (body->state) {
 	case EXT_BEGIN:
 		body->state = token ? EXT_NAME : EXT_BEGIN;
-		return token || is_blank(byte) ? 0 : ERROR_SYNTAX;
+		return token || body_is_blank(byte) ? 0 : ERROR_SYNTAX;
 	case EXT_NAME:
 	case EXT_NAMED:
 		if (byte == '=')
@@ -162,7 +162,7 @@ extension_byte(struct http_body *body, uint8_t byte)
 	case EXT_VALUE:
 		if (token || byte == '"')
 			body->state = token ? EXT_TOKEN : EXT_QUOTED;
-		return token || byte == '"' || is_blank(byte) ? 0 : ERROR_SYNTAX;
+		return token || byte == '"' || body_is_blank(byte) ? 0 : ERROR_SYNTAX;
 	case EXT_TOKEN:
 		return token ? 0 : extension_end(body, byte, EXT_BLANK);
 	case EXT_QUOTED:

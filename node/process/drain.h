@@ -18,15 +18,15 @@ struct drain {
 	struct wheel_entry tick;
 	char (*sids)[EIO_SID_LENGTH]; /* the sessions to send away */
 	size_t count, told;
-	bool stays;		       /* the server keeps running (shedding) */
-	uint64_t started, ms;	       /* all clients are sent away within `ms` */
-	void (*over)(struct drain *d); /* called once by a drain: all clients have left, or the time is over */
+	bool stays;			   /* the server keeps running (shedding) */
+	uint64_t started, ms;		   /* all clients are sent away within `ms` */
+	void (*over)(struct drain *drain); /* called once by a drain: all clients have left, or the time is over */
 	/*
 	 * Called by a drain every few milliseconds. `empty` is true if all clients have left and no request for the
 	 * upstream is under way. Returns true if the drain may end now; otherwise it goes on until the time is over.
 	 * NULL: a drain ends when it is empty.
 	 */
-	bool (*may_end)(struct drain *d, bool empty);
+	bool (*may_end)(struct drain *drain, bool empty);
 };
 
 /* Returns true if clients are left: sessions, or connections that are relayed for the sessions of siblings. */

@@ -104,7 +104,7 @@ front_set_limits(struct front *front, const struct front_setup *setup)
 }
 
 static char *
-copy_text(const char *text)
+front_copy_text(const char *text)
 {
 	return text ? mem_text(text, strlen(text)) : NULL;
 }
@@ -159,9 +159,9 @@ front_open(struct front **out, struct loop *l, const struct front_setup *setup, 
 	must(http_trust_new(&front->trust, options->trust_proxy, error) == 0); /* checked by front_options_check() */
 	front_set_limits(front, setup);
 	budget_set_max(&l->budget, memory_budget(options->max_memory, setup->workers));
-	front->tls_cert = copy_text(options->tls_cert);
-	front->tls_key = copy_text(options->tls_key);
-	front->tls_ciphers = copy_text(options->tls_ciphers);
+	front->tls_cert = front_copy_text(options->tls_cert);
+	front->tls_key = front_copy_text(options->tls_key);
+	front->tls_ciphers = front_copy_text(options->tls_ciphers);
 	front->tls_13_only = options->tls_min_version == 1;
 	front->ticket_keys = setup->ticket_keys;
 	front->vitals = setup->vitals;

@@ -37,8 +37,8 @@ static const char help_head[] =
 	"\n"
 	"  --check           check all options and files, report every mistake and end: 0, or 2 with mistakes\n"
 	"  --print-config    print all options and where each value comes from; secrets are not shown\n"
-	"  --health          ask the server with these options, at its admin port, whether it lives; exit\n"
-	"                    status 0 if it does, otherwise 1\n"
+	"  --health          ask the server with these options, at its admin port, whether it is alive; exit\n"
+	"                    status 0 if it is, otherwise 1\n"
 	"  --help, -h        print this text (--help=markdown: the options as a table; --help=metrics: the\n"
 	"                    metrics of the admin port as a table)\n"
 	"  --version         print the version\n"
@@ -102,7 +102,7 @@ program_name(const char *path)
 
 /* Prints a mistake; called for the first one, or with --check for each. */
 static void
-complain(void *program, const char *error)
+print_mistake(void *program, const char *error)
 {
 	streams_complain(program, error);
 }
@@ -131,7 +131,7 @@ check_health(const struct worker_setup *setup)
 
 /* Acts on what config_read() has returned. Returns the exit code. */
 static int
-run(const struct worker_setup *setup, struct server_options *server, int read)
+run_server(const struct worker_setup *setup, struct server_options *server, int read)
 {
 	struct config *config = setup->config;
 	char error[INHERITED_ERROR_MAX];
@@ -168,7 +168,7 @@ main(int argc, char **argv)
 	struct notify notify;
 	struct inherited inherited = {.count = 0};
 	struct worker_setup setup = {program, &config.program, &config, NULL, &notify, &inherited};
-	const struct config_listener listener = {complain, (void *)(uintptr_t)program};
+	const struct config_listener listener = {print_mistake, (void *)(uintptr_t)program};
 	bool markdown = wants_help_as("markdown", argc, argv);
 	int code = EXIT_FINE, read;
 
@@ -188,7 +188,7 @@ main(int argc, char **argv)
 	} else if (read == 2) {
 		printf("sockeye %s\n", SOCKEYE_VERSION);
 	} else {
-		code = run(&setup, &server, read);
+		code = run_server(&setup, &server, read);
 	}
 	if (read > 0 && !streams_flush(program))
 		code = EXIT_NO_START;
