@@ -1,8 +1,8 @@
 /*
  * The interface between the broker and the transport that carries its messages to the other nodes. A form is one
  * table of functions in its own file: a single node (bus_alone.c), the hub of this machine (bus_hub.c), or a Redis
- * server in classic or sharded mode (bus_redis.c, bus_sharded.c). The code that opens the broker chooses the form;
- * the broker does not depend on the choice.
+ * server in classic, sharded or streams mode (bus_redis.c, bus_sharded.c, bus_streams.c). The code that opens the
+ * broker chooses the form; the broker does not depend on the choice.
  *
  * A message is addressed by its kind within a namespace (enum bus_kind), and each form maps kinds to its own
  * channels. The broker subscribes a namespace (struct bus_member) and then receives its broadcasts, the requests of

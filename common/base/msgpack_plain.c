@@ -122,7 +122,7 @@ plain_bin(struct plain_walk *walk, uint64_t n)
 	return true;
 }
 
-/* Returns true for a finite float. Infinity and NaN, whose exponent has all bits set, have no form in JSON. */
+/* Returns true for a finite float. JSON cannot express infinity and NaN, whose exponents have all bits set. */
 static bool
 plain_float_finite(const uint8_t *at, unsigned width)
 {

@@ -112,7 +112,7 @@ void conn_send_copy(struct conn *c, const void *bytes, size_t n);
 
 /*
  * Holds the output back until conn_uncork(), as if the kernel accepted no more; nothing is lost. conn_finish() and
- * conn_end() end the hold, after them it has no effect, and a full queue is written in spite of it.
+ * conn_end() end the hold, and after them conn_cork() has no effect. A full queue is written in spite of the hold.
  */
 void conn_cork(struct conn *c);
 void conn_uncork(struct conn *c);

@@ -1,4 +1,4 @@
-/* The health check of `sockeye --health`: asks a server on this machine whether it lives. Containers use it. */
+/* The health check of `sockeye --health`: asks a server on this machine whether it is alive. Containers use it. */
 #ifndef NODE_PROCESS_HEALTH_H
 #define NODE_PROCESS_HEALTH_H
 

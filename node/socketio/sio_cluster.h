@@ -29,10 +29,10 @@ int sio_cluster_broadcast(struct sio_nsp *nsp, const struct sio_selector *who, u
 /* Answers go to `gather`, which must not have been started. */
 void sio_cluster_ask_ack(struct sio_nsp *nsp, const struct sio_selector *who, unsigned flags,
 	const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms);
-/* serverSideEmit(), with and without answers. */
+/* serverSideEmitWithAck(): as sio_cluster_ask_ack(), but the other servers themselves answer. */
 void sio_cluster_ask_servers(
 	struct sio_nsp *nsp, const struct sio_content *what, struct sio_gather *gather, uint32_t timeout_ms);
-
+/* serverSideEmit(). Returns 0 or an error of sockeye.h. */
 int sio_cluster_server_emit(struct sio_nsp *nsp, const struct sio_content *what);
 
 /* Changes the sockets that match. `rooms` applies to the first two orders. */

@@ -17,9 +17,11 @@
  *
  * Every message begins with the version, the type and the origin of the worker. In a message from a worker, the name
  * of its channel, the count of its recorded events and the count of its messages under this origin follow. A gap in
- * the second count shows that a message was dropped on the way: the keeper then answers UNKNOWN. SESSION: pid, sid,
- * nsp, needs an offset, own room, first position, has changed, position of the change (last, heard, local), count of
- * rooms, rooms, data.
+ * the second count shows that a message was dropped on the way: the keeper then answers UNKNOWN.
+ *
+ * The fields of SESSION are pid, sid, nsp; whether the client must send an offset; whether the socket is in its own
+ * room; the position at which the session began (heard, local); whether the rooms have changed, and where they last
+ * changed (last, heard, local); the number of other rooms, these rooms, and data.
  *
  * During an upgrade of a running server, workers of the former program meet the hub of the new one. The keeper
  * answers a message of another version with OTHER_VERSION, and reads only its head, up to the name of the channel.

@@ -15,8 +15,8 @@
 #include "node/socketio/sio_stream_session.h"
 
 #define ROUNDS 16	     /* each round renews a part of the sessions */
-#define RENEW_MIN_MS 4000    /* a session is renewed after a quarter of the window, */
-#define RENEW_MAX_MS 30000   /* but within these limits */
+#define RENEW_MIN_MS 4000    /* a session is renewed after a quarter of the window, but not earlier than this */
+#define RENEW_MAX_MS 30000   /* and not later than this */
 #define KEPT_MAX (64 * 1024) /* a larger work space is freed after use */
 #define KEY_MAX 4096
 

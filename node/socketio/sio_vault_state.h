@@ -36,8 +36,8 @@ struct sio_vault {
 	uint64_t gaps;		/* of the last struct bus_point */
 	uint64_t counted_since; /* loop time since which every count found strangers; 0: the last count found none */
 	uint64_t stranger_at;	/* loop time of the next note of a Node.js server */
-	uint64_t stranger_here; /* loop time of the last note of a stranger's event, */
-	const struct sio_nsp *stranger_nsp; /* and its namespace, which may be gone */
+	uint64_t stranger_here; /* loop time of the last note of a stranger's event */
+	const struct sio_nsp *stranger_nsp; /* the namespace of that event, which may be gone */
 	struct buffer out;		    /* scratch */
 };
 

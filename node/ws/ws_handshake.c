@@ -5,9 +5,8 @@
 #include "node/ws/ws_extension.h"
 #include "node/ws/ws_key.h"
 
-#define FIELD_MAX                                                                                                    \
-	(64 * 1024) /* limit for the joined Sec-WebSocket-Extensions fields; the limit of the head is usually lower  \
-		     */
+/* Limit for the joined Sec-WebSocket-Extensions fields. The limit of the head is usually lower. */
+#define FIELD_MAX (64 * 1024)
 
 /* Returns the value of a field that may occur only once; TEXT_NONE if it is missing or repeated. */
 static struct text
