@@ -9,6 +9,7 @@ const HEAD = `# Instructions for each piece of work
 bench-cost-check\` counts them again and fails if a count has grown by more than ${Math.round((MOST - 1) * 100)} %. The counts hold for this compiler and for
 processors with these features; elsewhere the check prints them and compares nothing. The allocations are the calls of
 malloc() and its siblings, including those of OpenSSL. cost_works.mjs limits them for some pieces of work; this is checked everywhere.
+Clients use the default parser unless a row says MessagePack. A broadcast from Redis has one receiver.
 `;
 
 const ALLOCATORS = ["malloc", "calloc", "realloc", "memalign", "posix_memalign", "aligned_alloc"];
