@@ -168,7 +168,7 @@ test("without recovery and history the page says that messages may be missing", 
   await chat.say("known");
   await sees(page, "known");
   await away(page, chat.tunnel, () => chat.say("lost"));
-  await page.locator(".notice", { hasText: /^Messages from while you were away may be missing$/ }).waitFor();
+  await page.locator(".notice", { hasText: /^Messages sent while you were away may be missing$/ }).waitFor();
   await chat.say("later");
   await sees(page, "later");
   assert.deepEqual(await bubbles(page), ["known", "later"]);

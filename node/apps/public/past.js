@@ -70,7 +70,7 @@ const close = (complete) => {
 
 	gap = undefined;
 	if (newcomer || (complete && missed === 0)) return undefined;
-	if (missed === 0) return { text: "Messages from while you were away may be missing" };
+	if (missed === 0) return { text: "Messages sent while you were away may be missing" };
 	return { text: complete ? count : `${count}; older ones may be missing`, before: first };
 };
 
