@@ -1,6 +1,6 @@
 // The messages that emitters in other languages publish, by the rules of their own MessagePack libraries, as lines
 // "name <TAB> channel <TAB> hex": node tests/data/wire/emitters.mjs > tests/data/wire/emitters.txt. Sources: rase-/socket.io-php-emitter and its
-// descendants (PHP's empty map is an empty array), roma-glushko/socket.io-redis-emitter (Python: None for what is not set), epli2/socketio-rust-emitter,
+// descendants (PHP's empty map is an empty array), roma-glushko/socket.io-redis-emitter (Python: None for options that are not set), epli2/socketio-rust-emitter,
 // old MessagePack without str8 (msgpack-php, msgpack-python before 1.0), tables of Lua.
 const length = (n, fix, long, max) => (n < max ? [fix | n] : [...long, n >> 8, n & 255]);
 const str = (text) => [...length(text.length, 0xa0, [0xda], 32), ...Buffer.from(text)]; // old: raw16 from 32 bytes on

@@ -11,7 +11,7 @@ let name = "";
 const show = (where, bytes) => process.stdout.write(`${name}\t${where}\t${Buffer.from(bytes).toString("hex")}\n`);
 const resp = (args) => `*${args.length}\r\n${args.map((arg) => `$${Buffer.byteLength(String(arg))}\r\n${arg}\r\n`).join("")}`;
 
-/** A client as that of ioredis, which records instead of sending. */
+/** A client like that of ioredis, which records commands instead of sending them. */
 class Recorder extends EventEmitter {
   options = {};
   duplicate() {
