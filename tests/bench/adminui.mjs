@@ -1,4 +1,4 @@
-// `make bench-adminui`: what the Admin UI costs a worker with many sockets, while nobody looks and while an admin does. The admin
+// `make bench-adminui`: what the Admin UI costs a worker with many sockets, without an admin and with one. The admin
 // is a stock client of /admin. The figures are of the worker alone: processor time in user and kernel mode together.
 //
 // BENCH_ADMINUI_CLIENTS (10000), BENCH_ADMINUI_SECONDS (10) of each measurement, BENCH_ADMINUI_RATE (2000) echoes per second.

@@ -38,7 +38,7 @@ bench-log: $(TESTS_NPM)
 bench-cluster: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/cluster.mjs
 
-# `make bench-adminui`: what the Admin UI costs a worker with many sockets, while nobody looks and while an admin does.
+# `make bench-adminui`: what the Admin UI costs a worker with many sockets, without an admin and with one.
 .PHONY: bench-adminui
 bench-adminui: $(BENCH_PROGRAMS) $(TESTS_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) node tests/bench/adminui.mjs

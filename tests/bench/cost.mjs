@@ -65,7 +65,7 @@ function wantedWorks() {
   return wanted.length > 0 ? works.filter(({ id }) => wanted.includes(id)) : works;
 }
 
-/** What the counts depend on: the compiler, and the features of the processor that libc and OpenSSL look for. */
+/** The platform, on which the counts depend: the compiler, and the features of the processor that libc and OpenSSL look for. */
 function platformOf() {
   const [compiler] = execFileSync("sh", ["-c", `${process.env.CC ?? "cc"} --version`], { encoding: "utf8" }).split("\n", 1);
   const flags = /^flags\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1].split(" ") ?? [];

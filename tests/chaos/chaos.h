@@ -100,8 +100,8 @@ chaos_check(void)
  * The main of a program that plays seeds.
  *
  * Without arguments, it plays `seeds` fixed ones, which must reach each kind of callback if `every_kind` is set. With
- * the arguments `first [count]`, it plays those. With CHAOS_SECONDS in the environment, it plays for that time,
- * beginning with a random seed.
+ * the arguments `first [count]`, it plays the seeds from `first` on. With CHAOS_SECONDS in the environment, it plays
+ * for that time, beginning with a random seed.
  */
 static inline int
 chaos_main(int argc, char **argv, unsigned seeds, bool every_kind, void (*play)(uint64_t seed))

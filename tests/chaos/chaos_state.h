@@ -26,7 +26,7 @@
 		}                                                                                                    \
 	} while (0)
 
-/* What is available where the calls are made. */
+/* The handles that a call may use at this point. */
 struct chaos_at {
 	sio_socket *socket;
 	sio_event *event;

@@ -157,7 +157,7 @@ test("a phone asks for the name first, and an empty room says what to try", asyn
   await server.stop();
 });
 
-/* What sticks out of the window, or has more text than room, in CSS pixels. */
+/* Lists the elements that stick out of the window or hold more text than fits, in CSS pixels. */
 const cut = (page) => page.evaluate(() => {
   const visible = (element) => element.checkVisibility({ checkVisibilityCSS: true }) && !element.closest(".hidden, .skip, [inert]");
   const measure = document.createElement("canvas").getContext("2d");

@@ -1,4 +1,4 @@
-// Compressed WebSocket messages (--per-message-deflate): to one client, to all, and the ones that are marked "do not compress".
+// Compressed WebSocket messages (--per-message-deflate): to one client, to all, and messages that must not be compressed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { io } from "socket.io-client";

@@ -92,7 +92,7 @@ class Values {
   }
 }
 
-/** What a value is after a way through JSON with attachments. */
+/** Returns the value as it comes out of JSON with attachments. */
 function expected(value) {
   if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return Buffer.from(value);
   if (value instanceof Date) return value.toJSON();

@@ -1,4 +1,4 @@
-// A standard stream may be missing, closed, or full: the service goes on, and the operator is told.
+// A standard stream may be missing, closed, or full: the service goes on, and a message tells the operator.
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";

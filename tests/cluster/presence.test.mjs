@@ -17,7 +17,7 @@ async function enter(server, user, data, nsp = "/presence") {
   return socket;
 }
 
-/** The users that a client believes to be in the room: those it found there, and the events since. */
+/** The users that a client believes to be in the room, from the list that it got and the events since. */
 function believed(socket) {
   const map = new Map(socket.found.map(({ user, data }) => [user, data ?? null]));
   for (const [{ joined, changed, left }] of socket.changes.seen) {

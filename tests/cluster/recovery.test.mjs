@@ -81,7 +81,7 @@ test("a client moves from worker to worker, ten times in a row: same id and room
   const { data, rooms } = await fetched;
   assert.deepEqual(data, { name: "Ann", raw: Buffer.from([1, 255]) });
   assert.equal(rooms, 2);
-  // each worker's events are in order; those of two workers at the same moment have no order of their own
+  // the events of each worker are in order; events of two workers at the same moment have no defined order
   const seen = got.seen.map(([n]) => n);
   for (const odd of [0, 1])
     assert.deepEqual(seen.filter((n) => n % 2 === odd), numbers(sent).filter((n) => n % 2 === odd));

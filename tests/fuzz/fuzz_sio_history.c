@@ -1,6 +1,6 @@
 /*
- * Entries of a history that anybody may have written to Redis. The first byte chooses: the rest is an entry, or the
- * option --history. An accepted entry is written again and read as the same.
+ * Entries of a history that anybody may have written to Redis. The first byte decides whether the rest is an entry or
+ * the option --history. An accepted entry is written again and read as the same.
  */
 #include "common/base/json.h"
 #include "common/base/must.h"

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What the parser has reported. */
+/* The events that the parser has reported. */
 struct report {
 	enum streams_shape shape;
 	uint64_t entries, answers, streams, sum;

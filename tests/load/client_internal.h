@@ -1,4 +1,4 @@
-/* What the parts of a client (client*.c) call in each other. */
+/* The functions that the parts of a client (client*.c) call in each other. */
 #ifndef TESTS_LOAD_CLIENT_INTERNAL_H
 #define TESTS_LOAD_CLIENT_INTERNAL_H
 

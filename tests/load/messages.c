@@ -322,7 +322,7 @@ sender_answered(struct messages *m, struct sender *sender, uint32_t sequence)
 		sender_fill(m, sender);
 }
 
-/* One receiver has received the message. Does nothing if the message is no longer waited for. */
+/* One receiver has received the message. Does nothing if nobody waits for the message any longer. */
 static void
 sender_one_received(struct messages *m, struct sender *sender, uint32_t sequence)
 {

@@ -22,7 +22,7 @@ function closeAfterDrain(backend, server) {
 }
 
 /*
- * Adds a SIGTERM listener before those of the application, which decide when to exit. An application that closes the
+ * Adds a SIGTERM listener before the listeners of the application, which decide when to exit. An application that closes the
  * Server or its HTTP server on SIGTERM, as graceful shutdowns do, goes on when other backends have its clients.
  */
 function drainOnSigterm(backend) {

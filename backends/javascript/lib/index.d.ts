@@ -53,8 +53,8 @@ export interface Edge {
 }
 
 /**
- * A client that was lost and cannot come back as the same socket. The namespace emits it as "session_ended", too. One
- * backend of the group is told.
+ * A client that was lost and cannot come back as the same socket. The namespace emits it as "session_ended", too. One backend of
+ * the group gets this event.
  */
 export interface EndedSession {
 	/** The name of the namespace. */

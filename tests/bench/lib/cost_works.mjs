@@ -73,8 +73,8 @@ const relay = (Client) => async (port, n) => {
   await hearer.close();
 };
 
-// What Node.js servers publish. A message with a binary value is MessagePack in all forms, one without is JSON in the sharded
-// form and in streams.
+// The messages that Node.js servers publish. A message with a binary value is MessagePack in all forms. A message without one is
+// JSON in the sharded form and in streams.
 const opts = { rooms: [], except: [], flags: {} };
 const ofOther = (packet) => ({ type: 3, data: { packet, opts }, uid: "00000000000other", nsp: "/" });
 const inStream = (data) => command("XADD", "socket.io", "*", "uid", "00000000000other", "nsp", "/", "type", "3", "data", data);

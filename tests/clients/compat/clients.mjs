@@ -46,7 +46,7 @@ const javascript = (lib) => async (url, { transports, parser }) => {
 const python = (url, { transports, parser }) =>
   promisify(execFile)("/usr/bin/python3", [script, url, transports.join(","), parser ? "msgpack" : "default"], { timeout: 60_000 });
 
-/** `ways`: those that the client has. */
+/** `ways`: the ways that the client supports. */
 export const CLIENTS = [
   { title: "socket.io-client 4.8.4", run: javascript(io484) },
   { title: "socket.io-client 4.5.4", run: javascript(io454) },

@@ -1,5 +1,6 @@
-// What fails, in which kind of world, and what may be lost then. `make readme` writes the table of docs/cluster.md from
-// these rows, and history.test.mjs and `make chaos-cluster` hold the product to them.
+// The scenarios: what fails, in which kind of world, and which messages may be lost then. `make readme` writes
+// the table of docs/cluster.md from these rows, and history.test.mjs and `make chaos-cluster` check that the servers
+// lose nothing else.
 import { setTimeout as sleep } from "node:timers/promises";
 import { allReached, certify, logLines, restart } from "./world.mjs";
 

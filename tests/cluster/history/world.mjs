@@ -19,7 +19,7 @@ const COUNTED_MS = 5_500; // by then each worker has counted the others, as it d
 
 /**
  * What the nodes of a world connect to: { redis (for commands), url, args, stop() }. `peerUrl` is the address for the
- * Node.js server, whose client follows no failover; without it there is none.
+ * Node.js server, whose client does not follow failovers; without `peerUrl`, the world has no Node.js server.
  */
 const kinds = {
   async plain() {
@@ -77,7 +77,7 @@ async function balanced(config) {
   };
 }
 
-/** An authority and a certificate of it for server and clients; replaces those in the folder. */
+/** Makes an authority, and a certificate of it for server and clients. Replaces the ones in the folder. */
 export function certify(dir, name) {
   const openssl = (...args) => execFileSync("openssl", args, { cwd: dir, stdio: "ignore" });
   openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", `/CN=${name}`, "-keyout", "ca.key", "-out", "ca.pem");

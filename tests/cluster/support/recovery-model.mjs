@@ -1,4 +1,4 @@
-// What a client of connection state recovery has to get, by a model beside the server.
+// A model of connection state recovery: the events that a client must get.
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 import { next } from "../../clients/support/wait.mjs";

@@ -103,7 +103,7 @@ test_accepted_twice(void **state)
 	backends_stop();
 }
 
-/* What a client sends to join does not fit into a frame, neither at first nor when another backend takes over. */
+/* The payload of a CONNECT does not fit into a frame, neither at first nor when another backend takes over. */
 static void
 test_too_large_to_open(void **state)
 {
@@ -284,7 +284,7 @@ test_rooms(void **state)
 	backends_stop();
 }
 
-/* What a middleware changes before the answer takes effect after it, and is discarded with a refusal. */
+/* Changes that a middleware makes before its answer take effect after ACCEPT. A refusal discards them. */
 static void
 test_rooms_before_the_answer(void **state)
 {

@@ -1,4 +1,5 @@
-/* Which MessagePack is passed on as it is. Whatever is plain can also be read as JSON, and means the same. */
+/* Which MessagePack counts as plain and is passed on unchanged. Plain MessagePack can also be read as JSON, and means
+ * the same. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

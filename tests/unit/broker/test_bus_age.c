@@ -1,4 +1,4 @@
-/* How long publishes may wait for the bus (--redis-max-age), and that volatile ones do not wait at all. */
+/* How long publishes may wait for the bus (--redis-max-age), and that volatile publishes do not wait at all. */
 #include "tests/unit/broker/broker_nodes.h"
 #include "tests/unit/log_lines.h"
 

@@ -1,4 +1,4 @@
-/* What waits until the server has confirmed new subscriptions: callers of bus_wait(), and publishes. */
+/* Callers of bus_wait() and publishes wait until the server has confirmed new subscriptions. */
 #include "tests/unit/broker/bus_server.h"
 
 #define TIMEOUT_MS 400

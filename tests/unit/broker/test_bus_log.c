@@ -236,7 +236,7 @@ a_connection_of_another_server_is_not_ended(void **state)
 	close_log_bus();
 }
 
-/* Both links are lost, and own messages stand among those of others. */
+/* Both links are lost, and the log holds own messages among messages of others. */
 static void
 both_links_are_lost(void **state)
 {
@@ -284,7 +284,7 @@ the_log_is_trimmed_by_messages(void **state)
 		if (i <= 10)
 			assert_string_equal(LOG->kept, "entries 20");
 	}
-	assert_string_equal(LOG->kept, "from 1000-10"); /* of the ninth message; eleven are behind it */
+	assert_string_equal(LOG->kept, "from 1000-10"); /* the ninth message, with eleven behind it */
 	assert_int_equal(LOG->entries[9].seq, 10);
 	close_log_bus();
 }

@@ -183,7 +183,7 @@ a_server_that_refuses_exec_alone_is_used_without_the_log(void **state)
 	close_log_bus();
 }
 
-/* What EXEC itself refuses, or answers without a result, was not executed. */
+/* If EXEC refuses a transaction, or answers it without a result, the transaction was not executed. */
 static void
 a_transaction_that_was_not_executed_is_sent_again(void **state)
 {

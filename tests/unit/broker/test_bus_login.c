@@ -157,7 +157,7 @@ redis_stop_with_file(void **state)
 	return bench_stop(state);
 }
 
-/* Two passwords of one user, as while a token is renewed: no message is lost, whatever its size. */
+/* A user has two passwords while a token is renewed. No message is lost, whatever its size. */
 static void
 redis_renews_without_losing_a_message(void **state)
 {

@@ -1,4 +1,5 @@
-/* What waited during an outage reaches the others: it is held until they are back, for a limited time. */
+/* Messages that waited during an outage reach the other nodes: they are held until those nodes are back, for a
+ * limited time. */
 #include "tests/unit/broker/broker_bench.h"
 
 #include "common/io/log.h"
@@ -172,7 +173,7 @@ a_node_that_stays_away_is_not_waited_for_for_ever(void **state)
 	node_end(&a);
 }
 
-/* What is held leaves before the end of a process. */
+/* Held messages leave before the end of a process. */
 static void
 what_is_held_leaves_at_the_end(void **state)
 {

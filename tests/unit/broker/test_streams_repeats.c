@@ -1,4 +1,5 @@
-/* Which entries of a stream have been read before, and what that tells about clients that come back. */
+/* Which entries of a stream have been read before, and what this says about the events that a returning client has
+ * missed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -140,13 +140,13 @@ a_server_without_a_cluster_is_named(void **state)
 	fake_answer(&fakes[0].shards, "-ERR This instance has cluster support disabled\r\n");
 	fake_answer(&fakes[0].slots, "-ERR This instance has cluster support disabled\r\n");
 	client_start(fakes_url(0, 1), 30000);
-	RUN_UNTIL(client.failures == 2); /* it asks again without being told */
+	RUN_UNTIL(client.failures == 2); /* the client asks again on its own */
 	assert_non_null(strstr(client.why, "cluster support disabled"));
 	assert_non_null(strstr(client.why, "redis://"));
 	client_end();
 }
 
-/* The map is renewed at the interval, from any member; those of the URL are the last resort. */
+/* The map is renewed at the interval, from any member. The members of the URL are the last resort. */
 static void
 the_map_is_refreshed_in_time(void **state)
 {
@@ -163,8 +163,8 @@ the_map_is_refreshed_in_time(void **state)
 }
 
 /*
- * A large cluster that has moved to other addresses is found by those of the URL, without a second of waiting for
- * each of its old addresses.
+ * A large cluster that has moved to other addresses is found by the members of the URL, without a second of waiting
+ * for each of its old addresses.
  */
 static void
 the_url_is_asked_after_a_few_members(void **state)
@@ -184,7 +184,7 @@ the_url_is_asked_after_a_few_members(void **state)
 	assert_int_equal(topology_map(client.topology)->count, 100);
 	RUN_UNTIL(fakes[3].asked >= 2); /* in most rounds: of the hundred members in the map, one lives */
 	assert_int_equal(client.failures, 0);
-	fake_answer(&fakes[3].shards, "+OK\r\n"); /* the other members are asked after those of the URL */
+	fake_answer(&fakes[3].shards, "+OK\r\n"); /* the client asks the other members after the members of the URL */
 	RUN_UNTIL(fakes[3].asked >= 4 && fakes[1].asked > 1);
 	assert_int_equal(client.failures, 0);
 	buffer_fini(&answer);

@@ -291,7 +291,7 @@ emitters_are_understood(void **state)
 	assert_text(m.uid, "emitter");
 }
 
-/* What the streams adapter publishes on the channels of the classic one is told from nonsense. */
+/* The reader tells messages of the streams adapter on the channels of the classic one from nonsense. */
 static void
 messages_of_the_streams_adapter_are_unsupported(void **state)
 {

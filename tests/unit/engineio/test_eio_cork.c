@@ -119,7 +119,7 @@ test_upgraded_while_corked(void **state)
 	server_stop();
 }
 
-/* What was held back leaves before the end. */
+/* Output that was held back leaves before the end. */
 static void
 test_closed_while_corked(void **state)
 {

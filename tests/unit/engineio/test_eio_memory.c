@@ -1,4 +1,5 @@
-/* What sessions hold besides their connections counts in the budget; and what happens when memory for it is missing.
+/* The memory that sessions hold besides their connections counts in the budget. What happens when there is no memory
+ * left.
  */
 #include "tests/unit/engineio/polling_pair.h"
 

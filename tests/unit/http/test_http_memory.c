@@ -1,4 +1,4 @@
-/* What requests hold counts in the budget; and what happens when memory for a request is missing. */
+/* The memory that requests hold counts in the budget. What happens when there is no memory left for a request. */
 #include "tests/unit/http/http_handler.h"
 
 #include "tests/unit/faults.h"

@@ -486,7 +486,7 @@ a_deadline_fires_once_unless_disarmed_or_dead(void **state)
 	probe_fini(&p);
 }
 
-/* What was sent before the end leaves at once, whatever holds output back later. */
+/* Output that was sent before the end leaves at once, whatever holds output back later. */
 static void
 a_connection_that_finishes_or_ends_cannot_be_held_back(void **state)
 {

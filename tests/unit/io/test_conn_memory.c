@@ -70,7 +70,8 @@ the_largest_queue_goes_and_the_others_go_on(void **state)
 	close_all();
 }
 
-/* What a turn queues is not yet waiting: the loop writes to the kernel before it closes anyone. */
+/* Output that was queued in this turn does not count as waiting: the loop writes to the kernel before it closes a
+ * connection. */
 static void
 a_reader_is_not_closed_for_the_output_of_one_turn(void **state)
 {

@@ -258,7 +258,7 @@ a_silent_address_does_not_hide_the_next(void **state)
 	expect_connected(&(struct dial_to){.host = "two.test", .port = 1, .timeout_ms = 8000});
 	assert_in_range(bench_clock() - began, 3900, 7999);
 	RUN_UNTIL(names.freed == 1);
-	/* nor does an address that refuses connections keep the other address from being tried */
+	/* an address that refuses connections does not hide the next one either */
 	close(silence.listening);
 	began = bench_clock();
 	expect_connected(&(struct dial_to){.host = "two.test", .port = 1, .timeout_ms = 1000});

@@ -1,4 +1,5 @@
-/* Which work is left for the next turn when a connection, or all of them, have used up their share of this one. */
+/* Which work is left for the next turn when a connection, or all connections together, have used up their share of
+ * this turn. */
 #include "tests/unit/io/io_bench.h"
 
 #include "common/io/conn_internal.h"
@@ -583,7 +584,8 @@ a_crowd_that_leaves_is_freed_in_several_turns(void **state)
 	crowd_close(p, peers, CROWD);
 }
 
-/* The budget counts on the memory of those that it closes, so all are freed in the turn; and so they are at shutdown.
+/* The budget needs the memory of the connections that it closes, so all of them are freed in the same turn. The same
+ * holds at shutdown.
  */
 static void
 memory_and_shutdown_free_the_whole_crowd(void **state)

@@ -212,7 +212,8 @@ text_boxes(const char *svg, struct box *boxes, unsigned max)
 	return n;
 }
 
-/* What no text may cover: the legends' lines and the panels, except for the text in an empty panel. */
+/* The areas that no text may cover: the lines of the legends, and the panels. Only the text of an empty panel lies in
+ * its panel. */
 static unsigned
 drawn_boxes(const char *svg, struct box *boxes, unsigned max)
 {

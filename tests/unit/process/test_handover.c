@@ -372,7 +372,7 @@ a_relay_knows_half_closed_connections(void **state)
 	pair_close();
 }
 
-/* What the sibling sends last arrives although it closes at once. */
+/* The last bytes of the sibling arrive although it closes at once. */
 static void
 a_relay_delivers_the_last_words(void **state)
 {

@@ -1,4 +1,4 @@
-/* What the supervisor's socket receives, and what the environment of this process makes of it. */
+/* What the supervisor's socket receives, and which variables of the environment decide about it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* Acknowledgements across nodes: those that this node asks for, and those that other nodes ask for. */
+/* Acknowledgements across nodes, which this node or another node asks for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -146,7 +146,7 @@ accepts_late(const char *hex, const char *want, bool want_late)
 	forget();
 }
 
-/* What has the same meaning in MessagePack and as text stays MessagePack. */
+/* A value that means the same in MessagePack and as text stays MessagePack. */
 static void
 test_late_packets(void **state)
 {

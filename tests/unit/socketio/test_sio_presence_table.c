@@ -178,7 +178,7 @@ a_sweep_removes_what_a_list_did_not_name(void **state)
 	assert_string_equal(changes(), "-room/ada=none");
 }
 
-/* Entries come and go during a walk over the own entries; those that stay are met once. */
+/* Entries come and go during a walk over the own entries. The walk meets each entry that stays once. */
 static void
 a_walk_survives_changes(void **state)
 {
@@ -208,7 +208,7 @@ a_walk_survives_changes(void **state)
 #define ROOMS 2
 #define USERS 4
 
-/* What a receiver of all changes believes equals what the servers say, whatever the order. */
+/* A receiver of all changes ends with the users that the servers name, in whatever order the changes come. */
 static void
 the_changes_add_up(void **state)
 {

@@ -88,7 +88,7 @@ test_acknowledgements(void **state)
 	fake_sleep(1001);
 	EXPECT_LOG("app: ask 0\napp: answer 7 error -13  with 0\n");
 	receive(0, "32[1]");
-	/* the asker is gone: its questions are forgotten, those of others are not */
+	/* the asker is gone: its questions are forgotten, but not the questions of others */
 	receive(0, "2[\"ask\"]");
 	sio_raw_emit_ack(socket_of(0), 0, 0, &(struct sio_content){.json = TEXT("[\"other\"]")},
 		&(struct sio_asker){.fn = raw_on_acked, .arg = &second, .number = 8});

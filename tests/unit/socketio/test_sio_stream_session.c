@@ -129,7 +129,7 @@ own_session(void)
 		.lost = 1700000000123};
 }
 
-/* The members that Node.js reads are those that it writes; one more follows. */
+/* The members that Node.js writes and reads come first; one more follows. */
 static void
 a_session_begins_as_one_of_node(void **state)
 {

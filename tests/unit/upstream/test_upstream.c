@@ -425,7 +425,7 @@ test_a_client_that_leaves_takes_its_connection_along(void **state)
 	close(t.fd);
 }
 
-/* What waits for the upstream counts as memory of the client. */
+/* Bytes that wait for the upstream count as memory of the client. */
 static void
 test_memory_is_the_clients(void **state)
 {

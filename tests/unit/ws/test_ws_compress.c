@@ -120,7 +120,7 @@ test_one_connection(void **state)
 		OPEN "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n", false);
 }
 
-/* What does not become shorter is sent as it is, also after other messages have made a context. */
+/* A message that compression does not shorten is sent uncompressed, also after other messages have made a context. */
 static void
 test_random_bytes(void **state)
 {
