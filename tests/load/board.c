@@ -32,6 +32,7 @@ board_new(unsigned processes, uint64_t senders)
 	for (unsigned i = 0; i < processes; i++) {
 		histogram_init(&b->parts[i].latency);
 		histogram_init(&b->parts[i].connect_time);
+		histogram_init(&b->parts[i].away_time);
 	}
 	return b;
 }

@@ -32,7 +32,10 @@ struct board_part {
 	bool ever_ready; /* at least one client has become ready */
 	uint64_t left;	 /* joined clients that were cut off or that the server closed */
 	uint64_t reconnected;
-	uint64_t coming_from, last_join; /* ns: `joins` counts the clients that joined between the two */
+	uint64_t recovered, not_recovered; /* --recover: clients that came back after a loss */
+	uint64_t replayed;		   /* --recover: messages that they received before they had joined again */
+	uint64_t first_loss, last_return;  /* --recover: ns; 0 until then */
+	uint64_t coming_from, last_join;   /* ns: `joins` counts the clients that joined between the two */
 
 	uint64_t sent, received, bytes_received; /* in the measured run */
 	uint64_t unanswered;
@@ -45,7 +48,7 @@ struct board_part {
 	bool run_ended, settled, gone; /* the process has ended the run; has nothing in transit; has no client left */
 	_Atomic bool stopped;	       /* the process sends no more */
 
-	struct histogram latency, connect_time;
+	struct histogram latency, connect_time, away_time;
 	struct series series;
 };
 

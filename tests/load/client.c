@@ -16,6 +16,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/engineio/eio_payload.h"
 #include "node/ws/ws_deflate.h"
@@ -68,6 +69,19 @@ client_init(struct client *c)
 }
 
 void
+client_fini(struct client *c)
+{
+	client_forget(c);
+}
+
+void
+client_forget(struct client *c)
+{
+	mem_free(c->recovery);
+	c->recovery = NULL;
+}
+
+void
 client_open(struct client *c)
 {
 	must(c->state == CLIENT_IDLE);
@@ -75,6 +89,7 @@ client_open(struct client *c)
 	c->why = "";
 	c->error = LOAD_ERROR_COUNT;
 	c->over_ws = c->opened_ws = c->connected = c->was_joined = c->ack_pending = c->attachment_seen = false;
+	c->recovered = false;
 	c->attachments = 0;
 	c->began = board_now();
 	c->max_payload = 0;
@@ -287,7 +302,7 @@ client_on_open_packet(struct client *c, struct text object)
 	c->state = CLIENT_JOINING;
 	if (c->polling)
 		client_polling_begin(c, text_of(sid, json_string_decode(text, sid)));
-	client_packet(c, text_of((const char *)c->target->connect->data, c->target->connect->len), TEXT_NONE);
+	client_recovery_connect(c);
 	if (c->setup->transport == LOAD_UPGRADE)
 		client_upgrade_start(c); /* returns at once if the client has failed meanwhile */
 }

@@ -22,10 +22,14 @@
 
 struct client;
 struct polling;
+struct client_recovery;
 
 struct client_ops {
 	void (*joined)(struct client *c);
-	/* An event arrived. `bytes` is its JSON text ("["name",...]"), or its first attachment if it has one. */
+	/*
+	 * An event arrived. `bytes` is its JSON text ("["name",...]"), or its first attachment if it has one. A
+	 * recovered client gets the events that it missed before `joined`.
+	 */
 	void (*event)(struct client *c, const uint8_t *bytes, size_t n);
 	void (*ack)(struct client *c, uint64_t id, const uint8_t *bytes, size_t n);
 	/*
@@ -44,6 +48,7 @@ struct client_setup {
 	uint64_t timeout_ms;  /* time limit for joining */
 	int transport;	      /* enum load_transport */
 	bool deflate;	      /* permessage-deflate is offered */
+	bool recover;	      /* a client that has lost its connection asks for its session */
 	uint64_t random;      /* state of the generator of frame masks */
 };
 
@@ -81,16 +86,22 @@ struct client {
 	bool over_ws;	/* packets leave by WebSocket */
 	bool opened_ws; /* the answer 101 has arrived */
 	bool connected; /* CONNECT has been answered */
+	bool recovered; /* the session continues an earlier one: the server sent missed events, or the same pid */
 	bool was_joined;
-	uint8_t attachments;  /* attachments that are still missing from the current packet */
-	bool attachment_seen; /* the first attachment has arrived */
-	bool ack_pending;     /* the current packet is an acknowledgement */
+	uint8_t attachments;		  /* attachments that are still missing from the current packet */
+	bool attachment_seen;		  /* the first attachment has arrived */
+	bool ack_pending;		  /* the current packet is an acknowledgement */
+	struct client_recovery *recovery; /* what survives a loss; NULL: no server has named a pid yet */
 	uint64_t ack_id;
 	char why_text[96]; /* storage for `why` */
 };
 
 /* The caller zeroes `c` and sets setup, target, owner, index and source. */
 void client_init(struct client *c);
+/* Frees what an idle client keeps. */
+void client_fini(struct client *c);
+/* The next client_open() is that of another user, who does not continue the session. */
+void client_forget(struct client *c);
 /* From CLIENT_IDLE: starts to connect; `joined` or `ended` follows. */
 void client_open(struct client *c);
 /* Disconnects cleanly; `ended` follows. May be called in any state. */

@@ -24,6 +24,18 @@ void client_lost(struct client *c, unsigned reason, bool answered);
 /* Opens a connection to the target; NULL after client_fail(). */
 struct conn *client_connect(struct client *c, const struct conn_ops *ops, void *owner);
 
+/* client_recovery.c */
+/* Sends CONNECT, with pid and offset if a session may be continued. */
+void client_recovery_connect(struct client *c);
+/* CONNECT has been answered with this object. False after client_fail(). */
+bool client_recovery_connected(struct client *c, struct text object);
+/* An event came before the answer to CONNECT. True if it is one that the client has missed. */
+bool client_recovery_missed(struct client *c);
+/* Notes the offset of an event, its JSON text. It counts from client_recovery_received() on. */
+void client_recovery_offset(struct client *c, const uint8_t *json, size_t n);
+/* The event has arrived with all its attachments. */
+void client_recovery_received(struct client *c);
+
 /* client_ws.c */
 /* `sid` NULL: opens a session of its own. */
 void client_ws_open(struct client *c, const char *sid);

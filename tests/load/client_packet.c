@@ -36,28 +36,43 @@ skip_own_nsp(const struct client *c, const uint8_t **at, const uint8_t *end)
 }
 
 static void
-client_on_connect(struct client *c)
+client_on_connect(struct client *c, struct text object)
 {
 	if (c->connected) {
 		client_fail(c, LOAD_ERROR_PROTOCOL, "CONNECT answered twice");
 		return;
 	}
+	if (!client_recovery_connected(c, object))
+		return;
 	c->connected = true;
 	client_check_joined(c);
+}
+
+/*
+ * What arrives while an upgrade is under way does not count for a new client. A recovered one must receive every
+ * event, so it hears them from the first one on.
+ */
+static bool
+client_hears(const struct client *c)
+{
+	return c->state == CLIENT_JOINED || c->recovered;
 }
 
 /* An event or acknowledgement arrived. It is reported now, or when its first attachment has arrived. */
 static void
 client_on_event(struct client *c, bool ack, uint64_t id, uint64_t attachments, const uint8_t *at, size_t n)
 {
-	if (!c->connected) {
+	if (!c->connected && (ack || !client_recovery_missed(c))) {
 		client_fail(c, LOAD_ERROR_PROTOCOL, "an event before CONNECT was answered");
 		return;
 	}
 	c->ack_pending = ack;
 	c->ack_id = id;
 	c->attachments = (uint8_t)attachments;
-	if (attachments > 0 || c->state != CLIENT_JOINED)
+	if (attachments > 0)
+		return;
+	client_recovery_received(c);
+	if (!client_hears(c))
 		return;
 	if (ack)
 		c->setup->ops->ack(c, id, at, n);
@@ -90,13 +105,15 @@ client_on_message(struct client *c, uint8_t *bytes, size_t n)
 	has_id = cut_digits(&at, end, ID_MAX, &id);
 	switch (type) {
 	case '0':
-		client_on_connect(c);
+		client_on_connect(c, text_of((const char *)at, (size_t)(end - at)));
 		break;
 	case '1':
 		client_fail(c, LOAD_ERROR_CLOSED, "the server disconnected the client");
 		break;
 	case '2':
 	case '5':
+		if (!has_id) /* an event that wants an acknowledgement has no offset */
+			client_recovery_offset(c, at, (size_t)(end - at));
 		client_on_event(c, false, 0, attachments, at, (size_t)(end - at));
 		break;
 	case '3':
@@ -126,12 +143,13 @@ client_on_attachment(struct client *c, uint8_t *bytes, size_t n)
 		return;
 	}
 	/* the first attachment carries the message */
-	if (c->state == CLIENT_JOINED && !c->attachment_seen) {
+	if (client_hears(c) && !c->attachment_seen) {
 		if (told)
 			c->setup->ops->ack(c, c->ack_id, bytes, n);
 		else
 			c->setup->ops->event(c, bytes, n);
 	}
-	c->attachments--;
+	if (--c->attachments == 0)
+		client_recovery_received(c);
 	c->attachment_seen = c->attachments > 0;
 }

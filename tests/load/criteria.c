@@ -22,6 +22,7 @@ static const struct name {
 	{"min", CRITERION_LATENCY_MIN, CRITERION_KIND_TIME},
 	{"max", CRITERION_LATENCY_MAX, CRITERION_KIND_TIME},
 	{"connect-max", CRITERION_CONNECT_MAX, CRITERION_KIND_TIME},
+	{"away-max", CRITERION_AWAY_MAX, CRITERION_KIND_TIME},
 	{"lost", CRITERION_LOST, CRITERION_KIND_COUNT},
 	{"missed", CRITERION_MISSED, CRITERION_KIND_COUNT},
 	{"duplicated", CRITERION_DUPLICATED, CRITERION_KIND_COUNT},
@@ -32,6 +33,8 @@ static const struct name {
 	{"received", CRITERION_RECEIVED, CRITERION_KIND_COUNT},
 	{"joined", CRITERION_JOINED, CRITERION_KIND_COUNT},
 	{"left", CRITERION_LEFT, CRITERION_KIND_COUNT},
+	{"recovered", CRITERION_RECOVERED, CRITERION_KIND_COUNT},
+	{"not-recovered", CRITERION_NOT_RECOVERED, CRITERION_KIND_COUNT},
 	{"messages", CRITERION_MESSAGES, CRITERION_KIND_COUNT},
 	{"deliveries", CRITERION_DELIVERIES, CRITERION_KIND_COUNT},
 	{"connects", CRITERION_CONNECTS, CRITERION_KIND_COUNT},
@@ -44,9 +47,10 @@ static const struct name {
 };
 #define NAMES (sizeof names / sizeof *names)
 
-/* A number follows these two names, so they are found by their beginning. */
+/* A number follows these names, so they are found by their beginning. */
 static const struct name percentiles[] = {
 	{"connect-p", CRITERION_CONNECT, CRITERION_KIND_TIME},
+	{"away-p", CRITERION_AWAY, CRITERION_KIND_TIME},
 	{"p", CRITERION_LATENCY, CRITERION_KIND_TIME},
 };
 #define PERCENTILES (sizeof percentiles / sizeof *percentiles)
@@ -150,7 +154,8 @@ unknown_name(struct text part, struct text name, char *error)
 
 	for (size_t i = 0; i < NAMES; i++)
 		at += (size_t)snprintf(all + at, sizeof all - at, ", %s", names[i].name);
-	return criteria_refuse(error, part, "unknown name \"%.*s\"; use p<percent>, connect-p<percent>%s",
+	return criteria_refuse(error, part,
+		"unknown name \"%.*s\"; use p<percent>, connect-p<percent>, away-p<percent>%s",
 		(int)(name.n < QUOTED_MAX ? name.n : QUOTED_MAX), name.at, all);
 }
 

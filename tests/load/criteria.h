@@ -1,10 +1,11 @@
 /*
  * The assertions of --assert: "p99<50ms,lost=0,deliveries>=100000". Pure code.
  *
- * Names: p<percent>, mean, min, max (latency); connect-p<percent>, connect-max; lost, missed, duplicated, reordered,
- * unanswered, errors, sent, received, joined, left (counts); messages, deliveries, connects (per second); memory,
- * socket-memory (bytes per client); memory-after (bytes by which memory exceeds its start after all clients have
- * left); cpu (percent of a core); cpu-per-message, cpu-per-delivery (times).
+ * Names: p<percent>, mean, min, max (latency); connect-p<percent>, connect-max; away-p<percent>, away-max; lost,
+ * missed, duplicated, reordered, unanswered, errors, sent, received, joined, left, recovered, not-recovered (counts);
+ * messages, deliveries, connects (per second); memory, socket-memory (bytes per client); memory-after (bytes by which
+ * memory exceeds its start after all clients have left); cpu (percent of a core); cpu-per-message, cpu-per-delivery
+ * (times).
  *
  * Relations: < <= = != >= >.
  *
@@ -26,6 +27,8 @@ enum criterion_what {
 	CRITERION_LATENCY_MAX,
 	CRITERION_CONNECT, /* `percent` applies; ns */
 	CRITERION_CONNECT_MAX,
+	CRITERION_AWAY, /* `percent` applies; ns */
+	CRITERION_AWAY_MAX,
 	CRITERION_LOST,
 	CRITERION_MISSED,
 	CRITERION_DUPLICATED,
@@ -36,6 +39,8 @@ enum criterion_what {
 	CRITERION_RECEIVED,
 	CRITERION_JOINED,
 	CRITERION_LEFT,
+	CRITERION_RECOVERED,
+	CRITERION_NOT_RECOVERED,
 	CRITERION_MESSAGES, /* per second */
 	CRITERION_DELIVERIES,
 	CRITERION_CONNECTS,

@@ -183,6 +183,60 @@ test("clients that the server disconnects reconnect; what they missed is not los
   await server.stop();
 });
 
+describe("--recover: what a recovered client does not get counts", { concurrency: 6 }, () => {
+  const CUT = 5; // of the 10 clients, the sender not among them
+  const lies = { // what the server does with the events that a client has missed
+    nothing: [(missed) => missed, {}],
+    "a gap": [(missed) => missed.slice(1), { lost: CUT }],
+    "a gap at the end": [(missed) => missed.slice(0, -1), { lost: CUT }],
+    "a repeated event": [([first, ...others]) => [first, first, ...others], { duplicated: CUT }],
+    "two in the wrong order": [([first, second, ...others]) => [second, first, ...others], { reordered: CUT }],
+  };
+
+  /** Cuts five clients off and runs until all have come back. Resolves with the report. */
+  async function cutAndReturn(lie, options) {
+    let seen = 0;
+    const server = await startNode((io) => {
+      const { adapter } = io.of("/");
+      const restore = adapter.restoreSession;
+      if (lie) adapter.restoreSession = async function (...args) {
+        const session = await restore.apply(this, args);
+        return session && { ...session, missedPackets: lie(session.missedPackets) };
+      };
+      answering(io, (emit, sender) => {
+        emit();
+        if (++seen === 20) [...io.sockets.sockets.values()].filter((socket) => socket !== sender).slice(4).forEach((socket) => socket.conn.close());
+      });
+    }, lie ? { connectionStateRecovery: {} } : {});
+    const tester = start("broadcast", server, { recover: true, reconnectionDelay: 300, randomization: false, messageRate: 100, duration: 60_000, ...options });
+    await tester.line((line) => new RegExp(`^run .*clients 10 .*errors ${CUT}$`).test(line));
+    tester.child.kill("SIGINT");
+    const { code, report, stdout } = await tester.result;
+    assert.equal(code, 0, stdout);
+    await server.stop();
+    return report;
+  }
+
+  for (const [name, [lie, expected]] of Object.entries(lies))
+    test(name, async () => {
+      const report = await cutAndReturn(lie, { transport: name === "nothing" ? "upgrade" : "websocket", binary: name === "nothing" });
+      const { recovered, notRecovered, replayed, seconds } = report.recovery;
+      assert.deepEqual({ recovered, notRecovered }, { recovered: CUT, notRecovered: 0 });
+      assert.ok(replayed >= 10 * CUT, `${replayed} in 300 ms at 100 a second`);
+      assert.ok(report.awayTime.count === CUT && report.awayTime.min >= 300 && report.awayTime.max / 1000 <= seconds + 0.001, JSON.stringify(report.awayTime));
+      assert.deepEqual(faults(report), expected);
+    });
+
+  test("a server without recovery", async () => {
+    const report = await cutAndReturn(null);
+    const { recovered, notRecovered, replayed } = report.recovery;
+    assert.deepEqual({ recovered, notRecovered, replayed }, { recovered: 0, notRecovered: CUT, replayed: 0 });
+    const { missed, ...others } = faults(report);
+    assert.ok(missed >= 10 * CUT, `${missed} in 300 ms at 100 a second`);
+    assert.deepEqual(others, {});
+  });
+});
+
 test("--no-reconnect: they do not reconnect", async () => {
   const server = await startNode((io) => io.on("connection", (socket) => socket.disconnect(true)));
   const report = await load("idle", server, { reconnect: false });

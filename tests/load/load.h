@@ -21,6 +21,7 @@ struct load_client {
 	struct client client;
 	struct wheel_entry timer; /* the delay before a reconnect, or the stay of a churn client */
 	uint8_t attempts;	  /* failures since the client last joined */
+	uint64_t lost_at;	  /* --recover: when it lost its connection; 0: it has not, or has joined again */
 	bool tried, opened;	  /* already counted in the board's part */
 	bool coming;		  /* it is connecting and takes one of the --connecting slots */
 	bool ready;		  /* it has joined, and is in its room if it has one */
@@ -70,7 +71,7 @@ struct load_client *load_client_of(struct client *c);
 void load_ready(struct load_client *c);
 /* Counts an error that does not end a client. */
 void load_error(struct load *load, enum load_error error, const char *why);
-/* churn: the client has left, and the next arrival may use its entry. */
+/* churn: the client has left, and another one may use its entry. */
 void load_free_place(struct load *load, struct load_client *c);
 /* Starts an idle client again. */
 void load_come(struct load *load, struct load_client *c);

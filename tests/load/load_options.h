@@ -26,14 +26,14 @@ struct load_options {
 	uint64_t clients, processes, connect_rate, connecting, stay_ms;
 	int transport; /* enum load_transport */
 	char *path, *auth, *query, *headers, *ca;
-	bool browser_headers, per_message_deflate, verify, reconnect;
+	bool browser_headers, per_message_deflate, verify, reconnect, recover, randomization;
 	uint64_t source_addresses;
 
 	char *event;
 	uint64_t size, in_flight, message_rate, senders, room_size, seed;
 	bool binary;
 
-	uint64_t warm_up_ms, duration_ms, settle_ms, timeout_ms;
+	uint64_t warm_up_ms, duration_ms, settle_ms, timeout_ms, reconnection_delay_ms;
 
 	char *server_pid, *json, *plot, *assertions;
 	bool quiet, spin;

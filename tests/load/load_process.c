@@ -272,6 +272,7 @@ load_init(
 		.timeout_ms = o->timeout_ms,
 		.transport = o->transport,
 		.deflate = o->per_message_deflate,
+		.recover = o->recover,
 		.random = (o->seed + number) * 0x9e3779b97f4a7c15u | 1};
 	loop_call_init(&load->come, load_on_come);
 	make_clients(load);
@@ -320,6 +321,8 @@ load_run(const struct load_options *o, struct target *targets, struct board *boa
 	for (uint64_t i = 0; i < load->count; i++)
 		client_cut(&load->clients[i].client, LOAD_ERROR_COUNT, "");
 	loop_finish_turn(&load->loop);
+	for (uint64_t i = 0; i < load->count; i++)
+		client_fini(&load->clients[i].client);
 	messages_free(load);
 	ev_check_stop(load->loop.ev, &load->stamp);
 	ev_idle_stop(load->loop.ev, &load->spin);

@@ -7,8 +7,7 @@
 
 #define CONNECTING_USUAL 256
 #define CLIENTS_PER_ADDRESS 4000 /* with more, the kernel needs long to find a free port */
-#define DELAY_MS 1000		 /* the stock client's reconnectionDelay and reconnectionDelayMax */
-#define DELAY_MAX_MS 5000
+#define DELAY_MAX_MS 5000	 /* the stock client's reconnectionDelayMax */
 #define NO_PLACE_MS 10
 
 static bool
@@ -61,6 +60,8 @@ load_let_in(struct load *load)
 void
 load_free_place(struct load *load, struct load_client *c)
 {
+	client_forget(&c->client);
+	c->lost_at = 0;
 	load->free[load->free_count++] = c;
 }
 
@@ -118,6 +119,32 @@ ramp_leave_slot(struct load *load, struct load_client *c)
 	loop_defer(&load->loop, &load->come);
 }
 
+/* A client that was lost has joined again. */
+static void
+ramp_count_return(struct load *load, struct load_client *c, uint64_t now)
+{
+	if (c->lost_at == 0)
+		return;
+	histogram_record(&load->part->away_time, now - c->lost_at);
+	if (c->client.recovered)
+		load->part->recovered++;
+	else
+		load->part->not_recovered++;
+	load->part->last_return = now;
+	c->lost_at = 0;
+}
+
+/* With --recover: notes when a client lost its connection. */
+static void
+ramp_count_loss(struct load *load, struct load_client *c)
+{
+	if (!load->options->recover || load->phase >= PHASE_LEAVING)
+		return;
+	c->lost_at = load->now;
+	if (load->part->first_loss == 0)
+		load->part->first_loss = load->now;
+}
+
 void
 load_ready(struct load_client *c)
 {
@@ -137,6 +164,7 @@ load_ready(struct load_client *c)
 		load->part->last_join = now;
 	}
 	histogram_record(&load->part->connect_time, now - c->client.began);
+	ramp_count_return(load, c, now);
 	ramp_leave_slot(load, c);
 	if (load->messages)
 		messages_joined(load, c);
@@ -150,7 +178,7 @@ ramp_on_joined(struct client *client)
 	struct load_client *c = load_client_of(client);
 	struct load *load = load_of(client);
 
-	if (load->scenario->audience == AUDIENCE_ROOM)
+	if (load->scenario->audience == AUDIENCE_ROOM && !client->recovered)
 		messages_joined(load, c);
 	else
 		load_ready(c);
@@ -159,7 +187,7 @@ ramp_on_joined(struct client *client)
 static void
 ramp_reconnect(struct load *load, struct load_client *c)
 {
-	uint64_t delay = DELAY_MS;
+	uint64_t delay = load->options->reconnection_delay_ms;
 
 	for (unsigned i = 0; i < c->attempts && delay < DELAY_MAX_MS; i++)
 		delay *= 2;
@@ -167,7 +195,8 @@ ramp_reconnect(struct load *load, struct load_client *c)
 		delay = DELAY_MAX_MS;
 	if (c->attempts < UINT8_MAX)
 		c->attempts++;
-	delay = delay / 2 + load_random(load, delay);
+	if (load->options->randomization)
+		delay = delay / 2 + load_random(load, delay);
 	loop_arm(&load->loop, &c->timer, delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS);
 }
 
@@ -186,6 +215,7 @@ ramp_on_ended(struct client *client, enum load_error error, const char *why, boo
 	c->ready = false;
 	if (was_ready) {
 		load->part->joined--;
+		ramp_count_loss(load, c);
 		if (load->messages)
 			messages_away(load, c);
 	}

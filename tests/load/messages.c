@@ -393,10 +393,11 @@ messages_on_event(struct load *load, struct load_client *c, const uint8_t *bytes
 	count_received(load);
 	if (!tracker_take(tracker_of(m, c, message.sender), message.sequence, &load->part->tracked))
 		return;
+	load->part->replayed += c->lost_at != 0;
 	if (is_far(load, c))
 		load_record(load, message.due, load->now);
 	sender = messages_sender_here(m, message.sender);
-	if (sender)
+	if (sender && c->ready) /* the sender does not wait for a client that still joins */
 		sender_one_received(m, sender, message.sequence);
 }
 
@@ -440,7 +441,7 @@ join_room(struct load *load, struct load_client *c)
 	client_send(&c->client, text_of(packet, (size_t)n), TEXT_NONE);
 }
 
-/* Messages up to the next one of each sender are not lost for this client. */
+/* The client is a new one to the server: messages up to the next one of each sender are not lost for it. */
 static void
 messages_forget_past(struct messages *m, const struct load_client *c)
 {
@@ -454,7 +455,7 @@ messages_joined(struct load *load, struct load_client *c)
 	struct messages *m = load->messages;
 	struct sender *sender;
 
-	if (load->scenario->audience == AUDIENCE_ROOM && !c->ready) {
+	if (load->scenario->audience == AUDIENCE_ROOM && !c->ready) { /* a recovered client is in its room */
 		join_room(load, c);
 		loop_arm(&load->loop, &c->timer, load->options->timeout_ms);
 		return;
@@ -462,8 +463,8 @@ messages_joined(struct load *load, struct load_client *c)
 	m->ready++;
 	if (m->room_ready)
 		m->room_ready[room_of(load, number_of(load, c)) - m->first_room]++;
-	/* messages of any process that were sent before this client joined were not for it */
-	if (load->board->phase >= PHASE_MESSAGES)
+	/* messages of any process that were sent before this client joined were not for it, unless it is recovered */
+	if (load->board->phase >= PHASE_MESSAGES && !c->client.recovered)
 		messages_forget_past(m, c);
 	sender = sender_of(m, c);
 	m->senders_ready += sender != NULL;
@@ -484,7 +485,6 @@ messages_away(struct load *load, struct load_client *c)
 	if (sender)
 		sender_give_up(sender);
 	messages_without_receiver(m, c);
-	messages_forget_past(m, c);
 }
 
 bool

@@ -129,7 +129,7 @@ test("--json: every key of the schema, of its type; --plot: an SVG", async () =>
   const { stdout: help } = await run("--help");
   const names = [...help.matchAll(/^ {2}--(?:\[no-\])?([a-z-]+)/gm)].map(([, name]) => name.replace(/-[a-z]/g, (c) => c[1].toUpperCase())).filter((name) => !/^(help|version)$/.test(name));
   assert.ok(names.length > 30);
-  const times = ["stay", "timeout", "warmUp", "duration", "settle"];
+  const times = ["reconnectionDelay", "stay", "timeout", "warmUp", "duration", "settle"];
   assert.deepEqual(Object.keys(options), names.map((name) => (times.includes(name) ? `${name}Ms` : name)), "all options, as given");
   assert.deepEqual([options.clients, options.durationMs, options.transport, options.reconnect], [5, 1700, "websocket", false]);
 

@@ -77,6 +77,7 @@ latency_value(const struct histogram *h, enum criterion_what what, double percen
 		break;
 	case CRITERION_LATENCY_MAX:
 	case CRITERION_CONNECT_MAX:
+	case CRITERION_AWAY_MAX:
 		*out = (double)h->max;
 		break;
 	default:
@@ -163,6 +164,15 @@ report_value(const struct report *r, enum criterion_what what, double percent, d
 	case CRITERION_CONNECT:
 	case CRITERION_CONNECT_MAX:
 		return latency_value(r->connect_time, what, percent, out);
+	case CRITERION_AWAY:
+	case CRITERION_AWAY_MAX:
+		return latency_value(r->away_time, what, percent, out);
+	case CRITERION_RECOVERED:
+	case CRITERION_NOT_RECOVERED:
+		if (!r->recovers)
+			return ERROR_NOT_FOUND;
+		*out = (double)(what == CRITERION_RECOVERED ? r->recovered : r->not_recovered);
+		return 0;
 	case CRITERION_MESSAGES:
 		return quotient((double)r->sent, r->seconds, out);
 	case CRITERION_DELIVERIES:

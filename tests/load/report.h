@@ -37,7 +37,12 @@ struct report {
 	double seconds;			    /* of the measured run */
 
 	uint64_t wanted, opened, joined, left, reconnected; /* numbers of clients; joined: at the end of the run */
-	double connects; /* clients that joined per second while clients were connecting */
+	bool recovers;					    /* with --recover: the members below */
+	uint64_t recovered, not_recovered;		    /* clients that came back after a loss */
+	uint64_t replayed;	     /* messages that they received before they had joined again */
+	double recovery_seconds;     /* from the first loss to the last return */
+	struct histogram *away_time; /* from the loss of a client to its return */
+	double connects;	     /* clients that joined per second while clients were connecting */
 	uint64_t sent, received, lost, missed, duplicated, reordered,
 		unanswered; /* in the measured run, except lost and missed: in the whole run */
 	uint64_t bytes_received;

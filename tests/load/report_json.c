@@ -176,6 +176,19 @@ add_latency(struct buffer *out, const char *key, const struct histogram *h)
 }
 
 static void
+add_recovery(struct buffer *out, const struct report *r)
+{
+	add_section(out, "recovery");
+	buffer_add_byte(out, '{');
+	add_count(out, "recovered", r->recovered);
+	add_count(out, "notRecovered", r->not_recovered);
+	add_count(out, "replayed", r->replayed);
+	add_double(out, "seconds", r->recovery_seconds);
+	buffer_add_byte(out, '}');
+	add_latency(out, "awayTime", r->away_time);
+}
+
+static void
 add_counts(struct buffer *out, const struct report *r)
 {
 	add_section(out, "clients");
@@ -196,6 +209,8 @@ add_counts(struct buffer *out, const struct report *r)
 
 	add_latency(out, "latency", r->latency);
 	add_latency(out, "connectTime", r->connect_time);
+	if (r->recovers)
+		add_recovery(out, r);
 
 	add_section(out, "messages");
 	buffer_add_byte(out, '{');

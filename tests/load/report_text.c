@@ -6,6 +6,7 @@
 #include "tests/load/report.h"
 
 #define LABEL "%-12s" /* the label at the start of a line */
+#define COLUMNS 3     /* of times */
 #define VALUE_MAX 48  /* bytes of a formatted number */
 #define MIB (1024.0 * 1024)
 
@@ -108,6 +109,22 @@ print_clients(struct buffer *out, const struct report *r)
 }
 
 static void
+print_recovery(struct buffer *out, const struct report *r)
+{
+	char a[VALUE_MAX];
+
+	if (!r->recovers)
+		return;
+	buffer_printf(out, LABEL "%15s", "recovered", counted(a, r->recovered));
+	if (r->recovery_seconds > 0)
+		buffer_printf(out, "   %.3f s from the first loss to the last return", r->recovery_seconds);
+	buffer_printf(
+		out, "\n" LABEL "%15s   came back without their sessions\n", "renewed", counted(a, r->not_recovered));
+	buffer_printf(out, LABEL "%15s   missed messages that recovered clients received\n", "replayed",
+		counted(a, r->replayed));
+}
+
+static void
 print_flow(struct buffer *out, const char *label, uint64_t count, double rate, const char *more)
 {
 	char a[VALUE_MAX], b[VALUE_MAX];
@@ -161,24 +178,24 @@ print_times(struct buffer *out, const struct report *r)
 		double percent; /* or -1 for the mean */
 	} rows[] = {{"min", 0}, {"mean", -1}, {"p50", 50}, {"p90", 90}, {"p99", 99}, {"p99.9", 99.9},
 		{"p99.99", 99.99}, {"max", 100}};
-	const struct histogram *columns[] = {r->latency, r->connect_time};
-	static const char *const heads[] = {"latency", "connect"};
+	const struct histogram *columns[COLUMNS] = {r->latency, r->connect_time, r->away_time};
+	static const char *const heads[COLUMNS] = {"latency", "connect", "away"};
 	char a[VALUE_MAX];
 
-	if (!has_times(r->latency) && !has_times(r->connect_time))
+	if (!has_times(r->latency) && !has_times(r->connect_time) && !has_times(r->away_time))
 		return;
 	buffer_printf(out, "\n" LABEL, "times in ms");
-	for (unsigned c = 0; c < 2; c++)
+	for (unsigned c = 0; c < COLUMNS; c++)
 		if (has_times(columns[c]))
 			buffer_printf(out, "%15s", heads[c]);
 	buffer_printf(out, "\n" LABEL, "  count");
-	for (unsigned c = 0; c < 2; c++)
+	for (unsigned c = 0; c < COLUMNS; c++)
 		if (has_times(columns[c]))
 			buffer_printf(out, "%15s", counted(a, columns[c]->count));
 	buffer_add_byte(out, '\n');
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		buffer_printf(out, "  %-10s", rows[i].label);
-		for (unsigned c = 0; c < 2; c++) {
+		for (unsigned c = 0; c < COLUMNS; c++) {
 			const struct histogram *h = columns[c];
 			double ns;
 
@@ -340,6 +357,7 @@ report_text(const struct report *r, struct buffer *out)
 {
 	print_title(out, r);
 	print_clients(out, r);
+	print_recovery(out, r);
 	print_messages(out, r);
 	print_times(out, r);
 	print_errors(out, r);

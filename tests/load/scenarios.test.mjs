@@ -99,6 +99,16 @@ describe("Sockeye", () => {
     assert.equal(report.connectTime.count, 50);
     assert.ok(report.seconds < 4.9, "over as soon as all are back");
     assert.deepEqual(report.errors, {});
+    assert.equal(report.recovery, undefined);
+  });
+
+  test("storm --recover: all are recovered by a server that offers it", async () => {
+    const recovering = await startSockeye("bench", ["--connection-state-recovery"]);
+    const report = await load("storm", recovering, { clients: 50, duration: 20_000, recover: true, assert: "recovered=50,not-recovered=0,away-max<20s" });
+    assert.deepEqual([report.clients.joined, report.recovery.recovered, report.awayTime.count], [50, 50, 50]);
+    await recovering.stop();
+    const { recovered, notRecovered } = (await load("storm", server, { clients: 50, duration: 20_000, recover: true })).recovery;
+    assert.deepEqual([recovered, notRecovered], [0, 50]);
   });
 });
 

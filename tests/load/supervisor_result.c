@@ -76,6 +76,29 @@ supervisor_progress(struct supervisor *supervisor)
 
 /* ---------------------------------------------------------------------- result */
 
+/* With --recover: how the clients that were lost came back. */
+static void
+fill_recovery(const struct supervisor *supervisor, struct report *r)
+{
+	const struct board *b = supervisor->board;
+	uint64_t first = UINT64_MAX, last = 0;
+
+	r->recovers = supervisor->options->recover;
+	BOARD_SUM(b, recovered, r->recovered);
+	BOARD_SUM(b, not_recovered, r->not_recovered);
+	BOARD_SUM(b, replayed, r->replayed);
+	for (unsigned i = 0; i < b->processes; i++) {
+		const struct board_part *part = &b->parts[i];
+
+		histogram_add(r->away_time, &part->away_time);
+		if (part->first_loss > 0 && part->first_loss < first)
+			first = part->first_loss;
+		if (part->last_return > last)
+			last = part->last_return;
+	}
+	r->recovery_seconds = last > first ? (double)(last - first) / SECOND : 0;
+}
+
 static void
 add_up(struct supervisor *supervisor, struct report *r)
 {
@@ -260,7 +283,10 @@ supervisor_result(struct supervisor *supervisor)
 	r->connect_time = mem_alloc(sizeof *r->connect_time);
 	histogram_init(r->latency);
 	histogram_init(r->connect_time);
+	r->away_time = mem_alloc(sizeof *r->away_time);
+	histogram_init(r->away_time);
 	add_up(supervisor, r);
+	fill_recovery(supervisor, r);
 	fill_server(supervisor, r);
 	measure_tester(supervisor, r, cpu);
 	series = fill_series(supervisor, r);
@@ -272,6 +298,7 @@ supervisor_result(struct supervisor *supervisor)
 	mem_free(series);
 	mem_free(r->latency);
 	mem_free(r->connect_time);
+	mem_free(r->away_time);
 	mem_free(r);
 	return code;
 }

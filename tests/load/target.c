@@ -235,6 +235,7 @@ make_connect(struct target *t, const char *auth)
 	buffer_add_text(&out, TEXT("40"));
 	if (strcmp(t->nsp, "/") != 0)
 		buffer_printf(&out, "%s,", t->nsp);
+	t->connect_auth = out.len;
 	if (auth)
 		buffer_add_text(&out, text_trim(text_from(auth)));
 	must(buffer_error(&out) == 0);

@@ -36,6 +36,7 @@ struct target {
 	char *upgrade_fields;	       /* the further fields of an upgrade to WebSocket */
 	char accept[WS_ACCEPT_LENGTH]; /* the Sec-WebSocket-Accept for our key (RFC 6455 4.2.2); no NUL */
 	struct block *connect;	       /* the CONNECT packet after Engine.IO's type: "40[/nsp,][auth]" */
+	size_t connect_auth;	       /* where its auth begins */
 };
 
 /* Resolves the host, which may block. Returns 0, or a negative error of enum error with one line in `error`. */

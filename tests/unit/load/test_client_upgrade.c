@@ -18,7 +18,7 @@ upgrade_start(void **state)
 
 /* Plays the server until the session is open: a poll, a POST of CONNECT and the probe's request are under way. */
 static void
-open_session(void)
+open_session_with(const char *connect)
 {
 	unsigned first = b.peer_count;
 
@@ -27,10 +27,16 @@ open_session(void)
 	request(get);
 	answer(get, OPEN);
 	post = peer_at(first + 1);
-	expect_request(post, POST, "40");
+	expect_request(post, POST, connect);
 	ws = peer_at(first + 2);
 	expect_request(ws, PROBE, "");
 	expect_request(get, POLL, "");
+}
+
+static void
+open_session(void)
+{
+	open_session_with("40");
 }
 
 static void
@@ -38,6 +44,30 @@ probe(void)
 {
 	answer_upgrade(ws);
 	expect_frame(ws, "T2probe");
+}
+
+/* A new client ignores what arrives during the upgrade. A recovered one must miss nothing. */
+static void
+test_events_of_a_recovered_client(void **state)
+{
+	(void)state;
+	b.setup.recover = true;
+	for (unsigned life = 1; life <= 2; life++) {
+		open_session_with(life == 1 ? "40" : "40{\"pid\":\"p\",\"offset\":\"o2\"}");
+		answer(post, "ok");
+		answer(get, life == 1 ? "40{\"pid\":\"p\"}" SEP "42[1,\"o1\"]"
+				      : "42[2,\"o3\"]" SEP "40{\"pid\":\"p\"}" SEP "42[3,\"o4\"]");
+		expect_request(get, POLL, "");
+		probe();
+		frame(ws, "3probe");
+		all_heard(); /* otherwise the client might poll once more */
+		answer(get, life == 1 ? "42[1,\"o2\"]" : "42[4,\"o5\"]");
+		expect_frame(ws, "T5");
+		RUN_UNTIL(b.joined == life);
+		client_cut(&b.client, LOAD_ERROR_COUNT, "");
+		RUN_UNTIL(b.ended == life);
+	}
+	assert_string_equal(b.heard, "e:[2,\"o3\"]|e:[3,\"o4\"]|e:[4,\"o5\"]|");
 }
 
 /* The client has read everything and sends nothing. */
@@ -233,6 +263,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, upgrade_start, client_bench_stop)
 	const struct CMUnitTest tests[] = {
 		T(test_a_whole_life),
+		T(test_events_of_a_recovered_client),
 		T(test_packets_of_the_last_poll),
 		T(test_connect_answered_later),
 		T(test_failures_of_the_probe),

@@ -28,6 +28,8 @@ test_every_name_with_its_kind(void **state)
 		{"max", CRITERION_LATENCY_MAX, CRITERION_KIND_TIME},
 		{"connect-p50", CRITERION_CONNECT, CRITERION_KIND_TIME},
 		{"connect-max", CRITERION_CONNECT_MAX, CRITERION_KIND_TIME},
+		{"away-p50", CRITERION_AWAY, CRITERION_KIND_TIME},
+		{"away-max", CRITERION_AWAY_MAX, CRITERION_KIND_TIME},
 		{"lost", CRITERION_LOST, CRITERION_KIND_COUNT},
 		{"missed", CRITERION_MISSED, CRITERION_KIND_COUNT},
 		{"duplicated", CRITERION_DUPLICATED, CRITERION_KIND_COUNT},
@@ -38,6 +40,8 @@ test_every_name_with_its_kind(void **state)
 		{"received", CRITERION_RECEIVED, CRITERION_KIND_COUNT},
 		{"joined", CRITERION_JOINED, CRITERION_KIND_COUNT},
 		{"left", CRITERION_LEFT, CRITERION_KIND_COUNT},
+		{"recovered", CRITERION_RECOVERED, CRITERION_KIND_COUNT},
+		{"not-recovered", CRITERION_NOT_RECOVERED, CRITERION_KIND_COUNT},
 		{"messages", CRITERION_MESSAGES, CRITERION_KIND_COUNT},
 		{"deliveries", CRITERION_DELIVERIES, CRITERION_KIND_COUNT},
 		{"connects", CRITERION_CONNECTS, CRITERION_KIND_COUNT},
@@ -71,7 +75,7 @@ static void
 test_percents(void **state)
 {
 	(void)state;
-	assert_int_equal(criteria_parse("p0<1,p50<1,p99.9<1,p99.99<1,p100<1,connect-p99.5<1", c, error), 6);
+	assert_int_equal(criteria_parse("p0<1,p50<1,p99.9<1,p99.99<1,p100<1,connect-p99.5<1,away-p0<1", c, error), 7);
 	assert_true(c[0].percent == 0);
 	assert_true(c[1].percent == 50);
 	assert_true(c[2].percent == 99.9);
@@ -202,7 +206,8 @@ test_bad_text_gives_one_clear_line(void **state)
 		{"p99 50ms", "a relation is missing"},
 		{"lost=0,p98", "assertion \"p98\": "},
 		{"<50ms", "unknown name \"\""},
-		{"p<50ms", "unknown name \"p\"; use p<percent>, connect-p<percent>, mean, min, max, connect-max"},
+		{"p<50ms", "unknown name \"p\"; use p<percent>, connect-p<percent>, away-p<percent>, mean, "
+			   "min, max, connect-max"},
 		{"latency<50ms", "unknown name \"latency\""},
 		{"P99<50ms", "unknown name \"P99\""},
 		{"lost\n=0", "unknown name \"lost?\""},

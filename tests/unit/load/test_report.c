@@ -126,6 +126,7 @@ teardown(void **state)
 
 	mem_free(f->r.latency);
 	mem_free(f->r.connect_time);
+	mem_free(f->r.away_time);
 	mem_free(f->series);
 	buffer_fini(&f->out);
 	mem_free(f);
@@ -496,6 +497,49 @@ test_the_json_of_everything(void **state)
 	assert_false(json_array_next(&rest, &element));
 }
 
+/* With --recover. */
+static void
+add_recovery(struct report *r)
+{
+	r->recovers = true;
+	r->recovered = 9999;
+	r->not_recovered = 1;
+	r->replayed = 30000;
+	r->recovery_seconds = 2.3456;
+	r->away_time = times(100, 20000000);
+}
+
+static void
+test_recovery(void **state)
+{
+	struct fixture *f = *state;
+	struct criterion c[CRITERIA_MAX];
+	char error[CRITERIA_ERROR_MAX];
+	struct text whole;
+
+	assert_null(strstr(text(f), "recovered"));
+	assert_int_equal(criteria_parse("recovered=9999,not-recovered<=1,away-max<=2s,away-p50<1.1s", c, error), 4);
+	assert_false(report_judge(&f->r, c, 4));
+	for (unsigned i = 0; i < 4; i++)
+		assert_false(c[i].has_value);
+	add_recovery(&f->r);
+	assert_true(report_judge(&f->r, c, 4));
+	assert_non_null(
+		strstr(text(f), "recovered             9,999   2.346 s from the first loss to the last return\n"
+				"renewed                   1   came back without their sessions\n"
+				"replayed             30,000   missed messages that recovered clients received\n"));
+	assert_non_null(strstr(text(f), "times in ms         latency        connect           away\n"
+					"  count               1,000            100            100\n"
+					"  min                 0.001          1.000         20.000\n"));
+	whole = json(f);
+	assert_keys(whole, "tool version scenario urls options seconds clients rates latency connectTime recovery "
+			   "awayTime messages errors server kernel tester series assert");
+	assert_raw(member(whole, "recovery"),
+		"{\"recovered\":9999,\"notRecovered\":1,\"replayed\":30000,\"seconds\":2.346}");
+	assert_keys(member(whole, "awayTime"), LATENCY_KEYS);
+	assert_raw(member(member(whole, "awayTime"), "max"), "2000");
+}
+
 static void
 test_the_json_of_a_nearly_empty_report(void **state)
 {
@@ -568,6 +612,7 @@ main(void)
 		TEST(test_unmeasured_values_are_absent),
 		TEST(test_criteria_are_judged),
 		TEST(test_the_text_of_everything),
+		TEST(test_recovery),
 		TEST(test_the_text_has_only_what_applies),
 		TEST(test_the_text_of_the_largest_numbers),
 		TEST(test_the_json_of_everything),
