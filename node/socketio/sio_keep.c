@@ -43,6 +43,16 @@ sio_keep_record_one(struct sio_nsp *nsp, const struct sio_selector *who, const s
 
 /* ------------------------------------------------------------------ timer */
 
+/*
+ * After the death of a worker, thousands of clients ask at once. While the peer answers others, an ask may wait
+ * SIO_KEEP_BUSY_MS longer.
+ */
+static bool
+keep_may_wait(const struct sio_keep *keep, const struct keep_ask *ask, uint64_t now)
+{
+	return ask->until > now || (now - keep->answered_at < SIO_KEEP_ASK_MS && now - ask->until < SIO_KEEP_BUSY_MS);
+}
+
 /* `list` is keep->asked or keep->waiting. Both are ordered by their time limits. */
 static void
 keep_time_out_all(struct sio_keep *keep, struct list *list, uint64_t now)
@@ -50,7 +60,7 @@ keep_time_out_all(struct sio_keep *keep, struct list *list, uint64_t now)
 	while (!list_empty(list)) {
 		struct keep_ask *ask = container_of(list->next, struct keep_ask, link);
 
-		if (ask->until > now)
+		if (keep_may_wait(keep, ask, now))
 			break;
 		list_remove(&ask->link);
 		keep->replays_asked -= list == &keep->asked && ask->step == NULL;

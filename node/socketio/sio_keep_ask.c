@@ -160,6 +160,7 @@ sio_keep_claimed(struct sio_keep *keep, struct keep_reader *in)
 	unsigned result = keep_get_u8(in);
 	struct sio_recovery_session *session = NULL;
 
+	keep->answered_at = keep->recovery->io->loop->now;
 	if (ask == NULL || result >= SIO_RECOVERY_RESULTS) {
 		/* the claim has timed out, and its client has continued with a new socket */
 		if (result == SIO_RECOVERY_RECOVERED)

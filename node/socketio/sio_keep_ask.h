@@ -1,6 +1,7 @@
 /*
  * The questions of a worker to its peer: claims of sessions (sio_keep_ask.c), and replays of missed events
- * (sio_keep_replay.c). A question that is not answered within 5 s fails.
+ * (sio_keep_replay.c). A question fails if it is not answered within 5 s, or if the peer answers others meanwhile,
+ * within 20 s.
  */
 #ifndef NODE_SOCKETIO_SIO_KEEP_ASK_H
 #define NODE_SOCKETIO_SIO_KEEP_ASK_H
@@ -9,6 +10,7 @@
 
 /* The longest wait for an answer, in ms. A claim may wait for WELCOME, or for a socket to leave. */
 #define SIO_KEEP_ASK_MS 5000
+#define SIO_KEEP_BUSY_MS 15000 /* the longest wait in addition, while the peer answers others */
 #define SIO_KEEP_TICK_MS 1000
 
 /* Makes an ask with a new nonce and appends it to `list`, which is keep->asked or keep->waiting. */

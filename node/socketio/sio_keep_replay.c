@@ -209,6 +209,7 @@ sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in)
 	struct sio_recovery_session *session = ask != NULL ? sio_keep_replay_session(keep, ask) : NULL;
 	struct sio_socket *s = session != NULL ? session->socket : NULL;
 
+	keep->answered_at = keep->recovery->io->loop->now;
 	if (result != SIO_RECOVERY_RECOVERED && ask != NULL) {
 		sio_keep_replay_fail(keep, ask,
 			result < SIO_RECOVERY_RESULTS ? (enum sio_recovery_result)result : SIO_RECOVERY_FAILED);

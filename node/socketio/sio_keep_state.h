@@ -102,6 +102,7 @@ struct sio_keep {
 	uint64_t hello_at;		    /* loop time of the last HELLO */
 	uint64_t heard;			    /* the last number of an event of another worker, in any namespace */
 	uint64_t nonce;			    /* of the last ask */
+	uint64_t answered_at;		    /* loop time of the last answer to an ask */
 	char key[SIO_KEEP_KEY];
 	struct list changed;		     /* struct sio_recovery_session by `kept`, to be sent to the keeper */
 	struct loop_call call;		     /* sends them, before the next flush */

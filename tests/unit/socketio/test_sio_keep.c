@@ -280,6 +280,39 @@ replays_wait_for_their_turn(void **state)
 	assert_true(list_empty(&keep->waiting));
 }
 
+/* After the death of a worker, the hub may need longer than that for all of its clients. */
+static void
+asks_wait_longer_while_others_are_answered(void **state)
+{
+	struct recovering first = {0}, second = {0}, third = {0}, *const all[] = {&first, &second, &third};
+	struct sio_recovery *recovery = fake_io->recovery;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		recovering_return(all[i]);
+		recovering_lose(all[i], EIO_TRANSPORT_CLOSE);
+	}
+	recovering_return(&first);
+	fake_sleep(2000);
+	come_back(&second);
+	fake_sleep(4000);
+	assert_int_equal(recovery->results[SIO_RECOVERY_NO_HUB], 0); /* the last answer came less than 5 s ago */
+	for (unsigned i = 0; i < 4; i++) {
+		recovering_lose(&second, EIO_TRANSPORT_CLOSE);
+		come_back(&second);
+		fake_sleep(3000);
+	}
+	recovering_return(&third);
+	assert_int_equal(recovery->results[SIO_RECOVERY_NO_HUB], 0);
+	fake_sleep(4000); /* the first has waited for more than 20 s */
+	assert_int_equal(recovery->results[SIO_RECOVERY_NO_HUB], 1);
+	fake_sleep(3000); /* and the third for 7 s, the last 5 of them without an answer to anybody */
+	assert_int_equal(recovery->results[SIO_RECOVERY_NO_HUB], 2);
+	recovering_read(&first);
+	recovering_read(&third);
+	assert_false(first.recovered || third.recovered);
+}
+
 /* As the hub of a newer program answers during an upgrade. */
 static void
 a_keeper_of_another_version_refuses_for_good(void **state)
@@ -332,6 +365,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			a_socket_that_is_new_in_the_end_passes_the_middlewares, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_socket_that_is_new_in_the_end_may_be_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(asks_wait_longer_while_others_are_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replays_wait_for_their_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_keeper_of_another_version_refuses_for_good, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_lost_hello_is_sent_again, set_up, tear_down),
