@@ -87,7 +87,7 @@ link_become_ready(struct bus_link *link)
 /* ------------------------------------------------------------------ input */
 
 static void
-link_on_login_reply(struct bus_link *link, const struct resp *reply)
+bus_link_on_login_reply(struct bus_link *link, const struct resp *reply)
 {
 	char why[BUS_WHY_MAX];
 
@@ -107,20 +107,20 @@ link_on_login_reply(struct bus_link *link, const struct resp *reply)
 }
 
 static bool
-link_on_reply(void *arg, const struct resp *reply)
+bus_link_on_reply(void *arg, const struct resp *reply)
 {
 	struct bus_link *link = arg;
 	const struct conn *conn = link->conn;
 
 	if (!link->ready)
-		link_on_login_reply(link, reply);
+		bus_link_on_login_reply(link, reply);
 	else if (!bus_login_is_renewal(link, reply))
 		link->ops->on_reply(link, reply);
 	return link->conn == conn; /* false if the callee has closed or replaced the connection */
 }
 
 static size_t
-link_on_data(struct conn *c, uint8_t *data, size_t n)
+bus_link_on_data(struct conn *c, uint8_t *data, size_t n)
 {
 	struct bus_link *link = conn_owner(c);
 	char why[BUS_WHY_MAX];
@@ -144,7 +144,7 @@ link_on_data(struct conn *c, uint8_t *data, size_t n)
 }
 
 static void
-link_on_drain(struct conn *c)
+bus_link_on_drain(struct conn *c)
 {
 	struct bus_link *link = conn_owner(c);
 
@@ -152,7 +152,7 @@ link_on_drain(struct conn *c)
 }
 
 static void
-link_on_closed(struct conn *c, unsigned reason)
+bus_link_on_closed(struct conn *c, unsigned reason)
 {
 	struct bus_link *link = conn_owner(c);
 	char why[BUS_WHY_MAX];
@@ -168,7 +168,7 @@ link_on_closed(struct conn *c, unsigned reason)
 }
 
 static const struct conn_ops link_ops = {
-	.on_data = link_on_data, .on_drain = link_on_drain, .on_closed = link_on_closed};
+	.on_data = bus_link_on_data, .on_drain = bus_link_on_drain, .on_closed = bus_link_on_closed};
 
 /* ------------------------------------------------------------------ start */
 
@@ -185,7 +185,7 @@ bus_link_send(struct bus_link *link, unsigned count, const struct text *args)
 }
 
 static void
-link_on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
+bus_link_on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len, const char *error)
 {
 	struct bus_link *link = arg;
 	char why[BUS_ERROR_MAX];
@@ -202,7 +202,7 @@ link_on_dialled(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_l
 	}
 	link->conn = conn_new(link->loop, fd, peer, peer_len, bus_login_tls(link), &link->limits, &link_ops, link);
 	conn_set_service(link->conn);
-	link->reader = resp_reader_new(BUS_LINK_BULK_MAX, link_on_reply, link);
+	link->reader = resp_reader_new(BUS_LINK_BULK_MAX, bus_link_on_reply, link);
 	if (bus_login_begin(link))
 		link_become_ready(link);
 }
@@ -214,5 +214,5 @@ bus_link_open(struct bus_link *link)
 	struct dial_to to = {url->host, url->port, url->path, url->hub, link->timeout_ms};
 
 	must(link->dial == NULL && link->conn == NULL);
-	link->dial = dial_start(link->loop, &to, link_on_dialled, link);
+	link->dial = dial_start(link->loop, &to, bus_link_on_dialled, link);
 }

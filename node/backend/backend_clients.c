@@ -180,7 +180,7 @@ move_waiting(struct backend_core *core, struct backend_session *s)
 }
 
 static void
-regroup(struct backend_core *core)
+clients_regroup(struct backend_core *core)
 {
 	struct list *it, *next, *at, *after;
 
@@ -212,7 +212,7 @@ clients_on_ready(void *arg, struct backend_link *wire)
 		return;
 	}
 	backend_link_set_owned(wire, backend_member_new(core, g, wire));
-	regroup(core);
+	clients_regroup(core);
 	serve_waiting(core);
 }
 

@@ -17,7 +17,7 @@ struct text_pool {
 };
 
 static struct text
-decode(struct text_pool *pool, struct text quoted)
+hello_decode(struct text_pool *pool, struct text quoted)
 {
 	size_t n = json_string_decode(quoted, pool->at);
 
@@ -30,7 +30,7 @@ decode(struct text_pool *pool, struct text quoted)
  * or is longer than `max`.
  */
 static bool
-read_string(struct text object, struct text key, size_t max, struct text_pool *pool, struct text *out)
+hello_read_string(struct text object, struct text key, size_t max, struct text_pool *pool, struct text *out)
 {
 	struct text value = json_object_get(object, key);
 
@@ -38,12 +38,12 @@ read_string(struct text object, struct text key, size_t max, struct text_pool *p
 		return true;
 	if (json_type(value) != JSON_STRING || json_string_length(value) > max)
 		return false;
-	*out = decode(pool, value);
+	*out = hello_decode(pool, value);
 	return true;
 }
 
 static bool
-read_number(struct text object, struct text key, int64_t min, int64_t max, int64_t *out)
+hello_read_number(struct text object, struct text key, int64_t min, int64_t max, int64_t *out)
 {
 	struct text value = json_object_get(object, key);
 
@@ -53,7 +53,7 @@ read_number(struct text object, struct text key, int64_t min, int64_t max, int64
 }
 
 static bool
-read_flag(struct text object, struct text key, bool *out)
+hello_read_flag(struct text object, struct text key, bool *out)
 {
 	struct text value = json_object_get(object, key);
 
@@ -95,7 +95,7 @@ has_version(struct text versions)
 
 /* The array of names lies before the texts in the same allocation. */
 static bool
-read_namespaces(struct text list, struct text *names, struct text_pool *pool, struct backend_hello *out)
+hello_read_namespaces(struct text list, struct text *names, struct text_pool *pool, struct backend_hello *out)
 {
 	struct text one;
 
@@ -107,7 +107,7 @@ read_namespaces(struct text list, struct text *names, struct text_pool *pool, st
 	while (json_array_next(&list, &one)) {
 		if (json_type(one) != JSON_STRING || out->namespace_count == BACKEND_NAMESPACES_MAX)
 			return false;
-		one = decode(pool, one);
+		one = hello_decode(pool, one);
 		if (one.n == 0 || one.at[0] != '/')
 			return false;
 		names[out->namespace_count++] = one;
@@ -117,7 +117,7 @@ read_namespaces(struct text list, struct text *names, struct text_pool *pool, st
 
 /* The default is "reattach". */
 static bool
-read_on_loss(struct text json, enum backend_on_loss *out)
+hello_read_on_loss(struct text json, enum backend_on_loss *out)
 {
 	static const struct {
 		struct text word;
@@ -153,27 +153,28 @@ count_namespaces(struct text list)
 }
 
 static bool
-read_all(struct text json, struct text *names, struct text_pool *pool, struct backend_hello *out)
+hello_read_all(struct text json, struct text *names, struct text_pool *pool, struct backend_hello *out)
 {
 	struct text hooks = json_object_get(json, TEXT("hooks"));
 	int64_t weight = 1, worker = 0, pid = 0;
 
-	if (!read_string(json, TEXT("instance"), BACKEND_NAME_MAX, pool, &out->instance) ||
+	if (!hello_read_string(json, TEXT("instance"), BACKEND_NAME_MAX, pool, &out->instance) ||
 		!is_instance(out->instance) ||
-		!read_string(json, TEXT("group"), BACKEND_NAME_MAX, pool, &out->group) ||
-		!read_string(json, TEXT("proof"), LOG_TEXT_MAX, pool, &out->proof) ||
-		!read_string(json, TEXT("upstream"), UPSTREAM_MAX, pool, &out->upstream) ||
-		!read_string(json, TEXT("app"), LOG_TEXT_MAX, pool, &out->app) ||
-		!read_string(json, TEXT("language"), LOG_TEXT_MAX, pool, &out->language) ||
-		!read_number(json, TEXT("weight"), 1, WEIGHT_MAX, &weight) ||
-		!read_number(json, TEXT("worker"), 0, WORKER_MAX, &worker) ||
-		!read_number(json, TEXT("pid"), 0, INT32_MAX, &pid) || !read_on_loss(json, &out->on_loss) ||
-		!read_flag(json, TEXT("recovery"), &out->recovers) ||
-		!read_namespaces(json_object_get(json, TEXT("namespaces")), names, pool, out))
+		!hello_read_string(json, TEXT("group"), BACKEND_NAME_MAX, pool, &out->group) ||
+		!hello_read_string(json, TEXT("proof"), LOG_TEXT_MAX, pool, &out->proof) ||
+		!hello_read_string(json, TEXT("upstream"), UPSTREAM_MAX, pool, &out->upstream) ||
+		!hello_read_string(json, TEXT("app"), LOG_TEXT_MAX, pool, &out->app) ||
+		!hello_read_string(json, TEXT("language"), LOG_TEXT_MAX, pool, &out->language) ||
+		!hello_read_number(json, TEXT("weight"), 1, WEIGHT_MAX, &weight) ||
+		!hello_read_number(json, TEXT("worker"), 0, WORKER_MAX, &worker) ||
+		!hello_read_number(json, TEXT("pid"), 0, INT32_MAX, &pid) ||
+		!hello_read_on_loss(json, &out->on_loss) ||
+		!hello_read_flag(json, TEXT("recovery"), &out->recovers) ||
+		!hello_read_namespaces(json_object_get(json, TEXT("namespaces")), names, pool, out))
 		return false;
 	if (hooks.n > 0 && json_type(hooks) == JSON_OBJECT) {
-		if (!read_flag(hooks, TEXT("request"), &out->wants_requests) ||
-			!read_flag(hooks, TEXT("errors"), &out->wants_errors))
+		if (!hello_read_flag(hooks, TEXT("request"), &out->wants_requests) ||
+			!hello_read_flag(hooks, TEXT("errors"), &out->wants_errors))
 			return false;
 	} else if (hooks.n > 0 && json_type(hooks) != JSON_NULL) {
 		return false;
@@ -201,17 +202,17 @@ backend_hello_read(struct backend_hello *out, struct text json)
 	if (out->memory == NULL)
 		return ERROR_MEMORY;
 	pool.at = (char *)out->memory + names;
-	if (read_all(json, out->memory, &pool, out))
+	if (hello_read_all(json, out->memory, &pool, out))
 		return 0;
 	backend_hello_fini(out);
 	return ERROR_SYNTAX;
 }
 
 void
-backend_hello_fini(struct backend_hello *h)
+backend_hello_fini(struct backend_hello *hello)
 {
-	mem_free(h->memory);
-	h->memory = NULL;
+	mem_free(hello->memory);
+	hello->memory = NULL;
 }
 
 void
@@ -223,15 +224,16 @@ backend_challenge_write(struct buffer *out, struct text edge, struct text nonce)
 }
 
 void
-backend_welcome_write(struct buffer *out, const struct backend_welcome *w)
+backend_welcome_write(struct buffer *out, const struct backend_welcome *welcome)
 {
 	buffer_printf(out, "{\"v\":%d,\"edge\":", VERSION);
-	json_write_string(out, w->edge);
+	json_write_string(out, welcome->edge);
 	buffer_printf(out,
 		",\"worker\":%u,\"workers\":%u,\"up\":%llu,\"window\":%llu,\"maxFrame\":%llu,\"ping\":%llu,"
 		"\"options\":",
-		w->worker, w->workers, (unsigned long long)w->up, (unsigned long long)w->window,
-		(unsigned long long)w->max_frame, (unsigned long long)w->ping);
-	buffer_add_text(out, w->options);
+		welcome->worker, welcome->workers, (unsigned long long)welcome->up,
+		(unsigned long long)welcome->window, (unsigned long long)welcome->max_frame,
+		(unsigned long long)welcome->ping);
+	buffer_add_text(out, welcome->options);
 	buffer_add_byte(out, '}');
 }

@@ -38,7 +38,7 @@ struct backend_hello {
  * ERROR_MEMORY: no memory for its texts.
  */
 int backend_hello_read(struct backend_hello *out, struct text json);
-void backend_hello_fini(struct backend_hello *h);
+void backend_hello_fini(struct backend_hello *hello);
 
 /* Appends the body of CHALLENGE. */
 void backend_challenge_write(struct buffer *out, struct text edge, struct text nonce);
@@ -51,6 +51,6 @@ struct backend_welcome {
 	struct text options; /* a JSON object */
 };
 /* Appends the body of WELCOME. */
-void backend_welcome_write(struct buffer *out, const struct backend_welcome *w);
+void backend_welcome_write(struct buffer *out, const struct backend_welcome *welcome);
 
 #endif

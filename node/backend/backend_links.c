@@ -139,7 +139,7 @@ penalty_of(struct backend_links *all, struct text name)
 }
 
 static void
-punish(struct backend_links *all, struct text name)
+links_punish(struct backend_links *all, struct text name)
 {
 	struct backend_penalty *p = penalty_of(all, name);
 	uint64_t now = all->loop->now, pause;
@@ -217,7 +217,7 @@ backend_links_remove(struct backend_links *all, struct backend_link *link)
 	table_remove(&all->by_instance, &link->by_instance);
 	all->count--;
 	if (link->reason == BACKEND_LOST_PROTOCOL)
-		punish(all, link->hello.instance);
+		links_punish(all, link->hello.instance);
 	loop_defer(all->loop, &all->send_peers);
 }
 

@@ -10,7 +10,7 @@
 
 /* Takes the text before the next of the characters `ends` off `rest`. Returns that character, or 0 at the end. */
 static char
-cut(struct text *rest, const char *ends, struct text *part)
+place_cut(struct text *rest, const char *ends, struct text *part)
 {
 	size_t n = 0;
 	char end;
@@ -24,7 +24,7 @@ cut(struct text *rest, const char *ends, struct text *part)
 }
 
 static bool
-read_number(struct text text, uint64_t *value)
+place_read_number(struct text text, uint64_t *value)
 {
 	if (text.n == 0 || text.n > 20)
 		return false;
@@ -40,8 +40,8 @@ cut_number(struct text *rest, const char *ends, uint64_t *value)
 {
 	struct text part;
 
-	(void)cut(rest, ends, &part);
-	return read_number(part, value);
+	(void)place_cut(rest, ends, &part);
+	return place_read_number(part, value);
 }
 
 /* ------------------------------------------------------------------ places */
@@ -71,16 +71,16 @@ sio_vault_place_read(struct text text, struct sio_vault_place *place)
 	*place = (struct sio_vault_place){.number = 0};
 	if (text.n > SIO_PLACE_MAX || (text.n > 0 && memchr(text.at, '\0', text.n) != NULL))
 		return false;
-	end = cut(&rest, ".~", &part);
+	end = place_cut(&rest, ".~", &part);
 	if (!bus_position_parse(part, &place->entry))
 		return false;
 	if (end == '.') {
-		(void)cut(&rest, ".", &part);
+		(void)place_cut(&rest, ".", &part);
 		if (part.n != BUS_SENDER_LENGTH)
 			return false;
 		memcpy(place->sender, part.at, BUS_SENDER_LENGTH);
-		end = cut(&rest, "~", &part);
-		if (!read_number(part, &place->number))
+		end = place_cut(&rest, "~", &part);
+		if (!place_read_number(part, &place->number))
 			return false;
 	}
 	if (end == '~' && (!cut_number(&rest, "~", &place->newest) || !cut_number(&rest, "~", &place->open) ||
@@ -94,7 +94,7 @@ sio_vault_offset_read(const char epoch[SIO_EPOCH_LENGTH], struct text text, stru
 {
 	struct text rest = text, position;
 
-	return cut(&rest, ":", &position) == ':' && sio_recovery_position_read(epoch, position, &offset->at) &&
+	return place_cut(&rest, ":", &position) == ':' && sio_recovery_position_read(epoch, position, &offset->at) &&
 	       sio_vault_place_read(rest, &offset->place);
 }
 
@@ -113,7 +113,7 @@ cut_origin(struct text *rest, uint64_t *origin)
 	struct text part;
 
 	*origin = 0;
-	(void)cut(rest, " ", &part);
+	(void)place_cut(rest, " ", &part);
 	if (part.n == SIO_ORIGIN_LENGTH)
 		memcpy(origin, part.at, SIO_ORIGIN_LENGTH);
 	return part.n == SIO_ORIGIN_LENGTH || text_is(part, TEXT("-"));
