@@ -2,7 +2,7 @@
  * Declarations shared by the files of the bus: bus.c has the states, bus_check.c proves the links by a check message,
  * bus_publish.c sends and queues publishes, bus_answers.c counts nodes and handles the answers to commands,
  * bus_settle.c holds the queue after an outage, bus_subscribe.c handles subscriptions and incoming messages, and
- * bus_hear.c waits for their confirmation.
+ * bus_hear.c waits until subscriptions are confirmed.
  */
 #ifndef BROKER_BUS_INTERNAL_H
 #define BROKER_BUS_INTERNAL_H

@@ -1,4 +1,4 @@
-/* Life of the log, and the scripts that check and read it. bus_log_write.c records, bus_log_read.c catches up. */
+/* Life of the log, and the scripts that check and read it. bus_log_internal.h says what the other files do. */
 #include "broker/bus_log_internal.h"
 
 #include <stdio.h>

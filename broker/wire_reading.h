@@ -1,5 +1,6 @@
 /*
- * Reads one message from another node: the steps that the codecs of all forms share (wire_read.c, wire_sharded.c).
+ * Reads one message from another node: the steps that the codecs of all forms share (wire_read.c,
+ * wire_sharded_read.c).
  *
  * All functions that return int return 0 or an error, as wire_read_broadcast() does.
  */

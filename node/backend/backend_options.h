@@ -23,7 +23,7 @@ struct backend_options {
 	int fanout;			     /* enum backend_fanout */
 };
 
-/* Returns the table that fills `o`. Its rows are static. */
+/* Returns the table that fills `options`. Its rows are static. */
 struct option_table backend_options_table(struct backend_options *options);
 
 /*

@@ -23,16 +23,16 @@
 /*
  * The doors of a program. During an upgrade, doors connect the processes of two programs. The new program has the
  * sending ends of the old workers' doors, because clients of the old workers send requests to the new program. The
- * old program has one more door, `successor`, from which all new workers receive the requests that old workers have
- * read and that do not belong to sessions of the old workers.
+ * old program has one more door, that of its successor. From it all new workers receive the requests that old workers
+ * have read and that do not belong to sessions of the old workers.
  */
 struct doors {
 	unsigned count;				     /* of the workers of this program */
 	unsigned first;				     /* the number of the first worker in session ids */
 	unsigned old_count, old_first;		     /* the same for the program that this one replaces */
 	int send[2 * DOORS_MAX], receive[DOORS_MAX]; /* -1: closed; the old workers' doors follow in `send` */
-	int successor_send, successor_receive;	     /* -1: closed */
-	int strays; /* receiving end of the replaced program's door `successor`; -1: no program is replaced */
+	int successor_send, successor_receive;	     /* the door of the successor; -1: closed */
+	int strays; /* receiving end of the door that the replaced program has for this one; -1: none is replaced */
 };
 
 /* Returns 0, or ERROR_SYSTEM with errno; then nothing is open. The numbers of the workers begin with 0. */

@@ -67,7 +67,8 @@ struct sio_args {
 	struct sio_value_owner *owner;
 };
 
-/* `args` are bounds found by sio_packet_parse(): for an event `args` + 1 and `argc` - 1; for an ack all of them. */
+/* `args` are `count` bounds that sio_packet_parse() found: all of an ack, or all but the first (the name) of an
+ * event. */
 static inline struct sio_args
 sio_args_make(const struct text *args, unsigned count, struct sio_value_owner *owner)
 {
