@@ -280,7 +280,7 @@ test("a client that comes back before its loss is noticed takes its socket over:
   const first = await Ws.open(edge, "/socket.io/");
   first.send("40");
   const { sid, pid } = await reply(first);
-  const [, , offset] = JSON.parse((await first.message()).slice(2)); // of "welcome"
+  const [, , offset] = JSON.parse((await first.message()).slice(2)); // the offset of the event "welcome"
   first.send('42["join","lobby"]');
   first.send('420["who"]');
   for (let text = ""; !text.startsWith("430"); ) text = await first.message();

@@ -46,7 +46,7 @@ async function talk(server, query, transport) {
   await bob.locator("#messages .tick").first().waitFor();
 
   await bob.fill("#notification", "Lunch is ready");
-  const toast = alice.locator(".toast", { hasText: "Lunch is ready" }).waitFor(); // it vanishes after some seconds
+  const toast = alice.locator(".toast", { hasText: "Lunch is ready" }).waitFor(); // awaited before the key is pressed, because the toast vanishes after some seconds
   await Promise.all([toast, bob.press("#notification", "Enter")]);
 
   for (const page of [alice, bob]) {

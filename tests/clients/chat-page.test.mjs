@@ -56,7 +56,7 @@ test("what cannot be sent says so, and is sent on request", async () => {
   let server = await startSockeye("chat", pages);
   const { port } = server;
   const page = await user(server, "Ada", "?delay=1000&attempts=2");
-  const lost = page.waitForSelector('#state[data-state="reconnecting"]'); // it may be over when the server has ended
+  const lost = page.waitForSelector('#state[data-state="reconnecting"]'); // awaited before the stop, because this state may be over when the server has ended
   await server.stop();
   await lost;
   await say(page, "hello?");

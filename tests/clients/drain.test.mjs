@@ -117,7 +117,7 @@ test("workers that get their signal before their master open the port again when
 
 test("the drain time ends the drain, and the port closes", async () => {
   const server = await start("protocol", ["--workers", "2", "--drain-time", "300ms"]);
-  const [session] = await sessions(server, 1); // it never polls again
+  const [session] = await sessions(server, 1); // this session never polls again
   server.child.kill("SIGTERM");
   assert.deepEqual(await within(server.exited, "the exit"), { code: 0, signal: null });
   assert.ok(await refuses(server));

@@ -19,7 +19,7 @@ process.on("exit", () => {
   for (const pid of successors) {
     try {
       process.kill(pid, "SIGKILL");
-    } catch {} // it has ended
+    } catch {} // the program has ended already
   }
 });
 
@@ -100,7 +100,7 @@ test("a new application is loaded, and each client moves once; a broken one keep
   await logged(server, () => reloadErrors(server).length === 1);
   assert.match(reloadErrors(server)[0].error, /cannot load application: .*app\.so/);
 
-  // one whose sio_app() refuses ends with its program; the old one goes on
+  // if sio_app() of the new application refuses, the new program ends and the old one goes on
   build(3, { start: 7 });
   process.kill(pid, "SIGHUP");
   await logged(server, () => server.logged("upgrade_failed").length === 1);

@@ -20,7 +20,7 @@ process.on("exit", () => {
   for (const pid of successors) {
     try {
       process.kill(pid, "SIGKILL");
-    } catch {} // it has ended
+    } catch {} // the program has ended already
   }
 });
 

@@ -252,7 +252,7 @@ test("an upgraded connection has back-pressure both ways and closes one directio
   await client.until((bytes) => bytes.includes("\r\n\r\nfirst"));
   const before = resident(server.pid);
   const counter = { sent: 0 };
-  const poured = pour(client.socket, 50_000_000, counter); // and then FIN
+  const poured = pour(client.socket, 50_000_000, counter); // writes the bytes, then FIN
   await standstill(counter);
   assert.ok(counter.sent < MOST_IN_FLIGHT, `${counter.sent} bytes were sent to an upstream that reads nothing`);
   assertGrowth(server, before, 4e6);

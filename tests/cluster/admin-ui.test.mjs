@@ -53,7 +53,7 @@ test("both nodes show their figures, their sockets and their events", async () =
   const there = await client(two);
   const socket = await admin(one);
   await socket.until("all_sockets", (all) => all.some((s) => s.id === here.id));
-  const [shown] = await socket.until("socket_connected", (s) => s.id === there.id); // of the other node: one by one
+  const [shown] = await socket.until("socket_connected", (s) => s.id === there.id); // the other node reports its sockets one by one
   assert.deepEqual([shown.nsp, shown.transport, shown.rooms], ["/", "websocket", [there.id]]);
   for (const place of ["1.0", "2.0"]) await socket.until("server_stats", (s) => s.serverId.endsWith(`#${place}`));
   const late = await client(two, "/team");

@@ -7,7 +7,7 @@ import { closeWorld, openWorld } from "./history/world.mjs";
 
 const SEED = 11;
 const INTERVAL_MS = 20;
-// the others are played by hand
+// other combinations are played by hand
 const WORLDS = [["classic", "plain"], ["log", "plain"], ["sharded", "plain"], ["streams", "plain"], ["classic", "tls"], ["classic", "pair"], ["sharded", "cluster"], ["streams", "cluster"], ["log", "cluster"], ["log", "sentinel"], ["classic", "haproxy"], ["classic", "nginx"]];
 const rows = [];
 

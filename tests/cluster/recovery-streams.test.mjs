@@ -269,7 +269,7 @@ test("hostile pids and offsets", async (t) => {
     await redis.command("SET", "sio:session:" + String(i).repeat(32), bad);
   const guest = await client(t, { url: `${servers.c1.url}/team` });
   await ask(guest, "emit", {}, "n", [1]);
-  const [[foreign]] = await redis.command("XREVRANGE", "socket.io", "+", "-", "COUNT", "1"); // of the other namespace
+  const [[foreign]] = await redis.command("XREVRANGE", "socket.io", "+", "-", "COUNT", "1"); // the offset of an event in another namespace
   for (const auth of [
     { pid: "" }, { pid: 1 }, { pid: null }, { pid: {} }, { pid: "a".repeat(32) }, { pid: "a".repeat(20) }, { pid: "a".repeat(100_000) },
     { pid: "*".repeat(32) }, { pid: "x".repeat(32), offset }, { pid: "l".repeat(32), offset },
@@ -338,7 +338,7 @@ test("clients of a node that is killed, or stopped, come back at another node", 
       assert.deepEqual(got.seen.map(([n]) => n), [1, 2]);
       socket.disconnect();
     }
-    await node.stop().catch(() => {}); // it has been killed
+    await node.stop().catch(() => {}); // fails, because the node was killed
     await subscribers(redis, 3, "socket.io#/#");
   }
 });

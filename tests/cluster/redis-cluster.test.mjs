@@ -88,7 +88,7 @@ test("classic: nodes at different members count one another, and a master is kil
     assert.equal(answers.length, 4, "the other workers and the Node.js server");
   }
 
-  load.leave("js"); // its cluster client (redis 4) stays deaf if its subscriber's member dies
+  load.leave("js"); // The cluster client of the Node.js server (redis 4) hears nothing any more if its subscriber's member dies.
   await peer.stop();
 
   const victim = cluster.servers.find(({ port }) => serverOf(nodes[0]) === `127.0.0.1:${port}`);
@@ -124,7 +124,7 @@ test("sharded: a slot moves, a master is killed, and all masters restart, under 
     assert.equal(silent, 0, "every server is known");
     assert.equal(answers.length, 3, "the other workers and the Node.js server");
   }
-  load.leave("js"); // its cluster client (redis 4) does not follow a moved slot
+  load.leave("js"); // The cluster client of the Node.js server (redis 4) does not follow a moved slot.
   await peer.stop();
 
   const slot = await cluster.slot("socket.io#/#room b#");

@@ -77,7 +77,7 @@ test("broadcasts to rooms, to one socket and to all arrive once where there are 
   let news = 0; // workers report their numbers at intervals
   for (const end = Date.now() + 15_000; news < 13 && Date.now() < end; ) news = (await received(nodes[1])) - before[0];
   assert.equal(news, 5 + 4 + 4);
-  // and d's worker all messages
+  // Redis sent d's worker all messages
   for (const end = Date.now() + 15_000; news < 30 && Date.now() < end; ) news = (await received(nodes[3])) - before[1];
   assert.equal(news, 4 * 6 + 2 + 4);
 

@@ -119,7 +119,7 @@ describe("two nodes", () => {
     const workers = workersOf(nodes.b);
     const from = lines("b").length;
     const sender = senderOf("a");
-    await redis.command("XTRIM", "socket.io", "MAXLEN", "200"); // so that nothing else trims it
+    await redis.command("XTRIM", "socket.io", "MAXLEN", "200"); // so that no later XADD trims the stream
     const before = Number(await redis.command("XLEN", "socket.io"));
     for (const pid of workers) process.kill(pid, "SIGSTOP");
     for (let i = 0; i < 400; i++) await ask(sender, "emit", {}, "kept", ["a", i]);

@@ -15,7 +15,7 @@
 #include "tests/load/http_answer.h"
 #include "tests/load/message.h"
 
-#define BODY_MAX (64 * 1024 * 1024)		  /* of one answer */
+#define BODY_MAX (64 * 1024 * 1024)		  /* bytes of the body of one answer */
 #define OUTBOX_MAX (2 * MESSAGE_SIZE_MAX + 65536) /* bytes that may wait to be posted */
 
 struct link {

@@ -46,7 +46,7 @@ struct load {
 	bool measuring; /* messages that are due now count */
 	uint64_t bytes_at_begin;
 
-	uint64_t first, count; /* its clients have the numbers first .. first + count - 1 */
+	uint64_t first, count; /* the process's clients have the numbers first .. first + count - 1 */
 	struct load_client *clients;
 	uint64_t next_client;	   /* the next client that has never connected */
 	uint64_t connecting_max;   /* of this process */

@@ -134,7 +134,7 @@ numbers_of_namespaces_are_given_anew(void **state)
 	}
 	assert_int_equal(backend_link_nsp(link, TEXT("/one more")), 1);
 	assert_int_equal(backend_link_nsp(link, TEXT("/2")), 2);
-	assert_int_equal(backend_link_nsp(link, TEXT("/1")), 2); /* its own number was lost */
+	assert_int_equal(backend_link_nsp(link, TEXT("/1")), 2); /* the number 1 now means another name */
 	peer_close(&p);
 }
 

@@ -237,7 +237,8 @@ refuses_an_invalid_hello(void **state)
 		expect_refusal(&p, wrong[i].why);
 	}
 	dial(&p);
-	peer_send_bytes(&p, "GET / HTTP/1.1\r\n\r\n", 18); /* its length exceeds the limit */
+	/* read as a head, these bytes give a length above the limit */
+	peer_send_bytes(&p, "GET / HTTP/1.1\r\n\r\n", 18);
 	rig_turn();
 	expect_refusal(&p, "protocol");
 	assert_int_equal(rig.loop.counters.value[COUNT_BACKEND_REFUSED], sizeof wrong / sizeof *wrong + 1);
@@ -394,7 +395,8 @@ accepts_a_connection_from_a_sibling(void **state)
 	peer_expect(&p, BACKEND_WELCOME);
 	peer_close(&p);
 	buffer_reset(&rig.heard);
-	bring(&p, "{\"v\":[1],\"instance\":\"x1\",\"worker\":0}", ""); /* it is not passed on a second time */
+	/* the connection is not passed on a second time */
+	bring(&p, "{\"v\":[1],\"instance\":\"x1\",\"worker\":0}", "");
 	expect_refusal(&p, "worker");
 	assert_int_equal(passed.calls, 0);
 }

@@ -118,7 +118,8 @@ lists_of_pieces_without_memory_end_the_link(void **state)
 
 	link = join(&p);
 	send_event(link, 1, WINDOW / 2);
-	(void)send_blocks(link, SIZE_MAX); /* it waits, and its list stays this large */
+	/* this frame waits for the window, and the list of waiting blocks stays this large */
+	(void)send_blocks(link, SIZE_MAX);
 	assert_true(send_blocks(link, 300));
 	rig_turn();
 	assert_heard("lost x1\n  memory\n");

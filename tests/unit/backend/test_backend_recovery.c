@@ -138,7 +138,7 @@ another_backend_takes_over(void **state)
 	assert_false(c.connected);
 	backend_comes(1, "b1", true);
 	assert_non_null(strstr(link_sent(1), "OPEN flags=6 h=2 id=1 '*' '{}' {r} '{\"user\":\"ann\"}'\n"));
-	/* it is lost before it answers: the next one gets the same */
+	/* the backend is lost before it answers: the next one gets the same OPEN */
 	link_lost(1);
 	backend_comes(2, "b2", true);
 	assert_non_null(strstr(link_sent(2), "OPEN flags=6 h=2 id=1 '*' '{}' {r} '{\"user\":\"ann\"}'\n"));

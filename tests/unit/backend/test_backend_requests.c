@@ -223,7 +223,7 @@ test_the_asked_backend_is_lost(void **state)
 	assert_int_equal(fake_engine.allowed, 0);
 	asking_backend(1);
 	EXPECT_FRAMES(1, "REQUEST id=1 " REQUEST_HEAD "}\nREQUEST id=2 " REQUEST_HEAD "}\n");
-	/* its peer has gone meanwhile */
+	/* the peers of both requests have gone meanwhile */
 	fake_request = NULL;
 	link_lost(1);
 	assert_int_equal(fake_engine.refused, 2);
@@ -271,7 +271,7 @@ test_refused_requests_are_told(void **state)
 
 	(void)state;
 	begin();
-	backend_comes(0); /* this one does not want to be asked */
+	backend_comes(0); /* this backend has not asked for REQUEST and CONNERR */
 	sio_core_ops()->on_refused(fake_io, &request, EIO_UNKNOWN_SID, "Session ID unknown", "UNKNOWN_SID");
 	EXPECT_FRAMES(0, "");
 	link_lost(0);

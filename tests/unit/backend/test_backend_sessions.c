@@ -89,7 +89,7 @@ test_lost_while_it_opens(void **state)
 	assert_int_equal(fake_core->orphans, 0);
 	backend_comes(1);
 	EXPECT_FRAMES(1, SESSION(1, SID_A) "OPEN h=2 id=1 '*' '{}'\n");
-	/* and lost once more while it opens */
+	/* the link is lost once more while the socket opens */
 	assert_true(link_gets(1, BACKEND_ACCEPT, 0, 2, 0, ""));
 	EXPECT_SENT(0, "0{\"sid\":\"*\"}\n");
 	link_lost(1);
@@ -420,7 +420,7 @@ test_no_window(void **state)
 	EXPECT_FRAMES(0, "EVENT h=2 [\"b\"]\nEVENT h=2 [\"c\"]\n" SESSION(
 				 5, "cccccccccccccccccccc") "OPEN h=6 id=5 '*' '{}'\n");
 	assert_false(client(0)->paused);
-	/* and is lost without draining: its clients are read again */
+	/* the link is lost without draining: its clients are read again */
 	fake_links[0].stalled = true;
 	receive(0, "2[\"d\"]");
 	assert_true(client(0)->paused);
@@ -470,7 +470,7 @@ test_handed_off(void **state)
 	receive(0, "31[\"b\"]");
 	receive(0, "32[\"c\"]");
 	EXPECT_FRAMES(0, "ACKED h=2 id=6 [\"b\"]\nACKED h=2 id=8 [\"c\"]\n");
-	/* and does nothing else */
+	/* the old backend can do nothing else */
 	assert_true(link_gets(0, BACKEND_DISC, BACKEND_F_CLOSE, 2, 0, ""));
 	assert_true(link_rooms(0, BACKEND_LEAVE, 2, "r"));
 	assert_true(link_gets(0, BACKEND_DATA, 0, 2, 0, "2"));
@@ -495,7 +495,7 @@ test_drain(void **state)
 	start_with_one();
 	attached(0);
 	(void)fake_open(1);
-	receive(1, "0"); /* its middlewares are running */
+	receive(1, "0"); /* the middlewares of client 1 are running */
 	(void)link_sent(0);
 	/* a hand-off without an announced drain is a fault */
 	assert_true(link_gets(0, BACKEND_HANDOFF, 0, 1, 0, ""));

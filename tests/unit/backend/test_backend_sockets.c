@@ -193,7 +193,7 @@ test_acknowledgements_of_emits(void **state)
 	assert_true(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 4, 45, "[\"q\"]"));
 	fake_turn();
 	EXPECT_FRAMES(0, "CLOSED h=4 server namespace disconnect\n");
-	/* its client disconnects: CLOSED includes the answer */
+	/* the client disconnects: CLOSED takes the place of its answer */
 	assert_true(link_gets(0, BACKEND_EMIT, BACKEND_F_ACK, 2, 44, "[\"q\"]"));
 	fake_gone(client(0), EIO_TRANSPORT_CLOSE);
 	fake_turn();
@@ -275,7 +275,7 @@ test_rooms(void **state)
 	assert_int_equal(sio_join(socket_of(0), "else"), 0);
 	sio_leave(socket_of(0), "a");
 	EXPECT_FRAMES(0, "JOIN h=2 {else}\nLEAVE h=2 {a}\n");
-	/* that sockets leave all rooms when they go is not reported */
+	/* the edge does not report that a socket leaves its rooms when it goes */
 	receive(0, "1");
 	EXPECT_FRAMES(0, "CLOSED h=2 client namespace disconnect\n");
 	assert_false(link_gets(0, BACKEND_JOIN, 0, 4, 0, "x"));
@@ -395,7 +395,7 @@ test_cast_with_acknowledgements(void **state)
 	/* a question that cannot be sent does not keep the backend waiting either */
 	assert_true(link_casts(0, BACKEND_F_ACK, 14, "", "", "[\"connect\"]"));
 	EXPECT_FRAMES(0, "CASTED id=14 0\nCASTED flags=64 id=14\n");
-	/* and within its time limit */
+	/* LAST comes within the time limit of the question */
 	part_number(50, 4);
 	part_rooms("");
 	part_rooms("");

@@ -73,7 +73,7 @@ a_full_window_makes_frames_wait(void **state)
 	peer_expect(&p, BACKEND_PONG);
 
 	give_back(&p, 100);
-	assert_int_equal(rig.heard.len, 0); /* one of them still waits */
+	assert_int_equal(rig.heard.len, 0); /* one of the frames still waits */
 	assert_int_equal(peer_expect(&p, BACKEND_EVENT).handle, 3);
 	peer_expect_nothing(&p);
 	give_back(&p, WINDOW / 2);
@@ -161,7 +161,7 @@ a_full_window_needs_an_answer(void **state)
 	send_event(link, 1, WINDOW);
 	rig_turn();
 	peer_expect(&p, BACKEND_EVENT);
-	/* it sends but answers nothing: it does not read */
+	/* the backend sends but answers nothing, because it does not read */
 	for (uint64_t ms = 0; ms < STALL_MS; ms += PING_MS / 2) {
 		assert_int_equal(rig.heard.len, 0);
 		peer_put(&p, BACKEND_PING, 0, 0, 0, 0, TEXT(""));
@@ -171,7 +171,7 @@ a_full_window_needs_an_answer(void **state)
 	assert_heard("lost x1\n  timeout\n");
 	peer_close(&p);
 
-	/* it answers: it is merely slow */
+	/* the backend answers, so it is merely slow */
 	link = peer_join(&p, HELLO("x1"));
 	assert_heard("ready x1\n");
 	give_back(&p, PEERS_BYTES);

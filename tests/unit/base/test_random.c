@@ -118,7 +118,7 @@ test_a_forked_child_draws_other_bytes(void **state)
 	assert_int_equal(read(ends[0], theirs, sizeof theirs), sizeof theirs);
 	random_bytes(ours, sizeof ours);
 	assert_memory_not_equal(ours, theirs, sizeof ours);
-	assert_memory_not_equal(theirs, nothing, sizeof theirs); /* nor the rest of a wiped pool */
+	assert_memory_not_equal(theirs, nothing, sizeof theirs); /* not the zeros of a wiped pool either */
 	close(ends[0]);
 	close(ends[1]);
 }

@@ -331,7 +331,7 @@ questions_wait_for_their_answers_to_be_heard(void **state)
 	assert_log("publish 1 ;");
 	assert_end(&a, ERROR_CLOSED, 1);
 	assert_end(&c, ERROR_CLOSED, 1);
-	/* nor at the question's deadline, nor after the question was cancelled */
+	/* a question is not published after its deadline or after it was cancelled either */
 	fake.awaits = fake.up = true;
 	ask_rooms(n, &a);
 	assert_true(broker_ask_ack(n, &all, TEXT("[\"e\"]"), NULL, &q) > 0);

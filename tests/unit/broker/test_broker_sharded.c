@@ -293,7 +293,7 @@ messages_are_sealed(void **state)
 	assert_true(broker_ask_fetch(nodes[0].nsp, &all, &q) > 0);
 	assert_end(&a, ERROR_TIMEOUT, 2, 1, 0);
 	broker_stats(nodes[0].broker, &stats);
-	assert_int_equal(stats.ignored, 3); /* its own messages, recognised before the seal */
+	assert_int_equal(stats.ignored, 3); /* the node's own messages, recognised before their seal is checked */
 	buffer_fini(&a.answers);
 }
 

@@ -198,7 +198,7 @@ too_large_to_wait_is_refused(void **state)
 	e.form->stats(e.end, &stats);
 	assert_int_equal(stats.refused, 1);
 	assert_int_equal(stats.dropped, 0);
-	/* this time it does not have to wait */
+	/* now the bus is up, so the message does not wait */
 	assert_int_equal(send_to(&e, &m, BUS_REQUEST, TEXT_NONE, large), 0);
 	RUN_UNTIL(m.heard.len > 30000);
 	member_leave(&e, &m);

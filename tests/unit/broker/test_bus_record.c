@@ -189,7 +189,7 @@ some_messages_cannot_carry_a_stamp(void **state)
 	assert_int_equal(bus_record_kind(TEXT("{\"a\":1"), false), 0);
 	assert_int_equal(bus_record_kind(TEXT("\x94"), false), 0);
 	assert_int_equal(bus_record_kind(TEXT("\x80"), false), 0);
-	assert_int_equal(bus_record_kind(TEXT("\x84"), false), 0); /* it would look like a stamped one */
+	assert_int_equal(bus_record_kind(TEXT("\x84"), false), 0); /* looks like a stamped map of 3 */
 	assert_int_equal(bus_record_kind(TEXT("\x8f"), false), 0);
 	assert_int_equal(bus_record_kind(TEXT("text"), false), 0);
 }

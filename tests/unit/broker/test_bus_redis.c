@@ -208,7 +208,7 @@ publishes_that_are_refused_later_are_kept(void **state)
 	assert_true(logged("publishing refused: NOPERM"));
 	for (unsigned i = 0; i < 500; i++)
 		publish(&a, "c", "k");
-	RUN_UNTIL(times_logged("publishing refused") >= 3); /* it is tried again */
+	RUN_UNTIL(times_logged("publishing refused") >= 3); /* the bus tries it again */
 	assert_int_equal(l.messages, 0);
 	command(&r, "ACL SETUSER app +publish\r\n");
 	RUN_UNTIL(l.messages == 500);
@@ -252,9 +252,9 @@ a_replica_is_down(void **state)
 	RUN_UNTIL(ups(&a) == 1);
 	snprintf(line, sizeof line, "REPLICAOF 127.0.0.1 %u\r\n", master.port);
 	command(&r, line);
-	RUN_UNTIL(downs(&a) == 1); /* while up */
+	RUN_UNTIL(downs(&a) == 1); /* noticed while the bus is up */
 	assert_true(logged("the server is a replica"));
-	RUN_UNTIL(times_logged("the server is a replica,") >= 3); /* and at each login */
+	RUN_UNTIL(times_logged("the server is a replica,") >= 3); /* noticed at each login */
 	assert_int_equal(ups(&a), 1);
 	command(&r, "REPLICAOF NO ONE\r\n");
 	RUN_UNTIL(ups(&a) == 2);

@@ -10,7 +10,7 @@ malformed_bytes_end_the_connection(void **state)
 		struct text bytes;
 	} cases[] = {
 		{false, TEXT("hello\r\n")},
-		{false, TEXT(":5\r\n:6\r\n")}, /* one may pass for the answer that is under way */
+		{false, TEXT(":5\r\n:6\r\n")}, /* the first may pass for the answer that is under way */
 		{false, TEXT("+OK\r\n")},
 		{false, TEXT("$3\r\nabc\r\n")},
 		{false, TEXT("*1000000000\r\n")},
@@ -114,7 +114,7 @@ refusals_are_explained_without_the_password(void **state)
 		assert_int_equal(stats.malformed, 0);
 		server.greeting = NULL;
 		server.auth = "+OK\r\n";
-		RUN_UNTIL(ups(&a) == 1); /* it is retried all the time */
+		RUN_UNTIL(ups(&a) == 1); /* the bus has retried all the time */
 		bus_end(&a);
 		RUN_UNTIL(server.open == 0);
 	}

@@ -320,7 +320,7 @@ a_member_on_the_smaller_side_of_a_cut_is_known(void **state)
 		{"cluster_slots_fail:5461\ncluster_slots_pfail:5461\ncluster_slots_assigned:16384\ncluster_state:"
 		 "fail",
 			true},
-		{"cluster_state:fail\r\ncluster_slots_assigned:0\r\n", true}, /* it has forgotten the cluster */
+		{"cluster_state:fail\r\ncluster_slots_assigned:0\r\n", true}, /* this member forgot the cluster */
 		{"cluster_state:fail\r\ncluster_slots_assigned:x\r\n:\r\n\r\ncluster_slots_pfail:99999\r\n", true},
 		{"", false},
 	};

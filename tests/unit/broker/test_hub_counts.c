@@ -130,7 +130,7 @@ a_lost_counting_connection_is_made_anew_and_costs_no_message(void **state)
 	RUN_UNTIL(fake_subscribers("requests") == 1);
 	RUN_UNTIL(fake_subscribers("requests") == 2 && fake_subscribers("more") == 2);
 	assert_true(logged("other servers count one worker too few"));
-	/* one that answers nonsense, or refuses */
+	/* a counting connection that answers nonsense, or refuses */
 	say(fake_find(fake_is_counting)->conn, ":1\r\n");
 	RUN_UNTIL(fake_subscribers("requests") == 1);
 	RUN_UNTIL(fake_subscribers("requests") == 2);
@@ -140,7 +140,7 @@ a_lost_counting_connection_is_made_anew_and_costs_no_message(void **state)
 	say(fake_find(fake_is_counting)->conn, "$99999999999\r\n");
 	RUN_UNTIL(ear_stats().counting == 0);
 	RUN_UNTIL(ear_stats().counting == 1);
-	/* one that no longer answers: the hub checks it by repeating a subscription, which changes nothing */
+	/* one that no longer answers: the hub checks it by repeating a subscription */
 	fake.hold = true;
 	RUN_UNTIL(ear_stats().counting == 0);
 	fake.hold = false;

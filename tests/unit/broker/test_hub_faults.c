@@ -162,7 +162,7 @@ a_bus_publishes_to_redis_and_hears_through_the_hub(void **state)
 	hub_free(hub);
 	RUN_UNTIL(downs(&a) == 1 && downs(&b) == 1);
 	assert_true(logged("state=down server=hub"));
-	publish(&a, "room", "y"); /* it waits until the bus hears messages again */
+	publish(&a, "room", "y"); /* the message waits until the bus hears messages again */
 	ear_new_hub();
 	RUN_UNTIL(bus_up(a.bus) && bus_up(b.bus) && of_a.messages == 2);
 	publish(&a, "room", "z");

@@ -369,7 +369,7 @@ an_outage_silences_nobody(void **state)
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_SERVING);
 	nodes[1].clients = 5;
 	nodes[0].away = false;
-	run_for(700); /* it asks, and the other answers */
+	run_for(700); /* node 0 asks, and node 1 answers */
 	assert_int_equal(members_find(nodes[0].members, id_of(1))->beat.about.clients, 5);
 	run_for(2 * TIMEOUT);
 	assert_int_equal(stats_of(0).count[MEMBER_SERVING], 2);
@@ -472,7 +472,7 @@ servers_without_heartbeats_are_counted(void **state)
 	run_for(1000);
 	assert_int_equal(stats_of(0).foreign, -1);
 	join(1);
-	nodes[0].servers = 5; /* this one, one member and three others */
+	nodes[0].servers = 5; /* this node, one member and three other servers */
 	run_for(2 * INTERVAL);
 	assert_int_equal(stats_of(0).foreign, 3);
 	nodes[0].servers = 2;

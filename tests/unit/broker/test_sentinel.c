@@ -393,7 +393,7 @@ the_last_of_many_sentinels_is_reached(void **state)
 	redis_stop(&r);
 }
 
-/* It closes while a sentinel is asked, while the server is dialled and in the pauses between. */
+/* The bus closes while a sentinel is asked, while the server is dialled, and in the pauses between. */
 static void
 a_bus_closes_while_sentinels_are_asked(void **state)
 {

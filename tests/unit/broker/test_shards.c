@@ -145,7 +145,7 @@ waits_end_when_every_shard_has_confirmed(void **state)
 	assert_true(shards_wait(a.shards, &cancelled));
 	list_remove(&cancelled.link);
 	assert_true(shards_flows(a.shards));
-	send_next(&a, "w11"); /* its subscription is confirmed before it leaves */
+	send_next(&a, "w11"); /* the subscription is confirmed before this publish leaves */
 	RUN_UNTIL(overs >= 1);
 	for (unsigned i = 0; i < 6; i++)
 		assert_true(l[i].s.confirmed);
@@ -182,7 +182,7 @@ counts_are_those_of_the_owner(void **state)
 	client_end(&a);
 }
 
-/* It ends while it asks, connects, subscribes, moves slots and has publishes under way. */
+/* The client ends while it asks, connects, subscribes, moves slots or has publishes under way. */
 static void
 it_closes_in_any_state(void **state)
 {

@@ -46,7 +46,7 @@ the_position_outlives_the_connection(void **state)
 		"1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 "
 		"37 38 39 ");
 	assert_int_equal(stats(&b).gaps, 0);
-	assert_int_equal(stats(&b).downs, 0); /* of the bus */
+	assert_int_equal(stats(&b).downs, 0); /* the bus did not go down */
 	assert_int_equal(a.heard.len, 0);
 	close_end(&a);
 	close_end(&b);

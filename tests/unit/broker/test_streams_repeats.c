@@ -104,7 +104,7 @@ entries_without_a_usable_number_are_new(void **state)
 
 	(void)state;
 	assert_true(add_entry("a", 5, 1));
-	assert_true(add_entry("a", 0, 2)); /* as of Node.js servers */
+	assert_true(add_entry("a", 0, 2)); /* like the entries of Node.js servers */
 	assert_true(add_entry("a", 0, 2));
 	assert_true(streams_repeats_add(&repeats, 0, &entry));
 	entry = (struct wire_stream_entry){.order = TEXT("1")};

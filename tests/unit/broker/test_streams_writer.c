@@ -219,7 +219,7 @@ what_the_server_refuses_waits(void **state)
 	assert_false(stats(&a).up);
 	assert_false(bus_streams.flows(a.end));
 	redis.adds = 0;
-	RUN_UNTIL(redis.adds == 2); /* one at a time */
+	RUN_UNTIL(redis.adds == 2); /* the writer tries one entry at a time */
 	assert_true(logged("event=bus state=down server=streams reason=\"writing to the stream refused: OOM"));
 	assert_int_equal(times_logged("state=down server=streams"), 1); /* however often it is refused */
 	assert_true(stats(&a).downs >= 1);

@@ -397,7 +397,7 @@ limits_hold(void **state)
 		buffer_init(&small, max);
 		assert_int_equal(
 			codec->write_broadcast(&small, &from, &in_red, TEXT("[\"b\"," PLACEHOLDER "]"), &three_bytes),
-			ERROR_TOO_BIG); /* as JSON, before it becomes shorter */
+			ERROR_TOO_BIG); /* too big as JSON, before it becomes the shorter MessagePack */
 		buffer_fini(&small);
 	}
 }

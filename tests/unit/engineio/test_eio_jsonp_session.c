@@ -380,7 +380,8 @@ test_upgrade(void **state)
 	client_silent(p.get);
 	upgrading = older_probe(p.sid);
 	assert_reply(p.get, 200, "___eio[0](\"1:6\");");
-	jsonp_post(p.post, V3_POLLING, p.sid, "d=10%3Ab4AQID%2Fw%3D%3D"); /* its echo waits, and moves */
+	/* the echo waits, and moves to the WebSocket */
+	jsonp_post(p.post, V3_POLLING, p.sid, "d=10%3Ab4AQID%2Fw%3D%3D");
 	assert_reply(p.post, 200, "ok");
 	ws_out(upgrading, "5");
 	assert_int_equal(ws_in(upgrading), 2);

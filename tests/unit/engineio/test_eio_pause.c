@@ -173,7 +173,7 @@ test_closed_while_paused(void **state)
 	ws_out(c, "4stop");
 	pump_until(sv.app.messages == 1);
 	eio_close(wanted, false);
-	assert_ws_closed(c); /* its Close frame is read */
+	assert_ws_closed(c); /* the client's Close frame is read */
 	assert_closed(1, "forced close");
 	client_free(c);
 	server_stop();

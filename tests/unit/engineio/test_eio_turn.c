@@ -81,7 +81,7 @@ test_session_closes_between(void **state)
 	assert_reply(p.post, 200, "ok");
 	assert_int_equal(sv.app.messages, 2000);
 	assert_int_equal(sv.app.closed, 1);
-	/* and from outside a packet's callback */
+	/* the same from outside a packet's callback */
 	client_handshake(p.get, p.sid);
 	sv.app.on_message = count_others;
 	push_many(&p);
@@ -232,7 +232,7 @@ test_mark_is_passed_by_a_later_push(void **state)
 	client_write(p.post, "x", 1);
 	assert_reply(p.post, 200, "ok");
 	assert_int_equal(sv.app.messages, 2);
-	assert_int_equal(others, 0); /* it was under way before the reply left */
+	assert_int_equal(others, 0); /* the second message was under way before the reply left */
 	client_post(p.post, p.sid, "4x");
 	assert_reply(p.post, 200, "ok");
 	assert_int_equal(others, 1);

@@ -327,7 +327,8 @@ test_upgrade(void **state)
 	client_silent(p.get);
 	upgrading = older_probe(p.sid);
 	assert_reply(p.get, 200, "1:6");
-	v3_post(p.post, p.sid, "application/octet-stream", "\1\2\xff\4A", 5); /* its echo waits, and moves */
+	/* the echo waits, and moves to the WebSocket */
+	v3_post(p.post, p.sid, "application/octet-stream", "\1\2\xff\4A", 5);
 	assert_reply(p.post, 200, "ok");
 	ws_out(upgrading, "5");
 	assert_int_equal(ws_in(upgrading), 2);

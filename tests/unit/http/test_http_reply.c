@@ -146,7 +146,7 @@ compressed(void **state)
 	buffer_reset(&g->got);
 	rig_say(g, "HEAD /random HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n");
 	rig_expect(g, "Content-Length: 2000\r\nVary: Accept-Encoding\r\nDate", 1);
-	/* so is data that would take too long */
+	/* data that takes too long to compress is sent uncompressed, too */
 	buffer_reset(&g->got);
 	rig_say(g, "HEAD /huge HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n\r\n");
 	rig_expect(g, "Content-Encoding: gzip\r\n", 1);

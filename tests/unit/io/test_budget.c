@@ -133,7 +133,7 @@ test_what_is_freed_later_counts_as_free(void **state)
 	assert_int_equal(b.closed, 2);
 	assert_int_equal(b.budget.held, 9000);
 	assert_false(budget_exceeded(&b.budget));
-	hold(&b, 1500, 0); /* one more within the same turn */
+	hold(&b, 1500, 0); /* one more holder in the same turn */
 	assert_true(budget_exceeded(&b.budget));
 	budget_relieve(&b.budget);
 	assert_int_equal(b.closed, 3);

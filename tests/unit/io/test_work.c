@@ -352,7 +352,7 @@ a_call_for_the_next_turn_waits_for_it_and_for_nothing_else(void **state)
 	assert_false(loop_goes_on());
 }
 
-static char came[32]; /* for each call: whether its bytes arrived with the ones before */
+static char came[32]; /* for each call: "c" if its bytes came with the bytes before, "n" if they are new */
 static size_t came_n;
 
 static size_t
@@ -481,7 +481,7 @@ writes_are_counted_and_not_connections(void **state)
 		conn_send_copy(p[i].conn, "news", 4);
 	}
 	run_turn();
-	assert_int_equal(count_received(peers, CROWD, got), 2); /* behind all those without a write */
+	assert_int_equal(count_received(peers, CROWD, got), 2); /* behind all connections without a write */
 	for (unsigned i = 0; i < SLICES; i++)
 		conn_send(p[0].conn, block, 0, SLICE);
 	conn_uncork(p[0].conn);

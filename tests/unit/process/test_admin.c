@@ -234,7 +234,7 @@ test_ready(void **state)
 	write_page(0, STATS_STARTING);
 	expect_ready(503, "{\"ready\":false,\"degraded\":true,\"workers\":2,\"starting\":1,\"accepting\":0,"
 			  "\"draining\":0,\"bus\":\"none\",\"busUp\":0}\n");
-	write_page(0, STATS_ACCEPTING); /* one such worker is enough */
+	write_page(0, STATS_ACCEPTING); /* one worker that accepts is enough */
 	expect_ready(200, "{\"ready\":true,\"degraded\":true,\"workers\":2,\"starting\":0,\"accepting\":1,"
 			  "\"draining\":0,\"bus\":\"none\",\"busUp\":1}\n");
 	write_page(1, STATS_ACCEPTING);

@@ -477,7 +477,7 @@ nothing_starts_after_stop(void **state)
 	begin(2);
 	ready(0);
 	exec_plan_deploy(plan, now);
-	ended(1, 1); /* its successor takes its place */
+	ended(1, 1); /* the successor of program 1 takes its place */
 	did[0] = '\0';
 	exec_plan_stop(plan, now);
 	expect("TERM 0; TERM 2; TERM 3; ");

@@ -163,8 +163,7 @@ a_request_goes_with_its_connection(void **state)
 	assert_int_equal(pair.guest.peer_len, 0); /* a Unix socket has no address */
 	assert_int_equal(g->loop.connections, 0);
 	assert_int_equal(g->loop.closed[REASON_HANDED_OVER], 1);
-	assert_true(
-		g->loop.poll_fd >= 0); /* and the poll has removed it, although another process still has it open */
+	assert_true(g->loop.poll_fd >= 0); /* the poll has removed the socket, although another process has it open */
 	assert_int_equal(count(COUNT_HANDOVERS_SENT), 1);
 	assert_int_equal(count(COUNT_HANDOVERS_TAKEN), 1);
 	assert_true(fcntl(pair.guest.fd, F_GETFD) & FD_CLOEXEC);
@@ -219,7 +218,7 @@ fill_door(void)
 
 	while (send(pair.doors.send[1], junk, sizeof junk, MSG_DONTWAIT) == sizeof junk)
 		n++;
-	/* and the remaining space with small ones */
+	/* the remaining space is filled with small ones */
 	while (send(pair.doors.send[1], junk, 1, MSG_DONTWAIT) == 1)
 		n++;
 	assert_int_equal(errno, EAGAIN);

@@ -336,7 +336,7 @@ test_markdown(void **state)
 	}
 	for (at = (const char *)buffer_text(&table).at; (at = strchr(at, '\n')) != NULL; at++)
 		rows++;
-	assert_int_equal(rows, metrics + 2); /* and the two rows of the table's head */
+	assert_int_equal(rows, metrics + 2); /* the head of the table has two rows */
 	buffer_fini(&table);
 }
 

@@ -163,7 +163,7 @@ second_signal(void **state)
 	assert_true(recv(fd, reply, sizeof reply, 0) > 0);
 	kill(f->pid, SIGTERM);
 	await(f, "event=stopping");
-	/* one that comes at once counts as the first */
+	/* a second signal that follows at once counts as part of the first */
 	while ((got = waitpid(f->pid, &status, WNOHANG)) == 0) {
 		kill(f->pid, SIGTERM);
 		usleep(10000);

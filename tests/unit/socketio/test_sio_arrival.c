@@ -134,7 +134,7 @@ test_the_bus_learns_of_rooms(void **state)
 	EXPECT_OUT("appeared / red\n");
 	sio_join(sockets[2], sockets[1]->id); /* a socket's own room exists */
 	EXPECT_OUT("");
-	sio_leave(sockets[1], sockets[1]->id); /* and still exists */
+	sio_leave(sockets[1], sockets[1]->id); /* the room still exists */
 	EXPECT_OUT("");
 	sio_leave(sockets[2], sockets[1]->id);
 	EXPECT_OUT("empty / #1\n");

@@ -76,7 +76,7 @@ test_at_the_limit_the_longest_empty_goes(void **state)
 	join(0, 4);
 	assert_false(exists(3));
 	assert_true(exists(1) && exists(2) && exists(4));
-	join(0, 1); /* it is in use again */
+	join(0, 1); /* namespace 1 is in use again */
 	join(0, 5);
 	assert_false(exists(5)); /* all are in use: "Invalid namespace" */
 	assert_int_equal(sockets(), 3);

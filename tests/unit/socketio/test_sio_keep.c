@@ -313,7 +313,7 @@ asks_wait_longer_while_others_are_answered(void **state)
 	assert_false(first.recovered || third.recovered);
 }
 
-/* As the hub of a newer program answers during an upgrade. */
+/* The hub of a newer program answers like this during an upgrade. */
 static void
 a_keeper_of_another_version_refuses_for_good(void **state)
 {

@@ -133,7 +133,8 @@ test_many_leave_over_several_turns(void **state)
 	assert_false(ev_is_active(&fake_loop.no_wait));
 	for (unsigned i = 0; i < left - 1; i++)
 		assert_string_equal(order[i], ids[i]);
-	assert_string_equal(order[left - 1], ids[ALL - 1]); /* closed by a listener: after those that waited */
+	/* the socket that a listener has closed leaves after the sockets that waited */
+	assert_string_equal(order[left - 1], ids[ALL - 1]);
 }
 
 /* A client connects again before its old socket has left: the old one leaves first, and the new one stays. */
@@ -146,7 +147,7 @@ test_reconnect_meanwhile(void **state)
 	disconnect_namespaces(0, NAMESPACES);
 	turn();
 	assert_int_equal(left, PER_TURN);
-	client->unsent = false; /* it has read all that was sent */
+	client->unsent = false; /* the client has read all that was sent */
 	join(client, NAMESPACES - 1);
 	assert_int_equal(left, PER_TURN + 1);
 	assert_int_equal(connected, ALL + 1);

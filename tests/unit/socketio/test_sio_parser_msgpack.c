@@ -95,7 +95,7 @@ accepts(const char *hex, const char *want)
 	buffer_add_byte(&got, '\0');
 	assert_string_equal((char *)got.data, want);
 	buffer_fini(&got);
-	/* the bounds of the elements are those that a second pass finds */
+	/* a second pass finds the same bounds of the elements */
 	if (packet.data.n > 0 && *packet.data.at == '[') {
 		struct text args[SIO_ARGS_MAX];
 

@@ -140,7 +140,7 @@ come_back(struct modelled *c)
 static void
 answer_middlewares(void)
 {
-	/* they run again for a client whose missed events turn out to be gone */
+	/* middlewares run again for a client whose missed events turn out to be gone */
 	while (step_count > 0) {
 		while (step_count > 0)
 			sio_next(steps[--step_count]);

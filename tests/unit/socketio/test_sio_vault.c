@@ -553,7 +553,7 @@ what_redis_refuses_is_sent_again_after_longer_and_longer_pauses(void **state)
 	}
 	saved = count_calls(VAULT_SAVE);
 	assert_in_range(saved, 8 * 4, 8 * 7); /* after 0, 1, 2, 4, 8, 16 s */
-	recovering_return(&other);	      /* the new session is written alone, without those that wait */
+	recovering_return(&other);	      /* the new session is written alone, without the sessions that wait */
 	assert_int_equal(count_calls(VAULT_SAVE), saved + 1);
 	/* Redis takes writes again */
 	answer_all(VAULT_SAVE, 0, TEXT("1"));

@@ -147,14 +147,14 @@ test_the_next_target_after_one_that_refuses(void **state)
 	close(dead.fd);
 	add_target(&dead);
 	add_target(&t);
-	/* with a body, of which nothing was sent yet */
+	/* a request with a body that has not been sent yet */
 	rig_say(g, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody");
 	up = target_accept(g, &t);
 	target_expect(g, up, "\r\n\r\nbody");
 	target_say(up, OK("2", "ok"));
 	rig_expect(g, "200 OK", 1);
 	assert_int_equal(counted(g, COUNT_UPSTREAM_UNREACHABLE), 1);
-	for (int i = 0; i < 3; i++) { /* it is skipped for a while */
+	for (int i = 0; i < 3; i++) { /* the dead target is skipped for a while */
 		rig_say(g, GET_HEAD("/"));
 		target_expect(g, up, "\r\n\r\n");
 		target_say(up, OK("2", "ok"));
@@ -340,7 +340,7 @@ test_an_idle_connection_makes_place(void **state)
 	target_say(up, OK("6", "second"));
 	rig_expect(g, "second", 1);
 	rig_say(g, GET_HEAD("/"));
-	target_end(g, up); /* it is b's turn, or was when the connection was opened */
+	target_end(g, up); /* the next turn is b's, or was when the connection was opened */
 	while ((next = accept4(b.fd, NULL, NULL, SOCK_NONBLOCK)) < 0 &&
 		(next = accept4(a.fd, NULL, NULL, SOCK_NONBLOCK)) < 0)
 		ev_run(g->ev, EVRUN_ONCE);
@@ -416,7 +416,7 @@ test_a_client_that_leaves_takes_its_connection_along(void **state)
 	rig_disconnect(g);
 	target_end(g, up);
 	close(up);
-	rig_connect(g); /* and before there is a connection */
+	rig_connect(g); /* the client disconnects before there is a connection */
 	rig_say(g, GET_HEAD("/"));
 	rig_until(g, g->requests == 2);
 	rig_disconnect(g);
