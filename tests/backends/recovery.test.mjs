@@ -407,7 +407,7 @@ describe("over Redis streams, two edges", () => {
     for (const end of ends) await end();
   });
 
-  test("same id, rooms, data and each missed event once, from edge to edge; also when the backend is killed, too", async (t) => {
+  test("same id, rooms, data and each missed event once, from edge to edge, also when the backend is killed", async (t) => {
     const first = await startBackend(t, edges, { name: "first", links: 2 });
     const driver = await joined(t, edges[0].url, FAST);
     const socket = await joined(t, edges[0].url, FAST);

@@ -1,9 +1,8 @@
 // `make bench-recovery`: connection state recovery with two workers and their hub. It compares the cost of an idle
 // client and of a broadcast with the same server without recovery, and measures how fast the clients of a killed worker return. The
 // broadcast is also measured over Redis: with --redis-log and recovery, beside --redis alone.
-//
-// BENCH_RECOVERY_CLIENTS (10000) come back, BENCH_RECOVERY_ROUNDS (3) of all but the memory, BENCH_RECOVERY_SECONDS (5) of the
-// broadcasts.
+// BENCH_RECOVERY_CLIENTS (10000) that come back, BENCH_RECOVERY_ROUNDS (3) of each measurement except memory, and
+// BENCH_RECOVERY_SECONDS (5) of the broadcasts.
 import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -29,8 +28,8 @@ function setting(name, otherwise) {
 const clients = setting("BENCH_RECOVERY_CLIENTS", 10_000);
 const rounds = setting("BENCH_RECOVERY_ROUNDS", 3);
 const seconds = setting("BENCH_RECOVERY_SECONDS", 5);
-const halves = Math.ceil(clients * 2.04); // two workers share them, so that each has as many as wanted
-const files = demandFiles(Math.ceil(clients * 1.55) + 4096); // when they come back, half of them come to the other worker
+const halves = Math.ceil(clients * 2.04); // two workers share these clients, so that each has at least `clients`
+const files = demandFiles(Math.ceil(clients * 1.55) + 4096); // one process may get half of the clients, and they come back at the other worker
 
 async function until(what, good) {
   const deadline = Date.now() + PATIENCE_MS;
@@ -75,7 +74,7 @@ function sumOf(pid, measure) {
 /** Private memory of a process and its descendants, in bytes. */
 const memory = (pid) => sumOf(pid, (one) => Number(/^Private_Dirty:\s+(\d+)/m.exec(readFileSync(`/proc/${one}/smaps_rollup`, "utf8"))[1]) * 1024);
 
-/** The number of the worker that does not have the sender: nothing that it sent goes to the other one. */
+/** The number of the worker without the sender: it has sent no broadcast to the other worker. */
 async function listenersOf(server) {
   const sent = [...(await metricsOf(server)).matchAll(/^sockeye_broker_broadcasts_out_total\{worker="(\d+)"\} (\S+)/gm)];
   return Number(sent.find(([, , n]) => Number(n) === 0)?.[1]);
@@ -95,7 +94,7 @@ async function storm(round) {
   const { process: tester } = await launchUntil(argv, /^run +[1-9].*clients/m, { files });
   await until(`${halves} clients`, async () => (await clientsOf(server)) >= halves);
   const worker = await listenersOf(server);
-  if (!server.workers.has(worker)) throw new Error("no worker has listeners alone");
+  if (!server.workers.has(worker)) throw new Error("no worker has only listeners");
   const cpu = { clients: sumOf(tester.pid, nanoseconds), servers: sumOf(server.pid, nanoseconds) - nanoseconds(server.workers.get(worker)) };
   process.kill(server.workers.get(worker), "SIGKILL");
   await until("the clients are back", () => {
@@ -111,7 +110,7 @@ async function storm(round) {
   return { ...JSON.parse(readFileSync(json, "utf8")), busy };
 }
 
-/** What was wrong with the return of the clients. */
+/** The faults in the return of the clients, as texts. */
 const stormFaults = ({ recovery, clients: { left }, messages }) =>
   Object.entries({ "not recovered": left - recovery.recovered, lost: messages.lost, duplicated: messages.duplicated, reordered: messages.reordered })
     .filter(([, n]) => n > 0).map(([kind, n]) => `${number(n)} ${kind}`);

@@ -88,19 +88,20 @@ struct client {
 	bool connected; /* CONNECT has been answered */
 	bool recovered; /* the session continues an earlier one: the server sent missed events, or the same pid */
 	bool was_joined;
-	uint8_t attachments;		  /* attachments that are still missing from the current packet */
-	bool attachment_seen;		  /* the first attachment has arrived */
-	bool ack_pending;		  /* the current packet is an acknowledgement */
-	struct client_recovery *recovery; /* what survives a loss; NULL: no server has named a pid yet */
+	uint8_t attachments;  /* attachments that are still missing from the current packet */
+	bool attachment_seen; /* the first attachment has arrived */
+	bool ack_pending;     /* the current packet is an acknowledgement */
+	struct client_recovery
+		*recovery; /* pid and offset, which survive a loss; NULL: no server has named a pid yet */
 	uint64_t ack_id;
 	char why_text[96]; /* storage for `why` */
 };
 
 /* The caller zeroes `c` and sets setup, target, owner, index and source. */
 void client_init(struct client *c);
-/* Frees what an idle client keeps. */
+/* Frees the memory that an idle client keeps. */
 void client_fini(struct client *c);
-/* The next client_open() is that of another user, who does not continue the session. */
+/* The next client_open() stands for another user, who does not continue the session. */
 void client_forget(struct client *c);
 /* From CLIENT_IDLE: starts to connect; `joined` or `ended` follows. */
 void client_open(struct client *c);

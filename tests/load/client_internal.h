@@ -29,9 +29,9 @@ struct conn *client_connect(struct client *c, const struct conn_ops *ops, void *
 void client_recovery_connect(struct client *c);
 /* CONNECT has been answered with this object. False after client_fail(). */
 bool client_recovery_connected(struct client *c, struct text object);
-/* An event came before the answer to CONNECT. True if it is one that the client has missed. */
+/* An event came before the answer to CONNECT. Returns true if the client has missed the event. */
 bool client_recovery_missed(struct client *c);
-/* Notes the offset of an event, its JSON text. It counts from client_recovery_received() on. */
+/* Notes the offset in the JSON text of an event. The offset counts from client_recovery_received() on. */
 void client_recovery_offset(struct client *c, const uint8_t *json, size_t n);
 /* The event has arrived with all its attachments. */
 void client_recovery_received(struct client *c);

@@ -49,8 +49,8 @@ client_on_connect(struct client *c, struct text object)
 }
 
 /*
- * What arrives while an upgrade is under way does not count for a new client. A recovered one must receive every
- * event, so it hears them from the first one on.
+ * Events that arrive during the upgrade of a new client do not count. A recovered client must receive every event, so
+ * all of its events count.
  */
 static bool
 client_hears(const struct client *c)

@@ -14,7 +14,7 @@
 #define OFFSET_MAX 256 /* bytes of the JSON text; the longest offsets of Sockeye have 70 characters */
 #define HEAD_MAX (TARGET_NSP_MAX + PID_MAX + OFFSET_MAX + 64)
 
-/* A JSON string with its quotes and escapes, so that it is sent back as it came. n 0: there is none. */
+/* A JSON string with its quotes and escapes, so that it is sent back unchanged. `n` is 0 if there is none. */
 struct pid_text {
 	size_t n;
 	char at[PID_MAX];
@@ -52,7 +52,7 @@ client_recovery_connect(struct client *c)
 		return;
 	}
 	kept->next.n = 0; /* the attachments of that event will not come */
-	/* the members of the application's auth stand in the same object, behind pid and offset */
+	/* the members of --auth follow in the same object */
 	auth = auth.n > 0 ? text_trim(text_of(auth.at + 1, auth.n - 1)) : TEXT("}");
 	n = snprintf(head, sizeof head, "%.*s{\"pid\":%.*s%s%.*s%s", (int)c->target->connect_auth, whole.at,
 		(int)kept->pid.n, kept->pid.at, kept->offset.n > 0 ? ",\"offset\":" : "", (int)kept->offset.n,
@@ -96,7 +96,7 @@ bool
 client_recovery_missed(struct client *c)
 {
 	if (client_may_return(c))
-		c->recovered = true; /* what the answer to CONNECT must confirm */
+		c->recovered = true; /* the answer to CONNECT must confirm this */
 	return c->recovered;
 }
 
@@ -129,7 +129,7 @@ client_recovery_offset(struct client *c, const uint8_t *json, size_t n)
 			return;
 		}
 	}
-	/* longer than the offsets of any server: the server will refuse what stands for it */
+	/* longer than the offsets of any server: the client sends an empty one, which the server refuses */
 	next->n = 2;
 	memcpy(next->at, "\"\"", 2);
 }

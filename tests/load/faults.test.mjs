@@ -183,9 +183,9 @@ test("clients that the server disconnects reconnect; what they missed is not los
   await server.stop();
 });
 
-describe("--recover: what a recovered client does not get counts", { concurrency: 6 }, () => {
+describe("--recover: events that a recovered client does not get are counted", { concurrency: 6 }, () => {
   const CUT = 5; // of the 10 clients, the sender not among them
-  const lies = { // what the server does with the events that a client has missed
+  const lies = { // how the server changes the events that a client has missed
     nothing: [(missed) => missed, {}],
     "a gap": [(missed) => missed.slice(1), { lost: CUT }],
     "a gap at the end": [(missed) => missed.slice(0, -1), { lost: CUT }],

@@ -21,10 +21,10 @@ struct load_client {
 	struct client client;
 	struct wheel_entry timer; /* the delay before a reconnect, or the stay of a churn client */
 	uint8_t attempts;	  /* failures since the client last joined */
-	uint64_t lost_at;	  /* --recover: when it lost its connection; 0: it has not, or has joined again */
-	bool tried, opened;	  /* already counted in the board's part */
-	bool coming;		  /* it is connecting and takes one of the --connecting slots */
-	bool ready;		  /* it has joined, and is in its room if it has one */
+	uint64_t lost_at;   /* --recover: when the client lost its connection; 0 if it has not, or has joined again */
+	bool tried, opened; /* already counted in the board's part */
+	bool coming;	    /* it is connecting and takes one of the --connecting slots */
+	bool ready;	    /* it has joined, and is in its room if it has one */
 };
 
 struct load {

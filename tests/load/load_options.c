@@ -60,9 +60,9 @@ static const struct option_row rows[] = {
 	  .max = 5000, .value = "MS",
 	  .help = "First delay before a client reconnects; it doubles with each failure, to at most 5 s" },
 	{ .name = "randomization", .type = OPTION_FLAG, .offset = AT(randomization), .initial = "true",
-	  .help = "Make each of these delays longer or shorter by up to a half; without, clients that are lost together reconnect at once" },
+	  .help = "Make each of these delays longer or shorter by up to a half; with --no-randomization, clients that are lost together reconnect together" },
 	{ .name = "recover", .type = OPTION_FLAG, .offset = AT(recover), .initial = "false",
-	  .help = "Clients that reconnect ask to recover their sessions; what a recovered client does not receive counts as lost, not as missed" },
+	  .help = "Clients that reconnect ask to recover their sessions; messages that a recovered client does not receive count as lost, not as missed" },
 	{ .name = "stay", .type = OPTION_MS, .offset = AT(stay_ms), .initial = "10s", .min = 1, .max = 24 * HOUR_MS,
 	  .value = "MS", .help = "churn: how long each client stays" },
 

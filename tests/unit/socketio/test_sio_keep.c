@@ -280,7 +280,8 @@ replays_wait_for_their_turn(void **state)
 	assert_true(list_empty(&keep->waiting));
 }
 
-/* After the death of a worker, the hub may need longer than that for all of its clients. */
+/* After the death of a worker, the hub may need longer than 5 s for all of its clients. Claims wait up to 20 s while
+ * answers arrive. */
 static void
 asks_wait_longer_while_others_are_answered(void **state)
 {
@@ -306,7 +307,7 @@ asks_wait_longer_while_others_are_answered(void **state)
 	assert_int_equal(recovery->results[SIO_RECOVERY_NO_HUB], 0);
 	fake_sleep(4000); /* the first has waited for more than 20 s */
 	assert_int_equal(recovery->results[SIO_RECOVERY_NO_HUB], 1);
-	fake_sleep(3000); /* and the third for 7 s, the last 5 of them without an answer to anybody */
+	fake_sleep(3000); /* the third has waited for 7 s, and for the last 5 s no answer came for any client */
 	assert_int_equal(recovery->results[SIO_RECOVERY_NO_HUB], 2);
 	recovering_read(&first);
 	recovering_read(&third);
