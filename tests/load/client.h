@@ -88,11 +88,10 @@ struct client {
 	bool connected; /* CONNECT has been answered */
 	bool recovered; /* the session continues an earlier one: the server sent missed events, or the same pid */
 	bool was_joined;
-	uint8_t attachments;  /* attachments that are still missing from the current packet */
-	bool attachment_seen; /* the first attachment has arrived */
-	bool ack_pending;     /* the current packet is an acknowledgement */
-	struct client_recovery
-		*recovery; /* pid and offset, which survive a loss; NULL: no server has named a pid yet */
+	uint8_t attachments;		  /* attachments that are still missing from the current packet */
+	bool attachment_seen;		  /* the first attachment has arrived */
+	bool ack_pending;		  /* the current packet is an acknowledgement */
+	struct client_recovery *recovery; /* survives a loss; NULL: no server has named a pid yet */
 	uint64_t ack_id;
 	char why_text[96]; /* storage for `why` */
 };
