@@ -340,9 +340,9 @@ bus_on_answer(struct bus_link *link, const struct resp *reply)
 		return;
 	if (kind >= EXPECT_RECORDS && !bus_log_on_answer(bus->log, kind, records, reply))
 		return;
-	if (kind == EXPECT_CALL)
-		bus_store_on_answer(call, script, reply);
-	else if (kind == EXPECT_COUNT)
+	if (kind == EXPECT_CALL && !bus_store_on_answer(bus, call, script, reply))
+		return;
+	if (kind == EXPECT_COUNT)
 		bus_on_count_answer(bus, count, reply);
 	else if (kind == EXPECT_ROLE)
 		bus_on_role_answer(bus, reply);

@@ -225,8 +225,8 @@ void bus_forget_answers(struct bus *bus);
 /* Ends the counts that could not be asked for; called at the end of the turn. */
 void bus_answer_refused(struct bus *bus);
 
-/* bus_store.c. `call` NULL: it was cancelled. */
-void bus_store_on_answer(struct bus_call *call, struct bus_script *script, const struct resp *reply);
+/* bus_store.c. `call` NULL: it was cancelled. Returns false if the bus is lost. */
+bool bus_store_on_answer(struct bus *bus, struct bus_call *call, struct bus_script *script, const struct resp *reply);
 /* Ends the calls that could not be sent, or have lost their link; called at the end of the turn. */
 void bus_store_fail_calls(struct bus *bus);
 

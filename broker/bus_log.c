@@ -45,12 +45,12 @@ log_share_slot(const char *stream, const char *counter)
 char *
 bus_log_counter(const char *key)
 {
-	size_t size = strlen(key) + sizeof "{-log}-count";
+	size_t size = strlen(key) + sizeof "{-log}" COUNTER_END;
 	char *counter = mem_alloc(size), *stream = log_stream_key(key);
 
-	snprintf(counter, size, "{%s-log}-count", key);
+	snprintf(counter, size, "{%s-log}" COUNTER_END, key);
 	if (!log_share_slot(stream, counter))
-		snprintf(counter, size, "%s-log-count", key);
+		snprintf(counter, size, "%s-log" COUNTER_END, key);
 	mem_free(stream);
 	return counter;
 }

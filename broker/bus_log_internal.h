@@ -24,6 +24,7 @@
 #define LOG_READ_MESSAGES 256
 #define LOG_READ_BYTES (1 << 20)
 
+#define COUNTER_END "-count" /* of the name of the counter's key */
 #define LOG_RUN_ID_MAX 64
 #define LOG_ERROR_MAX 512 /* longer ones are cut off; MOVED with the longest name of a host fits */
 

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+#include "broker/bus_cluster.h"
 #include "broker/bus_internal.h"
 #include "broker/bus_log_internal.h"
 #include "common/base/ascii.h"
@@ -87,6 +88,24 @@ bus_store_stream(const struct bus *bus)
 	return bus->log != NULL ? bus->log->stream : "";
 }
 
+struct text
+bus_store_key_prefix(const struct bus *bus)
+{
+	struct text counter = text_from(bus->log != NULL ? bus->log->counter : "");
+
+	counter.n -= text_ends(counter, TEXT(COUNTER_END)) ? sizeof COUNTER_END - 1 : 0;
+	return counter;
+}
+
+bool
+bus_store_count(struct bus *bus, struct bus_count *query, struct text channel)
+{
+	if (bus->cluster == NULL)
+		return false;
+	bus_count(bus, query, channel);
+	return true;
+}
+
 void
 bus_store_reached(struct bus *bus, struct bus_position entry)
 {
@@ -133,19 +152,25 @@ bus_store_call(struct bus *bus, struct bus_script *script, unsigned key_count, c
 	bus->used = bus->loop->now;
 }
 
-void
-bus_store_on_answer(struct bus_call *call, struct bus_script *script, const struct resp *reply)
+bool
+bus_store_on_answer(struct bus *bus, struct bus_call *call, struct bus_script *script, const struct resp *reply)
 {
 	if (reply->type == RESP_ERROR && text_starts(reply->text, TEXT("NOSCRIPT")))
 		script->connection = 0;
+	if (call != NULL)
+		call->slot = NULL;
+	if (bus->cluster != NULL && reply->type == RESP_ERROR && text_starts(reply->text, TEXT("MOVED "))) {
+		store_refuse(bus, call); /* another server has the log, so this one counts as lost */
+		return bus_cluster_on_owner(bus->cluster, reply);
+	}
 	if (call == NULL)
-		return;
-	call->slot = NULL;
+		return true;
 	if (reply->type == RESP_BULK)
 		call->answer(call, 0, reply->text);
 	else
 		call->answer(
 			call, ERROR_UNSUPPORTED, reply->type == RESP_ERROR ? reply->text : TEXT("unexpected answer"));
+	return true;
 }
 
 void

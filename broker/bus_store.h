@@ -70,6 +70,15 @@ void bus_store_reached(struct bus *bus, struct bus_position entry);
 uint64_t bus_store_sent(const struct bus *bus, bool *waits);
 /* Returns the key of the stream, with a final NUL. */
 const char *bus_store_stream(const struct bus *bus);
+/* Returns what the names of further keys must begin with, so that a Redis Cluster has them where it has the stream.
+ */
+struct text bus_store_key_prefix(const struct bus *bus);
+/*
+ * Counts the subscribers of a channel at all members of a Redis Cluster. Returns false without an answer if the
+ * server is not in a cluster: a script can count them itself then. `channel` is copied.
+ */
+struct bus_count;
+bool bus_store_count(struct bus *bus, struct bus_count *query, struct text channel);
 /*
  * Runs a script. `args` are copied: `key_count` keys, then the arguments, `count` together. `call` NULL: the answer
  * is ignored.

@@ -348,9 +348,10 @@ recovery_options_fault(const struct broker_settings *broker)
 	if (!streams && broker->redis_secret != NULL && broker->redis_secret[0] != '\0')
 		return "does not work with --redis-secret, because sessions in Redis are not sealed (leave one out, "
 		       "or use --redis-mode streams)";
-	return recovery_wants_cluster(broker)
-		       ? "does not work with a Redis Cluster (name a single server or Sentinels)"
-		       : NULL;
+	return streams && recovery_wants_cluster(broker) ? "does not work with --redis-mode streams at a Redis "
+							   "Cluster (name a single server or Sentinels, "
+							   "or use --redis-log)"
+							 : NULL;
 }
 
 static int

@@ -23,7 +23,10 @@ struct vault_ask {
 	uint64_t gaps;	/* replay: gaps of struct bus_point when the script was sent */
 	bool replays;	/* a replay; otherwise a claim */
 	bool ghost;
-	bool held;		  /* claim: Redis may have recorded it */
+	bool held;	/* claim: Redis may have recorded it */
+	uint64_t count; /* claim: number of the count that it waits for; 0: it waits for none */
+	char *found;	/* claim, during that count: the answer of VAULT_CLAIM */
+	size_t found_n;
 	uint64_t give_back_until; /* claim: loop time when giving back ends; 0: not being given back */
 	char pid[SIO_PID_LENGTH], sid[SIO_ID_LENGTH];
 	char claim[SIO_VAULT_CLAIM];

@@ -7,13 +7,22 @@
 
 #define SLACK_MS 10000 /* how late a renewal may be */
 #define KEY_HASH 22    /* base64url characters of a hash, 132 bits */
+#define PREFIX_MAX 480 /* bytes of a key's name that come from --redis-key; further ones are cut off */
+
+static struct text
+vault_prefix(const struct sio_vault *vault)
+{
+	struct text prefix = bus_store_key_prefix(vault->bus);
+
+	return text_of(prefix.at, prefix.n < PREFIX_MAX ? prefix.n : PREFIX_MAX);
+}
 
 struct text
 sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT_KEY_MAX])
 {
+	struct text prefix = vault_prefix(vault);
 	struct sha256 hash = sha256_of(TEXT("session"), pid);
-	size_t n = (size_t)snprintf(
-		out, SIO_VAULT_KEY_MAX - KEY_HASH, "{%.900s}-session#", bus_store_stream(vault->bus));
+	size_t n = (size_t)snprintf(out, SIO_VAULT_KEY_MAX, "%.*s-session#", (int)prefix.n, prefix.at);
 
 	for (unsigned i = 0; i < KEY_HASH; i++)
 		out[n++] = base64url_alphabet[hash.bytes[i] & 63];
@@ -23,7 +32,8 @@ sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT
 struct text
 sio_vault_stranger_key(const struct sio_vault *vault, struct text nsp, char out[SIO_VAULT_KEY_MAX])
 {
-	int n = snprintf(out, SIO_VAULT_KEY_MAX, "{%.600s}-stranger#%.*s", bus_store_stream(vault->bus), (int)nsp.n,
+	struct text prefix = vault_prefix(vault);
+	int n = snprintf(out, SIO_VAULT_KEY_MAX, "%.*s-stranger#%.*s", (int)prefix.n, prefix.at, (int)nsp.n,
 		nsp.n != 0 ? nsp.at : "");
 
 	return text_of(out, (size_t)n < SIO_VAULT_KEY_MAX ? (size_t)n : SIO_VAULT_KEY_MAX - 1);

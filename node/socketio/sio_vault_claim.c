@@ -4,8 +4,11 @@
  *   state    event                               next state
  *   CLAIM    the socket is still connected, or   CLAIM, after a pause
  *            the bus is down
- *            the script has taken the session    CHECK; answered if the replay follows at once
+ *            the script has taken the session    CHECK; answered if the replay follows at once; COUNT at a
+ *                                                Redis Cluster
  *            the script refuses                  answered
+ *   COUNT    the servers have been counted       CHECK; answered if the replay follows at once
+ *            they could not be counted           CLAIM, after a pause
  *   CHECK    the log is complete                 answered; the session is a struct vault_claimed
  *            it is not                           answered; the session is released
  *            the bus is down                     CLAIM, after a pause
@@ -23,7 +26,7 @@
 #include "node/socketio/sio_owner.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_step.h"
-#include "node/socketio/sio_vault_ask.h"
+#include "node/socketio/sio_vault_count.h"
 
 #define CLAIM_MS 30000	    /* after this time, an unused claim ends; middlewares may run meanwhile */
 #define GIVEN_BACK_MAX 1024 /* claims that are being given back; further ones end after CLAIM_MS */
@@ -205,8 +208,9 @@ vault_goes_straight(const struct sio_nsp *nsp)
 	return nsp->io->options.skip_middlewares && (nsp->owner == NULL || nsp->owner->on_connect == NULL);
 }
 
+/* `servers`: in the cluster now; negative: the script has counted them. */
 static void
-vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct text answer)
+vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct text answer, int64_t servers)
 {
 	struct text sid, rooms;
 	struct vault_found found;
@@ -219,7 +223,7 @@ vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct te
 		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
 		return;
 	}
-	strangers = sio_vault_strangers(ask->vault, found.servers);
+	strangers = sio_vault_strangers(ask->vault, servers >= 0 ? servers : found.servers);
 	if (strangers == VAULT_PERHAPS) {
 		sio_vault_pause(ask, SIO_VAULT_PAUSE_MAX_MS);
 		return;
@@ -248,6 +252,19 @@ vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct te
 		ask, &ask->from, sio_nsp_text(question->step->made), rooms, count, own ? sid : TEXT_NONE, false);
 }
 
+void
+sio_vault_counted(struct vault_ask *ask, int64_t servers)
+{
+	const struct keep_ask *question = sio_vault_question(ask);
+
+	if (question == NULL)
+		vault_give_back(ask);
+	else if (servers < 0)
+		sio_vault_pause_longer(ask);
+	else
+		vault_on_found(ask, question, text_of(ask->found, ask->found_n), servers);
+}
+
 static void
 vault_on_claim_answer(struct bus_call *call, int error, struct text value)
 {
@@ -259,7 +276,8 @@ vault_on_claim_answer(struct bus_call *call, int error, struct text value)
 	if (question == NULL) {
 		vault_give_back(ask);
 	} else if (kind == 'C') {
-		vault_on_found(ask, question, value);
+		if (!sio_vault_count(ask, value))
+			vault_on_found(ask, question, value, -1);
 	} else if (kind == 'N' || kind == 'F') {
 		vault_answer_claim(ask, kind == 'N' ? SIO_RECOVERY_NO_SESSION : SIO_RECOVERY_FOREIGN);
 	} else {

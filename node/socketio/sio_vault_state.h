@@ -1,10 +1,12 @@
 /*
  * What the files of the vault share. sio_vault_call.c makes keys and calls scripts, sio_vault_stranger.c notes
- * strangers, sio_vault_claim.c and sio_vault_replay.c answer questions, and sio_vault.c saves sessions.
+ * strangers, sio_vault_claim.c and sio_vault_replay.c answer questions, sio_vault_count.c counts servers for claims,
+ * and sio_vault.c saves sessions.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_STATE_H
 #define NODE_SOCKETIO_SIO_VAULT_STATE_H
 
+#include "broker/bus_form.h"
 #include "broker/bus_store.h"
 #include "node/socketio/sio_keep_state.h"
 #include "node/socketio/sio_vault_place.h"
@@ -26,10 +28,13 @@ struct sio_vault {
 	uint64_t refused_until, refused_pause; /* loop time of the next attempt, and the pause after it in ms */
 	struct list notes;		       /* struct vault_note that wait for an answer */
 	unsigned note_count;
-	bool unnoted;	     /* Redis may have missed a note of a stranger */
-	struct list firsts;  /* struct vault_first of the sessions that began in this turn */
-	struct list asks;    /* struct vault_ask */
-	struct list claimed; /* struct vault_claimed */
+	bool unnoted;		/* Redis may have missed a note of a stranger */
+	struct list firsts;	/* struct vault_first of the sessions that began in this turn */
+	struct list asks;	/* struct vault_ask */
+	struct list claimed;	/* struct vault_claimed */
+	struct bus_count count; /* of the servers, for claims */
+	uint64_t counts;	/* that were begun; the last one is under way if `counting` */
+	bool counting;
 	unsigned given_back; /* asks whose claims are being given back */
 	struct wheel_entry timer;
 	uint64_t tick_at;	/* loop time of the next once-a-second work */
@@ -43,7 +48,8 @@ struct sio_vault {
 
 /* sio_vault_call.c */
 
-/* Writes the key of a session in Redis. The key is a hash of the pid, so that it does not reveal the pid. */
+/* Writes the key of a session in Redis, which a Redis Cluster keeps where it has the log. The key is a hash of the
+ * pid, so that it does not reveal the pid. */
 #define SIO_VAULT_KEY_MAX 1024
 struct text sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT_KEY_MAX]);
 /* Writes the key that holds the time of the last stranger in a namespace, or with TEXT_NONE in any namespace. */

@@ -400,5 +400,5 @@ test("the options that it needs are checked", async () => {
   assert.match(refused(...redis), /connection-state-recovery: needs --redis-log or --redis-mode streams with --redis/);
   assert.match(refused(...redis, "--redis-mode", "sharded"), /works with --redis-mode classic/);
   assert.match(refused(...redis, "--redis-log", "--redis-secret", "s".repeat(32)), /does not work with --redis-secret/);
-  assert.match(refused("--redis", "redis+cluster://127.0.0.1:1", "--redis-log"), /does not work with a Redis Cluster/);
+  assert.match(refused("--redis", "redis+cluster://127.0.0.1:1", "--redis-mode", "streams"), /does not work with --redis-mode streams at a Redis Cluster/);
 });

@@ -4,8 +4,11 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createClient } from "redis";
 import { makeCertificate } from "../clients/support/tls.mjs";
+import { collect, next } from "../clients/support/wait.mjs";
 import { ask, connect, startNode, startPeer } from "./support/cluster.mjs";
+import { clientAt, comeBack, startRedisNode } from "./support/recovery.mjs";
 import { freePort } from "./support/redis.mjs";
 import { RedisCluster } from "./support/redis-cluster.mjs";
 
@@ -178,6 +181,44 @@ test("streams: the streams' slots move without a loss, and their masters are kil
   await cluster.ready();
   await load.flows("it is back");
   load.stop();
+  for (const node of nodes) await node.stop();
+});
+
+test("connection state recovery: at each node, after a move of the log's slot too, and with no gap that a Node.js server makes", async (t) => {
+  const nodes = [await startRedisNode(t, redis), await startRedisNode(t, redis)];
+  const [socket, driver] = [await clientAt(t, nodes[0], 0, { reconnection: false }), await clientAt(t, nodes[1], 1, {})];
+  const { id } = socket;
+  const got = collect(socket, "n");
+  let sent = 0;
+  /** The client is away while `happens`, and misses two events. */
+  const away = async (node, happens = async () => {}) => {
+    const gone = next(socket, "disconnect");
+    socket.io.engine.close();
+    await gone;
+    await driver.emitWithAck("emit", { to: [id] }, "n", ++sent);
+    await happens();
+    await driver.emitWithAck("emit", { to: [id] }, "n", ++sent);
+    await comeBack(socket, node);
+  };
+  for (const node of [nodes[1], nodes[0]]) {
+    await away(node);
+    assert.equal(socket.recovered, true);
+  }
+  const slot = await cluster.slot("socket.io-log");
+  const from = await cluster.owner(slot);
+  await away(nodes[1], async () => cluster.move(slot, (await cluster.masters()).find((server) => server !== from)));
+  assert.deepEqual([socket.recovered, socket.id], [true, id]);
+  await got.take(sent);
+  assert.deepEqual(got.seen.map(([n]) => n), Array.from({ length: sent }, (_, i) => i + 1));
+
+  // what a Node.js server listens to, at a master whose subscribers a script at the master of the log does not see
+  const owner = await cluster.owner(slot);
+  const foreign = createClient({ url: (await cluster.masters()).find((server) => server !== owner).url });
+  await foreign.connect();
+  await foreign.subscribe("socket.io-request#/#", () => {});
+  await comeBack(socket, nodes[0]);
+  assert.equal(socket.recovered, false);
+  await foreign.disconnect();
   for (const node of nodes) await node.stop();
 });
 

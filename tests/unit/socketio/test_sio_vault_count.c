@@ -1,0 +1,141 @@
+/* Claims of sessions at a Redis Cluster: the servers are counted at all of its members before a client is recovered.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/socketio/playing_redis.h"
+
+static int
+set_up_cluster(void **state)
+{
+	int rc = set_up(state);
+
+	redis.cluster = true;
+	return rc;
+}
+
+static void
+answer_count(int64_t servers)
+{
+	struct bus_count *query = redis.counted;
+
+	must(query != NULL);
+	redis.counted = NULL;
+	query->answer(query, servers);
+	fake_turn();
+}
+
+/* A client of this worker loses its connection and comes back, and the script takes its session. */
+static void
+come_back(struct recovering *c)
+{
+	arrive(c);
+	recovering_lose(c, EIO_TRANSPORT_CLOSE);
+	recovering_return(c);
+	answer_claim();
+}
+
+static void
+the_log_is_read_when_all_members_have_counted(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	come_back(&c);
+	assert_int_equal(count_calls(VAULT_READ), 0);
+	answer_count(1);
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+	assert_int_equal(redis.counts, 1);
+}
+
+/* The script has seen no other server, because the other server subscribes at another member. */
+static void
+a_server_at_another_member_makes_clients_new(void **state)
+{
+	struct recovering c = {0};
+	unsigned counts = 0;
+
+	(void)state;
+	redis.foreign = 1;
+	come_back(&c);
+	for (; redis.counted != NULL && counts < 20; counts++) {
+		answer_count(2);
+		sleep_long(400); /* the server may be a node that announces itself soon */
+		if (called(VAULT_CLAIM)->call != NULL)
+			answer_claim();
+	}
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	assert_in_range(counts, 2, 10);
+	assert_int_equal(count_calls(VAULT_READ), 0);
+	assert_int_equal(count_calls(VAULT_RELEASE), 1);
+}
+
+static void
+a_count_that_fails_is_repeated_with_its_claim(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	come_back(&c);
+	answer_count(ERROR_CLOSED);
+	sleep_long(100);
+	assert_int_equal(count_calls(VAULT_CLAIM), 2);
+	answer_claim();
+	answer_count(1);
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+}
+
+static void
+one_count_serves_all_claims_before_it(void **state)
+{
+	struct recovering c[4] = {{0}};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		come_back(&c[i]);
+	/* the first count began before the other three claims, which share the second one */
+	assert_int_equal(redis.counts, 1);
+	answer_count(1);
+	assert_int_equal(count_calls(VAULT_READ), 1);
+	assert_int_equal(redis.counts, 2);
+	answer_count(1);
+	assert_int_equal(count_calls(VAULT_READ), 4);
+	assert_int_equal(redis.counts, 2);
+}
+
+static void
+a_client_that_no_longer_waits_is_given_back(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	come_back(&c);
+	sleep_long(6000);
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	answer_count(1);
+	assert_int_equal(count_calls(VAULT_RELEASE), 1);
+}
+
+int
+main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up_cluster, tear_down)
+	const struct CMUnitTest tests[] = {
+		CASE(the_log_is_read_when_all_members_have_counted),
+		CASE(a_server_at_another_member_makes_clients_new),
+		CASE(a_count_that_fails_is_repeated_with_its_claim),
+		CASE(one_count_serves_all_claims_before_it),
+		CASE(a_client_that_no_longer_waits_is_given_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
