@@ -2,6 +2,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json_msgpack.h"
+#include "node/socketio/sio_expiry.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_rooms.h"
@@ -118,6 +119,8 @@ sio_keep_forget(struct sio_keep *keep, const struct sio_recovery_session *sessio
 void
 sio_keep_end_stored(struct sio_keep *keep, struct text pid)
 {
+	if (keep->recovery->expiry != NULL && sio_expiry_end(keep->recovery->expiry, pid))
+		return;
 	if (keep->welcome)
 		keep->peer->end(keep, pid.at);
 }

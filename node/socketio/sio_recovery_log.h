@@ -67,7 +67,7 @@ struct sio_recovery_log {
 	struct list entries;	/* struct sio_recovery_entry by `link` */
 	struct table topics;	/* struct sio_recovery_topic by the name of the room */
 	struct list to_all;	/* struct sio_recovery_mark of the entries that name no room */
-	struct list kept;	/* stored sessions of the namespace, for the user of the log */
+	struct list kept;	/* the namespace's stored sessions (with Redis: struct sio_expiring), which keep it */
 	uint64_t head, floor;	/* head: with several workers, heard + local, which grows with each event */
 	uint64_t heard, origin; /* position and name of this worker; origin 0: events get no offsets */
 	/* several workers: called for a new or changed session; one worker: NULL */

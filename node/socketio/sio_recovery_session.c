@@ -139,8 +139,8 @@ sio_recovery_session_find(const struct sio_recovery *recovery, struct text pid)
 
 /* -------------------------------------------------------------------- end */
 
-static bool
-session_has_listeners(const struct sio_nsp *nsp)
+bool
+sio_recovery_session_has_listeners(const struct sio_nsp *nsp)
 {
 	return !sio_listeners_empty(&nsp->session_ended) ||
 	       (nsp->owner != NULL && nsp->owner->on_session_ended != NULL) ||
@@ -156,7 +156,7 @@ session_end(struct sio_recovery_session *session, sio_session_end why)
 {
 	struct sio_recovery *recovery = session->nsp->io->recovery;
 
-	if (!session_has_listeners(session->nsp)) {
+	if (!sio_recovery_session_has_listeners(session->nsp)) {
 		sio_recovery_session_free(session);
 		return;
 	}

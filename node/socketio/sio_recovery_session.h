@@ -48,6 +48,8 @@ void sio_recovery_session_drop(struct sio_recovery *recovery, sio_session_end wh
 void sio_recovery_session_drop_all(struct sio_nsp *nsp);
 /* Ends a claimed session whose client continues as a new one, and reports it to the listeners. */
 void sio_recovery_session_fail(struct sio_recovery_session *session);
+/* Returns true if the owner of the namespace or a listener wants to know when its sessions end. */
+bool sio_recovery_session_has_listeners(const struct sio_nsp *nsp);
 /* Calls the listeners of sio_on_session_ended() now. */
 void sio_recovery_session_ended(
 	struct sio_nsp *nsp, struct text sid, const struct sio_stored *data, sio_session_end why);

@@ -11,6 +11,7 @@ struct sio_socket;
 struct sio_stored;
 struct sio_keep;
 struct sio_stream;
+struct sio_expiry;
 struct sio_client;
 struct sio_recovery_session;
 /* Continues a CONNECT, see sio_recovery_claim(). */
@@ -28,11 +29,15 @@ struct sio_recovery {
 	uint64_t stored_count;
 	struct list ended_now;	  /* ended sessions that are still to be reported */
 	struct sio_job ended_job; /* reports them to the listeners, at the end of the turn */
-	/* sio_recovery_session_drop_all(), for sio_nsp.c, which does not include the sessions */
+	/*
+	 * Ends the stored sessions of a namespace that is about to be freed. For sio_nsp.c, which does not include
+	 * the sessions.
+	 */
 	void (*displace)(struct sio_nsp *nsp);
 	void (*adopt)(struct sio_nsp *nsp); /* several workers: called for a new namespace; one worker: NULL */
 	struct sio_keep *keep;		    /* several workers: the link to the hub or the vault; else NULL */
 	struct sio_stream *stream;	    /* streams mode (sio_stream.h); else NULL */
+	struct sio_expiry *expiry;	    /* sessions in Redis: waits for their ends; else NULL */
 	uint64_t results[SIO_RECOVERY_RESULTS], replayed, ended, displaced; /* see struct sio_recovery_stats */
 	struct wheel_entry timer; /* drops old entries and sessions; armed while there are any */
 	bool armed;

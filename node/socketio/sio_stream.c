@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_stream_claim.h"
+#include "node/socketio/sio_stream_expiry.h"
 #include "node/socketio/sio_stream_hold.h"
 #include "node/socketio/sio_stream_replay.h"
 #include "node/socketio/sio_stream_store.h"
@@ -39,6 +40,7 @@ sio_stream_new(struct sio_recovery *recovery, struct broker *broker)
 	recovery->adopt = sio_stream_adopt;
 	while ((node = table_next(&recovery->io->nsps, &cursor)) != NULL)
 		sio_stream_adopt(container_of(node, struct sio_nsp, node));
+	sio_expiry_new(recovery, &sio_stream_expiry_peer);
 	broker_stream_open(broker);
 }
 
@@ -51,6 +53,7 @@ sio_stream_free(struct sio_stream *stream)
 	sio_stream_claims_fini(stream);
 	sio_stream_replays_fini(stream);
 	sio_stream_store_fini(stream);
+	sio_expiry_free(stream->recovery->expiry);
 	stream->recovery->stream = NULL;
 	stream->recovery->adopt = NULL;
 	mem_free(stream);

@@ -10,6 +10,7 @@
  *   sio_stream_ghost.c    ends the socket of a client that comes back before its loss was noticed, here or at another
  *                         worker; sio_stream_letter.c has the messages between workers
  *   sio_stream_replay.c   sends the missed events
+ *   sio_stream_expiry.c   removes the sessions whose clients have not come back, if somebody wants to know of it
  *
  * Every worker delivers all events of a namespace, including its own, in the order of the stream. So one number, its
  * position, tells how far a client has got. While the stream is away, events are delivered at once and without an

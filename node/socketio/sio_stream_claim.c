@@ -24,10 +24,12 @@
 #include "common/base/base64.h"
 #include "common/base/mem.h"
 #include "node/socketio/sio_client.h"
+#include "node/socketio/sio_expiry.h"
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_stream_claim_state.h"
 #include "node/socketio/sio_stream_ghost.h"
+#include "node/socketio/sio_stream_key.h"
 #include "node/socketio/sio_stream_letter.h"
 #include "node/socketio/sio_stream_store.h"
 
@@ -202,6 +204,7 @@ claim_on_removed(struct stream_claim *claim, int64_t removed)
 		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* another server has taken it */
 		return;
 	}
+	sio_expiry_forget(claim->stream->recovery->expiry, claim_pid(claim));
 	session = claim->ended ? NULL : sio_stream_claim_session(claim);
 	claim_end(claim, session != NULL ? SIO_RECOVERY_RECOVERED : SIO_RECOVERY_FAILED, session);
 }
@@ -293,6 +296,8 @@ sio_stream_end_stored(struct sio_nsp *nsp, struct text pid)
 		if (claim->step->made == nsp && text_is(claim_pid(claim), pid))
 			claim->ended = true; /* it may have removed the session already */
 	}
+	if (sio_expiry_end(stream->recovery->expiry, pid))
+		return;
 	stream->recovery->displaced++;
 	if (nsp->broker != NULL)
 		sio_stream_remove(stream, nsp, pid);

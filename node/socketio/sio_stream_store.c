@@ -12,6 +12,8 @@
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_stored.h"
+#include "node/socketio/sio_stream_expiry.h"
+#include "node/socketio/sio_stream_key.h"
 #include "node/socketio/sio_stream_session.h"
 
 #define ROUNDS 16	     /* each round renews a part of the sessions */
@@ -54,26 +56,10 @@ stream_live_ms(const struct sio_stream *stream)
 	return stream_window(stream) + 2 * stream_renew_ms(stream);
 }
 
-struct text
-sio_stream_key(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid)
-{
-	buffer_reset(&stream->key);
-	broker_stream_key(nsp->broker, pid, &stream->key);
-	return buffer_text(&stream->key);
-}
-
 static struct text
 session_pid(const struct sio_recovery_session *session)
 {
 	return text_of(session->pid, session->pid_n);
-}
-
-void
-sio_stream_remove(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid)
-{
-	struct text args[2] = {TEXT("DEL"), sio_stream_key(stream, nsp, pid)};
-
-	(void)broker_stream_ask(nsp->broker, NULL, 2, args);
 }
 
 static void
@@ -106,10 +92,13 @@ stream_write(struct sio_stream *stream, const struct sio_nsp *nsp, const struct 
 	return 0;
 }
 
-/* Stores the session for `ms`. `again`: only if Redis still has it, because another server may have taken it. */
+/*
+ * Stores the session for `ms`. `again`: only if Redis still has it, because another server may have taken it.
+ * `token` gets the token of what is stored; NULL: not wanted.
+ */
 static int
 stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct sio_stream_session *record, uint64_t ms,
-	bool again)
+	bool again, char token[SIO_EXPIRY_TOKEN])
 {
 	int rc = stream_write(stream, nsp, record);
 	char digits[24];
@@ -118,6 +107,8 @@ stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct si
 
 	if (rc == 0)
 		rc = broker_stream_ask(nsp->broker, NULL, again ? 6 : 5, args);
+	if (rc == 0 && token != NULL)
+		sio_stream_expiry_token(buffer_text(&stream->text), token);
 	if (stream->out.size > KEPT_MAX)
 		buffer_fini(&stream->out);
 	if (stream->text.size > KEPT_MAX)
@@ -145,11 +136,30 @@ stream_put_rooms(struct buffer *out, const struct sio_socket *s)
 	}
 }
 
+/*
+ * Stores the session of a lost client for the `ms` that are left of its window. If somebody wants to know when it
+ * ends, Redis keeps it longer, and this worker removes it.
+ */
+static int
+stream_set_lost(struct sio_stream *stream, struct sio_nsp *nsp, const struct sio_stream_session *record, uint64_t ms,
+	bool again)
+{
+	char token[SIO_EXPIRY_TOKEN];
+	int rc;
+
+	if (!sio_expiry_wanted(nsp))
+		return stream_set(stream, nsp, record, ms, again, NULL);
+	rc = stream_set(stream, nsp, record, ms + SIO_EXPIRY_GRACE_MS, again, token);
+	if (rc == 0)
+		sio_expiry_add(stream->recovery->expiry, nsp, record->pid, ms, text_of(token, SIO_EXPIRY_TOKEN));
+	return rc;
+}
+
 /* Stores the session of a socket. `lost`: the socket leaves. */
 static int
 stream_store(struct sio_stream *stream, struct sio_recovery_session *session, const struct sio_socket *s, bool lost)
 {
-	const struct sio_nsp *nsp = session->nsp;
+	struct sio_nsp *nsp = session->nsp;
 	const struct sio_stored *data = s->extra != NULL ? s->extra->data : NULL;
 	struct sio_stream_session record = {
 		.sid = sio_socket_id_text(s),
@@ -179,9 +189,10 @@ stream_store(struct sio_stream *stream, struct sio_recovery_session *session, co
 		rc = buffer_error(&rooms) != 0 ? buffer_error(&rooms) : buffer_error(&packed);
 	record.rooms = buffer_text(&rooms);
 	record.data = buffer_text(&packed);
-	if (rc == 0)
-		rc = stream_set(
-			stream, nsp, &record, lost ? stream_window(stream) : stream_live_ms(stream), session->saved);
+	if (rc == 0 && lost)
+		rc = stream_set_lost(stream, nsp, &record, stream_window(stream), session->saved);
+	else if (rc == 0)
+		rc = stream_set(stream, nsp, &record, stream_live_ms(stream), session->saved, NULL);
 	buffer_fini(&rooms);
 	buffer_fini(&packed);
 	return rc;
@@ -331,7 +342,7 @@ sio_stream_unclaim(struct sio_recovery_session *session)
 		rc = json_to_msgpack(session->data->owner.json, &session->data->attachments, &packed);
 	record.data = buffer_text(&packed);
 	if (rc == 0 && buffer_error(&packed) == 0 && end > now && session->nsp->broker != NULL)
-		(void)stream_set(stream, session->nsp, &record, end - now, false);
+		(void)stream_set_lost(stream, session->nsp, &record, end - now, false);
 	buffer_fini(&packed);
 	sio_recovery_session_free(session);
 }

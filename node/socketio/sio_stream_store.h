@@ -12,10 +12,6 @@ void sio_stream_adopt(struct sio_nsp *nsp);
 
 /* Returns the position up to which every event has been delivered to this worker's sockets. */
 uint64_t sio_stream_position(const struct sio_nsp *nsp);
-/* Writes the key of a session to stream->key. */
-struct text sio_stream_key(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid);
-/* Removes a session from Redis. */
-void sio_stream_remove(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid);
 
 /* As struct sio_stream_ops. */
 void sio_stream_leave(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);

@@ -11,6 +11,7 @@
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_vault_expiry.h"
 #include "node/socketio/sio_vault_state.h"
 
 #define START_MS 50			/* timer interval until the log is known */
@@ -251,8 +252,7 @@ vault_place(
 
 	(void)at; /* the current position; that of a leaving socket has been sent before (vault_on_deaf()) */
 	if (left) {
-		args[2] = sio_vault_number(&ttl, keep->recovery->io->options.max_disconnection_duration);
-		sio_vault_call(vault, VAULT_STORE, 1, args, 3, NULL);
+		sio_vault_store(vault, session);
 	} else if (vault_mark(vault, session, mark, &mark_n)) {
 		args[2] = sio_vault_number(&ttl, sio_vault_live_ms(vault));
 		args[3] = text_of(mark, mark_n);
@@ -308,7 +308,7 @@ vault_on_take(struct sio_vault *vault, struct text message)
 	char own[SIO_VAULT_KEY_MAX];
 	struct sio_recovery_session *session;
 	struct vault_number ttl;
-	struct text key, args[3];
+	struct text key, args[4];
 
 	if (message.n <= SIO_PID_HANDLE)
 		return;
@@ -325,7 +325,8 @@ vault_on_take(struct sio_vault *vault, struct text message)
 	args[0] = key;
 	args[1] = vault_self(vault);
 	args[2] = sio_vault_number(&ttl, vault->keep->recovery->io->options.max_disconnection_duration);
-	sio_vault_call(vault, VAULT_STORE, 1, args, 3, NULL);
+	args[3] = TEXT("");
+	sio_vault_call(vault, VAULT_STORE, 1, args, 4, NULL);
 }
 
 static void
@@ -440,6 +441,7 @@ vault_close(struct sio_keep *keep)
 	}
 	while (!list_empty(&vault->refused))
 		list_remove(vault->refused.next);
+	sio_expiry_free(keep->recovery->expiry);
 	sio_vault_end_notes(vault);
 	sio_vault_end_asks(vault);
 	vault_forget_firsts(vault);
@@ -490,5 +492,6 @@ sio_vault_open(struct sio_keep *keep)
 	keep->deaf = vault_on_deaf;
 	keep->bus.on_message = vault_on_message;
 	keep->bus.on_ready = vault_on_ready;
+	sio_expiry_new(keep->recovery, &sio_vault_expiry_peer);
 	loop_arm(keep->recovery->io->loop, &vault->timer, START_MS);
 }

@@ -15,7 +15,8 @@
  *              place among the live events: it contains all events before it, and later ones are delivered live.
  *
  * A session is saved when it begins and when its rooms or data change, and renewed twice a minute. It ends when its
- * time to live in Redis expires, so no listener is called.
+ * time to live in Redis expires. If somebody wants to know when it ends, the worker that has stored it removes it
+ * before (sio_expiry.h).
  *
  * A stranger is a server or an emitter that does not number its events. Each worker notes in Redis when it receives
  * such an event, and while the cluster contains Node.js servers. A client that may have missed such an event comes

@@ -31,8 +31,17 @@ static const char quiet[] = NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'v'
 static const char store[] = "local h = redis.call('HMGET', KEYS[1], 'w', 'l')\n"
 			    "if h[1] ~= ARGV[1] or not h[2] then return '0' end\n"
 			    "redis.call('HDEL', KEYS[1], 'l')\n"
+			    "redis.call('HSET', KEYS[1], 'e', ARGV[3])\n"
 			    "redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
 			    "return '1'\n";
+
+static const char expire[] = NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'l', 'e', 's', 'v', 't')\n"
+				 "if h[1] ~= ARGV[1] or h[2] or h[3] ~= ARGV[2] or not h[4] then return '0' end\n"
+				 "local mine = ARGV[3] == '1' and h[5] and string.sub(h[5], 1, #ARGV[1]) == ARGV[1]\n"
+				 "if h[5] and not mine and tonumber(h[6] or '0') > now then return 'V' end\n"
+				 "redis.call('DEL', KEYS[1])\n"
+				 "if mine then return '0' end\n"
+				 "return 'E' .. h[4]\n";
 
 static const char end[] = "local h = redis.call('HMGET', KEYS[1], 'w', 'v', 'l')\n"
 			  "if h[2] and string.sub(h[2], 1, #ARGV[1]) ~= ARGV[1] then return '0' end\n"
@@ -136,6 +145,7 @@ static const struct text scripts[VAULT_SCRIPTS] = {
 	[VAULT_SAVE] = {save, sizeof save - 1},
 	[VAULT_QUIET] = {quiet, sizeof quiet - 1},
 	[VAULT_STORE] = {store, sizeof store - 1},
+	[VAULT_EXPIRE] = {expire, sizeof expire - 1},
 	[VAULT_END] = {end, sizeof end - 1},
 	[VAULT_RELEASE] = {release, sizeof release - 1},
 	[VAULT_CLAIM] = {claim, sizeof claim - 1},

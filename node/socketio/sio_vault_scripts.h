@@ -9,6 +9,7 @@
  *   c, q    marks (sio_vault_place.h): when the rooms last changed, and a later one
  *   m       Redis's time of the last mark, in ms
  *   l       present while its socket is connected
+ *   e       made anew at each loss: names it for VAULT_EXPIRE; empty: nobody waits for the end of the session
  *   v, t    the claim, which begins with the claiming worker's channel, and the time in ms at which it expires
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_SCRIPTS_H
@@ -24,7 +25,14 @@ enum sio_vault_script {
 	VAULT_SAVE,
 	/* KEYS: session. ARGV: worker, ms to live, mark. Returns 1; X as above; 0 if the session is missing. */
 	VAULT_QUIET,
-	VAULT_STORE,   /* KEYS: session. ARGV: worker, ms to live. The socket has left. Returns 1 or 0. */
+	/* KEYS: session. ARGV: worker, ms to live, e. The socket has left. Returns 1 or 0. */
+	VAULT_STORE,
+	/*
+	 * KEYS: session. ARGV: worker, e, 1 to end it even if the worker has claimed it. Ends the session that the
+	 * worker has stored. Returns E and s; V: it is claimed; 0: it is gone, or has been stored or continued since,
+	 * or the worker's claim has ended with it (the client's replay fails, which is reported).
+	 */
+	VAULT_EXPIRE,
 	VAULT_END,     /* KEYS: session. ARGV: worker. Ends a session that the worker has or has claimed, or that is
 			  stored. */
 	VAULT_RELEASE, /* KEYS: session. ARGV: worker, or one claim. Gives a claimed session back. */

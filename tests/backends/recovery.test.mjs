@@ -388,10 +388,11 @@ for (const flavour of ["aio", "threads", "flask_app", "small"]) {
   });
 }
 
-describe("over Redis streams, two edges", () => {
+describe("over Redis", () => {
   let redis, edges;
   const ends = [];
-  const edge = (t, args = []) => startEdge(t, [RECOVERY, "--redis", redis.url, "--redis-mode", "streams", ...args]);
+  const STREAMS = ["--redis-mode", "streams"];
+  const edge = (t, args) => startEdge(t, [RECOVERY, "--redis", redis.url, ...args]);
   /** The record of the client's session in Redis; null: none. */
   const record = async (socket) => {
     const value = await redis.command("GET", `sio:session:${socket._pid}`);
@@ -401,13 +402,13 @@ describe("over Redis streams, two edges", () => {
   before(async () => {
     redis = await Redis.start();
     ends.push(() => redis.stop());
-    edges = [await edge({ after: (end) => ends.unshift(end) }), await edge({ after: (end) => ends.unshift(end) })];
+    edges = [await edge({ after: (end) => ends.unshift(end) }, STREAMS), await edge({ after: (end) => ends.unshift(end) }, STREAMS)];
   });
   after(async () => {
     for (const end of ends) await end();
   });
 
-  test("same id, rooms, data and each missed event once, from edge to edge, also when the backend is killed", async (t) => {
+  test("streams: same id, rooms, data and each missed event once, from edge to edge, also when the backend is killed", async (t) => {
     const first = await startBackend(t, edges, { name: "first", links: 2 });
     const driver = await joined(t, edges[0].url, FAST);
     const socket = await joined(t, edges[0].url, FAST);
@@ -457,7 +458,7 @@ describe("over Redis streams, two edges", () => {
     assert.equal(second.lines.some((line) => line.startsWith("disconnect")), false);
   });
 
-  test("what a busy backend emits before it learns of the loss is not missed; if it joins a room, the client comes back as a new one", async (t) => {
+  test("streams: what a busy backend emits before it learns of the loss is not missed; if it joins a room, the client comes back as a new one", async (t) => {
     const [at] = edges;
     const backend = await startBackend(t, at);
     const socket = await joined(t, at.url, FAST);
@@ -477,13 +478,15 @@ describe("over Redis streams, two edges", () => {
     }
     await ask(socket, "who");
     assert.deepEqual(numbers(got.seen), range(3));
+    const ended = backend.line(new RegExp(`^ended / ${id} displaced`));
     socket.io.reconnection(false);
     await whileBusy(backend, async () => {
       await written(socket, "join", "two");
       cut(socket);
       await until(async () => (await record(socket)).includes(AWAY), "the edge has noticed the loss");
     });
-    await until(async () => !(await record(socket)), "the session has ended");
+    await ended;
+    assert.equal(await record(socket), null);
     socket.io.reconnection(true);
     socket.connect();
     await next(socket, "connect");
@@ -492,8 +495,8 @@ describe("over Redis streams, two edges", () => {
     assert.deepEqual((await ask(socket, "who")).rooms, [socket.id]);
   });
 
-  test("a client that the middleware refuses, or for which no backend comes, keeps its session; a slow middleware delays the missed events", async (t) => {
-    const at = await edge(t, ["--skip-middlewares=false", "--backend-wait", "200ms"]);
+  test("streams: a client that the middleware refuses, or for which no backend comes, keeps its session; a slow middleware delays the missed events", async (t) => {
+    const at = await edge(t, [...STREAMS, "--skip-middlewares=false", "--backend-wait", "200ms"]);
     const backend = await startBackend(t, at);
     const driver = await joined(t, at.url, FAST);
     const socket = await joined(t, at.url, { ...FAST, auth: {} });
@@ -522,5 +525,18 @@ describe("over Redis streams, two edges", () => {
     assert.deepEqual([socket.recovered, socket.id], [true, id]);
     await got.take(2);
     assert.deepEqual(numbers(got.seen), [1, 2]);
+  });
+
+  test("streams, and classic with the log: a backend learns when a session has ended", async (t) => {
+    const edges = await Promise.all([STREAMS, ["--redis-log"]].map((args) => edge(t, [...args, "--max-disconnection-duration", "1s"])));
+    const backend = await startBackend(t, edges, { links: 2 });
+    const sockets = await Promise.all(edges.map((at) => joined(t, at.url, { ...FAST, reconnection: false })));
+    for (const socket of sockets) await ask(socket, "set", "user", "ann");
+    const ids = sockets.map(({ id }) => id);
+    sockets.forEach(cut);
+    for (const id of ids) {
+      assert.equal(await backend.line(new RegExp(`^ended / ${id}`)), `ended / ${id} expired {"user":"ann"}`);
+      await backend.line(new RegExp(`^link ended ${id}`));
+    }
   });
 });

@@ -274,6 +274,79 @@ what_a_lost_connection_has_not_taken_is_sent_again_soon(void **state)
 	}
 }
 
+static struct {
+	unsigned count;
+	char id[SIO_ID_LENGTH + 1];
+	sio_session_end why;
+} ended;
+
+static void
+on_ended(sio_nsp *nsp, const sio_ended_session *session, void *arg)
+{
+	(void)nsp, (void)arg;
+	ended.count++;
+	ended.why = session->why;
+	(void)snprintf(ended.id, sizeof ended.id, "%s", session->id);
+}
+
+static void
+the_worker_that_has_stored_a_session_removes_and_reports_it(void **state)
+{
+	struct recovering c = {0};
+	struct buffer out;
+
+	(void)state;
+	memset(&ended, 0, sizeof ended);
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	assert_true(text_is(called(VAULT_STORE)->args[2], TEXT("120000")));
+	assert_int_equal(called(VAULT_STORE)->args[3].n, 0); /* nobody listens */
+	c = (struct recovering){0};
+	sio_on_session_ended(sio_of(fake_io, "/"), on_ended, NULL);
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	assert_true(text_is(called(VAULT_STORE)->args[2], TEXT("150000")));
+	assert_int_equal(called(VAULT_STORE)->args[3].n, 20);
+	fake_sleep(119990);
+	assert_int_equal(count_calls(VAULT_EXPIRE), 0);
+	fake_sleep(20);
+	assert_true(text_is(called(VAULT_EXPIRE)->args[2], called(VAULT_STORE)->args[3]));
+	answer(called(VAULT_EXPIRE), 0, TEXT("V")); /* another worker has claimed it */
+	fake_sleep(1010);
+	assert_int_equal(count_calls(VAULT_EXPIRE), 2);
+	assert_int_equal(ended.count, 0);
+	buffer_init(&out, 1 << 16);
+	buffer_add_byte(&out, 'E');
+	buffer_add_text(&out, buffer_text(&record));
+	answer(called(VAULT_EXPIRE), 0, buffer_text(&out));
+	buffer_fini(&out);
+	assert_int_equal(ended.count, 1);
+	assert_string_equal(ended.id, c.sid);
+	assert_int_equal(ended.why, SIO_SESSION_EXPIRED);
+}
+
+static void
+a_session_that_is_gone_or_malformed_is_not_reported(void **state)
+{
+	static const struct text answers[] = {{"0", 1}, {"E", 1}, {"Exxxxxxxxx", 10}, {"", 0}};
+
+	(void)state;
+	memset(&ended, 0, sizeof ended);
+	sio_on_session_ended(sio_of(fake_io, "/"), on_ended, NULL);
+	for (unsigned i = 0; i < sizeof answers / sizeof *answers; i++) {
+		struct recovering c = {0};
+
+		arrive(&c);
+		recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+		fake_sleep(120010);
+		assert_int_equal(count_calls(VAULT_EXPIRE), i + 1);
+		answer(called(VAULT_EXPIRE), 0, answers[i]);
+	}
+	fake_sleep(60000);
+	assert_int_equal(count_calls(VAULT_EXPIRE), 4);
+	assert_int_equal(ended.count, 0);
+}
+
 int
 main(void)
 {
@@ -291,6 +364,8 @@ main(void)
 		CASE_MIDDLEWARES(a_replay_after_a_time_without_a_log_fails_at_once),
 		CASE(what_redis_refuses_is_sent_again_after_longer_and_longer_pauses),
 		CASE(what_a_lost_connection_has_not_taken_is_sent_again_soon),
+		CASE(the_worker_that_has_stored_a_session_removes_and_reports_it),
+		CASE(a_session_that_is_gone_or_malformed_is_not_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

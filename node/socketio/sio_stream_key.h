@@ -1,0 +1,12 @@
+/* The keys of sessions in Redis, in streams mode. Calls go to the broker. */
+#ifndef NODE_SOCKETIO_SIO_STREAM_KEY_H
+#define NODE_SOCKETIO_SIO_STREAM_KEY_H
+
+#include "node/socketio/sio_stream_state.h"
+
+/* Writes the key of a session to stream->key. */
+struct text sio_stream_key(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid);
+/* Removes a session from Redis. */
+void sio_stream_remove(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid);
+
+#endif

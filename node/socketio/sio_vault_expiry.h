@@ -1,0 +1,16 @@
+/*
+ * Stores the sessions of lost clients in Redis, and removes those whose windows have ended (sio_expiry.h), in the
+ * classic mode. Each loss has a random name, by which a script recognizes the session that this worker has stored.
+ */
+#ifndef NODE_SOCKETIO_SIO_VAULT_EXPIRY_H
+#define NODE_SOCKETIO_SIO_VAULT_EXPIRY_H
+
+#include "node/socketio/sio_expiry.h"
+#include "node/socketio/sio_vault_state.h"
+
+extern const struct sio_expiry_peer sio_vault_expiry_peer;
+
+/* The socket of the session has left, and its client may return. */
+void sio_vault_store(struct sio_vault *vault, const struct sio_recovery_session *session);
+
+#endif
