@@ -15,6 +15,7 @@
 #include "common/base/list.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "common/base/table.h"
 
 struct sio_decoded {
@@ -43,11 +44,11 @@ sio_value_owner_fini(struct sio_value_owner *owner)
 	struct sio_decoded *decoded = owner->decoded;
 
 	if (decoded) {
-		mem_free(decoded->strings);
+		small_free_any(decoded->strings);
 		table_fini(&decoded->objects); /* its nodes are in the zone */
 		if (decoded->zone)
 			msgpack_zone_free(decoded->zone);
-		mem_free(decoded);
+		small_free(decoded, sizeof *decoded);
 	}
 	owner->decoded = NULL;
 	sio_died(owner);
@@ -57,7 +58,7 @@ static struct sio_decoded *
 sio_value_decoded(struct sio_value_owner *owner)
 {
 	if (!owner->decoded) {
-		owner->decoded = mem_zalloc(sizeof *owner->decoded);
+		owner->decoded = small_zalloc(sizeof *owner->decoded);
 		table_init(&owner->decoded->objects);
 	}
 	return owner->decoded;
@@ -234,7 +235,7 @@ sio_value_decode(struct sio_value_owner *owner, struct text quoted, size_t *n)
 
 	must(quoted.at >= owner->json.at && quoted.at + quoted.n <= owner->json.at + owner->json.n);
 	if (!decoded->strings) {
-		decoded->strings = mem_try_alloc(owner->json.n);
+		decoded->strings = small_try_alloc(owner->json.n);
 		if (!decoded->strings) {
 			owner->no_memory = true;
 			if (n)

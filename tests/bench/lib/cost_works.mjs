@@ -101,7 +101,7 @@ export const works = [
   { id: "connect", title: "connect, join / and leave", few: 20, many: 170, allocations: 3, run: connect(SocketClient) },
   { id: "polling-connect", title: "connect by polling, join / and leave", few: 10, many: 210, allocations: 3, run: connect(PollingClient) },
   { id: "polling-echo", title: "echo by polling: a POST and a GET", few: 20, many: 320, allocations: 0, run: echo(PollingClient) },
-  { id: "join", title: "join of a new room, acknowledged", few: 50, many: 1550, run: join },
+  { id: "join", title: "join of a new room, acknowledged", few: 50, many: 1550, allocations: 2, run: join },
   { id: "backend", title: "object from a client to a backend and back", few: 50, many: 1550, backend: true, allocations: 0, run: objectEcho(SocketClient) },
   { id: "backend-msgpack", title: "object to a backend and back, MessagePack", few: 50, many: 1550, backend: true, allocations: 2, run: objectEcho(MsgpackClient) },
   { id: "relay", title: "object from a client to another and to Redis", few: 50, many: 1550, redis: true, allocations: 1, run: relay(SocketClient) },
