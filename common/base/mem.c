@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static _Noreturn void
 mem_exhausted(size_t size)
@@ -15,7 +17,9 @@ mem_exhausted(size_t size)
 	abort();
 }
 
-#define CACHED_BLOCK 1024 /* glibc caches freed blocks up to this size per thread */
+#define PAGE_BYTES 4096 /* with larger pages, the kernel may refuse an address that is no multiple of them */
+#define HEAP_NEAR ((uintptr_t)64 * 1024 * 1024) /* blocks that end farther beyond the heap are no part of it */
+#define CACHED_BLOCK 1024			/* glibc caches freed blocks up to this size per thread */
 #define LARGE_BLOCK (4 * 1024 * 1024)
 #define RESERVE_SIZE (1024 * 1024) /* enough for the small allocations of one turn */
 
@@ -56,6 +60,42 @@ mem_use_reserve(void)
 	return old;
 }
 
+/* --------------------------------------------------------- pages of the heap */
+
+/* End of the part of the heap whose pages have been asked for; 0: mem_use_heap() was not called. */
+static _Atomic(uintptr_t) heap_end;
+
+#ifdef MADV_POPULATE_WRITE
+/* Asks for the pages of the heap from `at` to its end. If they cannot be had now, they come when they are used. */
+static __attribute__((cold, noinline)) void
+mem_populate(uintptr_t at)
+{
+	uintptr_t first = at & ~(uintptr_t)(PAGE_BYTES - 1), end = (uintptr_t)sbrk(0);
+
+	if (at >= end) /* no part of the heap */
+		return;
+	atomic_store_explicit(&heap_end, end, memory_order_relaxed);
+	(void)madvise((void *)first, end - first, MADV_POPULATE_WRITE);
+}
+#endif
+
+/* Called with `size` bytes of new memory, or NULL. Returns `at`. */
+static inline void *
+mem_note(void *at, size_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+	uintptr_t known = atomic_load_explicit(&heap_end, memory_order_relaxed);
+
+	if (__builtin_expect((uintptr_t)at + size - known < HEAP_NEAR, 0) && known != 0)
+		mem_populate((uintptr_t)at);
+#else
+	(void)size;
+#endif
+	return at;
+}
+
+/* --------------------------------------------------------------- allocations */
+
 /* malloc(0) may return NULL, which would look like exhausted memory. */
 static size_t
 mem_size(size_t size)
@@ -72,7 +112,7 @@ mem_alloc(size_t size)
 		at = malloc(mem_size(size));
 	if (!at)
 		mem_exhausted(size);
-	return at;
+	return mem_note(at, size);
 }
 
 void *
@@ -126,7 +166,7 @@ mem_text(const char *at, size_t n)
 void *
 mem_try_alloc(size_t size)
 {
-	return malloc(mem_size(size));
+	return mem_note(malloc(mem_size(size)), size);
 }
 
 /*
@@ -159,11 +199,14 @@ mem_free(void *at)
 }
 
 void
-mem_keep_little(void)
+mem_use_heap(void)
 {
 #ifdef __GLIBC__
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 	(void)mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK);
+#endif
+#ifdef MADV_POPULATE_WRITE
+	atomic_store_explicit(&heap_end, (uintptr_t)sbrk(0), memory_order_relaxed);
 #endif
 }
 
@@ -172,5 +215,9 @@ mem_give_back(void)
 {
 #ifdef __GLIBC__
 	malloc_trim(0);
+#ifdef MADV_POPULATE_WRITE
+	if (atomic_load_explicit(&heap_end, memory_order_relaxed) != 0)
+		atomic_store_explicit(&heap_end, (uintptr_t)sbrk(0), memory_order_relaxed);
+#endif
 #endif
 }

@@ -172,7 +172,7 @@ main(int argc, char **argv)
 	bool markdown = wants_help_as("markdown", argc, argv);
 	int code = EXIT_FINE, read;
 
-	mem_keep_little();
+	mem_use_heap();
 	streams_open();
 	notify_init(&notify);
 	if (wants_help_as("metrics", argc, argv)) {

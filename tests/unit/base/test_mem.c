@@ -5,7 +5,9 @@
 
 #include <cmocka.h>
 
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "tests/unit/base/death.h"
@@ -123,6 +125,61 @@ live_on_the_reserve(void)
 	_exit(mem_is_short() && !mem_reserve() ? 0 : 3);
 }
 
+/* Returns 1 if the last page of the heap is resident, 0 if not, 2 if that cannot be told. */
+static int
+end_is_resident(void)
+{
+	unsigned char resident = 0;
+	char *end = sbrk(0);
+
+	if (((uintptr_t)end & 4095) != 0 || mincore(end - 4096, 4096, &resident) != 0)
+		return 2;
+	return resident & 1;
+}
+
+/* Allocates until the heap has grown. Nobody has used its last page yet. */
+static void
+grow_the_heap(void)
+{
+	for (const char *end = sbrk(0); sbrk(0) == end;)
+		memset(mem_alloc(1000), 1, 1000);
+}
+
+static void
+watch_the_heap_grow(void)
+{
+	grow_the_heap();
+	if (end_is_resident() != 0) /* the C library may ask for more than it needs, or a tool may replace it */
+		_exit(77);
+	mem_use_heap();
+#ifdef MADV_POPULATE_WRITE
+	if (madvise(sbrk(0), 0, MADV_POPULATE_WRITE) != 0) /* Linux before 5.14 */
+		_exit(77);
+#endif
+	for (int i = 0; i < 3; i++) {
+		grow_the_heap();
+		if (end_is_resident() != 1)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static void
+test_pages_of_the_heap_come_together(void **state)
+{
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		watch_the_heap_grow();
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void
 test_small_requests_have_a_reserve(void **state)
 {
@@ -167,6 +224,7 @@ main(void)
 		cmocka_unit_test(test_contents),
 		cmocka_unit_test(test_trying_answers_null),
 #ifndef WITH_ASAN
+		cmocka_unit_test(test_pages_of_the_heap_come_together),
 		cmocka_unit_test(test_small_requests_have_a_reserve),
 #endif
 		cmocka_unit_test(test_exhaustion_aborts_and_says_so),
