@@ -32,7 +32,7 @@ struct sio_nsp {
 	struct list asking;	       /* sockets that wait for the owner's answer */
 	struct list connected;	  /* connected sockets in order of arrival, without those that are disconnecting */
 	struct table rooms;	  /* struct sio_room by name */
-	struct table memberships; /* struct sio_membership by socket and room */
+	struct table memberships; /* struct sio_membership by socket and room, of sockets in many rooms */
 	struct sio_presence *presence; /* sio_presence_state.h; NULL: off */
 	struct sio_recovery_log *log;  /* recent events, for sio_recovery.h; NULL: nothing is recorded */
 	struct broker_nsp *broker;     /* NULL: there are no other nodes */

@@ -5,6 +5,7 @@
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
+#include "common/base/small.h"
 #include "node/socketio/sio_cork.h"
 #include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_owner.h"
@@ -145,7 +146,7 @@ room_vanish(struct sio_nsp *nsp, struct text room)
 static struct sio_room *
 room_new(struct sio_nsp *nsp, struct text name)
 {
-	struct sio_room *room = mem_try_alloc(sizeof *room + name.n + 1);
+	struct sio_room *room = small_try_alloc(sizeof *room + name.n + 1);
 
 	if (room == NULL)
 		return NULL;
@@ -159,33 +160,20 @@ room_new(struct sio_nsp *nsp, struct text name)
 	return room;
 }
 
-static struct text
-membership_key_text(const struct sio_membership_key *key)
-{
-	return text_of((const char *)key, sizeof *key);
-}
-
-static struct sio_membership *
-membership_find(const struct sio_socket *s, struct sio_room *room)
-{
-	struct sio_membership_key key = {(struct sio_socket *)s, room};
-	struct table_node *n = table_find(&s->nsp->memberships, membership_key_text(&key));
-
-	return n != NULL ? container_of(n, struct sio_membership, node) : NULL;
-}
-
 /* Charges a client for a room that one of its sockets joined (sign 1) or left (-1). A shared room counts in full. */
 static void
-room_charge(struct sio_client *c, const struct sio_room *room, int sign)
+room_charge(struct sio_client *c, const struct sio_membership *membership, int sign)
 {
+	const struct sio_room *room = membership->key.room;
 	uint32_t name = room->node.key_len;
 
 	c->room_bytes += (uint32_t)sign * name;
-	sio_client_hold(c, sign * (int64_t)(sizeof(struct sio_membership) + sizeof *room + name));
+	sio_client_hold(c, sign * (int64_t)(sio_membership_size(membership) + sizeof *room + name));
 }
 
+/* The socket leaves the room. */
 static void
-membership_free(struct sio_membership *membership)
+rooms_end_membership(struct sio_membership *membership)
 {
 	struct sio_socket *s = membership->key.socket;
 	struct sio_room *room = membership->key.room;
@@ -195,12 +183,8 @@ membership_free(struct sio_membership *membership)
 	/* if sio_room_next() is at this membership, it continues after the previous one */
 	if (nsp->io->walk.link == &membership->in_socket)
 		nsp->io->walk.link = membership->in_socket.prev;
-	table_remove(&nsp->memberships, &membership->node);
-	list_remove(&membership->in_room);
-	list_remove(&membership->in_socket);
-	mem_free(membership);
-	s->room_count--;
-	room_charge(s->client, room, -1);
+	room_charge(s->client, membership, -1);
+	sio_membership_free(membership);
 	rooms_moved(s);
 	rooms_end_joins(s, text_of(room->name, room->node.key_len));
 	rooms_hide_presence(s, present, text_of(room->name, room->node.key_len));
@@ -209,7 +193,7 @@ membership_free(struct sio_membership *membership)
 		table_remove(&nsp->rooms, &room->node);
 		if (!sio_rooms_own(nsp, text_of(room->name, room->node.key_len)))
 			room_vanish(nsp, text_of(room->name, room->node.key_len));
-		mem_free(room);
+		small_free(room, sizeof *room + room->node.key_len + 1);
 	}
 }
 
@@ -271,7 +255,7 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 		return 0;
 	}
 	room = room_find(s->nsp, name);
-	if (room != NULL && membership_find(s, room) != NULL)
+	if (room != NULL && sio_membership_find(s, room) != NULL)
 		return 0;
 	if (s->room_count >= io->options.max_rooms)
 		return room_refuse(s, "max-rooms", ERROR_TOO_MANY);
@@ -286,15 +270,8 @@ sio_rooms_join(struct sio_socket *s, struct text name)
 		room = room_new(s->nsp, name);
 	if (room == NULL)
 		return room_refuse(s, "memory", ERROR_SYSTEM);
-	membership = mem_zalloc(sizeof *membership);
-	membership->key.socket = s;
-	membership->key.room = room;
-	membership->number = SIO_ROOMS_FIRST + io->memberships++;
-	list_add_tail(&room->members, &membership->in_room);
-	list_add_tail(&s->rooms, &membership->in_socket);
-	table_add(&s->nsp->memberships, &membership->node, membership_key_text(&membership->key));
-	s->room_count++;
-	room_charge(s->client, room, 1);
+	membership = sio_membership_new(s, room, SIO_ROOMS_FIRST + io->memberships++);
+	room_charge(s->client, membership, 1);
 	rooms_moved(s);
 	sio_cork_joined(s->client);
 	membership->present = rooms_show_presence(s, text_of(room->name, room->node.key_len));
@@ -315,16 +292,16 @@ sio_rooms_leave(struct sio_socket *s, struct text name)
 		return;
 	}
 	room = room_find(s->nsp, name);
-	membership = room != NULL ? membership_find(s, room) : NULL;
+	membership = room != NULL ? sio_membership_find(s, room) : NULL;
 	if (membership != NULL)
-		membership_free(membership);
+		rooms_end_membership(membership);
 }
 
 void
 sio_rooms_leave_all(struct sio_socket *s)
 {
 	while (!list_empty(&s->rooms))
-		membership_free(container_of(s->rooms.next, struct sio_membership, in_socket));
+		rooms_end_membership(container_of(s->rooms.next, struct sio_membership, in_socket));
 	sio_rooms_leave_own(s);
 	if (s->nsp->io->walk.socket == s)
 		s->nsp->io->walk.socket = NULL;
@@ -392,7 +369,7 @@ sio_rooms_has(const struct sio_socket *s, struct text name)
 	if (is_own_room(s, name))
 		return s->in_own_room;
 	room = room_find(s->nsp, name);
-	return room != NULL && membership_find(s, room) != NULL;
+	return room != NULL && sio_membership_find(s, room) != NULL;
 }
 
 static bool

@@ -6,28 +6,8 @@
 #ifndef NODE_SOCKETIO_SIO_ROOMS_H
 #define NODE_SOCKETIO_SIO_ROOMS_H
 
+#include "node/socketio/sio_membership.h"
 #include "node/socketio/sio_selector.h"
-#include "node/socketio/sio_socket.h"
-
-struct sio_room {
-	struct table_node node; /* in nsp->rooms */
-	struct list members;	/* struct sio_membership by in_room */
-	char name[];
-};
-
-struct sio_membership_key {
-	struct sio_socket *socket;
-	struct sio_room *room;
-};
-
-struct sio_membership {
-	struct table_node node; /* in nsp->memberships, by `key` */
-	struct sio_membership_key key;
-	struct list in_room; /* in room->members, in order of joining */
-	struct list in_socket;
-	size_t number : 63; /* grows in order of joining, from SIO_ROOMS_FIRST */
-	size_t present : 1; /* sio_presence_moved() has counted the socket for its user in the room */
-};
 
 /* Cursors of sio_room_next(): 0 before the first room, then the number of the last room returned. */
 #define SIO_ROOMS_OWN 1 /* the socket's own room was returned */

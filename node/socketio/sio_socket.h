@@ -70,6 +70,7 @@ struct sio_socket {
 	bool was_recovered : 1;	 /* it passed the middlewares, or skipped them, as a recovered socket */
 	bool ends : 1;		 /* sio_disconnect() was called while owner_accepted */
 	bool ends_client : 1;	 /* the same, with `close` */
+	bool rooms_indexed : 1;	 /* its next memberships are in nsp->memberships (sio_membership.h) */
 	bool unannounced : 1;	 /* its "connection" listeners have not run yet */
 	bool reply_fresh : 1; /* the client has not shown that it has read its CONNECT reply; it cannot have read it
 				 while eio_mark_passed() is false */

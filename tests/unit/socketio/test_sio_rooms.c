@@ -178,6 +178,38 @@ test_join_and_leave_of_the_target(void **state)
 	fake_stop();
 }
 
+/*
+ * Many sockets that join a few rooms must not make a table grow. The rooms of a socket in many rooms are in the
+ * table, from the fifth on and until it has left them all.
+ */
+static void
+test_only_sockets_in_many_rooms_need_the_table(void **state)
+{
+	const struct table *table;
+	char room[] = "room-?";
+
+	(void)state;
+	start();
+	table = &sio_of(fake_io, "/")->memberships;
+	for (unsigned i = 0; i < SIO_ROOMS_WALKED; i++) {
+		room[5] = (char)('a' + i);
+		assert_int_equal(sio_sockets_join(sio_all(sio_of(fake_io, "/")), room), 0);
+	}
+	assert_int_equal(table->count, 0);
+	assert_int_equal(sio_join(sockets[0], "fifth"), 0);
+	assert_int_equal(sio_join(sockets[0], "sixth"), 0);
+	assert_int_equal(table->count, 2);
+	sio_leave(sockets[0], "room-a");
+	assert_int_equal(sio_join(sockets[0], "room-a"), 0);
+	assert_int_equal(table->count, 3);
+	assert_true(sio_in_room(sockets[0], "room-a") && sio_in_room(sockets[0], "room-b"));
+	sio_leave_all(sockets[0]);
+	assert_int_equal(table->count, 0);
+	assert_int_equal(sio_join(sockets[0], "again"), 0);
+	assert_int_equal(table->count, 0);
+	fake_stop();
+}
+
 static void
 test_limits(void **state)
 {
@@ -316,6 +348,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
 		cmocka_unit_test(test_join_and_leave_of_the_target),
+		cmocka_unit_test(test_only_sockets_in_many_rooms_need_the_table),
 		cmocka_unit_test(test_walks),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_lengths),
