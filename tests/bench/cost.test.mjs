@@ -21,7 +21,7 @@ test("calls of the allocator count, but not those that it makes itself", () => {
 });
 
 test("a piece of work may not allocate more than its limit", () => {
-  assert.deepEqual(compareAllocations(works, { echo: 0.01, connect: 3.02, join: 9 }), []);
+  assert.deepEqual(compareAllocations(works, { echo: 0.01, connect: 3.02, "admin-ui": 9 }), []);
   assert.match(compareAllocations(works, { echo: 1 })[0], /^echo: 1\.0 allocations; at most 0 are allowed/);
   assert.equal(compareAllocations(works, { connect: 4, "polling-connect": 4 }).length, 2);
 });
