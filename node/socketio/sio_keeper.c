@@ -30,10 +30,8 @@ origin_lose(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_t no
 	while (!list_empty(&origin->sessions)) {
 		struct keeper_session *session = container_of(origin->sessions.next, struct keeper_session, link);
 
-		if (session->state == KEEPER_LIVE) {
-			session->lost_at = now;
-			session->orphan = true;
-		}
+		if (session->state == KEEPER_LIVE)
+			sio_keeper_session_lost(session, now)->orphan = true;
 		sio_keeper_session_store(keeper, session);
 		sio_keeper_session_stored(keeper, session, now);
 	}
@@ -76,7 +74,7 @@ keeper_drop_orphans(struct sio_keeper *keeper, uint64_t origin)
 	{
 		struct keeper_session *session = container_of(it, struct keeper_session, link);
 
-		if (session->orphan && session->last_origin == origin)
+		if (session->orphan && sio_keeper_session_worker(session) == origin)
 			sio_keeper_session_free(keeper, session);
 	}
 }
@@ -194,13 +192,10 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 		session = NULL;
 	}
 	if (session == NULL) {
-		session = sio_keeper_session_new(keeper, pid, sid, nsp, &first);
+		session = sio_keeper_session_new(keeper, origin, pid, sid, nsp, &first);
 		if (session == NULL)
 			return;
 		session->needs_offset = needs_offset;
-		session->origin = origin;
-		session->last_origin = origin->id;
-		list_add_tail(&origin->sessions, &session->link);
 	} else if (!sio_keeper_session_at(session, origin->id, KEEPER_LIVE)) {
 		return;
 	}
@@ -230,8 +225,7 @@ keeper_on_store(
 	session->quiet_local = at.local;
 	if (!leaves)
 		return;
-	session->lost_at = now;
-	sio_keeper_session_store(keeper, session);
+	sio_keeper_session_store(keeper, sio_keeper_session_lost(session, now));
 	sio_keeper_session_stored(keeper, session, now);
 	sio_keeper_trim(keeper);
 }
@@ -243,12 +237,13 @@ keeper_on_end(struct sio_keeper *keeper, struct keeper_origin *origin, struct ke
 
 	if (in->bad || session == NULL)
 		return;
-	if (session->state == KEEPER_STORED && session->last_origin == origin->id) {
+	if (session->state == KEEPER_STORED && sio_keeper_session_worker(session) == origin->id) {
 		sio_keeper_session_end(keeper, session, SIO_SESSION_DISPLACED);
 		return;
 	}
 	/* if another worker has claimed the session, its REPLAY is answered with "no session" */
-	if (session->origin != origin && !(session->state == KEEPER_CLAIMED && session->last_origin == origin->id))
+	if (session->origin != origin &&
+		!(session->state == KEEPER_CLAIMED && sio_keeper_session_worker(session) == origin->id))
 		return;
 	session_drop(keeper, session);
 }
@@ -384,7 +379,8 @@ sio_keeper_sweep(struct sio_keeper *keeper, uint64_t now)
 	while (!list_empty(&store->entries) &&
 		now - container_of(store->entries.next, struct sio_recovery_entry, all)->at > log_ms)
 		(void)sio_recovery_store_drop(store);
-	while (keeper->stored_count != 0 && now - sio_keeper_oldest(keeper)->lost_at > keeper->options.window_ms)
+	while (keeper->stored_count != 0 &&
+		now - sio_keeper_oldest(keeper)->past->lost_at > keeper->options.window_ms)
 		sio_keeper_session_end(keeper, sio_keeper_oldest(keeper), SIO_SESSION_EXPIRED);
 	sio_keeper_log_free_unused(keeper, false);
 }

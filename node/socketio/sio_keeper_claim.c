@@ -13,7 +13,7 @@ sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, en
 	const struct keeper_session *session)
 {
 	const struct keeper_origin *origin = sio_keeper_origin(keeper, claim->origin);
-	static const char no_pid[SIO_PID_LENGTH];
+	char pid[SIO_PID_LENGTH] = "", sid[SIO_ID_LENGTH];
 	struct buffer *out;
 
 	if (origin == NULL)
@@ -21,12 +21,15 @@ sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, en
 	out = sio_keeper_begin(keeper, SIO_KEEP_CLAIMED, origin->id);
 	keep_put_u64(out, claim->nonce);
 	buffer_add_byte(out, (uint8_t)result);
-	buffer_add(out, session != NULL ? session->pid : no_pid, SIO_PID_LENGTH);
+	if (session != NULL)
+		sio_keeper_id_unpack(session->pid, SIO_PID_LENGTH, pid);
+	buffer_add(out, pid, SIO_PID_LENGTH);
 	if (result == SIO_RECOVERY_RECOVERED) {
 		buffer_add_byte(out, claim->ghost);
 		buffer_add_byte(out, session->own);
-		keep_put_text(out, text_of(session->sid, SIO_ID_LENGTH));
-		keep_put_u64(out, session->room_count);
+		sio_keeper_id_unpack(session->sid, SIO_ID_LENGTH, sid);
+		keep_put_text(out, text_of(sid, SIO_ID_LENGTH));
+		keep_put_u64(out, sio_keeper_session_room_count(session));
 		keep_put_text(out, sio_keeper_session_rooms(session));
 		keep_put_text(out, sio_keeper_session_data(session));
 	}
@@ -46,7 +49,7 @@ session_check_claim(
 	struct sio_recovery_found missed;
 	enum sio_recovery_result result;
 
-	if (now - session->lost_at > keeper->options.window_ms)
+	if (now - session->past->lost_at > keeper->options.window_ms)
 		return SIO_RECOVERY_EXPIRED;
 	if (claim->has_offset && !sio_recovery_position_read(session->log->epoch, claim->offset, &from))
 		return SIO_RECOVERY_OFFSET_GONE;
@@ -54,8 +57,7 @@ session_check_claim(
 	/* an event that the client has received is still to reach the keeper; a replay could send it again */
 	if (from.heard > keeper->number || (former != NULL && from.local > former->local))
 		return SIO_RECOVERY_OFFSET_GONE;
-	if (from.origin != 0 || session->past != NULL)
-		sio_keeper_session_past(session)->from = from;
+	session->past->from = from;
 	result = sio_keeper_find_missed(keeper, session, claim->max_bytes, &missed);
 	sio_recovery_found_fini(&missed);
 	return result;
@@ -102,6 +104,7 @@ session_wait(struct sio_keeper *keeper, struct keeper_session *session, const st
 {
 	struct keeper_past *past = sio_keeper_session_past(session);
 	struct keeper_waiting *waiting = past->waiting;
+	char pid[SIO_PID_LENGTH];
 	struct buffer *out;
 
 	if (waiting != NULL && now - waiting->since <= CLAIM_MS)
@@ -116,7 +119,8 @@ session_wait(struct sio_keeper *keeper, struct keeper_session *session, const st
 	waiting->since = now;
 	memcpy(waiting->offset, claim->offset.at, claim->offset.n);
 	out = sio_keeper_begin(keeper, SIO_KEEP_TAKE, session->origin->id);
-	keep_put_text(out, text_of(session->pid, SIO_PID_LENGTH));
+	sio_keeper_id_unpack(session->pid, SIO_PID_LENGTH, pid);
+	keep_put_text(out, text_of(pid, SIO_PID_LENGTH));
 	sio_keeper_send(keeper, session->origin->channel);
 	return SIO_RECOVERY_RECOVERED;
 }
@@ -193,7 +197,7 @@ static struct sio_recovery_position
 replay_write(struct buffer *out, const struct keeper_session *session, const struct sio_recovery_found *missed)
 {
 	const struct sio_recovery_position from = sio_keeper_session_history(session).from;
-	struct sio_recovery_position at = from.origin != 0 ? from : session->first;
+	struct sio_recovery_position at = from.origin != 0 ? from : sio_keeper_session_first(session);
 	char offset[SIO_OFFSET_MAX + 1];
 
 	for (unsigned i = 0; i < missed->count; i++) {
@@ -226,7 +230,6 @@ session_continue(
 		session->needs_offset = false; /* from now on `before` requires the offset */
 	past->entry = replayed ? (struct keeper_bound){at->origin, at->heard + at->local} : past->before;
 	session->quiet = false;
-	session->last_origin = session->origin->id;
 	past->start = number + session->origin->local;
 	session->state = KEEPER_LIVE;
 }

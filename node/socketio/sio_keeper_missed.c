@@ -18,7 +18,7 @@ session_has_got(const struct keeper_session *session, const struct keeper_past *
 		return false;
 	if (from->origin == bound->origin)
 		return from->heard + from->local >= bound->sum;
-	return from->origin == session->last_origin && from->heard + from->local >= past->start;
+	return from->origin == sio_keeper_session_worker(session) && from->heard + from->local >= past->start;
 }
 
 /* The positions that a client has reached. The client has received each event that one of them covers. */
@@ -55,16 +55,18 @@ session_covers(const struct sio_keeper *keeper, const struct keeper_session *ses
 {
 	const struct keeper_past past = sio_keeper_session_history(session);
 	const struct sio_recovery_position *from = past.from.origin != 0 ? &past.from : NULL;
-	const struct sio_recovery_position quiet = {session->quiet_heard, session->quiet_local, session->last_origin};
+	const struct sio_recovery_position quiet = {
+		session->quiet_heard, session->quiet_local, sio_keeper_session_worker(session)};
 	const struct keeper_bound last = sio_keeper_session_bound(session, &past, session->last);
-	const struct keeper_bound first = {session->first.origin, session->first.heard + session->first.local};
+	const struct sio_recovery_position first_at = sio_keeper_session_first(session);
+	const struct keeper_bound first = {first_at.origin, first_at.heard + first_at.local};
 
 	*covers = (struct covers){.count = 0};
 	/* an offset older than `first` does not show which events the worker delivered while it was out of reach */
 	if ((session->needs_offset && !session_has_got(session, &past, from, &first)) ||
 		!session_has_got(session, &past, from, &past.before))
 		return SIO_RECOVERY_OFFSET_GONE;
-	covers_add(covers, &session->first);
+	covers_add(covers, &first_at);
 	if (from != NULL)
 		covers_add(covers, from);
 	if (past.changed.origin != 0)
@@ -94,6 +96,7 @@ sio_keeper_find_missed(const struct sio_keeper *keeper, const struct keeper_sess
 	struct sio_recovery_found *missed)
 {
 	struct sio_recovery_rooms rooms;
+	char sid[SIO_ID_LENGTH];
 	struct covers covers;
 	enum sio_recovery_result result = session_covers(keeper, session, &covers);
 	int rc = ERROR_MEMORY;
@@ -101,8 +104,9 @@ sio_keeper_find_missed(const struct sio_keeper *keeper, const struct keeper_sess
 	*missed = (struct sio_recovery_found){0};
 	if (result != SIO_RECOVERY_RECOVERED)
 		return result;
-	if (sio_recovery_rooms_init(&rooms, sio_keeper_session_rooms(session).at, session->room_count,
-		    session->own ? text_of(session->sid, SIO_ID_LENGTH) : TEXT_NONE))
+	sio_keeper_id_unpack(session->sid, SIO_ID_LENGTH, sid);
+	if (sio_recovery_rooms_init(&rooms, sio_keeper_session_rooms(session).at,
+		    sio_keeper_session_room_count(session), session->own ? text_of(sid, SIO_ID_LENGTH) : TEXT_NONE))
 		rc = sio_recovery_log_find(session->log->log, covers.lower, &rooms, max_bytes, missed);
 	sio_recovery_rooms_fini(&rooms);
 	if (rc != 0)

@@ -24,37 +24,42 @@ sio_keeper_send(struct sio_keeper *keeper, const char channel[BUS_KEEP_ID])
 
 /* --------------------------------------------------------------- sessions */
 
+/* Sessions are found by the handle of the pid; see SIO_PID_HANDLE. */
+#define HANDLE_PACKED SIO_KEEPER_PACKED(SIO_PID_HANDLE)
+
+static struct text
+session_key(const uint8_t *packed)
+{
+	return text_of((const char *)packed, HANDLE_PACKED);
+}
+
 struct keeper_session *
 sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid)
 {
+	uint8_t packed[SIO_KEEPER_PACKED(SIO_PID_LENGTH)];
 	const struct keeper_session *session;
 	struct table_node *node;
 	unsigned char differs = 0;
 
-	if (pid.n != SIO_PID_LENGTH)
+	if (pid.n != SIO_PID_LENGTH || !sio_keeper_id_pack(pid, packed))
 		return NULL;
-	node = table_find(&keeper->sessions, text_of(pid.at, SIO_PID_HANDLE));
+	node = table_find(&keeper->sessions, session_key(packed));
 	if (node == NULL)
 		return NULL;
 	session = container_of(node, struct keeper_session, node);
-	for (size_t i = SIO_PID_HANDLE; i < SIO_PID_LENGTH; i++)
-		differs |= (unsigned char)(session->pid[i] ^ pid.at[i]);
+	for (size_t i = HANDLE_PACKED; i < sizeof packed; i++)
+		differs |= (unsigned char)(session->pid[i] ^ packed[i]);
 	return differs == 0 ? container_of(node, struct keeper_session, node) : NULL;
 }
 
-/* Charges the session's memory to the store. Only stored sessions are charged. */
-static void
-session_charge(struct sio_keeper *keeper, struct keeper_session *session)
+/* The bytes of a stored session, which count as the store's. They do not change while it is stored. */
+static size_t
+session_cost(const struct keeper_session *session)
 {
-	uint32_t bytes =
-		session->state == KEEPER_STORED ? (uint32_t)sizeof *session + session->rooms_n + session->data_n : 0;
+	size_t kept =
+		session->kept != NULL ? sizeof *session->kept + session->kept->rooms_n + session->kept->data_n : 0;
 
-	if (session->state == KEEPER_STORED && session->past != NULL)
-		bytes += sizeof *session->past;
-
-	keeper->store.bytes += bytes;
-	keeper->store.bytes -= session->bytes;
-	session->bytes = bytes;
+	return sizeof *session + sizeof *session->past + kept;
 }
 
 /* Takes the session off the list of its present state. */
@@ -62,15 +67,16 @@ static void
 session_unlink(struct sio_keeper *keeper, struct keeper_session *session)
 {
 	list_remove(&session->link);
-	if (session->state == KEEPER_STORED)
-		keeper->stored_count--;
+	if (session->state != KEEPER_STORED)
+		return;
+	keeper->stored_count--;
+	keeper->store.bytes -= session_cost(session);
 }
 
 void
 sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session)
 {
 	session_unlink(keeper, session);
-	keeper->store.bytes -= session->bytes;
 	session->log->sessions--;
 	table_remove(&keeper->sessions, &session->node);
 	mem_free(session->kept);
@@ -85,13 +91,15 @@ sio_keeper_session_end(struct sio_keeper *keeper, struct keeper_session *session
 {
 	struct keeper_origin *origin =
 		list_empty(&keeper->workers) ? NULL : container_of(keeper->workers.next, struct keeper_origin, link);
+	char sid[SIO_ID_LENGTH];
 	struct buffer *out;
 
 	(*(why == SIO_SESSION_EXPIRED ? &keeper->ended : &keeper->displaced))++;
 	if (origin != NULL) {
 		out = sio_keeper_begin(keeper, SIO_KEEP_ENDED, origin->id);
 		buffer_add_byte(out, (uint8_t)why);
-		keep_put_text(out, text_of(session->sid, SIO_ID_LENGTH));
+		sio_keeper_id_unpack(session->sid, SIO_ID_LENGTH, sid);
+		keep_put_text(out, text_of(sid, SIO_ID_LENGTH));
 		keep_put_text(out, text_of(session->log->name, session->log->node.key_len));
 		keep_put_text(out, sio_keeper_session_data(session));
 		sio_keeper_send(keeper, origin->channel);
@@ -124,11 +132,21 @@ sio_keeper_session_store(struct sio_keeper *keeper, struct keeper_session *sessi
 	session->state = KEEPER_STORED;
 	session->origin = NULL;
 	while (after != &keeper->stored &&
-		container_of(after, struct keeper_session, link)->lost_at > session->lost_at)
+		container_of(after, struct keeper_session, link)->past->lost_at > session->past->lost_at)
 		after = after->prev;
 	list_add_tail(after->next, &session->link);
 	keeper->stored_count++;
-	session_charge(keeper, session);
+	keeper->store.bytes += session_cost(session);
+}
+
+struct keeper_session *
+sio_keeper_session_lost(struct keeper_session *session, uint64_t now)
+{
+	struct keeper_past *past = sio_keeper_session_past(session);
+
+	past->last_origin = session->origin->id;
+	past->lost_at = now;
+	return session;
 }
 
 struct keeper_past
@@ -136,7 +154,8 @@ sio_keeper_session_history(const struct keeper_session *session)
 {
 	if (session->past != NULL)
 		return *session->past;
-	return (struct keeper_past){.start = session->first.heard + session->first.local};
+	return (struct keeper_past){
+		.first_origin = session->origin->id, .start = session->first_heard + session->first_local};
 }
 
 struct keeper_past *
@@ -154,13 +173,21 @@ sio_keeper_session_past(struct keeper_session *session)
 struct text
 sio_keeper_session_rooms(const struct keeper_session *session)
 {
-	return session->rooms_n != 0 ? text_of(session->kept, session->rooms_n) : TEXT("");
+	return session->kept != NULL ? text_of(session->kept->bytes, session->kept->rooms_n) : TEXT("");
+}
+
+uint32_t
+sio_keeper_session_room_count(const struct keeper_session *session)
+{
+	return session->kept != NULL ? session->kept->room_count : 0;
 }
 
 struct text
 sio_keeper_session_data(const struct keeper_session *session)
 {
-	return session->data_n != 0 ? text_of(session->kept + session->rooms_n, session->data_n) : TEXT("");
+	const struct keeper_kept *kept = session->kept;
+
+	return kept != NULL ? text_of(kept->bytes + kept->rooms_n, kept->data_n) : TEXT("");
 }
 
 bool
@@ -173,38 +200,40 @@ bool
 sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data)
 {
 	size_t n = rooms.n + data.n;
-	char *kept = n != 0 ? mem_try_alloc(n) : NULL; /* clients choose the size */
+	struct keeper_kept *kept = n != 0 ? mem_try_alloc(sizeof *kept + n) : NULL; /* clients choose the size */
 
 	if (n != 0 && kept == NULL)
 		return false;
-	if (kept != NULL)
-		memcpy(mempcpy(kept, rooms.at, rooms.n), data.at, data.n);
+	if (kept != NULL) {
+		*kept = (struct keeper_kept){(uint32_t)rooms.n, count, (uint32_t)data.n};
+		memcpy(mempcpy(kept->bytes, rooms.at, rooms.n), data.at, data.n);
+	}
 	mem_free(session->kept);
 	session->kept = kept;
-	session->rooms_n = (uint32_t)rooms.n;
-	session->room_count = count;
-	session->data_n = (uint32_t)data.n;
 	return true;
 }
 
 struct keeper_session *
-sio_keeper_session_new(struct sio_keeper *keeper, struct text pid, struct text sid, struct text nsp,
-	const struct sio_recovery_position *first)
+sio_keeper_session_new(struct sio_keeper *keeper, struct keeper_origin *origin, struct text pid, struct text sid,
+	struct text nsp, const struct sio_recovery_position *first)
 {
-	struct keeper_session *session;
+	struct keeper_session packed, *session;
 
-	if (pid.n != SIO_PID_LENGTH || sid.n != SIO_ID_LENGTH ||
-		table_find(&keeper->sessions, text_of(pid.at, SIO_PID_HANDLE)) != NULL)
+	if (pid.n != SIO_PID_LENGTH || sid.n != SIO_ID_LENGTH || !sio_keeper_id_pack(pid, packed.pid) ||
+		!sio_keeper_id_pack(sid, packed.sid) ||
+		table_find(&keeper->sessions, session_key(packed.pid)) != NULL)
 		return NULL;
 	session = mem_zalloc(sizeof *session);
-	memcpy(session->pid, pid.at, SIO_PID_LENGTH);
-	memcpy(session->sid, sid.at, SIO_ID_LENGTH);
+	memcpy(session->pid, packed.pid, sizeof session->pid);
+	memcpy(session->sid, packed.sid, sizeof session->sid);
 	session->log = sio_keeper_log_of(keeper, nsp);
 	session->log->sessions++;
-	session->first = *first;
-	table_add(&keeper->sessions, &session->node, text_of(session->pid, SIO_PID_HANDLE));
+	session->first_heard = first->heard;
+	session->first_local = first->local;
+	table_add(&keeper->sessions, &session->node, session_key(session->pid));
 	session->state = KEEPER_LIVE;
-	list_init(&session->link);
+	session->origin = origin;
+	list_add_tail(&origin->sessions, &session->link);
 	return session;
 }
 
@@ -216,5 +245,4 @@ sio_keeper_session_give(struct sio_keeper *keeper, struct keeper_session *sessio
 	session->orphan = false;
 	session->origin = origin;
 	list_add_tail(&origin->sessions, &session->link);
-	session_charge(keeper, session);
 }

@@ -11,15 +11,21 @@
 struct buffer *sio_keeper_begin(struct sio_keeper *keeper, enum sio_keep_message type, uint64_t origin);
 void sio_keeper_send(struct sio_keeper *keeper, const char channel[BUS_KEEP_ID]);
 
-/* Makes a live session. Returns NULL if an id has the wrong length or another session has the same handle. */
-struct keeper_session *sio_keeper_session_new(struct sio_keeper *keeper, struct text pid, struct text sid,
-	struct text nsp, const struct sio_recovery_position *first);
+/*
+ * Makes a live session of the worker, which began at the position `first`. Returns NULL if an id is malformed or
+ * another session has the same handle.
+ */
+struct keeper_session *sio_keeper_session_new(struct sio_keeper *keeper, struct keeper_origin *origin,
+	struct text pid, struct text sid, struct text nsp, const struct sio_recovery_position *first);
+/* Notes that the client of a live session is lost, and when. Returns the session, to be stored. */
+struct keeper_session *sio_keeper_session_lost(struct keeper_session *session, uint64_t now);
 /* Returns the past of the session for writing, and makes it if it is missing. */
 struct keeper_past *sio_keeper_session_past(struct keeper_session *session);
 /* Returns a copy of the past for reading. A session without a past gets that of a client that has just connected. */
 struct keeper_past sio_keeper_session_history(const struct keeper_session *session);
 /* The rooms and the data, in the form that they have in the messages. */
 struct text sio_keeper_session_rooms(const struct keeper_session *session);
+uint32_t sio_keeper_session_room_count(const struct keeper_session *session);
 struct text sio_keeper_session_data(const struct keeper_session *session);
 void sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session);
 /* Finds a session by its pid. Compares the secret part in constant time: see sio_recovery_session_find(). */
@@ -31,7 +37,8 @@ bool sio_keeper_session_at(const struct keeper_session *session, uint64_t origin
  * returns false.
  */
 bool sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data);
-/* Stores the session. The list is ordered by lost_at, so a released session returns to its former place. */
+/* Stores a lost or claimed session. The list is ordered by lost_at, so a released session returns to its former
+ * place. */
 void sio_keeper_session_store(struct sio_keeper *keeper, struct keeper_session *session);
 /* Gives a stored session to the worker that claims it. */
 void sio_keeper_session_give(struct sio_keeper *keeper, struct keeper_session *session, struct keeper_origin *origin);

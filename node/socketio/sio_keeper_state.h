@@ -6,6 +6,7 @@
  *   sio_keeper_missed.c    which events a client has missed
  *   sio_keeper_session.c   the sessions and their limits
  *   sio_keeper_log.c       the logs of the namespaces
+ *   sio_keeper_id.c        their ids, packed
  *
  * Each file calls only the files below it.
  */
@@ -16,6 +17,7 @@
 #include "broker/wire.h"
 #include "common/base/table.h"
 #include "node/socketio/sio_keep_wire.h"
+#include "node/socketio/sio_keeper_id.h"
 #include "node/socketio/sio_keeper_options.h"
 #include "node/socketio/sio_recovery_state.h"
 
@@ -65,8 +67,11 @@ struct keeper_waiting {
 
 enum keeper_state { KEEPER_LIVE, KEEPER_STORED, KEEPER_CLAIMED };
 
-/* What a session gets when its client moves: its rooms change, it comes back, or another worker claims it. */
+/* What a session gets when its rooms change, or when it is stored. It keeps this when its client comes back. */
 struct keeper_past {
+	uint64_t first_origin;	   /* the worker of the first CONNECT */
+	uint64_t last_origin;	   /* stored, claimed: the worker that had the session last */
+	uint64_t lost_at;	   /* stored, claimed: ms, by the clock of the caller */
 	uint64_t start;		   /* lower bound of heard + local when the session came to its worker */
 	struct keeper_bound entry; /* the last event before the session came to its worker */
 	/* when the rooms last changed: the last event for the socket, and the position of the worker */
@@ -76,30 +81,35 @@ struct keeper_past {
 	struct keeper_waiting *waiting;	   /* live: the waiting claim; NULL: none */
 };
 
+/* The rooms and the data of a session, in the form that they have in the messages. */
+struct keeper_kept {
+	uint32_t rooms_n, room_count, data_n;
+	char bytes[]; /* the rooms, then the data */
+};
+
 /* Every idle client has one of these; most of them have no past. */
 struct keeper_session {
 	struct table_node node;
 	struct list link; /* live, claimed: in origin->sessions; stored: in keeper->stored */
 	struct keeper_log *log;
-	struct keeper_origin *origin;	    /* NULL: stored */
-	struct sio_recovery_position first; /* at the first CONNECT */
-	struct keeper_past *past;	    /* NULL: the client has stayed where it connected, in the same rooms */
-	uint64_t last_origin;		    /* the worker that has the session, or had it last */
-	/* when that worker last sent STORE or QUIET: the last event for the socket, and its position */
+	struct keeper_origin *origin;	   /* the worker that has the session, or has claimed it; NULL: stored */
+	uint64_t first_heard, first_local; /* position at the first CONNECT; see sio_keeper_session_first() */
+	struct keeper_past *past;	   /* NULL: the client has stayed where it connected, in the same rooms */
+	/* when its worker last sent STORE or QUIET: the last event for the socket, and its position */
 	uint64_t last, quiet_heard, quiet_local;
-	uint64_t lost_at; /* ms, by the clock of the caller */
-	char *kept;	  /* one allocation: the rooms, then the data; NULL: there are none */
-	uint32_t rooms_n, room_count, data_n, bytes;
-	uint8_t state;
-	bool quiet;	   /* that worker has sent STORE or QUIET */
-	bool orphan;	   /* stored because `last_origin` was gone; false: by STORE */
-	bool own;	   /* the socket is in its own room */
-	bool needs_offset; /* the client must send an offset that is not older than `first` */
-	char pid[SIO_PID_LENGTH];
-	char sid[SIO_ID_LENGTH];
+	struct keeper_kept *kept; /* NULL: there are neither rooms nor data */
+	enum keeper_state state : 4;
+	bool quiet : 1;	       /* its worker has sent STORE or QUIET */
+	bool orphan : 1;       /* stored because its worker was gone; false: by STORE */
+	bool own : 1;	       /* the socket is in its own room */
+	bool needs_offset : 1; /* the client must send an offset that is not older than its first position */
+	/* the ids in 6 bits for each character (sio_keeper_id.h); the first bytes of the pid are the key */
+	uint8_t pid[SIO_KEEPER_PACKED(SIO_PID_LENGTH)];
+	uint8_t sid[SIO_KEEPER_PACKED(SIO_ID_LENGTH)];
 };
 
-_Static_assert(sizeof(struct keeper_session) <= 232, "an idle client got larger");
+/* malloc() adds 8 bytes and rounds up to a multiple of 16. */
+_Static_assert(sizeof(struct keeper_session) <= 152, "an idle client got larger");
 
 /*
  * A claim of an unknown session. The worker that made the session may already have sent it on another connection
@@ -136,6 +146,22 @@ sio_keeper_origin_text(const uint64_t *id)
 	return text_of((const char *)id, SIO_ORIGIN_LENGTH);
 }
 
+/* Returns the worker that has the session, or had it before it was stored or claimed. */
+static inline uint64_t
+sio_keeper_session_worker(const struct keeper_session *session)
+{
+	return session->state == KEEPER_LIVE ? session->origin->id : session->past->last_origin;
+}
+
+/* Returns the position at the first CONNECT. */
+static inline struct sio_recovery_position
+sio_keeper_session_first(const struct keeper_session *session)
+{
+	return (struct sio_recovery_position){.heard = session->first_heard,
+		.local = session->first_local,
+		.origin = session->past != NULL ? session->past->first_origin : session->origin->id};
+}
+
 /*
  * Returns the last event for the socket: `last`, or if `last` is 0, the last event before the socket came to its
  * worker.
@@ -143,7 +169,7 @@ sio_keeper_origin_text(const uint64_t *id)
 static inline struct keeper_bound
 sio_keeper_session_bound(const struct keeper_session *session, const struct keeper_past *past, uint64_t last)
 {
-	return last != 0 ? (struct keeper_bound){session->last_origin, last} : past->entry;
+	return last != 0 ? (struct keeper_bound){sio_keeper_session_worker(session), last} : past->entry;
 }
 
 /* Returns the worker with this origin, which may be gone, or NULL. */

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <malloc.h>
+
 #include "broker/bus_keep.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_keeper.h"
@@ -616,6 +618,42 @@ limits_displace_the_oldest(void **state)
 	assert_int_equal(b.ended, 1);
 }
 
+static void
+only_ids_of_this_program_are_taken(void **state)
+{
+	(void)state;
+	session_in(&a, "0123456789ab.defghijklmnopqrstuv", TEXT_NONE, false, UINT64_MAX);
+	sio_keeper_gone(keeper, &a, now);
+	settled_claim(&b, "0123456789ab.defghijklmnopqrstuv", NULL, "/");
+	assert_int_equal(b.result, SIO_RECOVERY_NO_SESSION);
+	settled_claim(&b, "0123456789abcdefghijklmnopqrstu\xff", NULL, "/");
+	assert_int_equal(b.result, SIO_RECOVERY_NO_SESSION);
+}
+
+#define IDLE_MAX (160 + 32) /* the session as malloc() rounds it up, and its part of the table */
+
+static void
+an_idle_client_takes_little_memory(void **state)
+{
+	enum { CLIENTS = 1000 };
+	char pid[] = PID;
+	size_t before = mallinfo2().uordblks;
+
+	(void)state;
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		(void)snprintf(pid, 9, "%08u", i);
+		pid[8] = '8';
+		session_in(&a, pid, TEXT_NONE, false, UINT64_MAX);
+		begin(&a, SIO_KEEP_QUIET);
+		keep_put_text(&out, text_from(pid));
+		for (unsigned k = 0; k < 3; k++)
+			keep_put_u64(&out, 0);
+		send_it(&a);
+	}
+	/* the sanitizers' allocator counts nothing */
+	assert_in_range((mallinfo2().uordblks - before) / CLIENTS, 0, IDLE_MAX);
+}
+
 int
 main(void)
 {
@@ -639,6 +677,8 @@ main(void)
 		CASE(a_second_hello_replaces_the_first),
 		CASE(another_version_is_answered_and_not_read),
 		CASE(limits_displace_the_oldest),
+		CASE(only_ids_of_this_program_are_taken),
+		CASE(an_idle_client_takes_little_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
