@@ -145,8 +145,8 @@ claim_read(struct sio_keep *keep, const struct keep_ask *ask, struct keep_reader
 		return NULL;
 	session->ghost = ghost;
 	session->own = own;
-	session->data = sio_keep_get_data(keep, data);
-	if (data.n != 0 && session->data == NULL) {
+	session->lost->data = sio_keep_get_data(keep, data);
+	if (data.n != 0 && session->lost->data == NULL) {
 		sio_recovery_session_free(session);
 		return NULL;
 	}

@@ -57,7 +57,7 @@ hub_save(struct sio_keep *keep, struct sio_recovery_session *session, bool needs
 
 	out = keep_begin(keep, SIO_KEEP_SESSION);
 	keep_put_text(out, text_of(session->pid, SIO_PID_LENGTH));
-	keep_put_text(out, text_of(session->sid, SIO_ID_LENGTH));
+	keep_put_text(out, text_of(s->id, SIO_ID_LENGTH));
 	keep_put_text(out, sio_nsp_text(session->nsp));
 	buffer_add_byte(out, needs_offset);
 	buffer_add_byte(out, s->in_own_room);

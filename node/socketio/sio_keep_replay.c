@@ -14,7 +14,7 @@ sio_keep_replay_session(struct sio_keep *keep, const struct keep_ask *ask)
 	struct sio_recovery_session *session =
 		node != NULL ? container_of(node, struct sio_recovery_session, node) : NULL;
 
-	return session != NULL && session->asked == ask->nonce && session->claimed ? session : NULL;
+	return session != NULL && session->claimed && session->lost->asked == ask->nonce ? session : NULL;
 }
 
 static void
@@ -58,7 +58,7 @@ sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 	}
 	ask = sio_keep_ask_new(keep, &keep->waiting, session->pid);
 	ask->then_enter = then;
-	session->asked = ask->nonce;
+	session->lost->asked = ask->nonce;
 	sio_keep_replay_next(keep);
 	return true;
 }

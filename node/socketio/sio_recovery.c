@@ -317,18 +317,19 @@ sio_recovery_reject(struct sio_socket *s)
 bool
 sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 {
-	const char *at = session->rooms;
+	const struct sio_recovery_lost *lost = session->lost;
+	const char *at = lost->rooms;
 	int rc = 0;
 
 	must(session->claimed && s->state == SIO_WAITING);
-	memcpy(s->id, session->sid, SIO_ID_LENGTH);
+	memcpy(s->id, lost->sid, SIO_ID_LENGTH);
 	s->recovered = true;
 	s->session = session;
 	s->last_event = session->log->touched == NULL ? session->last : 0;
 	session->socket = s;
-	if (session->data != NULL)
-		sio_socket_set_data(s, sio_stored_ref(session->data));
-	for (uint32_t i = 0; rc == 0 && i < session->room_count; i++)
+	if (lost->data != NULL)
+		sio_socket_set_data(s, sio_stored_ref(lost->data));
+	for (uint32_t i = 0; rc == 0 && i < lost->room_count; i++)
 		rc = sio_rooms_join(s, sio_recovery_room_read(&at));
 	session->moved = session->data_changed = false;
 	if (rc != 0)

@@ -16,14 +16,12 @@ sio_recovery_session_new(struct sio_socket *s)
 	struct sio_recovery *recovery = s->nsp->io->recovery;
 	struct sio_recovery_session *session = mem_zalloc(sizeof *session);
 
-	list_init(&session->stored);
 	list_init(&session->kept);
 	session->nsp = s->nsp;
 	session->log = s->nsp->log;
 	session->socket = s;
 	if (session->log->touched == NULL)
 		session->start = session->log->head;
-	memcpy(session->sid, s->id, SIO_ID_LENGTH);
 	session->pid_n = SIO_PID_LENGTH;
 	do
 		random_id(session->pid, SIO_PID_LENGTH);
@@ -35,25 +33,36 @@ sio_recovery_session_new(struct sio_socket *s)
 	return session;
 }
 
+/* The socket is lost, or a claim brings the session: from now on the session has a sid of its own. */
+static struct sio_recovery_lost *
+session_lose(struct sio_recovery_session *session, const char sid[SIO_ID_LENGTH])
+{
+	struct sio_recovery_lost *lost = session->lost = mem_zalloc(sizeof *lost);
+
+	lost->session = session;
+	list_init(&lost->stored);
+	memcpy(lost->sid, sid, SIO_ID_LENGTH);
+	return lost;
+}
+
 struct sio_recovery_session *
 sio_recovery_session_of(struct sio_nsp *nsp, struct text pid, struct text sid, struct text rooms, uint32_t room_count)
 {
-	struct sio_recovery_session *session = mem_zalloc(sizeof *session);
+	struct sio_recovery_session *session;
+	char *copy = mem_try_alloc(rooms.n + 1);
 
-	session->rooms = mem_try_alloc(rooms.n + 1);
-	if (session->rooms == NULL) {
-		mem_free(session);
+	if (copy == NULL)
 		return NULL;
-	}
-	memcpy(session->rooms, rooms.at, rooms.n);
-	session->rooms_n = (uint32_t)rooms.n;
-	session->room_count = room_count;
-	list_init(&session->stored);
+	session = mem_zalloc(sizeof *session);
+	(void)session_lose(session, sid.at);
+	memcpy(copy, rooms.at, rooms.n);
+	session->lost->rooms = copy;
+	session->lost->rooms_n = (uint32_t)rooms.n;
+	session->lost->room_count = room_count;
 	list_init(&session->kept);
 	session->nsp = nsp;
 	session->log = nsp->log;
 	session->claimed = true;
-	memcpy(session->sid, sid.at, SIO_ID_LENGTH);
 	memcpy(session->pid, pid.at, pid.n);
 	session->pid_n = (unsigned char)pid.n;
 	table_add(&nsp->io->recovery->sessions, &session->node, text_of(session->pid, SIO_PID_HANDLE));
@@ -73,22 +82,24 @@ sio_recovery_session_accepts_id(const struct sio_nsp *nsp, struct text sid)
 static void
 session_drop_snapshot(struct sio_recovery_session *session)
 {
-	session->nsp->io->recovery->store.bytes -= session->bytes;
-	session->bytes = 0;
-	sio_stored_unref(session->data);
-	session->data = NULL;
-	mem_free(session->rooms);
-	session->rooms = NULL;
-	session->rooms_n = session->room_count = 0;
+	struct sio_recovery_lost *lost = session->lost;
+
+	if (lost == NULL)
+		return;
+	session->nsp->io->recovery->store.bytes -= lost->bytes;
+	sio_stored_unref(lost->data);
+	mem_free(lost->rooms);
+	mem_free(lost);
+	session->lost = NULL;
 }
 
 /* Takes the session off the lists of stored sessions. */
 static void
 session_unstore(struct sio_recovery_session *session)
 {
-	if (list_empty(&session->stored))
+	if (session->lost == NULL || list_empty(&session->lost->stored))
 		return;
-	list_remove(&session->stored);
+	list_remove(&session->lost->stored);
 	list_remove(&session->kept);
 	session->nsp->io->recovery->stored_count--;
 }
@@ -162,8 +173,8 @@ session_end(struct sio_recovery_session *session, sio_session_end why)
 	}
 	sio_nsp_used(session->nsp);
 	session_unlink(session);
-	session->why = (unsigned char)why;
-	list_add_tail(&recovery->ended_now, &session->stored);
+	session->lost->why = (unsigned char)why;
+	list_add_tail(&recovery->ended_now, &session->lost->stored);
 	sio_turn_defer(&recovery->io->turn, &recovery->ended_job);
 }
 
@@ -173,7 +184,7 @@ session_done(struct sio_recovery_session *session)
 {
 	struct sio_nsp *nsp = session->nsp;
 
-	list_remove(&session->stored);
+	list_remove(&session->lost->stored);
 	session_drop_snapshot(session);
 	mem_free(session);
 	sio_nsp_unused(nsp);
@@ -205,12 +216,12 @@ sio_recovery_session_report(struct sio_job *job)
 	struct sio_recovery *recovery = container_of(job, struct sio_recovery, ended_job);
 
 	while (!list_empty(&recovery->ended_now)) {
-		struct sio_recovery_session *session =
-			container_of(recovery->ended_now.next, struct sio_recovery_session, stored);
+		struct sio_recovery_lost *lost =
+			container_of(recovery->ended_now.next, struct sio_recovery_lost, stored);
 
-		sio_recovery_session_ended(session->nsp, text_of(session->sid, SIO_ID_LENGTH), session->data,
-			(sio_session_end)session->why);
-		session_done(session);
+		sio_recovery_session_ended(lost->session->nsp, text_of(lost->sid, SIO_ID_LENGTH), lost->data,
+			(sio_session_end)lost->why);
+		session_done(lost->session);
 	}
 }
 
@@ -218,7 +229,7 @@ void
 sio_recovery_session_forget(struct sio_recovery *recovery)
 {
 	while (!list_empty(&recovery->ended_now))
-		session_done(container_of(recovery->ended_now.next, struct sio_recovery_session, stored));
+		session_done(container_of(recovery->ended_now.next, struct sio_recovery_lost, stored)->session);
 }
 
 void
@@ -240,7 +251,7 @@ sio_off_session_ended(sio_nsp *nsp, sio_session_ended_fn *fn, void *arg)
 
 /* Returns false without memory. */
 static bool
-session_copy_rooms(struct sio_recovery_session *session, const struct sio_socket *s)
+session_copy_rooms(struct sio_recovery_lost *lost, const struct sio_socket *s)
 {
 	struct list *it, *next;
 	size_t bytes = 0;
@@ -250,11 +261,11 @@ session_copy_rooms(struct sio_recovery_session *session, const struct sio_socket
 		sizeof(uint32_t) + container_of(it, struct sio_membership, in_socket)->key.room->node.key_len;
 	if (bytes == 0)
 		return true;
-	session->rooms = at = mem_try_alloc(bytes);
+	lost->rooms = at = mem_try_alloc(bytes);
 	if (at == NULL)
 		return false;
-	session->rooms_n = (uint32_t)bytes;
-	session->room_count = s->room_count;
+	lost->rooms_n = (uint32_t)bytes;
+	lost->room_count = s->room_count;
 	list_each(it, next, &s->rooms)
 	{
 		const struct sio_room *room = container_of(it, struct sio_membership, in_socket)->key.room;
@@ -269,12 +280,13 @@ static void
 session_store(struct sio_recovery_session *session, struct sio_socket *s)
 {
 	struct sio_recovery *recovery = session->nsp->io->recovery;
+	struct sio_recovery_lost *lost = session_lose(session, s->id);
 
 	session->own = s->in_own_room;
 	session->last = s->last_event;
 	if (s->extra != NULL && s->extra->data != NULL)
-		session->data = sio_stored_ref(s->extra->data);
-	if (!session_copy_rooms(session, s)) {
+		lost->data = sio_stored_ref(s->extra->data);
+	if (!session_copy_rooms(lost, s)) {
 		loop_count_no_memory(recovery->io->loop);
 		recovery->displaced++;
 		session_end(session, SIO_SESSION_DISPLACED);
@@ -282,10 +294,10 @@ session_store(struct sio_recovery_session *session, struct sio_socket *s)
 	}
 	session->socket = NULL;
 	s->session = NULL;
-	session->bytes = (uint32_t)(sizeof *session + session->rooms_n + sio_stored_size(session->data));
-	recovery->store.bytes += session->bytes;
+	lost->bytes = (uint32_t)(sizeof *session + sizeof *lost + lost->rooms_n + sio_stored_size(lost->data));
+	recovery->store.bytes += lost->bytes;
 	session->lost_at = recovery->io->loop->now;
-	list_add_tail(&recovery->stored, &session->stored);
+	list_add_tail(&recovery->stored, &lost->stored);
 	list_add_tail(&session->log->kept, &session->kept);
 	recovery->stored_count++;
 }
@@ -293,7 +305,7 @@ session_store(struct sio_recovery_session *session, struct sio_socket *s)
 void
 sio_recovery_session_claim(struct sio_recovery_session *session)
 {
-	must(session->socket == NULL && !list_empty(&session->stored));
+	must(session->socket == NULL && !list_empty(&session->lost->stored));
 	session_unstore(session);
 	session->claimed = true;
 }
@@ -311,9 +323,9 @@ sio_recovery_session_return(struct sio_recovery_session *session)
 		session->socket = NULL;
 	}
 	while (after != &recovery->stored &&
-		container_of(after, struct sio_recovery_session, stored)->lost_at > session->lost_at)
+		container_of(after, struct sio_recovery_lost, stored)->session->lost_at > session->lost_at)
 		after = after->prev;
-	list_add_tail(after->next, &session->stored);
+	list_add_tail(after->next, &session->lost->stored);
 	list_add_tail(&session->log->kept, &session->kept);
 	recovery->stored_count++;
 	sio_recovery_trim_log(recovery); /* arms the timer, which may have ended while nothing was kept */
@@ -396,7 +408,7 @@ sio_recovery_session_oldest(const struct sio_recovery *recovery)
 {
 	return list_empty(&recovery->stored)
 		       ? NULL
-		       : container_of(recovery->stored.next, struct sio_recovery_session, stored);
+		       : container_of(recovery->stored.next, struct sio_recovery_lost, stored)->session;
 }
 
 bool
@@ -446,6 +458,8 @@ sio_recovery_session_trim(struct sio_recovery *recovery)
 bool
 sio_recovery_session_rooms(const struct sio_recovery_session *session, struct sio_recovery_rooms *out)
 {
-	return sio_recovery_rooms_init(out, session->rooms, session->room_count,
-		session->own ? text_of(session->sid, SIO_ID_LENGTH) : TEXT_NONE);
+	const struct sio_recovery_lost *lost = session->lost;
+
+	return sio_recovery_rooms_init(
+		out, lost->rooms, lost->room_count, session->own ? text_of(lost->sid, SIO_ID_LENGTH) : TEXT_NONE);
 }

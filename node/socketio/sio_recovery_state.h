@@ -43,10 +43,23 @@ struct sio_recovery {
 	bool armed;
 };
 
+/* What a session has while it is stored, claimed or ended: the snapshot, and what belongs to the claim. */
+struct sio_recovery_lost {
+	struct sio_recovery_session *session;
+	struct list stored; /* in recovery->stored while stored; ended: in recovery->ended_now */
+	struct sio_stored *data;
+	char *rooms; /* see sio_recovery_room_write() */
+	uint32_t rooms_n, room_count;
+	uint64_t asked;	   /* several workers, claimed: nonce of the REPLAY */
+	uint32_t bytes;	   /* charged to the store */
+	unsigned char why; /* ended: enum sio_session_end */
+	char sid[SIO_ID_LENGTH];
+};
+
+/* Every idle client has one of these. */
 struct sio_recovery_session {
 	struct table_node node;
-	struct list stored; /* in recovery->stored while stored; ended: in recovery->ended_now */
-	struct list kept;   /* in log->kept while stored */
+	struct list kept; /* in log->kept while stored */
 	struct sio_nsp *nsp;
 	struct sio_recovery_log *log; /* of the namespace */
 	struct sio_socket *socket;    /* live: connected; claimed: waiting; stored: NULL */
@@ -72,25 +85,20 @@ struct sio_recovery_session {
 			uint64_t bound_sum, bound_changed, bound_origin;
 		};
 	};
-	uint64_t asked;		 /* several workers, claimed: nonce of the REPLAY */
-	struct sio_stored *data; /* the snapshot: data, rooms */
-	char *rooms;		 /* see sio_recovery_room_write() */
-	uint32_t rooms_n, room_count;
-	uint32_t bytes; /* charged to the store */
-	bool claimed, ghost;
-	bool moved;	     /* joined or left a room while claimed */
-	bool own;	     /* was in its own room */
-	bool answered;	     /* several workers: `asked` has been answered */
-	bool data_changed;   /* several workers: data has changed while claimed */
-	bool saved;	     /* streams mode: Redis has the session, unless another server has taken it */
-	bool missed;	     /* streams mode, claimed: the stream may lack an event for the socket */
-	unsigned char why;   /* ended: enum sio_session_end */
-	unsigned char pid_n; /* pids of Node.js servers are shorter than SIO_PID_LENGTH */
+	struct sio_recovery_lost *lost; /* NULL: live */
+	bool claimed : 1, ghost : 1;
+	bool moved : 1;	       /* joined or left a room while claimed */
+	bool own : 1;	       /* was in its own room */
+	bool answered : 1;     /* several workers: lost->asked has been answered */
+	bool data_changed : 1; /* several workers: data has changed while claimed */
+	bool saved : 1;	       /* streams mode: Redis has the session, unless another server has taken it */
+	bool missed : 1;       /* streams mode, claimed: the stream may lack an event for the socket */
+	unsigned char pid_n;   /* pids of Node.js servers are shorter than SIO_PID_LENGTH */
 	char pid[SIO_PID_LENGTH];
-	char sid[SIO_ID_LENGTH];
 };
 
-_Static_assert(sizeof(struct sio_recovery_session) <= 240, "an idle client got larger");
+/* malloc() adds 8 bytes and rounds up to a multiple of 16. */
+_Static_assert(sizeof(struct sio_recovery_session) <= 168, "an idle client got larger");
 
 /* Every event up to this number has been delivered to the socket. */
 static inline uint64_t

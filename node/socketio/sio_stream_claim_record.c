@@ -40,7 +40,7 @@ sio_stream_claim_session(const struct stream_claim *claim)
 		sio_stored_unref(data);
 		return NULL;
 	}
-	session->data = data;
+	session->lost->data = data;
 	session->own = record->own;
 	session->ghost = claim->ghost;
 	session->start = record->start;

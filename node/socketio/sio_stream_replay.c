@@ -65,7 +65,7 @@ replay_socket(const struct stream_replay *replay)
 	const struct sio_recovery_session *session =
 		node != NULL ? container_of(node, struct sio_recovery_session, node) : NULL;
 
-	return session != NULL && session->claimed && session->asked == replay->nonce ? session->socket : NULL;
+	return session != NULL && session->claimed && session->lost->asked == replay->nonce ? session->socket : NULL;
 }
 
 static bool
@@ -400,7 +400,7 @@ sio_stream_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 	replay->stream = stream;
 	replay->nsp = s->nsp;
 	sio_nsp_used(s->nsp);
-	replay->nonce = session->asked = ++stream->nonce;
+	replay->nonce = session->lost->asked = ++stream->nonce;
 	replay->from = replay->start = session->from;
 	replay->then = then;
 	replay->result = SIO_RECOVERY_RECOVERED;

@@ -319,11 +319,12 @@ sio_stream_unclaim(struct sio_recovery_session *session)
 {
 	struct sio_stream *stream = session->nsp->io->recovery->stream;
 	uint64_t now = loop_wall_ms(), end = session->lost_at + stream_window(stream);
+	const struct sio_recovery_lost *lost = session->lost;
 	struct sio_stream_session record = {
-		.sid = text_of(session->sid, SIO_ID_LENGTH),
+		.sid = text_of(lost->sid, SIO_ID_LENGTH),
 		.pid = session_pid(session),
-		.rooms = text_of(session->rooms, session->rooms_n),
-		.room_count = session->room_count,
+		.rooms = text_of(lost->rooms, lost->rooms_n),
+		.room_count = lost->room_count,
 		.own = session->own,
 		.nsp = sio_nsp_text(session->nsp),
 		.owner = TEXT(""),
@@ -338,8 +339,8 @@ sio_stream_unclaim(struct sio_recovery_session *session)
 	int rc = 0;
 
 	buffer_init(&packed, SIO_STREAM_SESSION_MAX);
-	if (session->data != NULL)
-		rc = json_to_msgpack(session->data->owner.json, &session->data->attachments, &packed);
+	if (lost->data != NULL)
+		rc = json_to_msgpack(lost->data->owner.json, &lost->data->attachments, &packed);
 	record.data = buffer_text(&packed);
 	if (rc == 0 && buffer_error(&packed) == 0 && end > now && session->nsp->broker != NULL)
 		(void)stream_set_lost(stream, session->nsp, &record, end - now, false);

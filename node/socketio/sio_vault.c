@@ -222,7 +222,7 @@ vault_save(struct sio_keep *keep, struct sio_recovery_session *session, bool nee
 		return;
 	buffer_reset(&vault->out);
 	buffer_add_byte(&vault->out, s->in_own_room);
-	keep_put_text(&vault->out, text_of(session->sid, SIO_ID_LENGTH));
+	keep_put_text(&vault->out, text_of(s->id, SIO_ID_LENGTH));
 	sio_keep_put_rooms(&vault->out, s);
 	sio_keep_put_data(&vault->out, s->extra != NULL ? s->extra->data : NULL);
 	if (buffer_error(&vault->out) != 0) {

@@ -73,8 +73,9 @@ vault_try_replay(struct vault_ask *ask)
 	}
 	ask->gaps = point.gaps;
 	memcpy(ask->claim, claimed->claim, SIO_VAULT_CLAIM);
-	sio_vault_read(ask, &claimed->from, sio_nsp_text(session->nsp), text_of(session->rooms, session->rooms_n),
-		session->room_count, session->own ? text_of(session->sid, SIO_ID_LENGTH) : TEXT_NONE, true);
+	sio_vault_read(ask, &claimed->from, sio_nsp_text(session->nsp),
+		text_of(session->lost->rooms, session->lost->rooms_n), session->lost->room_count,
+		session->own ? text_of(session->lost->sid, SIO_ID_LENGTH) : TEXT_NONE, true);
 	return SIO_RECOVERY_RECOVERED;
 }
 

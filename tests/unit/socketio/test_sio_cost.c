@@ -11,10 +11,13 @@
 
 #include "common/base/small.h"
 #include "node/socketio/sio_core.h"
+#include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_socket.h"
 #include "tests/unit/socketio/fake_engine.h"
 
 #include "tests/unit/socketio/fake_broker.h"
+
+#define SESSION_MAX 176 /* bytes of a session that may be recovered, as malloc() rounds them up */
 
 static size_t allocations, bytes;
 
@@ -247,6 +250,30 @@ test_idle_client(void **state)
 	assert_all_is_freed();
 }
 
+/* The difference to test_idle_client() is what connection state recovery takes of a worker for each client. */
+static void
+test_idle_client_that_may_return(void **state)
+{
+	struct sio_options o = fake_options();
+	size_t before;
+
+	(void)state;
+	o.connection_state_recovery = true;
+	fake_start(&o);
+	fake_receive(fake_open(0), false, "0", 1);
+	fake_turn();
+	(void)fake_open(1);
+	(void)buffer_room(&fake_engine.sessions[1].sent, 1000);
+	before = bytes - malloc_usable_size(fake_engine.sessions[1].owner);
+	fake_receive(&fake_engine.sessions[1], false, "0", 1);
+	fake_turn();
+	assert_in_range(bytes - before,
+		sizeof(struct sio_client) + sizeof(struct sio_socket) + sizeof(struct sio_recovery_session),
+		350 + SESSION_MAX);
+	fake_stop();
+	assert_all_is_freed();
+}
+
 /* ------------------------------------------------------------------- fetch */
 
 #define FETCHED FAKE_SESSIONS
@@ -401,6 +428,7 @@ main(void)
 		cmocka_unit_test(test_message_is_all_that_is_allocated),
 		cmocka_unit_test(test_broadcasts_of_a_cluster),
 		cmocka_unit_test(test_idle_client),
+		cmocka_unit_test(test_idle_client_that_may_return),
 		cmocka_unit_test(test_fetch),
 		cmocka_unit_test(test_allow_request),
 		cmocka_unit_test(test_api_errors),
