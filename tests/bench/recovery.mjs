@@ -2,7 +2,7 @@
 // client and of a broadcast with the same server without recovery, and measures how fast the clients of a killed worker return. The
 // broadcast is also measured over Redis: with --redis-log and recovery, beside --redis alone.
 // BENCH_RECOVERY_CLIENTS (10000) that come back, BENCH_RECOVERY_ROUNDS (3) of each measurement except memory, and
-// BENCH_RECOVERY_SECONDS (5) of the broadcasts.
+// BENCH_RECOVERY_SECONDS (5) of the broadcasts. BENCH_ROWS=storm,memory,hub,redis measures some rows only.
 import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -148,35 +148,57 @@ async function pairs(redis) {
   return { without: median(rates.false), with_: median(rates.true), ratio: median(ratios), least: Math.min(...ratios), most: Math.max(...ratios) };
 }
 
-await main(async () => {
+/* ---------------------------------------------------------------------------------------------------- rows */
+
+async function stormRows() {
   const storms = [];
   for (let round = 0; round < rounds; round++) storms.push(await storm(round));
   const faults = storms.flatMap(stormFaults);
   const times = storms.map(({ recovery }) => recovery.seconds);
   const middle = (pick) => median(storms.map(pick));
-  const without = await idle(false), with_ = await idle(true);
-  const hub = await pairs();
-  const redis = await startRedis();
-  const log = await pairs(redis);
-  await end(redis.process);
-  process.stdout.write([
-    "Two workers and their hub, WebSocket clients, all processes and the clients on the same cores.",
-    "",
-    "| What | Measured | Wanted |",
-    "|---|--:|--:|",
-    `| ${number(middle(({ clients }) => clients.left))} clients back at once, ${AWAY_MS / 1000} s after the death of their worker, ${PER_SECOND} events a second: all are back after (medians of ${rounds}) | ${median(times).toFixed(1)} s | 5 s |`,
+  const left = number(middle(({ clients }) => clients.left));
+  return { faults, lines: [
+    `| ${left} clients back at once, ${AWAY_MS / 1000} s after the death of their worker, ${PER_SECOND} events a second: all are back after (median of ${rounds}) | ${median(times).toFixed(1)} s | 5 s |`,
     `| the same, least and most | ${Math.min(...times).toFixed(1)} s, ${Math.max(...times).toFixed(1)} s | |`,
     `| processor time for that: servers, clients | ${middle(({ busy }) => busy.servers).toFixed(1)} s, ${middle(({ busy }) => busy.clients).toFixed(1)} s | |`,
-    `| recovered | ${number(middle(({ recovery }) => recovery.recovered))} | ${number(middle(({ clients }) => clients.left))} |`,
+    `| recovered | ${number(middle(({ recovery }) => recovery.recovered))} | ${left} |`,
     `| missed events for each of them | ${middle(({ recovery }) => recovery.replayed / recovery.recovered).toFixed(1)} | |`,
     `| lost, duplicated or reordered events, clients not recovered | ${faults.join(", ") || "0"} | 0 |`,
+  ] };
+}
+
+async function memoryRows() {
+  const without = await idle(false), with_ = await idle(true);
+  return { lines: [
     `| memory of all processes per idle client: without, with recovery | ${number(without)} B, ${number(with_)} B | |`,
     `| difference | ${number(with_ - without)} B | 400 B |`,
-    ...[["", hub, 0.85], [" over Redis", log, 0.6]].flatMap(([where, { without, with_, ratio, least, most }, wanted]) => [
-      `| broadcast to 1,000${where}, 8 in flight, deliveries per second: without, with recovery (medians of ${rounds}) | ${number(without)}, ${number(with_)} | |`,
-      `| ratio (median of the pairs; least and most) | ${ratio.toFixed(2)}; ${least.toFixed(2)} and ${most.toFixed(2)} | ${wanted} |`,
-    ]),
-    "",
-  ].join("\n"));
-  return faults.length === 0 ? 0 : 1;
+  ] };
+}
+
+async function broadcastRows(where, wanted, redis) {
+  const { without, with_, ratio, least, most } = await pairs(redis);
+  return { lines: [
+    `| broadcast to 1,000${where}, 8 in flight, deliveries per second: without, with recovery (medians of ${rounds}) | ${number(without)}, ${number(with_)} | |`,
+    `| ratio (median of the pairs; least and most) | ${ratio.toFixed(2)}; ${least.toFixed(2)} and ${most.toFixed(2)} | ${wanted} |`,
+  ] };
+}
+
+async function redisRows() {
+  const redis = await startRedis();
+  const result = await broadcastRows(" over Redis", 0.6, redis);
+  await end(redis.process);
+  return result;
+}
+
+const rows = { storm: stormRows, memory: memoryRows, hub: () => broadcastRows("", 0.85), redis: redisRows };
+
+await main(async () => {
+  const wanted = (process.env.BENCH_ROWS ?? "").split(",").filter(Boolean);
+  const unknown = wanted.find((name) => !rows[name]);
+  if (unknown) throw new Error(`BENCH_ROWS: there is no row ${unknown}; the rows are ${Object.keys(rows).join(",")}`);
+  const results = [];
+  for (const [name, measure] of Object.entries(rows)) if (wanted.length === 0 || wanted.includes(name)) results.push(await measure());
+  const lines = results.flatMap((result) => result.lines);
+  process.stdout.write(`Two workers and their hub, WebSocket clients, all processes and the clients on the same cores.\n\n| What | Measured | Wanted |\n|---|--:|--:|\n${lines.join("\n")}\n`);
+  return results.some(({ faults = [] }) => faults.length > 0) ? 1 : 0;
 });
