@@ -1,7 +1,7 @@
 /*
- * Bytes of a server for a client of the load tester. The first byte selects the transport. Then follow records: one
- * byte for the connection and the wrapping, one byte for the length. Nothing may crash or leak, and the client ends
- * exactly once.
+ * Bytes of a server for a client of the load tester. The first byte selects the transport, and whether the client,
+ * which comes back once, recovers its session. Then follow records: one byte for the connection and the wrapping, one
+ * byte for the length. Nothing may crash or leak, and the client ends exactly once in each life.
  */
 #include <stdio.h>
 #include <sys/socket.h>
@@ -32,7 +32,7 @@ on_event(struct client *c, const uint8_t *bytes, size_t n)
 {
 	static volatile uint8_t sum;
 
-	must(c->state == CLIENT_JOINED);
+	must(c->state == CLIENT_JOINED || c->recovered);
 	for (size_t i = 0; i < n; i++)
 		sum = (uint8_t)(sum + bytes[i]);
 	if (n == 3)
@@ -166,16 +166,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	setup.transport = data[0] % 3;
-	peer_count = joined = ended = 0;
+	setup.recover = data[0] >> 7;
 	client_init(&c);
-	client_open(&c);
-	turn();
-	while (size - at >= 2 && ended == 0) {
-		size_t n = data[at + 1] < size - at - 2 ? data[at + 1] : size - at - 2;
+	for (unsigned life = 0; life < 2; life++) {
+		peer_count = joined = ended = 0;
+		client_open(&c);
+		turn();
+		while (size - at >= 2 && ended == 0) {
+			size_t n = data[at + 1] < size - at - 2 ? data[at + 1] : size - at - 2;
 
-		record(data[at], data + at + 2, n);
-		at += 2 + n;
+			record(data[at], data + at + 2, n);
+			at += 2 + n;
+		}
+		finish(&c);
 	}
-	finish(&c);
+	client_fini(&c);
 	return 0;
 }
