@@ -11,6 +11,7 @@
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_vault_count.h"
 #include "node/socketio/sio_vault_expiry.h"
 #include "node/socketio/sio_vault_state.h"
 
@@ -375,6 +376,7 @@ vault_pause(struct sio_vault *vault)
 	keep->welcome = false;
 	sio_keep_name_logs(keep);
 	sio_keep_fail_asks(keep, false);
+	sio_vault_end_count(vault);
 	sio_vault_end_asks(vault); /* sio_keep_send_claims() repeats the claims */
 	log_event(LOG_WARN, "recovery", "warning",
 		LOG_STR("Redis keeps no log for this worker, so clients that lose their connection come back as new"),
@@ -443,6 +445,7 @@ vault_close(struct sio_keep *keep)
 		list_remove(vault->refused.next);
 	sio_expiry_free(keep->recovery->expiry);
 	sio_vault_end_notes(vault);
+	sio_vault_end_count(vault);
 	sio_vault_end_asks(vault);
 	vault_forget_firsts(vault);
 	loop_disarm(keep->recovery->io->loop, &vault->timer);

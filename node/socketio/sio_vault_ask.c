@@ -1,7 +1,6 @@
 #include "node/socketio/sio_vault_ask.h"
 
 #include "common/base/mem.h"
-#include "node/socketio/sio_vault_count.h"
 
 #define PAUSE_MS 20 /* first pause between two attempts; doubled for each further one */
 
@@ -125,7 +124,6 @@ sio_vault_retry(struct sio_vault *vault, uint64_t most)
 void
 sio_vault_end_asks(struct sio_vault *vault)
 {
-	sio_vault_end_count(vault);
 	while (!list_empty(&vault->asks))
 		sio_vault_ask_free(container_of(vault->asks.next, struct vault_ask, link));
 	while (!list_empty(&vault->claimed)) {

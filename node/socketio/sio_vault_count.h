@@ -1,6 +1,7 @@
 /*
  * Counts the servers for claims at a Redis Cluster, where the script of a claim sees only the subscribers of one
- * member. One count serves all claims that the script has taken before the count began.
+ * member. One count serves all claims that the script has taken before the count began. sio_vault_claim.c asks for a
+ * count, and its function sio_vault_counted() gets the result.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_COUNT_H
 #define NODE_SOCKETIO_SIO_VAULT_COUNT_H
