@@ -22,6 +22,7 @@
 #include "node/ws/ws_deflate.h"
 #include "tests/load/board.h"
 #include "tests/load/client_internal.h"
+#include "tests/load/control.h"
 #include "tests/load/http_answer.h"
 #include "tests/load/load_options.h"
 
@@ -157,9 +158,7 @@ client_fail_format(struct client *c, enum load_error error, const char *format, 
 	va_start(args, format);
 	vsnprintf(c->why_text, sizeof c->why_text, format, args);
 	va_end(args);
-	for (char *at = c->why_text; *at; at++) /* a server's text stays on one line and moves no cursor */
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = '?';
+	control_replace(c->why_text);
 	client_fail(c, error, c->why_text);
 }
 

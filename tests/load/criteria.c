@@ -9,6 +9,7 @@
 #include "common/base/error.h"
 #include "common/base/must.h"
 #include "common/base/text.h"
+#include "tests/load/control.h"
 
 #define DIGITS_MAX 15 /* digits of a number; a double keeps as many */
 #define QUOTED_MAX 60 /* bytes of the user's text that an error line repeats */
@@ -97,7 +98,7 @@ static const struct relation {
 };
 #define RELATIONS (sizeof relations / sizeof *relations)
 
-/* Writes the error line about the part `which`. It stays one line, whatever the user's text contains. */
+/* Writes the error line about the part `which`. */
 __attribute__((format(printf, 3, 4))) static int
 criteria_refuse(char *error, struct text which, const char *format, ...)
 {
@@ -109,9 +110,7 @@ criteria_refuse(char *error, struct text which, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(error + at, CRITERIA_ERROR_MAX - at, format, args);
 	va_end(args);
-	for (; *error; error++)
-		if ((unsigned char)*error < ' ' || *error == 0x7f)
-			*error = '?';
+	control_replace(error);
 	return ERROR_ARGUMENT;
 }
 

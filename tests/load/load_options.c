@@ -6,6 +6,7 @@
 
 #include "common/base/error.h"
 #include "common/base/json.h"
+#include "tests/load/control.h"
 #include "tests/load/message.h"
 #include "tests/load/scenario.h"
 
@@ -119,12 +120,6 @@ load_options_table(struct load_options *o)
 	return (struct option_table){rows, sizeof rows / sizeof rows[0], o, true};
 }
 
-static bool
-is_control(char c)
-{
-	return (unsigned char)c < ' ' || c == 0x7f;
-}
-
 static int options_refuse(char *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static int
@@ -135,9 +130,7 @@ options_refuse(char *error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(error, OPTION_ERROR_MAX, format, args);
 	va_end(args);
-	for (char *c = error; *c; c++) /* the message stays one line, whatever the user gave */
-		if (is_control(*c))
-			*c = '?';
+	control_replace(error);
 	return ERROR_ARGUMENT;
 }
 
@@ -178,7 +171,7 @@ field_is_valid(struct text field)
 	if (colon == NULL || colon == field.at || memchr(field.at, ' ', (size_t)(colon - field.at)))
 		return false;
 	for (size_t i = 0; i < field.n; i++)
-		if (is_control(field.at[i]))
+		if (control_is(field.at[i]))
 			return false;
 	return true;
 }
@@ -203,7 +196,7 @@ check_event(const char *event, char *error)
 	size_t n = strlen(event);
 
 	for (size_t i = 0; i < n; i++)
-		if (is_control(event[i]) || event[i] == '"' || event[i] == '\\')
+		if (control_is(event[i]) || event[i] == '"' || event[i] == '\\')
 			return options_refuse(error,
 				"option --event: \"%.60s\" contains a quote, a backslash or a control character",
 				event);

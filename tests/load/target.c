@@ -14,6 +14,7 @@
 #include "common/base/must.h"
 #include "common/base/random.h"
 #include "common/io/tls.h"
+#include "tests/load/control.h"
 #include "tests/load/load_options.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -41,33 +42,18 @@ static const struct scheme schemes[] = {
 	{{"http://", 7}, false}, {{"https://", 8}, true}, {{"ws://", 5}, false}, {{"wss://", 6}, true}};
 
 static bool
-is_control(char c)
-{
-	return (unsigned char)c < ' ' || c == 0x7f;
-}
-
-static bool
 has_control(const char *text)
 {
-	while (*text && !is_control(*text))
+	while (*text && !control_is(*text))
 		text++;
 	return *text != '\0';
-}
-
-/* Replaces control characters, since the error contains text of the user. */
-static void
-replace_controls(char *error)
-{
-	for (; *error; error++)
-		if (is_control(*error))
-			*error = '?';
 }
 
 static int
 target_refuse(char *error, const char *url, const char *why)
 {
 	snprintf(error, TARGET_ERROR_MAX, "\"%.100s\" %s", url, why);
-	replace_controls(error);
+	control_replace(error);
 	return ERROR_ARGUMENT;
 }
 
@@ -149,7 +135,7 @@ look_up(struct target *t, char *error)
 	if (result != 0) {
 		snprintf(error, TARGET_ERROR_MAX, "\"%.100s\": cannot resolve the host: %s", t->url,
 			gai_strerror(result));
-		replace_controls(error);
+		control_replace(error);
 		return ERROR_NOT_FOUND;
 	}
 	/* prefers IPv4: "localhost" is often ::1 first, where few servers listen */
