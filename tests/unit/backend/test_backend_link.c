@@ -332,7 +332,7 @@ a_second_link_of_an_instance_ends_the_first(void **state)
 }
 
 static void
-its_handles_end(void **state)
+the_handles_of_a_link_run_out(void **state)
 {
 	struct backend_link *link;
 	struct peer p;
@@ -416,7 +416,7 @@ main(void)
 		LINK_TEST(a_backend_that_reads_nothing_does_not_hold_up_the_end),
 		LINK_TEST(is_closed_inside_a_frame),
 		LINK_TEST(a_second_link_of_an_instance_ends_the_first),
-		LINK_TEST(its_handles_end),
+		LINK_TEST(the_handles_of_a_link_run_out),
 		LINK_TEST(drains),
 		LINK_TEST(the_edge_drains),
 	};

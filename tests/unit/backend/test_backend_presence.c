@@ -200,7 +200,7 @@ namespaces_are_limited(void **state)
 	assert_non_null(strstr(link_sent(0), "id=100 0 ''\nPRESENT flags=64 id=101 0 'too-many'\n"));
 }
 
-/* Otherwise wrong settings in many namespaces would fill the memory. */
+/* A backend could otherwise fill the memory with wrong settings for many namespaces. */
 static void
 wrong_settings_make_no_namespace(void **state)
 {

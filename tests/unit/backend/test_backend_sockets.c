@@ -322,7 +322,7 @@ test_rooms_before_the_answer(void **state)
 	backends_stop();
 }
 
-/* Another backend runs the middlewares again, and nothing that the first one's had changed is left. */
+/* Another backend runs the middlewares again. What the first backend's middlewares had changed is undone. */
 static void
 test_rooms_of_a_lost_middleware(void **state)
 {

@@ -147,10 +147,10 @@ static int fetch_error; /* the error of node c's answer */
 
 /* What the nodes answer in a test with long answers. */
 static struct {
-	unsigned more;	  /* sockets of each node besides the one that is named like it */
-	const char *data; /* of these sockets; NULL: binary data, which the other sockets have too */
-	unsigned gone;	  /* how many of them are gone when the answer is written */
-	unsigned binary;  /* one in this many has binary data all the same; 0: none */
+	unsigned more;			    /* sockets of each node besides the one that is named like it */
+	const char *data;		    /* data of the sockets; NULL: binary data */
+	unsigned gone;			    /* how many of them are gone when the answer is written */
+	unsigned binary;		    /* one socket in this many has binary data instead; 0: none */
 	void (*on_written)(struct node *n); /* NULL: nothing is called */
 } crowd;
 

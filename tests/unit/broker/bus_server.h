@@ -13,7 +13,7 @@ static struct server {
 	const char *refused; /* the server refuses publishes to this channel; NULL: to none */
 	char url[64];
 	struct conn *commands, *subscriptions, *logging_in; /* the latest connection of each kind */
-	struct conn *watched;				    /* `logged_in` says that it has sent AUTH; NULL: none */
+	struct conn *watched;				    /* `logged_in`: it has sent AUTH; may be NULL */
 	bool logged_in;
 	unsigned open, subscribed, published, logins, roles;
 	char last[64];	      /* the channel that was subscribed to last */

@@ -291,7 +291,7 @@ uncounted_nodes_may_be_silent(void **state)
 	count_is(4);
 	assert_end(&a, ERROR_TIMEOUT, 3);
 	fake.up = false;
-	ask_rooms(n, &a); /* the last count stands for a new one */
+	ask_rooms(n, &a); /* the bus is down, so the last count is used */
 	assert_end(&a, ERROR_CLOSED, 3);
 	ask_rooms(n, &a);
 	broker_nsp_free(n);

@@ -347,7 +347,7 @@ bring(struct block *block)
 	assert_true(broker_read_list(nodes[0].nsp, &message));
 }
 
-/* Four messages of the greatest length are exactly 256 MiB, the limit. What their blocks hold besides exceeds it. */
+/* Four messages of the greatest length are exactly 256 MiB, the limit. Their blocks hold more, and exceed it. */
 static void
 what_a_kept_block_has_besides_the_answer_counts_too(void **state)
 {

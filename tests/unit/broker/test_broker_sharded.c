@@ -237,7 +237,7 @@ another_mode_is_named_once(void **state)
  * rooms goes to all nodes in every mode.
  */
 static void
-an_order_to_join_is_no_other_mode(void **state)
+an_order_to_join_does_not_look_like_another_mode(void **state)
 {
 	static const struct text red = TEXT("red");
 	const struct wire_target room = {.rooms = &red, .room_count = 1}, all = {.flags = 0};
@@ -307,7 +307,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(each_mode_has_its_channels, sharded_start, sharded_stop),
 		cmocka_unit_test_setup_teardown(each_mode_subscribes_to_its_rooms, sharded_start, sharded_stop),
 		cmocka_unit_test_setup_teardown(another_mode_is_named_once, sharded_start, sharded_stop),
-		cmocka_unit_test_setup_teardown(an_order_to_join_is_no_other_mode, start_nodes, stop_nodes),
+		cmocka_unit_test_setup_teardown(
+			an_order_to_join_does_not_look_like_another_mode, start_nodes, stop_nodes),
 		cmocka_unit_test_setup_teardown(messages_are_sealed, begin_sealed, end_sealed),
 	};
 

@@ -1,7 +1,7 @@
 /* The two links of a bus: one is lost while the other is open, answers come late, the bus closes in a callback. */
 #include "tests/unit/broker/bus_server.h"
 
-/* A late answer about the server's role must not start the subscriptions on a subscription link not yet made anew. */
+/* A late answer about the server's role must not send subscriptions while the subscription link is opened again. */
 static void
 a_late_role_does_not_start_the_subscriptions(void **state)
 {
@@ -69,7 +69,7 @@ close_the_bus(struct bus_count *c, int64_t result)
 
 /* A count is refused at the end of the turn, where a closed bus is freed, too. */
 static void
-it_closes_in_the_answer_of_a_count(void **state)
+a_bus_closes_in_the_answer_of_a_count(void **state)
 {
 	struct bus_count count;
 	struct bus_bench a;
@@ -91,7 +91,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SERVER_CASE(a_late_role_does_not_start_the_subscriptions),
 		SERVER_CASE(one_open_link_does_not_keep_a_dead_host),
-		SERVER_CASE(it_closes_in_the_answer_of_a_count),
+		SERVER_CASE(a_bus_closes_in_the_answer_of_a_count),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -113,7 +113,7 @@ a_stamp_has_the_number_of_an_event(void **state)
 }
 
 static void
-a_stamp_with_a_bad_event_is_none(void **state)
+a_stamp_with_a_bad_event_is_refused(void **state)
 {
 	static const char *const bad[] = {"1-2:/a", "1-2:0/a", "1-2:01/a", "1-2!x/a", "1-2:1:1/a", ":1/a"};
 
@@ -380,7 +380,7 @@ main(void)
 		cmocka_unit_test(positions_are_ordered),
 		cmocka_unit_test(a_stamp_is_found_in_each_kind_of_message),
 		cmocka_unit_test(a_stamp_has_the_number_of_an_event),
-		cmocka_unit_test(a_stamp_with_a_bad_event_is_none),
+		cmocka_unit_test(a_stamp_with_a_bad_event_is_refused),
 		cmocka_unit_test(a_stamped_message_is_read_as_before),
 		cmocka_unit_test(some_messages_cannot_carry_a_stamp),
 		cmocka_unit_test(what_is_not_a_stamp_stays_untouched),

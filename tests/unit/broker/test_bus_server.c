@@ -10,7 +10,7 @@ malformed_bytes_end_the_connection(void **state)
 		struct text bytes;
 	} cases[] = {
 		{false, TEXT("hello\r\n")},
-		{false, TEXT(":5\r\n:6\r\n")}, /* the first may pass for the answer that is under way */
+		{false, TEXT(":5\r\n:6\r\n")}, /* the bus may take the first for the answer that it waits for */
 		{false, TEXT("+OK\r\n")},
 		{false, TEXT("$3\r\nabc\r\n")},
 		{false, TEXT("*1000000000\r\n")},

@@ -149,7 +149,7 @@ a_failed_master_is_passed_over(void **state)
 }
 
 static void
-a_member_without_a_name_is_where_it_was_asked(void **state)
+a_member_without_a_host_has_the_address_that_was_asked(void **state)
 {
 	struct cluster_map map;
 
@@ -399,7 +399,7 @@ main(void)
 		cmocka_unit_test(every_slot_has_a_tag),
 		cmocka_unit_test(shards_are_read),
 		cmocka_unit_test(a_failed_master_is_passed_over),
-		cmocka_unit_test(a_member_without_a_name_is_where_it_was_asked),
+		cmocka_unit_test(a_member_without_a_host_has_the_address_that_was_asked),
 		cmocka_unit_test(with_tls_the_tls_port_counts),
 		cmocka_unit_test(slots_are_read),
 		cmocka_unit_test(malformed_topologies_are_refused),

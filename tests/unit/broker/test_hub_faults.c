@@ -24,7 +24,7 @@ workers_are_disconnected_when_the_hub_no_longer_hears_redis(void **state)
 	assert_int_equal(ear_stats().clients, 0);
 	close(a);
 	close(b);
-	/* the hub confirms the subscriptions of workers that come back before Redis once Redis is back */
+	/* workers come back before Redis; once Redis is back, the hub confirms their subscriptions */
 	a = worker();
 	b = worker();
 	worker_say(a, "CSUBSCRIBE requests");

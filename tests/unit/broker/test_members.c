@@ -389,7 +389,7 @@ an_outage_that_is_noticed_late_is_forgiven(void **state)
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_SILENT);
 	nodes[0].away = true;
 	run_for(INTERVAL + 1000); /* node 0 notices with its next heartbeat that the bus is away */
-	nodes[1].frozen = true;	  /* node 1 sends no heartbeat that could reset its state */
+	nodes[1].frozen = true;	  /* node 1 sends no heartbeat that would end its silence */
 	nodes[0].away = nodes[0].frozen = false;
 	run_for(200);
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_SERVING);

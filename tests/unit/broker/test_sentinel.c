@@ -353,7 +353,7 @@ a_doubted_sentinel_is_asked_last(void **state)
 }
 
 static void
-it_ends_in_any_state(void **state)
+the_client_ends_in_any_state(void **state)
 {
 	(void)state;
 	for (unsigned turns = 0; turns < 12; turns++) {
@@ -429,7 +429,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_next_sentinel_is_asked_when_one_is_cut_off, start, stop),
 		cmocka_unit_test_setup_teardown(a_sentinel_that_refuses_the_channel_is_used_last, start, stop),
 		cmocka_unit_test_setup_teardown(a_doubted_sentinel_is_asked_last, start, stop),
-		cmocka_unit_test_setup_teardown(it_ends_in_any_state, start, stop),
+		cmocka_unit_test_setup_teardown(the_client_ends_in_any_state, start, stop),
 		cmocka_unit_test_setup_teardown(the_last_of_many_sentinels_is_reached, start, stop),
 		cmocka_unit_test_setup_teardown(a_bus_closes_while_sentinels_are_asked, start, stop),
 	};

@@ -184,7 +184,7 @@ counts_are_those_of_the_owner(void **state)
 
 /* The client ends while it asks, connects, subscribes, moves slots or has publishes under way. */
 static void
-it_closes_in_any_state(void **state)
+the_client_closes_in_any_state(void **state)
 {
 	unsigned slot = cluster_slot(TEXT("c"));
 
@@ -219,7 +219,7 @@ main(void)
 		SHARDS_CASE(the_queue_of_all_shards_is_limited),
 		SHARDS_CASE(waits_end_when_every_shard_has_confirmed),
 		SHARDS_CASE(counts_are_those_of_the_owner),
-		SHARDS_CASE(it_closes_in_any_state),
+		SHARDS_CASE(the_client_closes_in_any_state),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

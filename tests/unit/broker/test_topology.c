@@ -219,7 +219,7 @@ a_refresh_during_a_question_is_another_question(void **state)
 }
 
 static void
-it_ends_in_any_state(void **state)
+a_topology_ends_in_any_state(void **state)
 {
 	(void)state;
 	for (unsigned turns = 0; turns < 12; turns++) {
@@ -366,7 +366,7 @@ main(void)
 		FAKES_CASE(the_url_is_asked_after_a_few_members),
 		FAKES_CASE(many_refreshes_are_one_question),
 		FAKES_CASE(a_refresh_during_a_question_is_another_question),
-		FAKES_CASE(it_ends_in_any_state),
+		FAKES_CASE(a_topology_ends_in_any_state),
 		FAKES_CASE(subscribers_of_all_members_are_summed),
 		FAKES_CASE(a_member_that_does_not_answer_leaves_no_sum),
 		FAKES_CASE(counts_are_limited_and_end_at_any_time),

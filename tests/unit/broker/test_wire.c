@@ -291,7 +291,7 @@ emitters_are_understood(void **state)
 	assert_text(m.uid, "emitter");
 }
 
-/* The reader tells messages of the streams adapter on the channels of the classic one from nonsense. */
+/* On the channels of the classic adapter, messages of the streams adapter are unsupported, not malformed. */
 static void
 messages_of_the_streams_adapter_are_unsupported(void **state)
 {

@@ -132,7 +132,7 @@ white_space_and_other_members_do_not_matter(void **state)
 }
 
 static void
-what_is_no_list_is_not_found(void **state)
+a_text_without_a_list_is_refused(void **state)
 {
 	static const char *const none[] = {"", "{", "{}", "{\"sockets\"", "{\"sockets\":", "{\"sockets\":7}",
 		"{\"sockets\":{}}", "{\"requestId\":\"r\"}", "{\"requestId\":\"r\",", "[1]", "{sockets:[]}",
@@ -179,7 +179,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(lists_are_read_in_parts, start, stop),
 		cmocka_unit_test_setup_teardown(white_space_and_other_members_do_not_matter, start, stop),
-		cmocka_unit_test_setup_teardown(what_is_no_list_is_not_found, start, stop),
+		cmocka_unit_test_setup_teardown(a_text_without_a_list_is_refused, start, stop),
 		cmocka_unit_test_setup_teardown(malformed_lists_end_with_an_error, start, stop),
 	};
 

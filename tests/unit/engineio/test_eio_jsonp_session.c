@@ -444,7 +444,7 @@ test_cookies(void **state)
 		if (c->status == 403)
 			assert_string_equal(c->body, FORBIDDEN);
 		client_printf(c, "GET /engine.io/?" V3_POLLING " HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\n\r\n");
-		client_reply(c); /* without JSONP, a request without Origin is not one of a foreign page */
+		client_reply(c); /* without JSONP, no foreign page sends a request without Origin */
 		assert_int_equal(c->status, 200);
 		client_free(c);
 		server_stop();

@@ -102,7 +102,7 @@ test_cors_origins(void **state)
 	log_set_sink(NULL, NULL);
 }
 
-/* The line names both, and who asked; an accepted origin makes none. */
+/* A refusal has one line with the origin, the host and the client's address. An accepted origin has no line. */
 static void
 test_refusals_are_logged(void **state)
 {

@@ -33,7 +33,7 @@ llhttp_stop(llhttp_t *parser)
 	return HPE_PAUSED;
 }
 
-/* `head` was read as `r`. A version after HTTP/1.1 is unknown to llhttp, so it cannot say anything about it. */
+/* `head` was read as `r`. True for versions after HTTP/1.1, which llhttp does not know. */
 static inline bool
 llhttp_agrees(struct text head, const struct http_request *r)
 {

@@ -284,7 +284,7 @@ a_slow_name_does_not_block_the_loop(void **state)
 }
 
 static void
-it_can_be_cancelled_at_any_time(void **state)
+a_dial_can_be_cancelled_at_any_time(void **state)
 {
 	struct call c;
 	struct dial *d;
@@ -318,7 +318,7 @@ main(void)
 		DIAL_CASE(failures_say_what_failed),
 		DIAL_CASE(a_silent_address_does_not_hide_the_next),
 		DIAL_CASE(a_slow_name_does_not_block_the_loop),
-		DIAL_CASE(it_can_be_cancelled_at_any_time),
+		DIAL_CASE(a_dial_can_be_cancelled_at_any_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ expect_refusal(int code, const char *before, const char *after)
 }
 
 static void
-the_line_end_is_no_part_of_the_secret(void **state)
+the_line_end_is_not_part_of_the_secret(void **state)
 {
 	char *secret;
 
@@ -86,7 +86,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_line_end_is_no_part_of_the_secret),
+		cmocka_unit_test(the_line_end_is_not_part_of_the_secret),
 		cmocka_unit_test(what_cannot_be_a_secret_is_refused),
 		cmocka_unit_test(directories_and_fifos_are_refused_at_once),
 	};

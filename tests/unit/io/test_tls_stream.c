@@ -173,7 +173,7 @@ resume_finds_what_the_library_holds(void **state)
 	close_pair(&p, &cl);
 }
 
-/* A read that returns less than a record leaves nothing behind; otherwise it fills the scratch buffer. */
+/* A small buffer leaves a part of the record in the library, and `more` says so. */
 static void
 a_read_tells_whether_the_library_holds_more(void **state)
 {

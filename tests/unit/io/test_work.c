@@ -274,7 +274,7 @@ closing_all_reaches_waiting_connections_too(void **state)
 	assert_false(loop_goes_on());
 }
 
-/* Services are served before clients, except for those that only bring what clients asked for. */
+/* Services are served before clients, except for services that only bring what clients asked for. */
 static void
 a_patient_service_waits_for_its_turn(void **state)
 {
@@ -458,7 +458,7 @@ a_crowd_is_flushed_in_several_turns(void **state)
 	crowd_close(p, peers, CROWD);
 }
 
-/* The loop counts writes, not connections: a connection with no write or with many does not count as one. */
+/* The loop counts writes, not connections: none for a connection without a write, several for one with several. */
 static void
 writes_are_counted_and_not_connections(void **state)
 {

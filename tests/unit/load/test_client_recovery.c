@@ -172,7 +172,7 @@ test_answers_that_break_the_promise(void **state)
 }
 
 static void
-test_pids_that_are_none(void **state)
+test_answers_without_a_valid_pid(void **state)
 {
 	static const char *const answers[] = {"40", "40{}", "40[\"pid\"]", "40{\"pid\":1}", "40{\"pid\":\"p",
 		"40{\"sid\":\"s\",\"pid\":"
@@ -212,7 +212,7 @@ main(void)
 		CLIENT_CASE(test_an_event_counts_when_it_is_whole),
 		CLIENT_CASE(test_auth_and_namespace),
 		CLIENT_CASE(test_answers_that_break_the_promise),
-		CLIENT_CASE(test_pids_that_are_none),
+		CLIENT_CASE(test_answers_without_a_valid_pid),
 		CLIENT_CASE(test_off_and_forgotten),
 	};
 

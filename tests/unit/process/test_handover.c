@@ -62,7 +62,7 @@ a_malformed_message_is_refused(void **state)
 }
 
 static void
-without_bytes_it_is_a_fresh_connection_which_is_not_secure_yet(void **state)
+a_guest_without_bytes_is_a_fresh_connection_and_not_secure(void **state)
 {
 	struct handover_guest g = a_guest(false, ""), got;
 	uint8_t message[HANDOVER_HEAD];
@@ -436,7 +436,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_are_read_as_they_were_written),
 		cmocka_unit_test(a_malformed_message_is_refused),
-		cmocka_unit_test(without_bytes_it_is_a_fresh_connection_which_is_not_secure_yet),
+		cmocka_unit_test(a_guest_without_bytes_is_a_fresh_connection_and_not_secure),
 		cmocka_unit_test(a_request_goes_with_its_connection),
 		cmocka_unit_test(the_replies_before_it_leave_first),
 		cmocka_unit_test(a_malformed_message_is_dropped),

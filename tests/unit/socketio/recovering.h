@@ -1,7 +1,7 @@
 /*
- * A client that acts as socket.io-client does when connectionStateRecovery is on: it keeps pid and offset, and
- * delivers the events that came before the reply to its CONNECT after it. Events are "e" with a number; other events
- * only move the offset. One file of a program includes this header.
+ * A client that acts as socket.io-client does when connectionStateRecovery is on: it keeps pid and offset. It holds
+ * events that come before the reply to its CONNECT, and delivers them after the reply. Events are "e" with a number;
+ * other events only move the offset. One file of a program includes this header.
  */
 #ifndef TESTS_UNIT_SOCKETIO_RECOVERING_H
 #define TESTS_UNIT_SOCKETIO_RECOVERING_H

@@ -36,7 +36,7 @@ enum { CLEANUP = 1, SMALL = 2, FEW_REFUSED = 4 };
 	"<0{\"sid\":\"*\"}\n"                                                                                        \
 	"=connection /\n"
 
-/* The application hears once, and in this order, that a socket left a namespace. */
+/* What the application hears when a socket leaves a namespace: each line once, in this order. */
 #define LEFT(nsp, reason)                                                                                            \
 	"=disconnecting " nsp ": " reason "\n"                                                                       \
 	"=rooms 1 connected 1\n"                                                                                     \

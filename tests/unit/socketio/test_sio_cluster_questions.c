@@ -27,7 +27,7 @@ on_fetched(sio_server *io, int error, const sio_socket_info *found, unsigned n, 
 	}
 }
 
-/* The application heard `wanted` this many times, and never that no node was silent. */
+/* The application heard `wanted` this many times, and never "silent 0". */
 static void
 expect_silent(const char *wanted, unsigned times)
 {

@@ -166,7 +166,7 @@ test_fetched_sockets_in_one_line(void **state)
 	assert_int_equal(fetched, 1);
 }
 
-#ifndef SIO_CHECKED /* there these calls end the program */
+#ifndef SIO_CHECKED /* with checked handles, these calls end the program */
 static void
 test_null_handles(void **state)
 {

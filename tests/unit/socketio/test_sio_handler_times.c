@@ -68,7 +68,7 @@ names_beyond_the_limit_are_others(void **state)
 }
 
 static void
-names_that_make_no_label_are_others(void **state)
+names_that_fit_no_label_count_as_other(void **state)
 {
 	char name[HANDLER_NAME_MAX];
 
@@ -101,7 +101,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(durations_fall_into_buckets, setup),
 		cmocka_unit_test_setup(names_beyond_the_limit_are_others, setup),
-		cmocka_unit_test_setup(names_that_make_no_label_are_others, setup),
+		cmocka_unit_test_setup(names_that_fit_no_label_count_as_other, setup),
 		cmocka_unit_test_setup(the_first_of_many_is_measured, setup),
 	};
 

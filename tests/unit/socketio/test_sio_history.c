@@ -368,7 +368,7 @@ an_event_for_two_rooms_comes_once(void **state)
 }
 
 static void
-excepted_rooms_do_not_get_it_and_excepted_sockets_do(void **state)
+the_history_leaves_out_excepted_rooms_but_not_excepted_sockets(void **state)
 {
 	(void)state;
 	assert_int_equal(sio_emit(sio_to(sio_others(sockets[0]), "room"), "e", "i", 1), 0);
@@ -600,7 +600,7 @@ main(void)
 		TEST(an_event_that_is_missing_in_the_history_comes_late),
 		TEST(marks_of_several_servers_are_known_again),
 		TEST(an_event_for_two_rooms_comes_once),
-		TEST(excepted_rooms_do_not_get_it_and_excepted_sockets_do),
+		TEST(the_history_leaves_out_excepted_rooms_but_not_excepted_sockets),
 		TEST(without_an_answer_the_newer_events_come),
 		TEST(too_many_events_are_not_held),
 		TEST(leaving_ends_the_wait),

@@ -229,7 +229,7 @@ emit_to(struct worker *w, struct text room, char offset[64])
 		(void)snprintf(offset, 64, "%.*s", (int)sio_recovery_position_write(epoch, &at, text), text);
 }
 
-/* The worker hears an event of another that has got this number. */
+/* The worker hears an event of another worker. Writes the offset that its clients have then. */
 static void
 hears(struct worker *w, char offset[64])
 {
@@ -575,7 +575,7 @@ another_version_is_answered_and_not_read(void **state)
 	assert_int_equal(a.type, SIO_KEEP_HELLO); /* the message ends before the name that an answer would need */
 }
 
-/* The keeper does not know at which place in its order the missing event of the worker was. */
+/* The keeper does not know where the worker's missing event stands in the order of all events. */
 static void
 events_from_out_of_reach_stay_missing(void **state)
 {

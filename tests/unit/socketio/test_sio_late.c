@@ -44,7 +44,7 @@ on_ack(sio_socket *s, sio_event *e, void *arg)
 	result = sio_ack(e, "*", e);
 }
 
-/* The format is the first argument; the second and third follow in it. */
+/* Emits the first two arguments, packed by the format in `arg`. */
 static void
 on_format(sio_socket *s, sio_event *e, void *arg)
 {

@@ -148,7 +148,7 @@ test_share_a_namespace(void **state)
 	fake_stop();
 }
 
-/* The encoder of MessagePack limits the depth. The application gets an error, which is not want of memory. */
+/* The encoder of MessagePack limits the depth. The error is not counted as missing memory. */
 static void
 test_nested_too_deeply(void **state)
 {

@@ -331,7 +331,7 @@ users_go_with_their_server(void **state)
 
 /* No user leaves because this server could not hear the others, or because it did not run. */
 static void
-silence_of_the_bus_is_nobodys_end(void **state)
+no_user_leaves_while_the_bus_is_silent(void **state)
 {
 	(void)state;
 	peer_beats(BEAT_SERVING);
@@ -595,7 +595,7 @@ main(void)
 		PRESENCE_CASE(the_other_servers_are_believed),
 		PRESENCE_CASE(a_list_that_stops_is_asked_for_again),
 		PRESENCE_CASE(users_go_with_their_server),
-		PRESENCE_CASE(silence_of_the_bus_is_nobodys_end),
+		PRESENCE_CASE(no_user_leaves_while_the_bus_is_silent),
 		PRESENCE_CASE(malformed_messages_are_counted),
 		PRESENCE_CASE(mistakes_are_errors),
 		PRESENCE_CASE(a_walk_may_change_the_room),

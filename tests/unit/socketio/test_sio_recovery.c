@@ -64,7 +64,7 @@ missed_events_come_once_and_in_order(void **state)
 }
 
 static void
-no_event_yet_is_no_obstacle(void **state)
+a_client_without_events_recovers(void **state)
 {
 	struct recovering c = {0}, quiet = {0};
 
@@ -392,7 +392,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		CASE(missed_events_come_once_and_in_order),
-		CASE(no_event_yet_is_no_obstacle),
+		CASE(a_client_without_events_recovers),
 		CASE(a_string_at_the_end_is_not_taken_for_an_offset),
 		CASE(a_client_that_comes_before_its_loss_is_noticed_takes_over),
 		CASE(the_window_ends),

@@ -1,6 +1,6 @@
 /*
- * Connection state recovery against a model: random emits, rooms, losses and returns. A client that is recovered has
- * got exactly what the model says, in order; one that is not has a new id and nothing from before.
+ * Connection state recovery against a model: random emits, rooms, losses and returns. A recovered client has got
+ * exactly what the model says, in order. Any other client has a new id, and no earlier events.
  */
 #include <inttypes.h>
 #include <setjmp.h>

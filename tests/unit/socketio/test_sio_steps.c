@@ -144,7 +144,7 @@ test_the_client_goes_before_the_answer(void **state)
 	fake_turn();
 	assert_int_equal(gone, 1);
 	assert_int_equal(freed, 1);
-	/* a second request for it calls it again */
+	/* a second request calls on_gone() again */
 	assert_int_equal(sio_step_on_gone(waiting, on_gone, &gone), 0);
 	fake_turn();
 	assert_int_equal(gone, 2);

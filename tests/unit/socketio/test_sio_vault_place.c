@@ -38,7 +38,7 @@ places_are_written_and_read(void **state)
 }
 
 static void
-other_texts_are_no_places(void **state)
+other_texts_are_not_places(void **state)
 {
 	static const char *const texts[] = {"", "1", "1-", "-1", "01-0", "1-0.", "1-0.Q8Y0uvXk3J1b",
 		"1-0.Q8Y0uvXk3J1b.", "1-0.Q8Y0uvXk3J1b.0", "1-0.Q8Y0uvXk3J1.1", "1-0.Q8Y0uvXk3J1b.01", "1-0~",
@@ -122,7 +122,7 @@ the_last_place_that_the_client_has_reached_is_chosen(void **state)
 	static const char quiet[] = "workerAA 20 10 workerAA 30 0 300-0";
 
 	(void)state;
-	/* a client without an offset begins with its session, unless the last event must have reached it */
+	/* without an offset, the first mark counts, unless it names an event that the client must have received */
 	assert_int_equal(chosen(first, NULL, NULL), 100);
 	assert_int_equal(chosen(first, quiet, NULL), 100);
 	assert_int_equal(chosen(moved, NULL, NULL), -1);
@@ -156,7 +156,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(places_are_written_and_read),
-		cmocka_unit_test(other_texts_are_no_places),
+		cmocka_unit_test(other_texts_are_not_places),
 		cmocka_unit_test(offsets_have_an_epoch_a_position_and_a_place),
 		cmocka_unit_test(marks_are_written_and_read),
 		cmocka_unit_test(the_last_place_that_the_client_has_reached_is_chosen),

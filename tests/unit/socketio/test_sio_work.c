@@ -153,7 +153,7 @@ work_runs_in_a_thread(void **state)
 	assert_int_equal(sio_work(fake_io, ask, on_answer, &question), 0);
 	assert_int_equal(sio_work(fake_io, ask, on_answer, &question), 0);
 	assert_int_equal(sio_work(fake_io, ask, on_answer, &question), SIO_ERR_TOO_MANY);
-#ifndef SIO_CHECKED /* there these calls end the program */
+#ifndef SIO_CHECKED /* with checked handles, these calls end the program */
 	assert_int_equal(sio_work(fake_io, NULL, on_answer, &question), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_work(fake_io, ask, NULL, &question), SIO_ERR_ARGUMENT);
 #endif

@@ -48,7 +48,7 @@ test_the_pool_is_active_from_the_first_target_on(void **state)
 }
 
 static void
-test_a_target_stays_as_long_as_one_has_it(void **state)
+test_a_target_stays_until_each_backend_has_removed_it(void **state)
 {
 	struct rig *g = *state;
 	struct target t = target_open();
@@ -468,7 +468,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_the_pool_is_active_from_the_first_target_on),
-		T(test_a_target_stays_as_long_as_one_has_it),
+		T(test_a_target_stays_until_each_backend_has_removed_it),
 		T(test_a_request_waits_for_a_target_that_is_started_again),
 		T(test_no_request_waits_for_a_target_in_a_drain),
 		T(test_a_drain_ends_the_wait_for_a_target),

@@ -485,7 +485,7 @@ packed_length(struct ws_deflate *d)
 	return n;
 }
 
-/* A context comes with the fourth message in a row, so the fifth is only a reference; it ends when it is not used. */
+/* The fourth message in a row makes a context, so the fifth is only a reference. An unused context ends. */
 static void
 test_context(void **state)
 {
