@@ -55,7 +55,7 @@ struct conn {
 	unsigned joined;     /* place in the list, from 1 */
 	struct bytes in;     /* the beginning of a message that is not complete */
 	struct bytes out;    /* waits for the end of the turn, or until the socket accepts more */
-	bool watching_write; /* epoll reports when it does */
+	bool watching_write; /* epoll reports when the socket accepts more */
 };
 
 /* A client's frame in the input. */

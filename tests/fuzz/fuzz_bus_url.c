@@ -1,6 +1,6 @@
 /*
- * URLs of a bus: one that is accepted has its parts within their limits, and one that is not gets one line of text
- * without the password.
+ * URLs of a bus. An accepted URL has its parts within their limits. A refused URL gets one line of text without the
+ * password.
  */
 #include <assert.h>
 #include <stdlib.h>

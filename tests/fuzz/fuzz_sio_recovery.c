@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static struct recovering client;
 static int emitted, seen;
-static bool honest; /* the client has not continued its session with an offset that is not its own */
+static bool honest; /* the client has continued its session with its own offsets only */
 
 static void
 options_of_test(struct sio_options *options)
@@ -76,7 +76,7 @@ lose(void)
 	client.connected = false;
 }
 
-/* Comes back. What is not its own is copied first, because the client takes over the pid of the reply. */
+/* Comes back. Copies the texts first: they may be the client's own, which the reply replaces. */
 static void
 come_back(const char *pid, const char *offset, bool own)
 {

@@ -27,7 +27,7 @@ async function against(fault, scenario, options) {
   }
 }
 
-/** The counts of a report that a run without faults leaves at zero, as far as they are not zero. */
+/** The counts of a report that show faults, without those that are zero. */
 const faults = ({ messages: { sent, received, ...counts } }) => Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0));
 
 describe("faults of messages are counted", { concurrency: 4 }, () => {
@@ -89,7 +89,7 @@ describe("faults of messages are counted", { concurrency: 4 }, () => {
       }, scenario, answer);
       assert.ok(swapped > 10, `${swapped} came late`);
       const expected = { reordered: swapped * receivers };
-      if (held.size > 0) expected.lost = held.size * receivers; // too few came after them
+      if (held.size > 0) expected.lost = held.size * receivers; // too few messages came after the held ones
       assert.deepEqual(faults(report), expected);
     });
 
@@ -237,7 +237,7 @@ describe("--recover: events that a recovered client does not get are counted", {
   });
 });
 
-test("--no-reconnect: they do not reconnect", async () => {
+test("--no-reconnect: clients do not reconnect", async () => {
   const server = await startNode((io) => io.on("connection", (socket) => socket.disconnect(true)));
   const report = await load("idle", server, { reconnect: false });
   assert.deepEqual([report.clients.joined, report.clients.reconnected, report.errors], [0, 0, { closed: 10 }]);

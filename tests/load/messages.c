@@ -441,7 +441,7 @@ join_room(struct load *load, struct load_client *c)
 	client_send(&c->client, text_of(packet, (size_t)n), TEXT_NONE);
 }
 
-/* The client is a new one to the server: messages up to the next one of each sender are not lost for it. */
+/* To the server, this is a new client: the messages that it has missed so far do not count as lost. */
 static void
 messages_forget_past(struct messages *m, const struct load_client *c)
 {

@@ -15,7 +15,7 @@ const sockeye = (...args) => [
 const BUN = path.join(here, "peers/node_modules/bun/bin/bun.exe"); // has this name on every system
 const floor = (...args) => [path.join(build, "bench-floor"), ...args];
 
-/** Command lines. `more`: options that the floor does not have: --tls-cert, --tls-key and --per-message-deflate, which Bun does not have either. `program`: the server runs only if this file exists. */
+/** Command lines. `more`: --tls-cert, --tls-key and --per-message-deflate. The floor has none of these options, and Bun lacks the last one. `program`: the server runs only if this file exists. */
 export const servers = {
   sockeye: { title: "Sockeye", alone: (more) => sockeye(...more), clustered: (redis) => sockeye("--redis", redis) },
   node: {
