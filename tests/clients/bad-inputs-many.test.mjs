@@ -61,7 +61,7 @@ test("CVE-2017-16031: session ids have no pattern", async () => {
   await server.stop();
 });
 
-// Takes half a minute: a closed session waits that long for the poll that would tell its client.
+// Takes half a minute: a closed session waits that long for a poll, whose answer would tell the client of the end.
 test("abandoned sessions are limited by maxSessions, and freed after their time-out", { skip: !plain }, async () => {
   const server = await startSockeye("protocol", ["--connect-timeout", "1s", "--ping-interval", "1s", "--ping-timeout", "500ms", "--max-sessions", "20000"]);
   await serves(server);

@@ -117,7 +117,7 @@ for (const workers of ["1", "2"])
     server.child.kill("SIGTTIN");
     await server.line((f) => f.event === "log");
     assert.match(server.output, /event=log log_level=debug filter=""/);
-    // a worker has the level once it has logged a packet; it reads it at once when its master tells it to
+    // a worker that has logged a packet has the new level; it reads the level as soon as the master tells it to
     const end = Date.now() + 15_000;
     while (seen() < Number(workers)) {
       assert.ok(Date.now() < end, server.output);

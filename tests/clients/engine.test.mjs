@@ -389,7 +389,7 @@ describe("heartbeat", () => {
   });
 
   test("polling: a ping without pong ends the session, whether a poll waits or not", async () => {
-    const start = Date.now(); // the ping may be read late, but the session opens later than this
+    const start = Date.now(); // before the session opens, because this process may read the ping late
     const session = await Polling.open(on.server);
     assert.equal((await session.poll()).text, "2");
     const last = await session.poll();

@@ -37,7 +37,7 @@ class Values {
     return this.below(5) === 0 ? this.pick([65_535, 65_536]) : this.pick(WIDTHS);
   }
 
-  /** Of the elements of a container inside a value. */
+  /** The number of elements of a container inside a value. */
   count() {
     return this.below(60) === 0 ? this.pick([15, 16, 17]) : this.below(6);
   }

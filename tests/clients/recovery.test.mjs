@@ -106,7 +106,7 @@ for (const [options, line] of [
   [["--redis", "redis://127.0.0.1:1", "--redis-mode", "streams", "--history", "room:*=5"], /option --connection-state-recovery: does not work with --history in --redis-mode streams/],
   [["--recovery-trust-foreign"], /option --recovery-trust-foreign: needs --redis-mode streams with --redis/],
 ])
-  test(`it is refused with ${options.join(" ")}`, () => {
+  test(`recovery is refused with ${options.join(" ")}`, () => {
     const { status, stderr } = spawnSync(path.join(build, "sockeye"), ["--connection-state-recovery", "--port", "0", ...options]);
     assert.equal(status, 2);
     assert.match(stderr.toString(), line);

@@ -104,7 +104,7 @@ describe("one server", () => {
     const browser = await Browser.start();
     t.after(() => browser.stop());
     const page = await browser.page();
-    await page.goto(`${server.url}/socket.io/socket.io.js`); // a document of the same origin, which is not run
+    await page.goto(`${server.url}/socket.io/socket.io.js`); // a document of the same origin: the page shows the script and does not run it
     await page.addScriptTag({ path: path.join(root, "tests/node_modules/socket.io-client-2/dist/socket.io.js") });
     const binary = page.waitForResponse((response) => response.headers()["content-type"] === "application/octet-stream");
     for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {

@@ -15,7 +15,7 @@ test("a recovered socket has its user again; an unreachable Redis is logged once
   const ada = login(server, "ada-token");
   await next(ada, "connect");
   assert.equal(ada.recovered, false);
-  await within(ada.emitWithAck("message", "hello"), "the acknowledgement"); // has an offset, without which nothing is recovered
+  await within(ada.emitWithAck("message", "hello"), "the acknowledgement"); // ada has got her message, whose offset recovery needs
   const again = next(ada, "connect");
   ada.io.engine.close();
   await again;

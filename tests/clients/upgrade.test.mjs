@@ -199,7 +199,7 @@ test("clients of both programs hear one another", async () => {
   await end(server, pid);
 });
 
-test("a new program that dies between its report and the old one's reading of it leaves the old one serving", async () => {
+test("a new program dies before the old program reads that it is ready: the old program goes on serving", async () => {
   const program = path.join(dir, "dying");
   copyFileSync(path.join(build, "sockeye"), program);
   const server = new Server(path.relative(build, program), ["--app", path.join(build, "apps/protocol.so"), "--workers", "2",

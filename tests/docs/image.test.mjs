@@ -1,4 +1,4 @@
-// The image and the compose file: pinned bases, labels, the health check, and the spelling of Compose.
+// The image and the compose file: pinned bases, labels, the health check, and the command and file of Compose 2.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
@@ -28,7 +28,7 @@ test("the image has labels, a health check without a shell, and a target for app
   assert.ok(!/AS \w+$/.test(dockerfile.match(/^FROM .*$/gm).at(-1)), "the last target is the server");
 });
 
-test("pages use the spelling of Compose 2, and the file needs no version", () => {
+test("pages write `docker compose`, the command of Compose 2, and docker-compose.yml has no version", () => {
   const pages = ["README.md", "docker-compose.yml", ...["docs", "deploy"].flatMap((folder) => readdirSync(path.join(root, folder))
     .filter((file) => file.endsWith(".md")).map((file) => `${folder}/${file}`))];
   for (const page of pages) assert.doesNotMatch(read(page), /docker-compose (--|up|down|build)/, page);

@@ -43,7 +43,7 @@ export function collect(emitter, event) {
   };
 }
 
-/** Resolves when the condition holds, for what has no event: asks every 20 ms. `what` is as in within(). */
+/** Resolves when the condition holds, which it checks every 20 ms. For changes that no event reports. `what` is as in within(). */
 export async function until(condition, what, ms = WAIT_MS) {
   for (const end = performance.now() + ms; !(await condition()); await new Promise((resolve) => setTimeout(resolve, 20)))
     if (performance.now() > end) throw new Error(`waited ${ms} ms until ${typeof what === "function" ? what() : what}`);
