@@ -38,7 +38,8 @@ test("a password file that changes renews the login of live connections; SIGHUP 
   const [one, two] = [await connect(nodes[0]), await connect(nodes[1])];
   const clients = async () => String(await redis.command("CLIENT", "LIST")).split("\n").filter((line) => / user=node /.test(line)).map((line) => /id=(\d+)/.exec(line)[1]).sort();
   const connections = await clients();
-  // two of the node with one worker; of the node with two, those of the workers and of the hub, and one that counts the second worker
+  // node a: commands and subscriptions; node b: one for each worker, and three of the hub: commands, subscriptions, and one by
+  // which Redis counts the second worker
   assert.equal(connections.length, 2 + 5);
 
   // the node learns a new password before the server does, then after it: the connections stay

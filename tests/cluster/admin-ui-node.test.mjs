@@ -124,6 +124,6 @@ test("a change of socket.data is shown", async () => {
   const socket = await admin(other);
   await lists(socket, [here]); // now the server knows that there is an admin
   await ask(here, "data", { colour: ["blue", 1] });
-  const [{ nsp, data }] = await socket.until("socket_updated", (update) => update.id === here.id && update.data?.colour); // skips the updates of what the node itself has set
+  const [{ nsp, data }] = await socket.until("socket_updated", (update) => update.id === here.id && update.data?.colour); // the condition skips updates of the members that the node itself sets
   assert.deepEqual([nsp, data], ["/", { colour: ["blue", 1] }]);
 });

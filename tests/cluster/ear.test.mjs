@@ -272,7 +272,7 @@ test("what Redis refuses reaches each worker: without patterns the rooms are sub
   await redis.stop();
 });
 
-test("a hub that hangs and is not restarted: its workers notice, say so, and go on when it does", async () => {
+test("a hub that hangs and is not restarted: its workers notice, say so, and go on when the hub does", async () => {
   const redis = await Redis.start();
   const nodes = [await start("a", redis, 2, ["--hang-timeout", "0"]), await start("b", redis, 1)];
   await members(redis, 3);
@@ -287,7 +287,7 @@ test("a hub that hangs and is not restarted: its workers notice, say so, and go 
   assert.equal(hubOf(nodes[0]), pid);
   await members(redis, 3);
   for (const from of [sockets[0], sockets[3]]) {
-    // the workers did not hear one another for longer than --heartbeat-timeout; their first heartbeats end that
+    // the workers have heard no heartbeat for longer than --heartbeat-timeout, so they count as silent until the next one
     await until(async () => {
       const { error, answers } = await ask(from, "serverAsk", "question", 7);
       return error === null && answers.length === 2; // a server that counts as silent may answer nevertheless

@@ -1,6 +1,6 @@
 // Connection state recovery with two workers against a model: random emits, joins, losses, deaths of a worker and
-// returns to either worker. A client that is recovered has got exactly what the model says, each emitter's events in
-// order; a client that is not has a new id and nothing from before. SEED sets another run, STRETCHES sets its length.
+// returns to either worker. A recovered client has got exactly what the model says, each emitter's events in order.
+// Any other client has a new id, and no earlier events. SEED sets another run, STRETCHES sets its length.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { next, within } from "../clients/support/wait.mjs";

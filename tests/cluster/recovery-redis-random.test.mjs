@@ -1,7 +1,7 @@
 // Connection state recovery through Redis against a model: two nodes with two workers each, random emits of all workers,
 // joins, losses, deaths of workers and of whole nodes, a Redis that pauses or loses its connections, and returns to either
-// node. A client that is recovered has got exactly what the model says, each emitter's events in order; a client that is not
-// has a new id and nothing from before. SEED sets another run, STRETCHES sets its length.
+// node. A recovered client has got exactly what the model says, each emitter's events in order. Any other client has a new
+// id, and no earlier events. SEED sets another run, STRETCHES sets its length.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { next, within } from "../clients/support/wait.mjs";

@@ -1,4 +1,4 @@
-// Connection state recovery with nodes that share one Redis: clients come back at another node, after the death of theirs too.
+// Connection state recovery with nodes that share one Redis: clients come back at another node, also after the death of their own.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { test } from "node:test";
@@ -165,7 +165,7 @@ test("a pid restores one socket, in its namespace, with an offset of the log", a
   if (both.every(({ sid }) => sid === two.id)) await Promise.race(both.map(({ ws }) => ws.closed));
 });
 
-test("after an outage of Redis its data decide", async (t) => {
+test("after an outage of Redis, clients recover if Redis has kept its data", async (t) => {
   const { redis, nodes } = await cluster(t, ["--appendonly", "yes", "--appendfsync", "always"], ["--redis-log-length", "200"]);
   const up = async (act) => {
     const from = nodes.map((node) => node.logged("bus").length);
@@ -357,7 +357,7 @@ test("sessions that somebody else has written to Redis harm no other client", as
   assert.equal(node.logged("worker_ready").length, 2);
 });
 
-test("entries of the log that somebody else has written make no client recovered", async (t) => {
+test("no client is recovered by entries of the log that somebody else has written", async (t) => {
   const { redis, nodes: [node, other] } = await cluster(t);
   const record = (channel, message) => Buffer.concat([Buffer.from(`${channel.length} ${message.length}\n${channel}`), message]);
   const stamped = (...bytes) => {
@@ -393,7 +393,7 @@ test("entries of the log that somebody else has written make no client recovered
   assert.equal(other.logged("worker_ready").length, 2);
 });
 
-test("the options that it needs are checked", async () => {
+test("the options that recovery needs are checked", async () => {
   const { spawnSync } = await import("node:child_process");
   const refused = (...args) => spawnSync(`${build}/sockeye`, ["--app", `${build}/tests/everything.so`, "--connection-state-recovery", ...args], { encoding: "utf8" }).stderr;
   const redis = ["--redis", "redis://127.0.0.1:1"];

@@ -77,7 +77,7 @@ for (const [form, options] of [["JSON", {}], ["the MessagePack parser", { parser
       assert.deepEqual(sockets[0].data.name, "Ann");
     });
 
-/** A client of raw bytes. Its `reply` is that to CONNECT, and `events` are what came before it. */
+/** A client of raw bytes. `reply` is the answer to its CONNECT, and `events` are the events before the answer. */
 async function raw(server, auth, nsp = "") {
   const ws = await Ws.open(server, "/socket.io/");
   ws.send(`40${nsp}${auth === undefined ? "" : JSON.stringify(auth)}`);
@@ -343,7 +343,7 @@ test("clients of a node that is killed, or stopped, come back at another node", 
   }
 });
 
-test("without --recovery-trust-foreign, sessions of Node.js servers are refused, and those of Sockeye are not", async (t) => {
+test("without --recovery-trust-foreign, sessions of Node.js servers are refused, and those of Sockeye are accepted", async (t) => {
   const node = await startNode("c4", redis, ["--workers", "1", ...MODE.slice(0, -1)]);
   await subscribers(redis, 4, "socket.io#/#");
   for (const [from, recovered] of [["js", false], ["c1", true]]) {

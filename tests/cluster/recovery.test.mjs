@@ -1,4 +1,4 @@
-// Connection state recovery with several workers: clients come back to another worker, after the death of theirs too.
+// Connection state recovery with several workers: clients come back to another worker, also after the death of their own.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { io } from "socket.io-client";
@@ -117,7 +117,7 @@ test("after the death of the hub clients are new once, and recover again when th
   assert.equal(socket.id, id);
 });
 
-test("workers that leave a hub which hangs, and come back to it, cost no lost client its session", async (t) => {
+test("workers leave a hub that hangs, and come back to it: lost clients keep their sessions", async (t) => {
   const server = await startRecovering(t, ["--hang-timeout", "0"]);
   const socket = await clientAt(t, server, 0, { transports: ["websocket"], reconnection: false });
   const driver = await clientAt(t, server, 1, { transports: ["websocket"] });

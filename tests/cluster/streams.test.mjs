@@ -114,7 +114,7 @@ describe("the emitter", () => {
   });
 });
 
-test("entries that are no messages do not disturb", async () => {
+test("entries that are not messages are ignored", async () => {
   await everybody();
   for (const fields of [{ a: "b" }, { uid: "x", nsp: "/", type: "3", data: "{" }, { uid: "x", nsp: "/", type: "3", data: "%%%" }])
     await publisher.xAdd("socket.io", "*", fields);

@@ -74,7 +74,7 @@ export const SCENARIOS = [
     key: "acl", kind: "plain", title: "an ACL forbids publishing, and allows it again",
     loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: NOTHING },
     async act(world, random) {
-      // a worker that publishes nothing does not notice
+      // a worker notices only when it publishes, so one worker of each node is enough
       const lines = logLines(world);
       await world.redis.command("ACL", "SETUSER", "node", "-publish", "-spublish", "-xadd", "-eval", "-evalsha");
       await allReached(world, "down", lines, 1);
