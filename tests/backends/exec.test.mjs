@@ -98,7 +98,7 @@ for (const [what, target] of [["the master", 1], ["all processes of the group", 
   });
 
 test("a program under npm reports that it is ready, although npm does not pass the descriptor on", async (t) => {
-  // as Node.js closes descriptors in the children that it starts
+  // stands for npm: like npm, it does not pass the descriptor on, because Node.js closes it in children
   const wrapper = `node -e 'require("child_process").spawn("/bin/sh", ["-c", process.argv[1]], { stdio: ["ignore", "inherit", "inherit"] })' `;
   const inner = command(t).replaceAll("'", "");
   const edge = await startBehind(t, `${wrapper} '${inner}'`);

@@ -154,7 +154,7 @@ for (const workers of ["1", "2"]) {
     const backend = await startBackend(t, edge);
     const socket = await joined(t, edge.url, FAST);
     const { id } = socket;
-    // back before the backend learns of the loss
+    // the first time, the client comes back before the backend learns of the loss
     const back = next(socket, "connect");
     await whileBusy(backend, async () => {
       await written(socket, "join", "one");
@@ -170,7 +170,7 @@ for (const workers of ["1", "2"]) {
       // the edge had the join before the request to continue the session
       assert.deepEqual((await ask(socket, "who")).rooms, [socket.id]);
     }
-    // not back before that
+    // the second time, the client stays away until the backend has learned of the loss
     const former = socket.id;
     const ended = backend.line(new RegExp(`^ended / ${former} displaced`));
     socket.io.reconnection(false);
@@ -351,7 +351,7 @@ test("for a backend that does not know recovery, a client that comes back is new
 });
 
 for (const flavour of ["aio", "threads", "flask_app", "small"]) {
-  test(`Python, ${flavour}: recovered with rooms, session and each missed event once; also when the backend is killed, too`, async (t) => {
+  test(`Python, ${flavour}: recovered with rooms, session and each missed event once; the same when the backend is killed as well`, async (t) => {
     const edge = await startEdge(t, [RECOVERY]);
     const first = await startFlavour(t, flavour, edge, { name: "first" });
     const driver = await joined(t, edge.url, FAST);
