@@ -150,6 +150,6 @@ deb: $(BUNDLE_DIR)/bundle.c admin-ui
 	lintian --allow-root --fail-on error,warning $(DEB)/sockeye_$(VERSION)_*.changes
 	@echo && ls $(DEB)/*.deb
 
-# It needs root. Not at the same time as test-install, which makes the same files for another folder of libraries.
+# test-deb needs root. It must not run at the same time as test-install, which makes the same files for another folder of libraries.
 test-deb: all admin-ui
 	timeout --kill-after=30 2400 tests/deb/run.sh $(BUILD)

@@ -16,7 +16,7 @@ debian_system() {
 		debootstrap --foreign --variant=minbase "$suite" "$root" >"$log" 2>&1 || exit 1
 		mkdir -p "$root/etc/dpkg/dpkg.cfg.d"
 		echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
-		# what it mounts is gone when it ends, however it ends
+		# a mount namespace of its own: whatever debootstrap mounts is gone when it ends
 		unshare --mount chroot "$root" /debootstrap/debootstrap --second-stage >>"$log" 2>&1 || exit 1
 		rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 		tar -C "$root" -cf "$folder/$suite.part" . && mv "$folder/$suite.part" "$folder/$suite.tar" || exit 1

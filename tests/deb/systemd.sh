@@ -176,7 +176,7 @@ undo
 systemctl start sockeye.socket || fail "sockeye.socket"
 is_shown ActiveState inactive || fail "the server runs already"
 handshake || fail "no handshake through the socket"
-until_true "the server was not started" is_shown ActiveState active # it answers before systemd has read that it is ready
+until_true "the server was not started" is_shown ActiveState active # the server answers before systemd has read that it is ready
 pid=$(shown MainPID)
 begin_asking
 systemctl restart sockeye || fail "restart"
