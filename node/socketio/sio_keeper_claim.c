@@ -4,7 +4,8 @@
 #include "node/socketio/sio_keeper_missed.h"
 #include "node/socketio/sio_keeper_session.h"
 
-#define CLAIM_MS 5000 /* a claim that has waited longer for the socket is replaced by the next claim */
+#define CLAIM_MS 5000	/* a claim that has waited longer for the socket is replaced by the next claim */
+#define ANSWER_MS 20000 /* no worker waits longer for an answer (sio_keep_ask.h) */
 
 /* ------------------------------------------------------------------ claim */
 
@@ -90,7 +91,7 @@ sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *sess
 	if (waiting == NULL)
 		return;
 	session->past->waiting = NULL;
-	if (now - waiting->since <= CLAIM_MS)
+	if (now - waiting->since <= ANSWER_MS)
 		keeper_decide_claim(keeper, session, &waiting->claim, now);
 	mem_free(waiting);
 }

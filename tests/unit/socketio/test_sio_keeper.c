@@ -399,6 +399,19 @@ a_ghost_leaves_first(void **state)
 	assert_claim(&a, NULL, SIO_RECOVERY_NO_SESSION);
 }
 
+/* On a busy machine, the old socket leaves late, and the worker with the claim waits as long (sio_keep_ask.h). */
+static void
+a_claim_is_answered_as_long_as_its_worker_waits(void **state)
+{
+	(void)state;
+	session(&a);
+	claim_as(&b, PID, NULL, "/");
+	now += 19000;
+	store(&a, 0);
+	assert_int_equal(b.type, SIO_KEEP_CLAIMED);
+	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
+}
+
 /* The session has been sent by another connection, which the hub reads later. */
 static void
 a_claim_waits_for_what_is_under_way(void **state)
@@ -666,6 +679,7 @@ main(void)
 		CASE(rooms_count_from_their_change_on),
 		CASE(an_idle_client_needs_no_old_events),
 		CASE(a_ghost_leaves_first),
+		CASE(a_claim_is_answered_as_long_as_its_worker_waits),
 		CASE(a_claim_waits_for_what_is_under_way),
 		CASE(what_cannot_be_shown_is_refused),
 		CASE(a_missing_event_makes_older_offsets_useless),
