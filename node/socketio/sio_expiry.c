@@ -53,6 +53,27 @@ expiring_free(struct sio_expiring *expiring)
 /* ---------------------------------------------------------------- asking */
 
 static void
+expiring_answered(struct sio_expiring *expiring)
+{
+	expiring->asked = false;
+	expiring->expiry->asked--;
+}
+
+/* Waits for the next attempt, or frees the entry. */
+static void
+expiring_wait(struct sio_expiring *expiring)
+{
+	struct loop *loop = expiry_loop(expiring->expiry);
+
+	expiring_answered(expiring);
+	if (loop->now >= expiring->end + SIO_EXPIRY_GRACE_MS)
+		expiring_free(expiring);
+	else
+		loop_arm(loop, &expiring->timer, AGAIN_MS);
+}
+
+/* Does not ask the next one: a recursion would be as deep as the number of sessions that Redis refuses. */
+static void
 expiry_ask(struct sio_expiring *expiring)
 {
 	struct sio_expiry *expiry = expiring->expiry;
@@ -60,7 +81,7 @@ expiry_ask(struct sio_expiring *expiring)
 	expiring->asked = true;
 	expiry->asked++;
 	if (!expiry->peer->remove(expiring))
-		sio_expiry_again(expiring);
+		expiring_wait(expiring);
 }
 
 static void
@@ -81,13 +102,6 @@ expiring_on_timer(struct wheel_entry *entry)
 
 	list_add_tail(&expiring->expiry->due, &expiring->turn);
 	expiry_ask_next(expiring->expiry);
-}
-
-static void
-expiring_answered(struct sio_expiring *expiring)
-{
-	expiring->asked = false;
-	expiring->expiry->asked--;
 }
 
 void
@@ -120,13 +134,8 @@ void
 sio_expiry_again(struct sio_expiring *expiring)
 {
 	struct sio_expiry *expiry = expiring->expiry;
-	uint64_t now = expiry_loop(expiry)->now;
 
-	expiring_answered(expiring);
-	if (now >= expiring->end + SIO_EXPIRY_GRACE_MS)
-		expiring_free(expiring);
-	else
-		loop_arm(expiry_loop(expiry), &expiring->timer, AGAIN_MS);
+	expiring_wait(expiring);
 	expiry_ask_next(expiry);
 }
 

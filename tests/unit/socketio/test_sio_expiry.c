@@ -239,6 +239,26 @@ at_most_256_are_asked_at_a_time(void **state)
 	assert_int_equal(ended.count, 1);
 }
 
+/* The answers of the 256 fail when the connection is lost, and then Redis can be asked for none of the others. */
+static void
+all_that_wait_for_their_turn_are_tried_again_later(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < PIDS - 20; i++)
+		lose(i);
+	fake_sleep(WINDOW_MS + 10);
+	assert_int_equal(redis.count, 256);
+	redis.unreachable = true;
+	sio_expiry_again(redis.asked[0]);
+	assert_int_equal(redis.count, PIDS - 20);
+	redis.unreachable = false;
+	redis.count = 0;
+	fake_sleep(1010); /* 255 still wait for their answers */
+	assert_int_equal(redis.count, 1);
+	sio_expiry_gone(redis.asked[0]);
+	assert_int_equal(redis.count, 2);
+}
+
 static void
 without_a_listener_nobody_waits(void **state)
 {
@@ -287,6 +307,7 @@ main(void)
 		CASE(a_session_that_is_ended_is_reported_as_displaced),
 		CASE(the_oldest_is_forgotten_beyond_the_limit),
 		CASE(at_most_256_are_asked_at_a_time),
+		CASE(all_that_wait_for_their_turn_are_tried_again_later),
 		CASE(without_a_listener_nobody_waits),
 		CASE(a_namespace_stays_while_its_sessions_are_waited_for_unless_another_needs_its_place),
 	};
