@@ -35,7 +35,7 @@ static const struct option_row rows[] = {
 	{"maxHttpBufferSize", OPTION_BYTES, AT(max_http_buffer_size), "1000000", 1, BYTES_MAX, NULL, "BYTES",
 		"Largest request body or WebSocket message that is accepted", .group = NULL},
 	{"logConnections", OPTION_NUMBER, AT(log_connections), "0", 0, 1000000000, NULL, "N",
-		"Log when a client comes and when it leaves, of every Nth client; 0: of none", .reload = true},
+		"Log the arrival and the end of every Nth client; 0: log no clients", .reload = true},
 	{"transports", OPTION_LIST, AT(transports), "polling,websocket", 0, 0, "polling|websocket", "LIST",
 		"Transports that clients may use", .group = NULL},
 	{"allowUpgrades", OPTION_FLAG, AT(allow_upgrades), "true", 0, 0, NULL, NULL,

@@ -332,7 +332,7 @@ static const struct metric metrics[] = {
 	{"sockeye_sockets", "gauge", WORKER ", namespace", "sockets in a namespace; `other` sums up the namespaces beyond 64 and those with long names", write_sockets, 0},
 	{"sockeye_namespaces", "gauge", WORKER, "number of namespaces", write_number, AT(sockets.namespaces)},
 	{"sockeye_connections", "gauge", WORKER, "open TCP connections of clients", write_number, AT(connections)},
-	{"sockeye_recoveries_total", "counter", WORKER ", result", "clients that came back and asked to continue: `recovered` and `taken_over` (before the server noticed the loss) could", write_recoveries, 0},
+	{"sockeye_recoveries_total", "counter", WORKER ", result", "attempts of clients to continue their session; `recovered` and `taken_over` (the client was back before the server noticed the loss) succeeded", write_recoveries, 0},
 	{"sockeye_recovery_replayed_total", "counter", WORKER, "missed events sent to clients that came back", write_number, AT(sockets.recovery.replayed)},
 	{"sockeye_recovery_expired_total", "counter", WORKER, "lost clients that did not come back in time", write_number, AT(sockets.recovery.ended)},
 	{"sockeye_recovery_displaced_total", "counter", WORKER, "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes, maxChildren or late changes of rooms", write_number, AT(sockets.recovery.displaced)},
