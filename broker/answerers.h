@@ -33,7 +33,7 @@ struct answer {
 };
 
 /*
- * Notes an answer of a member; `id` may be anything. Without memory the answer stays that of an unknown server.
+ * Notes an answer of a member; `id` may be anything. If memory is short, the answer stays that of an unknown server.
  * Returns false if the member has already answered: the message has come twice, and the caller drops it.
  */
 bool answerers_add(

@@ -223,9 +223,9 @@ int broker_broadcast_numbered(struct broker_nsp *nsp, const struct wire_target *
 /* Returns the newest number of an entry that this node has added; broadcasts without a number get one too. */
 uint64_t broker_stream_number(const struct broker *broker);
 /*
- * The stream may contain a message twice. Tells whether `entry`, which comes after `from`, repeats a message that a
- * client has received if it has received everything up to `from`. Returns 1, 0, or ERROR_UNSUPPORTED if this worker
- * cannot tell.
+ * The stream may contain a message twice. Returns 1 if `entry`, which comes after `from`, repeats a message whose
+ * first copy is not after `from`: a client that has received everything up to `from` has that message. Returns 0 if
+ * it does not, or ERROR_UNSUPPORTED if this worker cannot tell.
  */
 int broker_stream_had(const struct broker_nsp *nsp, uint64_t entry, uint64_t from);
 /* Returns the number of the last entry that has been delivered; see bus_stream_store.position. */
@@ -243,7 +243,7 @@ int broker_stream_range(struct broker_nsp *nsp, struct bus_stream_question *ques
  */
 int broker_stream_tell(
 	struct broker_nsp *nsp, struct bus_stream_question *question, struct text uid, struct text message);
-/* Adds an entry to the namespace's stream that no server understands, so that the stream is not empty. */
+/* Adds an entry that every server ignores to the namespace's stream, so that the stream is not empty. */
 int broker_stream_mark(struct broker_nsp *nsp);
 void broker_stream_cancel(struct broker_nsp *nsp, struct bus_stream_question *question);
 /*

@@ -22,7 +22,7 @@ struct broker_joined {
 void broker_joined_init(struct broker_joined *joined);
 void broker_joined_fini(struct broker_joined *joined);
 
-/* `now` is loop time. Without memory the room is not noted. */
+/* `now` is loop time. If memory is short, the room is not noted. */
 void broker_joined_add(struct broker_joined *joined, struct text room, uint64_t now);
 bool broker_joined_lately(struct broker_joined *joined, struct text room, uint64_t now);
 

@@ -211,7 +211,7 @@ broker_log_in_cluster(const struct broker_settings *settings)
 bool
 broker_settings_share_ear(const struct broker_settings *settings, const struct broker_settings *hub)
 {
-	/* in a cluster, a hub that does not know of the log may not listen at the member that has the log */
+	/* in a cluster, a hub that does not know of the log might listen at a member that does not have it */
 	bool same_log = hub->redis_log && same_text(settings->redis_key, hub->redis_key);
 
 	return broker_settings_ear(settings) && same_redis(settings, hub) &&

@@ -76,7 +76,9 @@ struct bus_ops {
 
 	/* For the members of a Redis Cluster (shards.h). All are NULL otherwise. */
 
-	/* The bus has come up, or bus_flows() is true after waiting publishes were sent, perhaps as before. */
+	/*
+	 * The bus has come up, or has sent waiting publishes and bus_flows() is true, which it may have been before.
+	 */
 	void (*on_flow)(void *arg);
 	/*
 	 * A publish was accepted, or refused with `error`; in the order of bus_publish(). Returns false if the error
@@ -196,8 +198,8 @@ bool bus_up(const struct bus *bus);
  */
 bool bus_recovers(const struct bus *bus);
 /*
- * The room with this channel has got its first socket on this node, or has lost its last one. A log delivers nothing
- * to a room that is older than its first socket.
+ * The room with this channel has got its first socket on this node, or has lost its last one. Messages that are
+ * older than the first socket are not delivered from the log to the room.
  */
 void bus_room_appeared(struct bus *bus, struct text channel);
 void bus_room_empty(struct bus *bus, struct text channel);
@@ -207,8 +209,9 @@ void bus_stats(const struct bus *bus, struct bus_stats *out);
 struct bus_link;
 struct bus_link_ops;
 /*
- * Initialises another link to the server in use (bus_link.h), with the same login. It may be opened between the
- * confirmation of a subscription and on_deaf, or bus_close(), and must be closed in them.
+ * Initialises another link (bus_link.h) with the login of the bus. Each connect of the link leads to the server that
+ * the bus uses at that moment, so the caller opens the link only while the bus has a server. The caller closes the
+ * link before the bus is freed.
  */
 void bus_init_side_link(struct bus *bus, struct bus_link *link, const struct bus_link_ops *ops, void *arg);
 

@@ -17,7 +17,7 @@ struct bus_cluster {
 	bool finding;	   /* bus_cluster_find() waits for the first map */
 	unsigned at;	   /* index of the member in use */
 	bool chosen;	   /* `at` is set; the first one is chosen at random, so that the nodes use all members */
-	bool owner_hidden; /* the log has said so */
+	bool owner_hidden; /* the server refuses to say whether it owns the slot; logged once */
 };
 
 /* The next master that has not failed, or the next member if there is none. */

@@ -124,7 +124,7 @@ bus_log_reads_new(struct bus_log *log, const struct bus_stamp *stamp)
 
 /* ----------------------------------------------------------------- hearing */
 
-/* The log has every held message, so they may be dropped to be read from it. */
+/* Drops all held messages. The log has each of them, so bus_log_read.c reads them there. */
 static void
 log_overflow(struct bus_log *log)
 {

@@ -81,7 +81,7 @@ struct bus_log {
 
 	uint64_t check_sent; /* loop time */
 	bool clock_known;
-	int64_t clock_ahead; /* the server's clock minus loop time, in ms; not less than the truth */
+	int64_t clock_ahead; /* the server's clock minus loop time, in ms; never below the true difference */
 
 	struct bus_senders senders; /* other nodes; `at` is the number of the newest message that was read, or 0 */
 	struct table rooms;	    /* struct log_room: those that appeared while behind */

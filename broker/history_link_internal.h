@@ -91,7 +91,7 @@ void link_command_add_arg(struct history_link *remote, struct text arg);
 void link_command_add_number(struct history_link *remote, uint64_t number);
 /*
  * Queues the written command, and sends it if the link is ready. `ask` is borrowed; NULL: an append. Returns the
- * command, which the queue owns, or NULL without memory.
+ * command, which the queue owns, or NULL if memory is short.
  */
 struct link_command *link_command_queue(struct history_link *remote, enum link_kind kind, struct link_ask *ask);
 void link_command_send(struct history_link *remote, struct link_command *command);
@@ -101,7 +101,7 @@ void link_command_trim(struct history_link *remote);
 void link_command_abandon(struct history_link *remote, struct link_command *command);
 void link_command_free(struct history_link *remote, struct link_command *command);
 
-/* Asks for the next part of the entries that are still wanted. Without memory, the ask fails in a later turn. */
+/* Asks for the next part of the entries that are still wanted. If memory is short, the ask fails in a later turn. */
 void link_ask_send(struct history_link *remote, struct link_ask *ask);
 /* Answers and frees the ask. `removed`: the number of entries that a removal reports. */
 void link_ask_end(struct history_link *remote, struct link_ask *ask, int error, unsigned removed);

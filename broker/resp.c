@@ -423,7 +423,7 @@ resp_feed_hiredis(struct resp_reader *reader, const uint8_t *bytes, size_t n)
 /* ----------------------------------------------------------- long messages */
 
 /*
- * Begins to collect a message of which `in` holds all but the end of the payload. Returns false without memory:
+ * Begins to collect a message of which `in` holds all but the end of the payload. Returns false if memory is short:
  * hiredis then gets the message, and its failure ends the connection.
  */
 static bool

@@ -42,7 +42,7 @@ void sharded_channels_free(struct sharded_channels *channels); /* accepts NULL; 
 
 /*
  * Adds a use, subscribing to the channel if it is the first. `name` is copied, and the use is added to `mine`, a list
- * of the owner. Returns NULL without memory.
+ * of the owner. Returns NULL if memory is short.
  */
 struct sharded_use *sharded_channels_add(
 	struct sharded_channels *channels, struct text name, enum sharded_kind kind, struct list *mine, void *owner);

@@ -53,7 +53,7 @@ struct wire_mark {
 #define WIRE_MARK_MAX 33 /* bytes of a mark as text, with a NUL */
 /* Writes a mark as text. Returns its length. */
 size_t wire_mark_write(struct wire_mark mark, char out[WIRE_MARK_MAX]);
-/* Reads it. What is not a mark has origin 0. */
+/* Reads a mark. For a text that is not a mark, the result has origin 0. */
 struct wire_mark wire_mark_read(struct text text);
 
 /*
