@@ -820,8 +820,8 @@ SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "we
  *
  * sio_join() takes effect at once for messages of this node. For messages of other nodes it may need a round trip to
  * Redis. Meanwhile this node holds back what it sends to the client and to other nodes. A server that learns of the
- * join from one of them can therefore reach the socket at once. docs/redis.md lists the ways to learn of a join
- * without this delay, such as the return of this function.
+ * join from the client, or from a message of this node, can therefore reach the socket at once. docs/redis.md lists
+ * the ways to learn of a join without this delay, such as the return of this function.
  *
  *   SIO_ERR_TOO_MANY  the socket has maxRooms rooms, or its client has maxRoomBytes bytes of room names
  *   SIO_ERR_TOO_BIG   the name is longer than maxRoomLength

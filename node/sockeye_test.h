@@ -15,7 +15,7 @@
  * The clients connect by WebSocket to a port of 127.0.0.1 and answer heartbeats. Arguments of events are JSON texts
  * without the array's brackets: "\"hello\",1"; NULL or "" means that there are none. Returned texts are JSON arrays
  * with their brackets. They are valid until the next call for that client. A function that waits for the server gives
- * up after 10 seconds of true time, so only a failing test waits that long.
+ * up after 30 seconds of true time, so only a failing test waits that long.
  *
  * Mistakes of the test (a malformed option, an application that does not start) end the program with a line on
  * stderr.

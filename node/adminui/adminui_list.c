@@ -43,7 +43,7 @@ struct gathering {
 
 /* ----------------------------------------------------------------- gathering */
 
-/* Returns `items` with room for one more than `count`, or NULL without memory. */
+/* Returns `items` with room for one more than `count`, or NULL if memory is short. */
 static void *
 list_grow(void *items, unsigned count, unsigned *size, size_t each)
 {

@@ -96,7 +96,7 @@ api_write_silent(struct buffer *out, const sio_server *io)
 	}
 	buffer_add_byte(out, ']');
 	if (buffer_error(out) != 0)
-		buffer_reset(out); /* without memory the nodes are only counted */
+		buffer_reset(out); /* if memory is short, the nodes are only counted */
 }
 
 void

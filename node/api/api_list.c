@@ -85,7 +85,7 @@ page_find_name(const struct api_names_page *page, const char *name)
 
 /*
  * Copies the names of `all` that come after `after` and are not in `except`, in order: at most `limit` names, or all
- * of them if `limit` is 0. Returns false without memory.
+ * of them if `limit` is 0. Returns false if memory is short.
  */
 static bool
 page_take_names(struct api_names_page *out, const struct text *all, unsigned n, const struct api_names_page *except,

@@ -23,7 +23,7 @@ struct backend_late;
 
 /*
  * The client of an attached socket has been lost and may come back: moves the socket's handle, which the backend `m`
- * knows, to a struct backend_late. Without memory it does nothing, and late frames are ignored.
+ * knows, to a struct backend_late. If memory is short, it does nothing, and late frames are ignored.
  */
 void backend_late_add(struct backend_member *m, sio_socket *socket, struct backend_handle *handle);
 /* Returns the entry of this handle, or NULL. */

@@ -23,7 +23,7 @@ deliver_make_event(
 	const struct sio_packet_out *packet = &out->packet;
 	struct text rest, quoted;
 
-	/* without memory for the text, the listeners get an event without arguments; delivery goes on */
+	/* if there is no memory for the text, the listeners get an event without arguments; delivery goes on */
 	(void)sio_outgoing_write(out);
 	rest = packet->json;
 

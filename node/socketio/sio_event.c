@@ -265,7 +265,10 @@ event_copy_with_data(const struct sio_event *event)
 	return copy;
 }
 
-/* Without memory for the data, the copy keeps only the sender and the right to answer, and the sender is closed. */
+/*
+ * If there is no memory for the data, the copy keeps only the sender and the right to answer, and the sender is
+ * closed.
+ */
 static struct sio_event *
 event_copy_without_data(const struct sio_event *event)
 {

@@ -220,7 +220,7 @@ fetched_copy_name(struct text value, char *out)
 	return out + n + 1;
 }
 
-/* Copies the names of a socket into the arena. Returns false without memory. */
+/* Copies the names of a socket into the arena. Returns false if memory is short. */
 static bool
 fetched_copy_remote_names(struct sio_fetched_list *list, sio_socket_info *to, struct text id, struct text rooms)
 {

@@ -276,7 +276,7 @@ struct public_entry {
 	char id[HISTORY_ID_MAX + 1];
 };
 
-/* Copies the arguments without the event's name: "[" and the text after the name. Returns NULL without memory. */
+/* Copies the arguments without the event's name: "[" and the text after the name. Returns NULL if memory is short. */
 static struct sio_stored *
 public_args(const struct sio_history_record *record)
 {
@@ -297,7 +297,7 @@ public_args(const struct sio_history_record *record)
 	return stored;
 }
 
-/* Returns false without memory. */
+/* Returns false if memory is short. */
 static bool
 public_fill(const struct sio_history_record *record, struct public_entry *own, sio_history_entry *out)
 {

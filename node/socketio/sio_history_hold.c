@@ -28,7 +28,7 @@ struct holding {
 	struct sio_stored *copy; /* NULL: not made yet */
 };
 
-/* Holds the event. Returns false at a limit or without memory. */
+/* Holds the event. Returns false at a limit or if memory is short. */
 static bool
 join_hold(struct sio_history_join *join, struct holding *holding)
 {

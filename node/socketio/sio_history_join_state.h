@@ -59,7 +59,7 @@ struct sio_history_join {
 	void *arg;
 };
 
-/* Remembers that the join has sent the event. Without memory, a late copy of the event may be sent again. */
+/* Remembers that the join has sent the event. If memory is short, a late copy of the event may be sent again. */
 void sio_history_mark_add(struct sio_history_join *join, struct wire_mark mark);
 
 /*
@@ -69,7 +69,7 @@ void sio_history_mark_add(struct sio_history_join *join, struct wire_mark mark);
  */
 bool sio_history_mark_covers(const struct sio_history_join *join, struct wire_mark mark);
 
-/* Returns false only if no join of the room has sent this event or a newer one of its origin. */
+/* Returns true if a join of the room has, or may have, sent this event or a newer one of its origin. */
 bool sio_history_mark_may_cover(const struct join_group *group, struct wire_mark mark);
 
 /* Returns true if any join of the socket has sent the event: an event for several rooms is in the history of each. */

@@ -123,7 +123,7 @@ keep_release(struct sio_keep *keep, struct text pid)
 }
 
 /*
- * Makes the session that the peer has handed over. Returns NULL without memory, or if the session is malformed or
+ * Makes the session that the peer has handed over. Returns NULL if memory is short, or if the session is malformed or
  * known.
  */
 static struct sio_recovery_session *

@@ -33,8 +33,8 @@ struct keeper_session *sio_keeper_session_find(const struct sio_keeper *keeper, 
 /* Returns true if the worker has the session in this state. Accepts NULL. */
 bool sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enum keeper_state state);
 /*
- * Replaces rooms and data by copies, in the form that they have in the messages. Without memory, changes nothing and
- * returns false.
+ * Replaces rooms and data by copies, in the form that they have in the messages. If memory is short, changes nothing
+ * and returns false.
  */
 bool sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data);
 /* Stores a lost or claimed session. The list is ordered by lost_at, so a released session returns to its former

@@ -28,7 +28,7 @@
 /*
  * Packs an event; `name` NULL: only an array of arguments, for acknowledgements. Returns 0; ERROR_ARGUMENT for a
  * malformed format or text; ERROR_TOO_BIG; ERROR_TOO_MANY for more than SIO_ARGS_MAX arguments, the name included;
- * ERROR_SYSTEM without memory. After an error the payload may only be freed.
+ * ERROR_SYSTEM if memory is short. After an error the payload may only be freed.
  */
 int sio_pack_args(struct sio_payload *payload, const char *name, const char *format, va_list args);
 /*

@@ -354,7 +354,7 @@ msgpack_packet_check(const struct msgpack_packet *packet)
 	return out->attachments > 0 && out->data.n > 0 ? json_placeholders_check(out->data, out->attachments) : 0;
 }
 
-/* See sio_parser.write(). The values have been checked, so this fails only without memory. */
+/* See sio_parser.write(). The values have been checked, so this fails only if memory is short. */
 static int
 msgpack_write(struct sio_partial **partial, const struct sio_packet_limits *limits, struct sio_packet *out)
 {

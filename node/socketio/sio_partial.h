@@ -11,7 +11,7 @@ struct sio_partial {
 	char message[];
 };
 
-/* Copies the text. Returns NULL without memory. */
+/* Copies the text. Returns NULL if memory is short. */
 struct sio_partial *sio_partial_new(struct text message, unsigned wanted);
 /* Returns the bytes of memory; accepts NULL. */
 size_t sio_partial_held(const struct sio_partial *partial);

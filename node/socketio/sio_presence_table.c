@@ -273,7 +273,7 @@ presence_clear(struct presence_table *table, struct presence_owner *owner, struc
 	struct presence_entry *entry = who != NULL ? presence_entry_of(who, owner) : NULL;
 
 	if (entry == NULL) {
-		/* the user may be one that was left out; one stays counted, so that the others are tried again */
+		/* the user may have been left out; the count stays above 0, so that the others are tried again */
 		if (owner->refused > 1)
 			owner->refused--;
 		return;

@@ -148,7 +148,7 @@ receive_offer_to_owner(struct sio_socket *s, const struct sio_packet *packet)
 	return false;
 }
 
-/* Returns TEXT_NONE without memory. */
+/* Returns TEXT_NONE if memory is short. */
 static struct text
 receive_name(struct sio_server *io, const struct sio_packet *packet)
 {

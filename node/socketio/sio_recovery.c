@@ -211,7 +211,7 @@ is_private_member(struct text key)
 	return json_string_is(key, TEXT("pid")) || json_string_is(key, TEXT("offset"));
 }
 
-/* Returns the auth without pid and offset, or {} without memory. */
+/* Returns the auth without pid and offset, or {} if memory is short. */
 static struct text
 auth_without_secret(struct sio_server *io, struct text auth)
 {

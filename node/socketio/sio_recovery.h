@@ -65,8 +65,8 @@ void sio_recovery_reject(struct sio_socket *s);
 /* Ends the session of a waiting socket, which continues as a new one. Counts `result`. */
 void sio_recovery_give_up(struct sio_socket *s, enum sio_recovery_result result);
 /*
- * Sends a missed event, with its offset. Returns false without memory, if the client's parser cannot carry the event,
- * or if the client's queue is full.
+ * Sends a missed event, with its offset. Returns false if memory is short, if the client's parser cannot carry the
+ * event, or if the client's queue is full.
  */
 bool sio_recovery_send(struct sio_socket *s, struct text json, const struct attachments *attachments, bool compress);
 #endif

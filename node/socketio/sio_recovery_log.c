@@ -37,7 +37,7 @@ sio_recovery_log_new(struct sio_recovery_store *store)
 
 /* ----------------------------------------------------------------- topics */
 
-/* Returns the topic of a room, or NULL without memory. */
+/* Returns the topic of a room, or NULL if memory is short. */
 static struct sio_recovery_topic *
 topic_of(struct sio_recovery_log *log, struct text room)
 {
@@ -78,7 +78,7 @@ entry_unmark(struct sio_recovery_entry *entry)
 		mark_remove(entry->log, &entry->marks[i]);
 }
 
-/* Puts the entry into the lists of its rooms. Without memory, leaves it out of all of them and returns false. */
+/* Puts the entry into the lists of its rooms. If memory is short, leaves it out of all of them and returns false. */
 static bool
 entry_mark(struct sio_recovery_entry *entry, const struct text *rooms, unsigned count)
 {
@@ -246,7 +246,7 @@ attachments_cost(const struct attachments *attachments)
 }
 
 /*
- * Makes an entry with space for a text of `size` bytes, and puts it into the lists of its rooms. Without memory,
+ * Makes an entry with space for a text of `size` bytes, and puts it into the lists of its rooms. If memory is short,
  * raises the floor to the number and returns NULL.
  */
 static struct sio_recovery_entry *
@@ -344,7 +344,7 @@ entry_excludes(const struct sio_recovery_entry *entry, const struct sio_recovery
 	return false;
 }
 
-/* Returns false without memory. */
+/* Returns false if memory is short. */
 static bool
 found_add(struct sio_recovery_found *found, const struct sio_recovery_entry *entry)
 {

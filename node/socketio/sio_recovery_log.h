@@ -123,7 +123,7 @@ void sio_recovery_log_free(struct sio_recovery_log *log); /* accepts NULL */
 /*
  * Adds an event for the sockets that `who` selects. `json` is the checked array without white space at its end; the
  * entry contains it with the offset as an additional element. Returns the entry, which lives until the caller drops
- * entries of the store. Returns NULL without memory; the floor then rises, so that older offsets cannot be
+ * entries of the store. Returns NULL if memory is short; the floor then rises, so that older offsets cannot be
  * recovered.
  */
 struct sio_recovery_entry *sio_recovery_log_add(struct sio_recovery_log *log, uint64_t at,

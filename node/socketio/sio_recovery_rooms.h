@@ -19,8 +19,8 @@ struct sio_recovery_rooms {
 
 /*
  * Makes the set of the `count` rooms in `written` and of the socket's own room (TEXT_NONE: without it). The set
- * points into both texts, and ignores repeated names. Returns false without memory. sio_recovery_rooms_fini() may be
- * called in any case.
+ * points into both texts, and ignores repeated names. Returns false if memory is short. sio_recovery_rooms_fini() may
+ * be called in any case.
  */
 bool sio_recovery_rooms_init(
 	struct sio_recovery_rooms *rooms, const char *written, uint32_t count, struct text own_room);

@@ -249,7 +249,7 @@ sio_off_session_ended(sio_nsp *nsp, sio_session_ended_fn *fn, void *arg)
 
 /* --------------------------------------------------------------- snapshot */
 
-/* Returns false without memory. */
+/* Returns false if memory is short. */
 static bool
 session_copy_rooms(struct sio_recovery_lost *lost, const struct sio_socket *s)
 {
@@ -275,7 +275,7 @@ session_copy_rooms(struct sio_recovery_lost *lost, const struct sio_socket *s)
 	return true;
 }
 
-/* Takes the snapshot of the socket and stores the session. Without memory it frees the session. */
+/* Takes the snapshot of the socket and stores the session. If memory is short, it frees the session. */
 static void
 session_store(struct sio_recovery_session *session, struct sio_socket *s)
 {

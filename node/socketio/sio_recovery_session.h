@@ -10,8 +10,8 @@
 struct sio_recovery_session *sio_recovery_session_new(struct sio_socket *s);
 void sio_recovery_session_free(struct sio_recovery_session *session);
 /*
- * Makes a claimed session that the hub or Redis has handed over. Returns NULL without memory. The caller has checked
- * the lengths of `pid` and `sid`.
+ * Makes a claimed session that the hub or Redis has handed over. Returns NULL if memory is short. The caller has
+ * checked the lengths of `pid` and `sid`.
  */
 struct sio_recovery_session *sio_recovery_session_of(
 	struct sio_nsp *nsp, struct text pid, struct text sid, struct text rooms, uint32_t room_count);
@@ -62,7 +62,7 @@ void sio_recovery_session_trim(struct sio_recovery *recovery);
 /* Drops the snapshot, once the socket has connected. */
 void sio_recovery_session_live(struct sio_recovery_session *session);
 
-/* Makes the set of the rooms of a snapshot. Returns false without memory; see sio_recovery_rooms_init(). */
+/* Makes the set of the rooms of a snapshot. Returns false if memory is short; see sio_recovery_rooms_init(). */
 bool sio_recovery_session_rooms(const struct sio_recovery_session *session, struct sio_recovery_rooms *out);
 
 #endif

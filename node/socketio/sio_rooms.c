@@ -142,7 +142,7 @@ room_vanish(struct sio_nsp *nsp, struct text room)
 		broker_room_empty(nsp->broker, room);
 }
 
-/* Returns NULL without memory: the name may come from a client. */
+/* Returns NULL if memory is short: the name may come from a client. */
 static struct sio_room *
 room_new(struct sio_nsp *nsp, struct text name)
 {

@@ -11,7 +11,7 @@ struct sio_stored {
 	char json[];
 };
 
-/* Returns one reference, or NULL without memory. */
+/* Returns one reference, or NULL if memory is short. */
 struct sio_stored *sio_stored_new(struct text json, const struct attachments *attachments);
 static inline struct sio_stored *
 sio_stored_ref(struct sio_stored *stored)

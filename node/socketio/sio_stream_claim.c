@@ -312,7 +312,7 @@ claim_resume(struct sio_step *step)
 	(void)step;
 }
 
-/* Returns NULL without memory. */
+/* Returns NULL if memory is short. */
 static struct sio_step *
 claim_step(struct sio_client *c, struct sio_nsp *nsp, struct text auth)
 {

@@ -66,7 +66,7 @@ names_size(const struct text *names, unsigned count)
 	return bytes;
 }
 
-/* Returns NULL without memory. */
+/* Returns NULL if memory is short. */
 static struct stream_item *
 item_new(const struct sio_emission *emission, const struct sio_content *what, const struct sio_selector *to)
 {

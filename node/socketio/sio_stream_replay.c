@@ -111,7 +111,7 @@ replay_text(struct wire_message *message, struct sio_payload *payload)
 	return rc < 0 ? rc : buffer_error(&payload->json);
 }
 
-/* Returns NULL without memory. */
+/* Returns NULL if memory is short. */
 static struct missed *
 missed_new(uint64_t number, const struct sio_payload *payload, bool compress)
 {

@@ -159,7 +159,7 @@ sio_job_cancel(struct sio_job *job)
 
 /* ------------------------------------------------------------------ texts */
 
-/* Returns NULL without memory, except for n == 0. */
+/* Returns NULL if memory is short, except for n == 0. */
 static struct sio_turn_text *
 turn_new_text(struct sio_turn *turn, size_t n)
 {

@@ -82,9 +82,9 @@ void sio_turn_defer_next(struct sio_turn *turn, struct sio_job *job);
 void sio_turn_defer_last(struct sio_turn *turn, struct sio_job *job);
 void sio_job_cancel(struct sio_job *job); /* does nothing if it is not queued */
 
-/* Returns a NUL-terminated copy, valid until the end of the turn, or NULL without memory. */
+/* Returns a NUL-terminated copy, valid until the end of the turn, or NULL if memory is short. */
 const char *sio_turn_copy(struct sio_turn *turn, struct text text);
-/* Returns room for `n` bytes, valid until the end of the turn, or NULL without memory. */
+/* Returns room for `n` bytes, valid until the end of the turn, or NULL if memory is short. */
 char *sio_turn_room(struct sio_turn *turn, size_t n);
 /* Returns a value for a checked text, which must live at least until the end of the turn. */
 sio_value sio_turn_value(struct sio_turn *turn, struct text json);

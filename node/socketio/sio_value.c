@@ -473,7 +473,7 @@ sio_builder_close(struct sio_builder *builder, const struct json_level *closed)
 /*
  * Builds the object of a value. Values from clients are not deeper than JSON_DEPTH_MAX, but a format may have wrapped
  * one in more levels; it is then too deep. That result is kept too, so that asking again allocates nothing. Returns
- * NULL without memory.
+ * NULL if memory is short.
  */
 static const struct sio_object *
 sio_builder_run(struct sio_builder *builder, struct text json)

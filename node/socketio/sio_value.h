@@ -26,7 +26,7 @@ struct sio_value_owner {
 	bool no_memory;			       /* a copy could not be made; the holder then closes the client */
 	/*
 	 * Sets `json`, if it is empty, and returns the text of the MessagePack values from `at` on, at least one,
-	 * which end at or behind `end`; `at` NULL: the whole text. Without memory it sets no_memory and returns
+	 * which end at or behind `end`; `at` NULL: the whole text. If memory is short, it sets no_memory and returns
 	 * TEXT_NONE. NULL: no value is late.
 	 */
 	struct text (*write)(struct sio_value_owner *owner, const uint8_t *at, const uint8_t *end);

@@ -35,7 +35,7 @@ struct sio_vault_place {
 
 /* Writes at most SIO_PLACE_MAX bytes. Returns their number. */
 size_t sio_vault_place_write(const struct sio_vault_place *place, char out[SIO_PLACE_MAX + 1]);
-/* Returns false unless writing the place gives the same text again. */
+/* Returns true if the text is exactly what sio_vault_place_write() writes for a place. */
 bool sio_vault_place_read(struct text text, struct sio_vault_place *place);
 
 /* An offset of a client. */

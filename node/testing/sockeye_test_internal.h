@@ -48,7 +48,9 @@ struct sio_test {
 /* Prints one line on standard error, and ends the program. */
 _Noreturn void sockeye_test_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Return zeroed memory, and a copy of `n` bytes as text, which the caller frees. They end the program without memory.
+/*
+ * Return zeroed memory, and a copy of `n` bytes as text, which the caller frees. If memory is short, they end the
+ * program.
  */
 void *sockeye_test_alloc(size_t size);
 char *sockeye_test_text(const char *at, size_t n);
