@@ -184,7 +184,7 @@ test("streams: the streams' slots move without a loss, and their masters are kil
   for (const node of nodes) await node.stop();
 });
 
-test("connection state recovery: at each node, after a move of the log's slot too, and with no gap that a Node.js server makes", async (t) => {
+test("connection state recovery: at each node, also after the log's slot has moved; beside a Node.js server, clients are new", async (t) => {
   const nodes = [await startRedisNode(t, redis), await startRedisNode(t, redis)];
   const [socket, driver] = [await clientAt(t, nodes[0], 0, { reconnection: false }), await clientAt(t, nodes[1], 1, {})];
   const { id } = socket;
@@ -211,7 +211,7 @@ test("connection state recovery: at each node, after a move of the log's slot to
   await got.take(sent);
   assert.deepEqual(got.seen.map(([n]) => n), Array.from({ length: sent }, (_, i) => i + 1));
 
-  // what a Node.js server listens to, at a master whose subscribers a script at the master of the log does not see
+  // stands for a Node.js server: it subscribes at another master than the log's, whose scripts see their own subscribers only
   const owner = await cluster.owner(slot);
   const foreign = createClient({ url: (await cluster.masters()).find((server) => server !== owner).url });
   await foreign.connect();
