@@ -372,19 +372,23 @@ replay_ask(struct stream_replay *replay)
 		replay_fail(replay, SIO_RECOVERY_NO_HUB);
 }
 
+/* Not recursive: if Redis can be asked for none, all that wait fail here, one after the other. */
 static void
 replay_begin_next(struct sio_stream *stream)
 {
-	struct stream_replay *replay;
-
-	if (stream->replays_count >= REPLAYS_MAX || list_empty(&stream->replays_waiting))
+	if (stream->replays_begin)
 		return;
-	replay = container_of(stream->replays_waiting.next, struct stream_replay, link);
-	list_remove(&replay->link);
-	list_add_tail(&stream->replays, &replay->link);
-	stream->replays_count++;
-	replay->until = stream->recovery->io->loop->now + REPLAY_MS;
-	replay_ask(replay);
+	stream->replays_begin = true;
+	while (stream->replays_count < REPLAYS_MAX && !list_empty(&stream->replays_waiting)) {
+		struct stream_replay *replay = container_of(stream->replays_waiting.next, struct stream_replay, link);
+
+		list_remove(&replay->link);
+		list_add_tail(&stream->replays, &replay->link);
+		stream->replays_count++;
+		replay->until = stream->recovery->io->loop->now + REPLAY_MS;
+		replay_ask(replay);
+	}
+	stream->replays_begin = false;
 }
 
 bool

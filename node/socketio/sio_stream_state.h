@@ -64,6 +64,7 @@ struct sio_stream {
 	/* sio_stream_claim.c, sio_stream_replay.c */
 	struct list claims, replays, replays_waiting;
 	unsigned replays_count;
+	bool replays_begin; /* replay_begin_next() runs */
 	struct wheel_entry claims_timer;
 };
 
