@@ -17,8 +17,8 @@ mem_exhausted(size_t size)
 	abort();
 }
 
-#define PAGE_BYTES 4096 /* with larger pages, the kernel may refuse an address that is no multiple of them */
-#define HEAP_NEAR ((uintptr_t)64 * 1024 * 1024) /* blocks that end farther beyond the heap are no part of it */
+#define PAGE_BYTES 4096 /* with larger pages, the kernel may refuse an address that is not aligned to them */
+#define HEAP_NEAR ((uintptr_t)64 * 1024 * 1024) /* a block that ends farther beyond the heap is not in it */
 #define CACHED_BLOCK 1024			/* glibc caches freed blocks up to this size per thread */
 #define LARGE_BLOCK (4 * 1024 * 1024)
 #define RESERVE_SIZE (1024 * 1024) /* enough for the small allocations of one turn */
@@ -66,13 +66,13 @@ mem_use_reserve(void)
 static _Atomic(uintptr_t) heap_end;
 
 #ifdef MADV_POPULATE_WRITE
-/* Asks for the pages of the heap from `at` to its end. If they cannot be had now, they come when they are used. */
+/* Asks for the pages of the heap from `at` to its end. If that fails, each page is allocated on first use. */
 static __attribute__((cold, noinline)) void
 mem_populate(uintptr_t at)
 {
 	uintptr_t first = at & ~(uintptr_t)(PAGE_BYTES - 1), end = (uintptr_t)sbrk(0);
 
-	if (at >= end) /* no part of the heap */
+	if (at >= end) /* not in the heap */
 		return;
 	atomic_store_explicit(&heap_end, end, memory_order_relaxed);
 	(void)madvise((void *)first, end - first, MADV_POPULATE_WRITE);
