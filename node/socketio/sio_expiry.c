@@ -192,7 +192,7 @@ sio_expiry_end(struct sio_expiry *expiry, struct text pid)
 		return true;
 	loop_disarm(expiry_loop(expiry), &expiring->timer);
 	list_remove(&expiring->turn);
-	expiry_ask(expiring); /* even if ASKED_MAX are asked: the client must not come back before */
+	expiry_ask(expiring); /* at once, even if ASKED_MAX are asked, so that the client cannot come back first */
 	return true;
 }
 

@@ -28,7 +28,7 @@
 
 struct sio_expiry;
 
-/* A stored session that is waited for. */
+/* A stored session whose end this worker waits for. */
 struct sio_expiring {
 	struct table_node node; /* in expiry->by_pid */
 	struct list all;	/* in expiry->all, in the order of the losses */
@@ -46,7 +46,7 @@ struct sio_expiring {
 	unsigned char why; /* sio_session_end */
 	unsigned char pid_n;
 	char pid[SIO_PID_LENGTH];
-	char token[SIO_EXPIRY_TOKEN]; /* of the peer: by which Redis recognizes the stored session */
+	char token[SIO_EXPIRY_TOKEN]; /* set by the peer; Redis recognizes the stored session by it */
 };
 
 struct sio_expiry_peer {

@@ -372,7 +372,7 @@ replay_ask(struct stream_replay *replay)
 		replay_fail(replay, SIO_RECOVERY_NO_HUB);
 }
 
-/* Not recursive: if Redis can be asked for none, all that wait fail here, one after the other. */
+/* Not recursive: if Redis cannot be asked, all waiting replays fail here, one after the other. */
 static void
 replay_begin_next(struct sio_stream *stream)
 {
