@@ -114,6 +114,8 @@ session_unlink(struct sio_recovery_session *session)
 	if (session->socket != NULL)
 		session->socket->session = NULL;
 	session->socket = NULL;
+	if (session->lost != NULL && session->lost->expects)
+		sio_rooms_expect_no_more(session->nsp, text_of(session->lost->sid, SIO_ID_LENGTH));
 }
 
 void

@@ -53,6 +53,7 @@ struct sio_recovery_lost {
 	uint64_t asked;	   /* several workers, claimed: nonce of the REPLAY */
 	uint32_t bytes;	   /* charged to the store */
 	unsigned char why; /* ended: enum sio_session_end */
+	bool expects;	   /* vault, claimed: the bus knows the socket's own room (sio_rooms_expect()) */
 	char sid[SIO_ID_LENGTH];
 };
 

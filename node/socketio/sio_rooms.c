@@ -229,6 +229,20 @@ sio_rooms_leave_own(struct sio_socket *s)
 		room_vanish(s->nsp, sio_socket_id_text(s));
 }
 
+void
+sio_rooms_expect(struct sio_nsp *nsp, struct text id)
+{
+	if (nsp->broker != NULL && !sio_rooms_exists(nsp, id))
+		broker_room_appeared(nsp->broker, id, true);
+}
+
+void
+sio_rooms_expect_no_more(struct sio_nsp *nsp, struct text id)
+{
+	if (nsp->broker != NULL && !sio_rooms_exists(nsp, id))
+		broker_room_empty(nsp->broker, id);
+}
+
 static int
 room_refuse(struct sio_socket *s, const char *limit, int error)
 {

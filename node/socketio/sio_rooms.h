@@ -27,6 +27,12 @@ void sio_rooms_leave_all(struct sio_socket *s);
 void sio_rooms_leave_own(struct sio_socket *s);
 /* Joins the socket's own room, when it connects. */
 void sio_rooms_enter(struct sio_socket *s);
+/*
+ * Reports the own room of a socket that is about to connect to the bus, so that this node receives its messages. If
+ * the socket does not connect, sio_rooms_expect_no_more() follows.
+ */
+void sio_rooms_expect(struct sio_nsp *nsp, struct text id);
+void sio_rooms_expect_no_more(struct sio_nsp *nsp, struct text id);
 /* Returns the number of sockets in the room. */
 unsigned sio_rooms_size(const struct sio_nsp *nsp, struct text name);
 /* Returns true if any socket is in the room. */

@@ -6,6 +6,14 @@
 
 /* ------------------------------------------------------------------- asks */
 
+static void
+ask_on_subscribed(struct bus_wait *wait)
+{
+	struct vault_ask *ask = container_of(wait, struct vault_ask, wait);
+
+	ask->again(ask);
+}
+
 struct vault_ask *
 sio_vault_ask_new(struct sio_vault *vault, const struct keep_ask *question, void (*again)(struct vault_ask *ask),
 	void (*answer)(struct bus_call *call, int error, struct text value))
@@ -13,6 +21,7 @@ sio_vault_ask_new(struct sio_vault *vault, const struct keep_ask *question, void
 	struct vault_ask *ask = mem_zalloc(sizeof *ask);
 
 	bus_call_init(&ask->call, answer);
+	bus_wait_init(&ask->wait, ask_on_subscribed);
 	ask->vault = vault;
 	ask->again = again;
 	ask->nonce = question->nonce;
@@ -26,6 +35,7 @@ void
 sio_vault_ask_free(struct vault_ask *ask)
 {
 	bus_call_cancel(&ask->call);
+	bus_wait_cancel(&ask->wait);
 	ask->vault->given_back -= ask->give_back_until != 0;
 	list_remove(&ask->link);
 	mem_free(ask->record);

@@ -16,12 +16,14 @@ struct vault_ask {
 	struct bus_call call;
 	void (*again)(struct vault_ask *ask); /* makes the next attempt */
 	uint64_t nonce;			      /* of the struct keep_ask */
-	uint64_t again_at;		      /* loop time of the next attempt; 0: the call waits for its answer */
+	uint64_t again_at;		      /* loop time of the next attempt; 0: the call or `wait` waits */
 	uint64_t pause;
-	uint64_t local; /* replay: this worker's events before the question */
-	uint64_t sent;	/* replay: this worker's events that were sent before the script */
-	uint64_t gaps;	/* replay: gaps of struct bus_point when the script was sent */
-	bool replays;	/* a replay; otherwise a claim */
+	uint64_t local;	      /* replay: this worker's events before the question */
+	uint64_t sent;	      /* replay: this worker's events that were sent before the script */
+	uint64_t gaps;	      /* replay: gaps of struct bus_point when the script was sent */
+	struct bus_wait wait; /* replay: until this worker receives the messages for the session's rooms */
+	bool subscribed;      /* replay: that wait has begun */
+	bool replays;	      /* a replay; otherwise a claim */
 	bool ghost;
 	bool held;	/* claim: Redis may have recorded it */
 	uint64_t count; /* claim: number of the count that it waits for; 0: it waits for none */

@@ -4,9 +4,11 @@
  *   event                                        what happens
  *   own events wait to be sent, or the bus is    the replay is tried again after a pause
  *   down
+ *   the bus has rooms to confirm                 the replay waits for it
  *   the log is incomplete                        the question is answered: the client is new
  *   the message of the script arrives            the question is answered with the events
  */
+#include "broker/broker.h"
 #include "broker/wire.h"
 #include "common/base/error.h"
 #include "node/socketio/sio_keep_ask.h"
@@ -14,6 +16,7 @@
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_recovery_rooms.h"
 #include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_vault_ask.h"
 
 #define PAUSE_SENT_MS 2 /* until this worker's events have been sent */
@@ -40,6 +43,23 @@ vault_fail_replay(struct vault_ask *ask, enum sio_recovery_result result)
 }
 
 /*
+ * A worker subscribes room by room (bus_rooms.h). Messages after the replay come live, so the subscriptions must be
+ * confirmed before the script reads the log. Returns false if that is awaited; ask->again is called then.
+ */
+static bool
+vault_hears(struct vault_ask *ask, struct sio_recovery_session *session)
+{
+	if (ask->subscribed)
+		return true;
+	ask->subscribed = true;
+	if (session->own) {
+		session->lost->expects = true;
+		sio_rooms_expect(session->nsp, text_of(session->lost->sid, SIO_ID_LENGTH));
+	}
+	return !broker_wait(ask->vault->keep->broker, &ask->wait);
+}
+
+/*
  * This worker's events up to the question must be sent before the script, so that they are in the log when the
  * script reads it. Returns SIO_RECOVERY_RECOVERED if the replay continues, or why it fails.
  */
@@ -49,7 +69,7 @@ vault_try_replay(struct vault_ask *ask)
 	struct sio_vault *vault = ask->vault;
 	const struct keep_ask *question = sio_vault_question(ask);
 	const struct vault_claimed *claimed = sio_vault_find_claimed(vault, ask->pid);
-	const struct sio_recovery_session *session =
+	struct sio_recovery_session *session =
 		question != NULL ? sio_keep_replay_session(vault->keep, question) : NULL;
 	struct bus_point point;
 	bool waits;
@@ -64,6 +84,8 @@ vault_try_replay(struct vault_ask *ask)
 		sio_vault_pause_longer(ask);
 		return SIO_RECOVERY_RECOVERED;
 	}
+	if (!vault_hears(ask, session))
+		return SIO_RECOVERY_RECOVERED;
 	ask->sent = bus_store_sent(vault->bus, &waits);
 	if (ask->sent < ask->local) {
 		if (!waits)

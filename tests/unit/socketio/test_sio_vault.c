@@ -189,6 +189,62 @@ a_replay_whose_message_is_lost_leaves_nothing(void **state)
 	assert_true(list_empty(&keep->vault->asks));
 }
 
+static void
+watch_rooms(struct broker_nsp *nsp)
+{
+	sio_of(fake_io, "/")->broker = nsp;
+	fake_broker.log_rooms = fake_broker.waits = true;
+}
+
+/* Between the subscription and the replay, and between the replay and the live events, nothing may be lost. */
+static void
+a_replay_waits_until_the_rooms_of_the_session_are_subscribed_to(void **state)
+{
+	struct broker_nsp nsp = {.broker = &fake_broker, .name = TEXT("/")};
+	struct recovering c = {0};
+	char own[64];
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	watch_rooms(&nsp);
+	recovering_return(&c);
+	answer_claim();
+	(void)snprintf(own, sizeof own, "own appeared / %s\n", c.sid);
+	assert_non_null(memmem(fake_broker_log().at, fake_broker_log().n, own, strlen(own)));
+	sleep_long(1000);
+	assert_int_equal(count_calls(VAULT_READ), 0);
+	fake_broker.waits = false;
+	fake_broker_confirm();
+	assert_int_equal(count_calls(VAULT_READ), 1);
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+	sio_of(fake_io, "/")->broker = NULL;
+}
+
+static void
+a_client_that_leaves_before_its_replay_ends_the_subscription(void **state)
+{
+	struct broker_nsp nsp = {.broker = &fake_broker, .name = TEXT("/")};
+	struct recovering c = {0};
+	char own[64];
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	watch_rooms(&nsp);
+	recovering_return(&c);
+	answer_claim();
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	(void)snprintf(own, sizeof own, "empty / %s\n", c.sid);
+	assert_non_null(memmem(fake_broker_log().at, fake_broker_log().n, own, strlen(own)));
+	fake_broker.waits = false;
+	fake_broker_confirm();
+	assert_int_equal(count_calls(VAULT_READ), 0);
+	sio_of(fake_io, "/")->broker = NULL;
+}
+
 static sio_step *held_step;
 
 static void
@@ -359,6 +415,8 @@ main(void)
 		CASE(a_claim_that_nobody_waits_for_is_given_back),
 		CASE(a_claim_that_cannot_be_given_back_ends),
 		CASE(a_claim_is_tried_again_however_many_others_come),
+		CASE(a_replay_waits_until_the_rooms_of_the_session_are_subscribed_to),
+		CASE(a_client_that_leaves_before_its_replay_ends_the_subscription),
 		CASE(a_replay_that_fails_at_once_calls_back_later),
 		CASE(a_replay_whose_message_is_lost_leaves_nothing),
 		CASE_MIDDLEWARES(a_replay_after_a_time_without_a_log_fails_at_once),
