@@ -94,6 +94,10 @@ export const rows = [
     options: { clients: 400, inFlight: 16 }, targets: [{ times: 3, of: "node" }], needs: "redis-server",
   },
   {
+    id: "receive", title: "from Redis to one client, 16 in flight", ...deliveries, scenario: "cluster", kind: "cluster", servers: PAIR,
+    options: { clients: 2, inFlight: 16 }, targets: [], needs: "redis-server",
+  },
+  {
     id: "cluster-latency", title: "p99 to the other node at a tenth of Node.js's rate", ...p99, scenario: "cluster", kind: "cluster",
     servers: PAIR, after: "cluster",
     options: ({ node }) => ({ clients: 20, spin: true, messageRate: Math.max(1, Math.round(node.value / 20 / 10)) }),
@@ -103,6 +107,10 @@ export const rows = [
     id: "beside", title: "p99 of an echo beside 4 broadcasts a second to 15,000", ...p99, scenario: "echo", servers: PAIR, clients: 15_100,
     options: { clients: 20, messageRate: 100 }, beside: { scenario: "broadcast", options: { clients: 15_000, messageRate: 4 } },
     targets: [{ most: 20 }],
+  },
+  {
+    id: "heartbeats", title: "p99 of an echo beside 15,000 clients, a heartbeat every 5 s", ...p99, scenario: "echo", kind: "heartbeats", servers: PAIR, clients: 15_100,
+    options: { clients: 20, messageRate: 100 }, beside: { scenario: "idle", options: { clients: 15_000 } }, targets: [{ most: 20 }],
   },
   {
     id: "open-loop", title: "p99 at half of that broadcast rate", ...p99, scenario: "broadcast", servers: FLOORS, after: "broadcast-8",

@@ -15,7 +15,7 @@ const sockeye = (...args) => [
 const BUN = path.join(here, "peers/node_modules/bun/bin/bun.exe"); // has this name on every system
 const floor = (...args) => [path.join(build, "bench-floor"), ...args];
 
-/** Command lines. `more`: --tls-cert, --tls-key and --per-message-deflate. The floor has none of these options, and Bun lacks the last one. `program`: the server runs only if this file exists. */
+/** Command lines. `more`: --tls-cert, --tls-key, --per-message-deflate and --ping-interval. The floor has none of these options, and Bun lacks the last two. `program`: the server runs only if this file exists. */
 export const servers = {
   sockeye: { title: "Sockeye", alone: (more) => sockeye(...more), clustered: (redis) => sockeye("--redis", redis) },
   node: {
@@ -73,14 +73,18 @@ async function startCluster(setup, server, files) {
   for (let i = 0; i < 2; i++) await setup.addServer(server.clustered(`redis://127.0.0.1:${port}`), { files });
 }
 
-/** Starts the servers of a row: `kind` is "alone", "tls", "deflate" or "cluster". */
+const HEARTBEATS = ["--ping-interval", "5000"];
+
+/** The options of a server that is alone, by the kind of the row. */
+const OPTIONS = { alone: () => [], tls: tlsOptions, deflate: () => ["--per-message-deflate"], heartbeats: () => HEARTBEATS };
+
+/** Starts the servers of a row: `kind` is "cluster" or one of OPTIONS. */
 export async function start(kind, id, files) {
   const setup = new Setup();
   const server = servers[id];
   try {
     if (kind === "cluster") await startCluster(setup, server, files);
-    else if (kind === "tls") await setup.addServer(server.alone(tlsOptions()), { files }, "https");
-    else await setup.addServer(server.alone(kind === "deflate" ? ["--per-message-deflate"] : []), { files });
+    else await setup.addServer(server.alone(OPTIONS[kind]()), { files }, kind === "tls" ? "https" : "http");
   } catch (error) {
     await setup.stop();
     throw error;
