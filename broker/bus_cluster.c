@@ -11,8 +11,9 @@ struct bus_cluster {
 	struct bus *bus;
 	struct topology *topology;
 	struct cluster_counts *counts;
-	char *log_key;	  /* the bus uses the owner of its slot; NULL: any master */
-	char *moved_host; /* the next server to use, named by MOVED; NULL: none */
+	uint64_t failed_counts; /* for which a new map has been asked */
+	char *log_key;		/* the bus uses the owner of its slot; NULL: any master */
+	char *moved_host;	/* the next server to use, named by MOVED; NULL: none */
 	uint16_t moved_port;
 	bool finding;	   /* bus_cluster_find() waits for the first map */
 	unsigned at;	   /* index of the member in use */
@@ -182,11 +183,19 @@ bus_cluster_on_owner(struct bus_cluster *cluster, const struct resp *reply)
 
 /* -------------------------------------------------------------- count */
 
+/*
+ * After a count without a sum, asks for a new map: a member may have failed, and until the map says so, no count
+ * succeeds.
+ */
 bool
 bus_cluster_count(struct bus_cluster *cluster, struct text word, struct bus_count *query, struct text channel)
 {
 	const struct cluster_map *map = topology_map(cluster->topology);
+	uint64_t failed = cluster_counts_failed(cluster->counts);
 
+	if (failed != cluster->failed_counts)
+		topology_refresh(cluster->topology);
+	cluster->failed_counts = failed;
 	return map != NULL && cluster_counts_ask(cluster->counts, map, CLUSTER_COUNT_ALL, word, query, channel) == 0;
 }
 

@@ -15,6 +15,7 @@ struct cluster_counts {
 	struct bus_access *access;
 	uint64_t timeout_ms;
 	unsigned questions;
+	uint64_t failed;   /* counts without a sum */
 	struct list links; /* struct count_link */
 };
 
@@ -57,6 +58,7 @@ count_settle(struct count_question *question)
 	if (--question->outstanding > 0)
 		return;
 	question->counts->questions--;
+	question->counts->failed += question->failed;
 	if (query != NULL)
 		query->slot = NULL;
 	mem_free(question);
@@ -241,6 +243,12 @@ cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map,
 		if (count_concerns(map, i, master))
 			count_expect(count_link_to(counts, map->members[i]), question);
 	return 0;
+}
+
+uint64_t
+cluster_counts_failed(const struct cluster_counts *counts)
+{
+	return counts->failed;
 }
 
 /* ------------------------------------------------------------------- life */

@@ -33,5 +33,7 @@ void cluster_counts_free(struct cluster_counts *counts); /* accepts NULL; the an
 #define CLUSTER_COUNT_ALL CLUSTER_NOBODY
 int cluster_counts_ask(struct cluster_counts *counts, const struct cluster_map *map, uint16_t master,
 	struct text word, struct bus_count *query, struct text channel);
+/* Returns how many counts have ended without a sum. After such a count, the map may be out of date. */
+uint64_t cluster_counts_failed(const struct cluster_counts *counts);
 
 #endif

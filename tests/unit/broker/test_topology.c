@@ -319,6 +319,7 @@ a_member_that_does_not_answer_leaves_no_sum(void **state)
 		assert_int_equal(counts[0].count, fault < 2 ? ERROR_CLOSED : 15);
 		assert_int_equal(counts[1].count, counts[0].count);
 	}
+	assert_int_equal(cluster_counts_failed(all), 6); /* of two rounds, the cancelled ones too */
 	assert_int_equal(counts[2].answers, 0);
 	counts_end(all, &map);
 }
