@@ -117,6 +117,12 @@ bus_store_reached(struct bus *bus, struct bus_position entry)
 	log->point.number = 0;
 }
 
+bool
+bus_store_up(const struct bus *bus)
+{
+	return bus->state == BUS_UP && bus->log != NULL && bus_log_active(bus->log);
+}
+
 /* Fails the call at the end of the turn. */
 static void
 store_refuse(struct bus *bus, struct bus_call *call)
@@ -134,7 +140,7 @@ bus_store_call(struct bus *bus, struct bus_script *script, unsigned key_count, c
 	struct text *all;
 	char keys[16];
 
-	if (bus->state != BUS_UP || bus->log == NULL || !bus_log_active(bus->log)) {
+	if (!bus_store_up(bus)) {
 		store_refuse(bus, call);
 		return;
 	}

@@ -58,6 +58,8 @@ void bus_call_cancel(struct bus_call *call); /* does nothing if no answer is awa
  * is still unknown.
  */
 bool bus_store_point(const struct bus *bus, struct bus_point *out);
+/* Returns true if a script that is called now is sent. */
+bool bus_store_up(const struct bus *bus);
 /*
  * Notes that this node has received everything up to this entry. A script has read the entry and published a message
  * in one step, and that message has arrived.

@@ -87,6 +87,7 @@ struct sio_recovery_session {
 		};
 	};
 	struct sio_recovery_lost *lost; /* NULL: live */
+	uint32_t save_no;		/* vault: number of the last save that Redis has not confirmed; 0: none */
 	bool claimed : 1, ghost : 1;
 	bool moved : 1;	       /* joined or left a room while claimed */
 	bool own : 1;	       /* was in its own room */
@@ -94,6 +95,7 @@ struct sio_recovery_session {
 	bool data_changed : 1; /* several workers: data has changed while claimed */
 	bool saved : 1;	       /* streams mode: Redis has the session, unless another server has taken it */
 	bool missed : 1;       /* streams mode, claimed: the stream may lack an event for the socket */
+	bool save_refused : 1; /* vault: Redis has not taken the save `save_no` */
 	unsigned char pid_n;   /* pids of Node.js servers are shorter than SIO_PID_LENGTH */
 	char pid[SIO_PID_LENGTH];
 };

@@ -28,7 +28,8 @@
 #include "node/socketio/sio_step.h"
 #include "node/socketio/sio_vault_count.h"
 
-#define CLAIM_MS 30000	    /* after this time, an unused claim ends; middlewares may run meanwhile */
+#define CLAIM_MS 30000 /* after this time, an unused claim ends; middlewares may run meanwhile */
+#define BACK_MS 3000   /* so long after this worker has lost Redis, another without a subscription may come back */
 #define GIVEN_BACK_MAX 1024 /* claims that are being given back; further ones end after CLAIM_MS */
 
 /* Answers the question with CLAIMED and frees the ask. */
@@ -99,6 +100,7 @@ vault_hand_over(struct vault_ask *ask, const struct keep_ask *question)
 	struct vault_claimed *claimed;
 
 	sio_vault_forget(ask->vault, ask->pid); /* an earlier claim, which has expired */
+	sio_vault_late_forget(ask->vault, ask->pid);
 	if (!sio_recovery_session_accepts_id(question->step->made, text_of(ask->sid, SIO_ID_LENGTH))) {
 		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
 		return;
@@ -291,11 +293,12 @@ vault_send_claim(struct vault_ask *ask)
 {
 	const struct keep_ask *question = sio_vault_question(ask);
 	struct sio_vault *vault = ask->vault;
+	uint64_t now = vault->keep->recovery->io->loop->now;
 	char key[SIO_VAULT_KEY_MAX], here[SIO_VAULT_KEY_MAX], anywhere[SIO_VAULT_KEY_MAX];
 	char take[1 + SIO_PID_HANDLE + SIO_VAULT_KEY_MAX];
 	struct buffer channels, requests;
 	struct vault_number ms;
-	struct text args[10], nsp;
+	struct text args[11], nsp;
 
 	if (question == NULL) {
 		vault_give_back(ask);
@@ -319,8 +322,10 @@ vault_send_claim(struct vault_ask *ask)
 	buffer_init(&requests, SIO_VAULT_KEY_MAX);
 	wire_channel_request(&requests, vault->key, TEXT("/"));
 	args[9] = buffer_text(&requests);
+	args[10] = vault->back_at != 0 && now - vault->back_at < BACK_MS ? TEXT("0") : TEXT("1");
 	ask->again_at = 0;
-	sio_vault_call(vault, VAULT_CLAIM, 3, args, 10, &ask->call);
+	sio_vault_late_send(vault); /* it may be of this session */
+	sio_vault_call(vault, VAULT_CLAIM, 3, args, 11, &ask->call);
 	buffer_fini(&channels);
 	buffer_fini(&requests);
 }

@@ -21,6 +21,14 @@ static const char save[] =
 	    "redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
 	    "return '1'\n";
 
+static const char late[] = NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'v')\n"
+			       "if h[1] and (h[1] ~= ARGV[1] or h[2]) then return 'X' end\n"
+			       "redis.call('HSET', KEYS[1], 's', ARGV[4], 'c', ARGV[5], 'n', ARGV[3], 'w', ARGV[1],\n"
+			       "  'm', string.format('%d', now - ARGV[6]))\n"
+			       "redis.call('HDEL', KEYS[1], 'l', 'q', 'e')\n"
+			       "redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
+			       "return '1'\n";
+
 static const char quiet[] = NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'v')\n"
 				"if not h[1] then return '0' end\n"
 				"if h[1] ~= ARGV[1] or h[2] then return 'X' end\n"
@@ -62,6 +70,7 @@ static const char claim[] =
 	    "if h[2] ~= ARGV[3] then return 'F' end\n"
 	    "if h[3] and h[3] ~= ARGV[2] and tonumber(h[4] or '0') > now then return 'N' end\n"
 	    "if h[5] and redis.call('PUBLISH', ARGV[5] .. h[1], ARGV[6]) > 0 then return 'L' end\n"
+	    "if h[5] and ARGV[8] == '0' then return 'W' end\n"
 	    "redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%d', now + ARGV[4]))\n"
 	    "redis.call('HDEL', KEYS[1], 'l')\n"
 	    "local left = redis.call('PTTL', KEYS[1])\n"
@@ -143,6 +152,7 @@ static const char stranger[] = NOW "redis.call('SET', KEYS[1], string.format('%d
 
 static const struct text scripts[VAULT_SCRIPTS] = {
 	[VAULT_SAVE] = {save, sizeof save - 1},
+	[VAULT_LATE] = {late, sizeof late - 1},
 	[VAULT_QUIET] = {quiet, sizeof quiet - 1},
 	[VAULT_STORE] = {store, sizeof store - 1},
 	[VAULT_EXPIRE] = {expire, sizeof expire - 1},

@@ -25,6 +25,12 @@ enum sio_vault_script {
 	VAULT_SAVE,
 	/* KEYS: session. ARGV: worker, ms to live, mark. Returns 1; X as above; 0 if the session is missing. */
 	VAULT_QUIET,
+	/*
+	 * KEYS: session. ARGV: worker, ms to live, namespace, s, mark, age of the mark in ms. As SAVE and STORE in
+	 * one, for a socket that left while Redis was away. Returns 1, or X as
+	 * above. The end of such a session is not reported.
+	 */
+	VAULT_LATE,
 	/* KEYS: session. ARGV: worker, ms to live, e. The socket has left. Returns 1 or 0. */
 	VAULT_STORE,
 	/*
@@ -39,9 +45,10 @@ enum sio_vault_script {
 	/*
 	 * KEYS: session, times of strangers in the namespace and anywhere. ARGV: worker, claim, namespace, ms of the
 	 * claim, prefix of the workers' channels, message that asks the worker to give the session up, channel whose
-	 * subscribers are the servers. The same claim may be repeated. Returns N: the session is missing or claimed
-	 * otherwise; F: it belongs to another namespace; L: its worker was asked; or a line of C, the lengths of s,
-	 * c and q, m, the two times and the number of servers, followed by s, c and q.
+	 * subscribers are the servers, 1 if a worker without a subscription counts as dead. The same claim may be
+	 * repeated. Returns N: the session is missing or claimed otherwise; F: it belongs to another namespace; L:
+	 * its worker was asked; W: its worker may come back; or a line of C, the lengths of s, c and q, m, the two
+	 * times and the number of servers, followed by s, c and q.
 	 */
 	VAULT_CLAIM,
 	/*

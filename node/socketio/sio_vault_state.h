@@ -15,6 +15,9 @@
 /* Bytes of a claim: the worker's channel, and 12 hexadecimal digits of the question's nonce. */
 #define SIO_VAULT_CLAIM (BUS_KEEP_ID + 12)
 
+#define SIO_VAULT_TICK_MS 1000 /* timer interval once the log is known */
+#define SIO_VAULT_LATE_MS                                                                                            \
+	100 /* interval at which a worker looks if Redis is back while it has something late to say */
 #define SIO_VAULT_RENEW_MS 30000 /* interval at which sessions are renewed (sio_keep.c) */
 
 struct sio_vault {
@@ -26,7 +29,13 @@ struct sio_vault {
 	struct list writes;  /* struct vault_write that wait for an answer */
 	struct list refused; /* struct sio_recovery_session by `kept` whose last write Redis refused */
 	uint64_t refused_until, refused_pause; /* loop time of the next attempt, and the pause after it in ms */
-	struct list notes;		       /* struct vault_note that wait for an answer */
+	uint32_t save_no;		       /* of the last save */
+	struct table late;		       /* struct vault_late (sio_vault_late.c) */
+	struct list late_due;		       /* those that wait for Redis */
+	size_t late_bytes;
+	bool was_ready;	   /* the worker's channel has been subscribed to */
+	uint64_t back_at;  /* loop time at which it was subscribed to again; 0: never */
+	struct list notes; /* struct vault_note that wait for an answer */
 	unsigned note_count;
 	bool unnoted;		/* Redis may have missed a note of a stranger */
 	struct list firsts;	/* struct vault_first of the sessions that began in this turn */
@@ -69,6 +78,47 @@ struct text sio_vault_number(struct vault_number *room, uint64_t number);
 
 /* Returns the time to live of a connected client's session in Redis, in ms; each renewal begins it anew. */
 uint64_t sio_vault_live_ms(const struct sio_vault *vault);
+
+/* sio_vault_record.c */
+
+/* Writes the mark of a client that has received all events so far. Returns false if the place is unknown. */
+bool sio_vault_mark(
+	const struct sio_vault *vault, const struct sio_recovery_session *session, char out[SIO_MARK_MAX], size_t *n);
+/* Packs field s of a session with a socket. `*out` is valid until the next call. Returns false without memory. */
+bool sio_vault_record(struct sio_vault *vault, const struct sio_recovery_session *session, struct text *out);
+
+/* sio_vault_write.c */
+
+/* Returns the session at this worker, or NULL. */
+struct sio_recovery_session *sio_vault_session(const struct sio_vault *vault, const char handle[SIO_PID_HANDLE]);
+/* Returns the call of a write. `saves`: of the whole session, which is repeated if Redis does not take it. */
+struct bus_call *sio_vault_write_new(struct sio_vault *vault, struct sio_recovery_session *session, bool saves);
+/*
+ * Sends again what Redis has not taken. The pause doubles while Redis refuses everything, because Redis may be full
+ * and many sessions may wait.
+ */
+void sio_vault_write_again(struct sio_vault *vault);
+/* Forgets all writes. */
+void sio_vault_write_end(struct sio_vault *vault);
+
+/* sio_vault_late.c */
+
+/* The socket receives no further events: notes its place. sio_vault_late_leave() or sio_vault_late_end() follows. */
+void sio_vault_late_deaf(struct sio_vault *vault, const struct sio_recovery_session *session);
+/* The socket leaves, is still in its rooms, and its client may return. */
+void sio_vault_late_leave(struct sio_vault *vault, const struct sio_recovery_session *session);
+/* The session ends. Returns the call for VAULT_END, or NULL. */
+struct bus_call *sio_vault_late_end(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
+/* A save has been answered. */
+void sio_vault_late_saved(struct sio_vault *vault, const char handle[SIO_PID_HANDLE], uint32_t save_no, bool taken);
+/* Sends what is due, if the bus is up. */
+void sio_vault_late_send(struct sio_vault *vault);
+/* A session is asked for whose socket has left. Returns false unless this worker has told Redis now, or has begun to.
+ */
+bool sio_vault_late_take(struct sio_vault *vault, const char handle[SIO_PID_HANDLE]);
+/* The session lives again, at this worker. */
+void sio_vault_late_forget(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
+void sio_vault_late_clear(struct sio_vault *vault);
 
 /* sio_vault_stranger.c */
 

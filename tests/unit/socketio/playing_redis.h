@@ -28,6 +28,7 @@ struct call {
 struct bus {
 	struct bus_point point;
 	bool unknown; /* the bus keeps no log */
+	bool down;
 	uint64_t sent;
 	bool waits;
 	struct call calls[CALLS];
@@ -68,6 +69,12 @@ bus_store_point(const struct bus *bus, struct bus_point *out)
 {
 	*out = bus->point;
 	return !bus->unknown;
+}
+
+bool
+bus_store_up(const struct bus *bus)
+{
+	return !bus->down;
 }
 
 void

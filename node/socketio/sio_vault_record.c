@@ -1,0 +1,39 @@
+/* What a worker writes about a session: the mark of its client (sio_vault_place.h), and field s of its record. */
+#include "node/socketio/sio_keep_session.h"
+#include "node/socketio/sio_vault_state.h"
+
+bool
+sio_vault_mark(
+	const struct sio_vault *vault, const struct sio_recovery_session *session, char out[SIO_MARK_MAX], size_t *n)
+{
+	const struct sio_keep *keep = vault->keep;
+	const struct sio_socket *s = session->socket;
+	struct sio_vault_mark mark = {
+		.start = session->start, .origin = keep->origin, .sum = session->log->head, .local = keep->local};
+	struct bus_point point;
+
+	if (!sio_vault_where(vault, &mark.place, &point))
+		return false;
+	mark.bound_origin = s->last_event != 0 ? keep->origin : session->bound_origin;
+	mark.bound_sum = s->last_event != 0 ? s->last_event : session->bound_sum;
+	*n = sio_vault_mark_write(&mark, out);
+	return true;
+}
+
+bool
+sio_vault_record(struct sio_vault *vault, const struct sio_recovery_session *session, struct text *out)
+{
+	const struct sio_socket *s = session->socket;
+
+	buffer_reset(&vault->out);
+	buffer_add_byte(&vault->out, s->in_own_room);
+	keep_put_text(&vault->out, text_of(s->id, SIO_ID_LENGTH));
+	sio_keep_put_rooms(&vault->out, s);
+	sio_keep_put_data(&vault->out, s->extra != NULL ? s->extra->data : NULL);
+	if (buffer_error(&vault->out) != 0) {
+		loop_count_no_memory(vault->keep->recovery->io->loop);
+		return false;
+	}
+	*out = buffer_text(&vault->out);
+	return true;
+}
