@@ -361,7 +361,7 @@ fake_start(const struct sio_options *options)
 static struct sio_options
 fake_options(void)
 {
-	struct sio_options o;
+	struct sio_options o = {0}; /* loss_notice is not in the table */
 	struct option_table table = sio_options_table(&o);
 
 	options_defaults(&table, 1);
