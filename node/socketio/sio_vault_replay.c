@@ -56,7 +56,10 @@ vault_hears(struct vault_ask *ask, struct sio_recovery_session *session)
 		session->lost->expects = true;
 		sio_rooms_expect(session->nsp, text_of(session->lost->sid, SIO_ID_LENGTH));
 	}
-	return !broker_wait(ask->vault->keep->broker, &ask->wait);
+	if (!broker_wait(ask->vault->keep->broker, &ask->wait))
+		return true;
+	ask->again_at = 0; /* the timer must not end the wait */
+	return false;
 }
 
 /*

@@ -223,6 +223,32 @@ a_replay_waits_until_the_rooms_of_the_session_are_subscribed_to(void **state)
 	sio_of(fake_io, "/")->broker = NULL;
 }
 
+/* The timer that has put the replay off must not end the wait. */
+static void
+a_replay_that_was_put_off_waits_for_the_rooms_too(void **state)
+{
+	struct broker_nsp nsp = {.broker = &fake_broker, .name = TEXT("/")};
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	watch_rooms(&nsp);
+	redis.point.behind = true;
+	recovering_return(&c);
+	answer_claim();
+	redis.point.behind = false;
+	sleep_long(1000);
+	assert_int_equal(count_calls(VAULT_READ), 0);
+	fake_broker.waits = false;
+	fake_broker_confirm();
+	assert_int_equal(count_calls(VAULT_READ), 1);
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+	sio_of(fake_io, "/")->broker = NULL;
+}
+
 static void
 a_client_that_leaves_before_its_replay_ends_the_subscription(void **state)
 {
@@ -600,6 +626,7 @@ main(void)
 		CASE(a_claim_that_cannot_be_given_back_ends),
 		CASE(a_claim_is_tried_again_however_many_others_come),
 		CASE(a_replay_waits_until_the_rooms_of_the_session_are_subscribed_to),
+		CASE(a_replay_that_was_put_off_waits_for_the_rooms_too),
 		CASE(a_client_that_leaves_before_its_replay_ends_the_subscription),
 		CASE(a_replay_that_fails_at_once_calls_back_later),
 		CASE(a_replay_whose_message_is_lost_leaves_nothing),
