@@ -44,14 +44,16 @@ vault_fail_replay(struct vault_ask *ask, enum sio_recovery_result result)
 
 /*
  * A worker subscribes room by room (bus_rooms.h). Messages after the replay come live, so the subscriptions must be
- * confirmed before the script reads the log. Returns false if that is awaited; ask->again is called then.
+ * confirmed before the script reads the log. Returns false if that is awaited; ask->again is called then. If the bus
+ * gives up a subscription meanwhile, it counts a gap, so the replay fails.
  */
 static bool
-vault_hears(struct vault_ask *ask, struct sio_recovery_session *session)
+vault_hears(struct vault_ask *ask, struct sio_recovery_session *session, const struct bus_point *point)
 {
 	if (ask->subscribed)
 		return true;
 	ask->subscribed = true;
+	ask->gaps = point->gaps;
 	if (session->own) {
 		session->lost->expects = true;
 		sio_rooms_expect(session->nsp, text_of(session->lost->sid, SIO_ID_LENGTH));
@@ -87,7 +89,7 @@ vault_try_replay(struct vault_ask *ask)
 		sio_vault_pause_longer(ask);
 		return SIO_RECOVERY_RECOVERED;
 	}
-	if (!vault_hears(ask, session))
+	if (!vault_hears(ask, session, &point))
 		return SIO_RECOVERY_RECOVERED;
 	ask->sent = bus_store_sent(vault->bus, &waits);
 	if (ask->sent < ask->local) {
@@ -96,7 +98,6 @@ vault_try_replay(struct vault_ask *ask)
 		sio_vault_pause(ask, PAUSE_SENT_MS);
 		return SIO_RECOVERY_RECOVERED;
 	}
-	ask->gaps = point.gaps;
 	memcpy(ask->claim, claimed->claim, SIO_VAULT_CLAIM);
 	sio_vault_read(ask, &claimed->from, sio_nsp_text(session->nsp),
 		text_of(session->lost->rooms, session->lost->rooms_n), session->lost->room_count,

@@ -249,6 +249,28 @@ a_replay_that_was_put_off_waits_for_the_rooms_too(void **state)
 	sio_of(fake_io, "/")->broker = NULL;
 }
 
+/* The server has not confirmed the rooms in time, so this worker may miss their messages. */
+static void
+a_replay_whose_rooms_are_not_confirmed_fails(void **state)
+{
+	struct broker_nsp nsp = {.broker = &fake_broker, .name = TEXT("/")};
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	watch_rooms(&nsp);
+	recovering_return(&c);
+	answer_claim();
+	fake_broker.waits = false;
+	redis.point.gaps++;
+	fake_broker_confirm();
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	sio_of(fake_io, "/")->broker = NULL;
+}
+
 static void
 a_client_that_leaves_before_its_replay_ends_the_subscription(void **state)
 {
@@ -627,6 +649,7 @@ main(void)
 		CASE(a_claim_is_tried_again_however_many_others_come),
 		CASE(a_replay_waits_until_the_rooms_of_the_session_are_subscribed_to),
 		CASE(a_replay_that_was_put_off_waits_for_the_rooms_too),
+		CASE(a_replay_whose_rooms_are_not_confirmed_fails),
 		CASE(a_client_that_leaves_before_its_replay_ends_the_subscription),
 		CASE(a_replay_that_fails_at_once_calls_back_later),
 		CASE(a_replay_whose_message_is_lost_leaves_nothing),
