@@ -185,7 +185,7 @@ test("under traffic: the hub is killed, Redis restarts, connections are cut", as
   const counting = (await subscribers(redis)).filter(({ sub, psub }) => sub === 2 && psub === 0);
   assert.equal(counting.length, 2 + 1, "one less than there are workers, in two namespaces");
   for (const { id } of counting) await redis.command("CLIENT", "KILL", "ID", id);
-  await nodes[0].line(({ event, error }) => event === "hub" && /counts a worker is lost/.test(error));
+  await nodes[0].line(({ event, error }) => event === "hub" && /lost a connection by which Redis counts a worker/.test(error));
   await members(redis, 6);
   assert.equal(await lost("counting connections cut"), 0);
 
