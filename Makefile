@@ -230,14 +230,14 @@ unit: $(foreach l,base io broker http ws engineio socketio adminui api backend u
 # fuzz: FUZZ_SECONDS for each target, with new inputs in each run. fuzz-check: the same FUZZ_RUNS inputs in each run, so that only
 # the change at hand can make it fail. A crash fails and leaves its input in $(BUILD)/fuzz/.
 FUZZ_SECONDS ?= 60
-FUZZ_RUNS ?= 50000
+FUZZ_RUNS ?= 30000
 # Each of these inputs starts a server or a link, which takes 10 to 20 times as long as what the other targets do.
-FUZZ_RUNS_fuzz_adminui ?= 10000
-FUZZ_RUNS_fuzz_sio_client ?= 10000
-FUZZ_RUNS_fuzz_sio_presence ?= 10000
-FUZZ_RUNS_fuzz_sio_recovery ?= 10000
-FUZZ_RUNS_fuzz_sio_raw ?= 20000
-FUZZ_RUNS_fuzz_backend_link ?= 20000
+FUZZ_RUNS_fuzz_adminui ?= 8000
+FUZZ_RUNS_fuzz_sio_client ?= 8000
+FUZZ_RUNS_fuzz_sio_presence ?= 8000
+FUZZ_RUNS_fuzz_sio_recovery ?= 8000
+FUZZ_RUNS_fuzz_sio_raw ?= 15000
+FUZZ_RUNS_fuzz_backend_link ?= 15000
 fuzz-runs = $(or $(FUZZ_RUNS_$(1)),$(FUZZ_RUNS))
 FUZZ_BUILD := $(BUILD)/fuzz
 FUZZ_NAMES := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -312,7 +312,6 @@ units: unit-javascript
 units: DEBUG=1 unit-socketio
 $(if $(COMPOSE),units: test-compose)
 units: SAN=1 test-backends
-units: SAN=1 test-load
 computing: readme-check structure-check test-install
 computing: bench-cost-check
 computing: fuzz-check
@@ -324,6 +323,7 @@ release: test-load
 release: test-bench
 sanitizer: SAN=1 test-clients
 sanitizer: SAN=1 test-cluster
+sanitizer: SAN=1 test-load
 endef
 export TEST_LANES
 
