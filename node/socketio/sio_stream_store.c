@@ -19,6 +19,7 @@
 #define ROUNDS 16	     /* each round renews a part of the sessions */
 #define RENEW_MIN_MS 4000    /* a session is renewed after a quarter of the window, but not earlier than this */
 #define RENEW_MAX_MS 30000   /* and not later than this */
+#define FIRST_MS 100	     /* pause until the first look at the streams */
 #define KEPT_MAX (64 * 1024) /* a larger work space is freed after use */
 #define KEY_MAX 4096
 
@@ -386,6 +387,11 @@ stream_on_refresh(struct wheel_entry *entry)
 	struct table_node *node;
 	unsigned round = stream->refresh_round++ % ROUNDS;
 
+	if (stream->refresh_round == 1 && !broker_stream_up(stream->broker)) {
+		stream->refresh_round = 0; /* the streams are marked as soon as they can be, before clients come */
+		loop_arm(stream->recovery->io->loop, &stream->refresh_timer, FIRST_MS);
+		return;
+	}
 	while ((node = table_next(&stream->recovery->sessions, &cursor)) != NULL) {
 		const struct sio_recovery_session *session = container_of(node, struct sio_recovery_session, node);
 
@@ -416,7 +422,7 @@ sio_stream_store_init(struct sio_stream *stream)
 	buffer_init(&stream->out, SIO_STREAM_SESSION_MAX);
 	buffer_init(&stream->text, BASE64_ENCODED(SIO_STREAM_SESSION_MAX));
 	buffer_init(&stream->key, KEY_MAX);
-	loop_arm(stream->recovery->io->loop, &stream->refresh_timer, stream_renew_ms(stream) / ROUNDS);
+	loop_arm(stream->recovery->io->loop, &stream->refresh_timer, FIRST_MS);
 }
 
 void

@@ -10,7 +10,7 @@ import { Ws } from "../clients/support/raw.mjs";
 import { collect, next, until, within } from "../clients/support/wait.mjs";
 import { FLAG, Link } from "./harness.mjs";
 import { startBackend } from "./support/backend.mjs";
-import { ask, joined } from "./support/clients.mjs";
+import { ask, client, joined } from "./support/clients.mjs";
 import { startEdge } from "./support/edge.mjs";
 import { startFlavour } from "./support/python.mjs";
 
@@ -42,6 +42,16 @@ async function lose(socket, backend, meanwhile = () => {}, edge = null) {
   await next(socket, "connect");
 }
 
+/**
+ * Resolves with a client that has its welcome. If the server wrote to a connection that is reset, it would end the
+ * connection before it has read the last events of the client.
+ */
+async function welcomed(t, url, options) {
+  const socket = client(t, url, options);
+  await next(socket, "welcome");
+  return socket;
+}
+
 /** Runs `work` while the backend does nothing, as if a handler were busy. */
 async function whileBusy(backend, work) {
   process.kill(backend.child.pid, "SIGSTOP");
@@ -52,7 +62,7 @@ async function whileBusy(backend, work) {
   }
 }
 
-/** Emits, and resolves when the event is on its way. */
+/** Emits, and resolves when the event is on its way. See welcomed(). */
 async function written(socket, ...args) {
   socket.emit(...args);
   const { _socket } = socket.io.engine.transport.ws;
@@ -128,7 +138,7 @@ for (const workers of ["1", "2"]) {
   test(`${workers} worker(s): what a busy backend emits before it learns of the loss is not missed`, async (t) => {
     const edge = await startEdge(t, [RECOVERY, "--workers", workers]);
     const backend = await startBackend(t, edge);
-    const socket = await joined(t, edge.url, FAST);
+    const socket = await welcomed(t, edge.url, FAST);
     const got = collect(socket, "n");
     const { id } = socket;
     for (let i = 1; i <= 5; i++) {
@@ -152,7 +162,7 @@ for (const workers of ["1", "2"]) {
     const admin = await freePort();
     const edge = await startEdge(t, [RECOVERY, "--workers", workers, "--admin-port", String(admin)]);
     const backend = await startBackend(t, edge);
-    const socket = await joined(t, edge.url, FAST);
+    const socket = await welcomed(t, edge.url, FAST);
     const { id } = socket;
     // the first time, the client comes back before the backend learns of the loss
     const back = next(socket, "connect");
@@ -403,6 +413,7 @@ describe("over Redis", () => {
     redis = await Redis.start();
     ends.push(() => redis.stop());
     edges = [await edge({ after: (end) => ends.unshift(end) }, STREAMS), await edge({ after: (end) => ends.unshift(end) }, STREAMS)];
+    await until(async () => (await redis.command("XLEN", "socket.io")) > 0, "an edge has marked the empty stream");
   });
   after(async () => {
     for (const end of ends) await end();
@@ -461,7 +472,7 @@ describe("over Redis", () => {
   test("streams: what a busy backend emits before it learns of the loss is not missed; if it joins a room, the client comes back as a new one", async (t) => {
     const [at] = edges;
     const backend = await startBackend(t, at);
-    const socket = await joined(t, at.url, FAST);
+    const socket = await welcomed(t, at.url, FAST);
     const got = collect(socket, "n");
     const { id } = socket;
     for (const i of range(3)) {
