@@ -62,6 +62,27 @@ async function whileBusy(backend, work) {
   }
 }
 
+/**
+ * Cuts the connection, lets the client come back when the edge has `noticed` the loss, and resolves at its new
+ * connection. Another worker could otherwise take the session over before the edge has read the client's last events.
+ */
+async function cutAndReturn(socket, noticed) {
+  socket.io.reconnection(false);
+  cut(socket);
+  await until(noticed, "the edge has noticed the loss");
+  if (socket.connected) await next(socket, "disconnect");
+  const opened = next(socket.io, "open");
+  socket.io.reconnection(true);
+  socket.connect();
+  await opened;
+}
+
+/** Returns a function that resolves with true if the edge keeps the session of one lost client. */
+function keepsOne(admin) {
+  const kept = /^sockeye_(hub_)?recovery_sessions(\{.*\})? 1$/m;
+  return async () => kept.test(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text());
+}
+
 /** Emits, and resolves when the event is on its way. See welcomed(). */
 async function written(socket, ...args) {
   socket.emit(...args);
@@ -136,7 +157,8 @@ for (const workers of ["1", "2"]) {
   });
 
   test(`${workers} worker(s): what a busy backend emits before it learns of the loss is not missed`, async (t) => {
-    const edge = await startEdge(t, [RECOVERY, "--workers", workers]);
+    const admin = await freePort();
+    const edge = await startEdge(t, [RECOVERY, "--workers", workers, "--admin-port", String(admin)]);
     const backend = await startBackend(t, edge);
     const socket = await welcomed(t, edge.url, FAST);
     const got = collect(socket, "n");
@@ -145,9 +167,7 @@ for (const workers of ["1", "2"]) {
       const back = next(socket, "connect");
       await whileBusy(backend, async () => {
         await written(socket, "back", "n", i);
-        const opened = next(socket.io, "open");
-        cut(socket);
-        await opened; // at the edge, which waits for the backend
+        await cutAndReturn(socket, keepsOne(admin)); // the edge waits for the backend
       });
       await back;
       assert.deepEqual([socket.recovered, socket.id], [true, id]);
@@ -168,9 +188,7 @@ for (const workers of ["1", "2"]) {
     const back = next(socket, "connect");
     await whileBusy(backend, async () => {
       await written(socket, "join", "one");
-      const opened = next(socket.io, "open");
-      cut(socket);
-      await opened;
+      await cutAndReturn(socket, keepsOne(admin));
     });
     await back;
     if (socket.recovered) {
@@ -187,8 +205,7 @@ for (const workers of ["1", "2"]) {
     await whileBusy(backend, async () => {
       await written(socket, "join", "two");
       cut(socket);
-      const stored = /^sockeye_(hub_)?recovery_sessions(\{.*\})? 1$/m;
-      await within(untilTrue(async () => stored.test(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text())), "the loss");
+      await until(keepsOne(admin), "the edge has noticed the loss");
     });
     await ended;
     socket.io.reconnection(true);
@@ -475,13 +492,12 @@ describe("over Redis", () => {
     const socket = await welcomed(t, at.url, FAST);
     const got = collect(socket, "n");
     const { id } = socket;
+    const lost = async () => (await record(socket)).includes(AWAY);
     for (const i of range(3)) {
       const back = next(socket, "connect");
       await whileBusy(backend, async () => {
         await written(socket, "back", "n", i);
-        const opened = next(socket.io, "open");
-        cut(socket);
-        await opened; // at the edge, which waits for the backend
+        await cutAndReturn(socket, lost); // the edge waits for the backend
       });
       await back;
       assert.deepEqual([socket.recovered, socket.id], [true, id]);
@@ -494,7 +510,7 @@ describe("over Redis", () => {
     await whileBusy(backend, async () => {
       await written(socket, "join", "two");
       cut(socket);
-      await until(async () => (await record(socket)).includes(AWAY), "the edge has noticed the loss");
+      await until(lost, "the edge has noticed the loss");
     });
     await ended;
     assert.equal(await record(socket), null);
