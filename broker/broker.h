@@ -214,6 +214,8 @@ bool broker_has_stream(const struct broker *broker);
 void broker_stream_open(struct broker *broker);
 /* Returns true if an event published now would be read back within moments. */
 bool broker_stream_up(const struct broker *broker);
+/* As bus_stream_store.gathered: false while other nodes may be on their way back after an outage. */
+bool broker_stream_gathered(const struct broker *broker);
 /*
  * As broker_broadcast(). `number` must be greater than broker_stream_number(). This node's sockets get the event when
  * on_own() is called with `number`. The call does not come if the bus drops the event.

@@ -33,6 +33,12 @@ broker_stream_up(const struct broker *broker)
 	return broker->form->up(broker->end) && broker->form->stream_store->up(broker->end);
 }
 
+bool
+broker_stream_gathered(const struct broker *broker)
+{
+	return broker->form->stream_store->gathered(broker->end);
+}
+
 /* --------------------------------------------------------------- messages */
 
 int

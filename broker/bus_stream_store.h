@@ -71,6 +71,11 @@ struct bus_stream_store {
 	int (*had)(const struct bus_end *end, const struct bus_member *member, uint64_t entry, uint64_t from);
 	/* Returns true if this node can be expected to read back an added event within moments. */
 	bool (*up)(const struct bus_end *end);
+	/*
+	 * Returns false while other nodes may be on their way back to the server: this node is not connected, or was
+	 * connected again moments ago. A channel without subscribers does not show then that its node is dead.
+	 */
+	bool (*gathered)(const struct bus_end *end);
 	struct text (*prefix)(const struct bus_end *end); /* prefix of the keys of sessions */
 };
 

@@ -164,6 +164,9 @@ streams_on_up(void *arg)
 	struct bus_end *end = arg;
 
 	end->connected = true;
+	if (end->was_connected)
+		end->back_at = end->loop->now;
+	end->was_connected = true;
 	if (end->lanes != NULL)
 		streams_lanes_connect(end->lanes);
 	if (end->store != NULL)

@@ -34,6 +34,8 @@ struct bus_end {
 	struct streams_lanes *lanes; /* NULL once they are closed */
 	struct streams_store *store; /* NULL: recovery is off */
 	bool connected;		     /* the bus knows the server in use */
+	bool was_connected;
+	uint64_t back_at; /* loop time at which it was connected again; 0: it was never lost */
 	uint64_t timeout_ms, flush_until;
 	const struct bus_form_ops *ops;
 	char *key, *stream, *session_key_prefix;

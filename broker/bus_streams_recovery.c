@@ -7,6 +7,8 @@
 #include "broker/bus_streams_internal.h"
 #include "common/base/must.h"
 
+#define BACK_MS 3000 /* so long after this node was connected again, others may still be on their way back */
+
 static bool
 streams_store_possible(const struct bus_end *end)
 {
@@ -91,6 +93,12 @@ streams_store_up(const struct bus_end *end)
 	return end->lanes != NULL && streams_lanes_up(end->lanes) && streams_lanes_flow(end->lanes);
 }
 
+static bool
+streams_store_gathered(const struct bus_end *end)
+{
+	return end->connected && (end->back_at == 0 || end->loop->now - end->back_at >= BACK_MS);
+}
+
 static struct text
 streams_store_prefix(const struct bus_end *end)
 {
@@ -111,4 +119,5 @@ const struct bus_stream_store bus_streams_recovery = {
 	.add = streams_store_add,
 	.had = streams_store_had,
 	.up = streams_store_up,
+	.gathered = streams_store_gathered,
 };

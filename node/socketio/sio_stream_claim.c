@@ -4,8 +4,9 @@
  *   step    question                                              next
  *           the session is live in this worker                    its socket leaves, which stores the session
  *   READ    GETRANGE: the session                                 live in another worker: TELL; else CHECK
- *   TELL    PUBLISH to that worker: let it go                     no subscriber: the worker has died, CHECK;
- *                                                                 else WAIT
+ *   TELL    PUBLISH to that worker: let it go                     no subscriber: the worker has died, CHECK, or
+ *                                                                 AGAIN right after an outage; else WAIT
+ *   AGAIN   a moment passes                                       READ
  *   WAIT    the worker stores the session and says so             READ again, once
  *   CHECK   XRANGE: is the entry of the client's position there?  REMOVE
  *   REMOVE  DEL                                                   removed: the session is this client's
@@ -209,6 +210,19 @@ claim_on_removed(struct stream_claim *claim, int64_t removed)
 	claim_end(claim, session != NULL ? SIO_RECOVERY_RECOVERED : SIO_RECOVERY_FAILED, session);
 }
 
+/*
+ * Redis knows no subscription of the worker that has the session: the worker is dead, or on its way back after an
+ * outage. In the second case it may have delivered events without an offset, and its record in Redis is too old.
+ */
+static void
+claim_on_silence(struct stream_claim *claim)
+{
+	if (broker_stream_gathered(claim->stream->broker))
+		claim_check(claim);
+	else
+		claim->phase = CLAIM_AGAIN; /* claims_on_timer() */
+}
+
 static void
 claim_on_end(struct bus_stream_question *question, int error, const struct resp_item *answer)
 {
@@ -228,7 +242,7 @@ claim_on_end(struct bus_stream_question *question, int error, const struct resp_
 		break;
 	case CLAIM_TELL:
 		if (answer->type == RESP_INTEGER && answer->integer == 0)
-			claim_check(claim);
+			claim_on_silence(claim);
 		else
 			claim->phase = CLAIM_WAIT; /* if L came first, on_left() has cancelled this question */
 		break;
@@ -411,6 +425,25 @@ sio_stream_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, con
 /* -------------------------------------------------------------------- life */
 
 static void
+claims_read_again(struct sio_stream *stream)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &stream->claims)
+	{
+		struct stream_claim *claim = container_of(it, struct stream_claim, link);
+
+		if (claim->phase != CLAIM_AGAIN)
+			continue;
+		claim->told = false;
+		if (claim->step->made->broker != NULL)
+			claim_read(claim);
+		else
+			claim_fail(claim, SIO_RECOVERY_NO_HUB);
+	}
+}
+
+static void
 claims_on_timer(struct wheel_entry *entry)
 {
 	struct sio_stream *stream = container_of(entry, struct sio_stream, claims_timer);
@@ -423,6 +456,7 @@ claims_on_timer(struct wheel_entry *entry)
 			break;
 		claim_fail(claim, SIO_RECOVERY_NO_HUB);
 	}
+	claims_read_again(stream);
 	if (!list_empty(&stream->claims))
 		loop_arm(stream->recovery->io->loop, &stream->claims_timer, TICK_MS);
 }

@@ -21,7 +21,7 @@ struct stream_claim {
 	sio_recovery_then *then_connect;
 	struct bus_stream_question question;
 	uint64_t until; /* loop time */
-	enum { CLAIM_READ, CLAIM_TELL, CLAIM_WAIT, CLAIM_CHECK, CLAIM_REMOVE } phase;
+	enum { CLAIM_READ, CLAIM_TELL, CLAIM_WAIT, CLAIM_AGAIN, CLAIM_CHECK, CLAIM_REMOVE } phase;
 	bool told;  /* the worker that has the session has been told to let it go */
 	bool ghost; /* the client came back before its loss was noticed */
 	bool ended; /* the session has been ended meanwhile (sio_stream_end_stored()) */

@@ -1,4 +1,5 @@
 /* How nodes that share streams read: order, position, gaps, foreign entries and bad answers. */
+#include "broker/bus_stream_store.h"
 #include "tests/unit/broker/streams_end.h"
 
 static void
@@ -186,6 +187,27 @@ a_silent_server_is_left(void **state)
 	close_end(&b);
 }
 
+/* All nodes lose the server at the same moment, and come back one after the other. */
+static void
+others_are_awaited_after_an_outage(void **state)
+{
+	struct streams_end a;
+	uint64_t ups;
+
+	(void)state;
+	open_end(&a, "aaaaaaaaaaaaaaaa");
+	assert_true(bus_streams.stream_store->gathered(a.end));
+	ups = stats(&a).ups;
+	conn_close(server.subscriptions, REASON_FINISHED);
+	RUN_UNTIL(!stats(&a).up);
+	assert_false(bus_streams.stream_store->gathered(a.end));
+	RUN_UNTIL(stats(&a).ups > ups);
+	assert_false(bus_streams.stream_store->gathered(a.end));
+	bench.loop.now += 3000;
+	assert_true(bus_streams.stream_store->gathered(a.end));
+	close_end(&a);
+}
+
 static void
 namespaces_have_streams(void **state)
 {
@@ -317,6 +339,7 @@ main(void)
 		STREAMS_CASE(a_trimmed_stream_is_a_gap),
 		STREAMS_CASE(a_slow_reader_notices_the_trimming),
 		STREAMS_CASE(a_silent_server_is_left),
+		STREAMS_CASE(others_are_awaited_after_an_outage),
 		STREAMS_CASE(namespaces_have_streams),
 		STREAMS_CASE(foreign_entries_are_passed_over),
 		STREAMS_CASE(a_namespace_settles_although_the_stream_is_denied),

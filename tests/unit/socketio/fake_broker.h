@@ -275,6 +275,7 @@ broker_recount(const struct broker *broker)
 	(void)broker;
 }
 
+#ifndef FAKE_STREAM /* otherwise fake_stream.h defines these functions */
 /* The fake has no stream, so only broker_has_stream() is ever called. */
 bool
 broker_has_stream(const struct broker *broker)
@@ -292,6 +293,7 @@ broker_has_stream(const struct broker *broker)
 	}
 FAKE_NEVER(void, broker_stream_open, struct broker *broker)
 FAKE_NEVER(bool, broker_stream_up, const struct broker *broker)
+FAKE_NEVER(bool, broker_stream_gathered, const struct broker *broker)
 FAKE_NEVER(int, broker_broadcast_numbered, struct broker_nsp *nsp, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t number)
 FAKE_NEVER(uint64_t, broker_stream_number, const struct broker *broker)
@@ -313,6 +315,7 @@ FAKE_NEVER(size_t, broker_stream_tag, const struct broker_nsp *nsp)
 FAKE_NEVER(void, broker_stream_seal, const struct broker_nsp *nsp, struct text key, struct buffer *bytes)
 FAKE_NEVER(bool, broker_stream_unseal, const struct broker_nsp *nsp, struct text key, struct text *bytes)
 #pragma GCC diagnostic pop
+#endif
 
 bool
 broker_keeps(const struct broker *broker)

@@ -1,0 +1,187 @@
+/*
+ * A broker in streams mode, for tests of connection state recovery: it notes the commands for Redis, and the test
+ * answers the questions. Define FAKE_STREAM before fake_broker.h, and include this header after it.
+ */
+#ifndef TESTS_UNIT_SOCKETIO_FAKE_STREAM_H
+#define TESTS_UNIT_SOCKETIO_FAKE_STREAM_H
+
+#include "broker/bus_stream_store.h"
+#include "broker/stream_number.h"
+
+static struct {
+	struct buffer log; /* the first word of each command, or the worker of a message; a blank */
+	struct bus_stream_question *question; /* the newest one; NULL: answered */
+	bool up, gathered;
+	uint64_t number, position;
+} fake_stream;
+
+static inline void
+fake_stream_start(void)
+{
+	memset(&fake_stream, 0, sizeof fake_stream);
+	buffer_init(&fake_stream.log, 1 << 20);
+}
+
+static inline void
+fake_stream_stop(void)
+{
+	buffer_fini(&fake_stream.log);
+}
+
+static inline void
+fake_stream_answer(int error, const struct resp_item *answer)
+{
+	struct bus_stream_question *question = fake_stream.question;
+
+	must(question != NULL);
+	fake_stream.question = NULL;
+	question->command = NULL;
+	question->on_end(question, error, answer);
+	fake_turn();
+}
+
+static inline int
+fake_stream_ask(struct bus_stream_question *question, struct text word)
+{
+	static char asked;
+
+	buffer_printf(&fake_stream.log, "%.*s ", (int)word.n, word.at);
+	if (question == NULL)
+		return 0;
+	question->command =
+		(struct bus_stream_command *)&asked; /* never read: the runtime only compares it with NULL */
+	fake_stream.question = question;
+	return 0;
+}
+
+int
+broker_stream_ask(
+	struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count, const struct text *args)
+{
+	must(nsp->broker == &fake_broker && count > 0);
+	return fake_stream_ask(question, args[0]);
+}
+
+int
+broker_stream_range(struct broker_nsp *nsp, struct bus_stream_question *question, uint64_t from, unsigned count)
+{
+	must(nsp->broker == &fake_broker && from > 0 && count > 0);
+	return fake_stream_ask(question, TEXT("XRANGE"));
+}
+
+int
+broker_stream_tell(struct broker_nsp *nsp, struct bus_stream_question *question, struct text uid, struct text message)
+{
+	must(nsp->broker == &fake_broker && message.n > 0);
+	return fake_stream_ask(question, uid);
+}
+
+int
+broker_stream_mark(struct broker_nsp *nsp)
+{
+	must(nsp->broker == &fake_broker);
+	return 0;
+}
+
+void
+broker_stream_cancel(struct broker_nsp *nsp, struct bus_stream_question *question)
+{
+	must(nsp->broker == &fake_broker);
+	question->command = NULL;
+	if (fake_stream.question == question)
+		fake_stream.question = NULL;
+}
+
+bool
+broker_has_stream(const struct broker *broker)
+{
+	return broker == &fake_broker;
+}
+
+void
+broker_stream_open(struct broker *broker)
+{
+	must(broker == &fake_broker);
+}
+
+bool
+broker_stream_up(const struct broker *broker)
+{
+	return broker == &fake_broker && fake_stream.up;
+}
+
+bool
+broker_stream_gathered(const struct broker *broker)
+{
+	return broker == &fake_broker && fake_stream.gathered;
+}
+
+int
+broker_broadcast_numbered(struct broker_nsp *nsp, const struct wire_target *to, struct text data,
+	const struct attachments *attachments, uint64_t number)
+{
+	fake_stream.number = number;
+	return fake_broker_note("numbered", nsp, to, data, attachments);
+}
+
+uint64_t
+broker_stream_number(const struct broker *broker)
+{
+	return broker == &fake_broker ? fake_stream.number : 0;
+}
+
+int
+broker_stream_had(const struct broker_nsp *nsp, uint64_t entry, uint64_t from)
+{
+	must(nsp->broker == &fake_broker && entry >= from);
+	return 0;
+}
+
+uint64_t
+broker_stream_position(const struct broker_nsp *nsp)
+{
+	return nsp->broker == &fake_broker ? fake_stream.position : 0;
+}
+
+void
+broker_stream_key(const struct broker_nsp *nsp, struct text pid, struct buffer *out)
+{
+	must(nsp->broker == &fake_broker);
+	buffer_add_text(out, pid);
+}
+
+int
+broker_stream_read(struct broker_nsp *nsp, const struct wire_stream_entry *entry, struct wire_message *out)
+{
+	(void)out;
+	must(nsp->broker == &fake_broker && entry != NULL);
+	return 1;
+}
+
+struct text
+broker_nsp_id(const struct broker_nsp *nsp)
+{
+	must(nsp->broker == &fake_broker);
+	return TEXT("own");
+}
+
+size_t
+broker_stream_tag(const struct broker_nsp *nsp)
+{
+	must(nsp->broker == &fake_broker);
+	return 0;
+}
+
+void
+broker_stream_seal(const struct broker_nsp *nsp, struct text key, struct buffer *bytes)
+{
+	must(nsp->broker == &fake_broker && key.n > 0 && bytes->len > 0);
+}
+
+bool
+broker_stream_unseal(const struct broker_nsp *nsp, struct text key, struct text *bytes)
+{
+	return nsp->broker == &fake_broker && key.n > 0 && bytes->n > 0;
+}
+
+#endif

@@ -1,0 +1,183 @@
+/* A client comes back in streams mode, and the session in Redis is that of another worker. The test plays Redis. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/base/base64.h"
+#include "node/socketio/sio_stream_session.h"
+
+#define FAKE_STREAM
+#include "tests/unit/socketio/recovering.h"
+#include "tests/unit/socketio/fake_broker.h"
+#include "tests/unit/socketio/fake_stream.h"
+
+#define PID "pidpidpidpidpidpidpid"
+#define TICK_MS 250
+
+static struct recovering client;
+static char base64[1024];
+
+static void
+window_is_2_minutes(struct sio_options *o)
+{
+	o->max_disconnection_duration = 120000;
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	memset(&client, 0, sizeof client);
+	recovering_start(window_is_2_minutes);
+	fake_broker_start(BUS_FORM_STREAMS);
+	fake_stream_start();
+	sio_core_set_broker(fake_io, &fake_broker);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	sio_core_set_broker(fake_io, NULL);
+	recovering_stop();
+	fake_stream_stop();
+	fake_broker_stop();
+	return 0;
+}
+
+/* Answers that Redis has a session of the worker "other". */
+static void
+answer_record(void)
+{
+	struct sio_stream_session record = {.sid = TEXT("sidsidsidsidsidsidsi"),
+		.pid = TEXT(PID),
+		.own = true,
+		.nsp = TEXT("/"),
+		.owner = TEXT("other"),
+		.start = stream_number_of((struct wire_stream_id){5, 0})};
+	struct resp_item item = {.type = RESP_BULK};
+	struct buffer map;
+
+	buffer_init(&map, SIO_STREAM_SESSION_MAX);
+	sio_stream_session_write(&map, &record, 0);
+	assert_int_equal(buffer_error(&map), 0);
+	assert_true(BASE64_ENCODED(map.len) <= sizeof base64);
+	base64_encode(map.data, map.len, base64);
+	item.text = text_of(base64, BASE64_ENCODED(map.len));
+	fake_stream_answer(0, &item);
+	buffer_fini(&map);
+}
+
+static void
+answer_number(int64_t n)
+{
+	struct resp_item item = {.type = RESP_INTEGER, .integer = n};
+
+	fake_stream_answer(0, &item);
+}
+
+/* Asserts that these are the commands since the last call. */
+static void
+assert_asked(const char *words)
+{
+	struct text log = buffer_text(&fake_stream.log);
+
+	if (!text_is(log, text_from(words)))
+		fail_msg("asked \"%.*s\"", (int)log.n, log.at);
+	buffer_reset(&fake_stream.log);
+}
+
+/* The client comes back, and Redis knows no subscription of the session's worker. */
+static void
+come_back_to_silence(void)
+{
+	recovering_claim(&client, PID, "6-0");
+	assert_asked("GETRANGE ");
+	answer_record();
+	assert_asked("other ");
+	answer_number(0);
+}
+
+static void
+a_worker_without_a_subscription_is_dead(void **state)
+{
+	(void)state;
+	fake_stream.gathered = true;
+	come_back_to_silence();
+	assert_asked("XRANGE ");
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY}); /* the entry is gone */
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+}
+
+static void
+right_after_an_outage_the_worker_may_come_back(void **state)
+{
+	(void)state;
+	come_back_to_silence();
+	assert_asked("");
+	fake_sleep(TICK_MS);
+	assert_asked("GETRANGE ");
+	answer_record();
+	assert_asked("other ");
+	answer_number(1); /* it is back */
+	assert_asked("");
+	assert_false(client.connected);
+}
+
+static void
+a_worker_that_is_back_may_have_removed_the_session(void **state)
+{
+	(void)state;
+	come_back_to_silence();
+	fake_sleep(TICK_MS);
+	assert_asked("GETRANGE ");
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_NIL});
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+}
+
+static void
+a_worker_that_does_not_come_back_is_dead(void **state)
+{
+	(void)state;
+	come_back_to_silence();
+	for (unsigned i = 0; i < 12; i++) {
+		fake_sleep(TICK_MS);
+		assert_asked("GETRANGE ");
+		answer_record();
+		assert_asked("other ");
+		fake_stream.gathered = i == 11;
+		answer_number(0);
+	}
+	assert_asked("XRANGE ");
+}
+
+static void
+a_claim_ends_although_others_are_awaited(void **state)
+{
+	(void)state;
+	come_back_to_silence();
+	assert_asked("");
+	fake_sleep(5000);
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_HUB], 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_worker_without_a_subscription_is_dead, start, stop),
+		cmocka_unit_test_setup_teardown(right_after_an_outage_the_worker_may_come_back, start, stop),
+		cmocka_unit_test_setup_teardown(a_worker_that_is_back_may_have_removed_the_session, start, stop),
+		cmocka_unit_test_setup_teardown(a_worker_that_does_not_come_back_is_dead, start, stop),
+		cmocka_unit_test_setup_teardown(a_claim_ends_although_others_are_awaited, start, stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
