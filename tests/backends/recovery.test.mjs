@@ -5,6 +5,7 @@ import { io as io462 } from "socket.io-client-4.6";
 import io2 from "socket.io-client-2";
 import parser from "socket.io-msgpack-parser";
 import { freePort } from "../clients/support/port.mjs";
+import { keepsOne } from "../clients/support/recovery.mjs";
 import { Redis } from "../cluster/support/redis.mjs";
 import { Ws } from "../clients/support/raw.mjs";
 import { collect, next, until, within } from "../clients/support/wait.mjs";
@@ -75,12 +76,6 @@ async function cutAndReturn(socket, noticed) {
   socket.io.reconnection(true);
   socket.connect();
   await opened;
-}
-
-/** Returns a function that resolves with true if the edge keeps the session of one lost client. */
-function keepsOne(admin) {
-  const kept = /^sockeye_(hub_)?recovery_sessions(\{.*\})? 1$/m;
-  return async () => kept.test(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text());
 }
 
 /** Emits, and resolves when the event is on its way. See welcomed(). */

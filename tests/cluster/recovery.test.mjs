@@ -4,8 +4,9 @@ import { test } from "node:test";
 import { io } from "socket.io-client";
 import { io as io462 } from "socket.io-client-4.6";
 import parser from "socket.io-msgpack-parser";
-import { takeOver } from "../clients/support/recovery.mjs";
-import { collect, next } from "../clients/support/wait.mjs";
+import { freePort } from "../clients/support/port.mjs";
+import { keepsOne, takeOver } from "../clients/support/recovery.mjs";
+import { collect, next, until } from "../clients/support/wait.mjs";
 import { hubOf } from "./support/processes.mjs";
 import { clientAt, pidOf, startRecovering, workerOf } from "./support/recovery.mjs";
 
@@ -118,7 +119,8 @@ test("after the death of the hub clients are new once, and recover again when th
 });
 
 test("workers leave a hub that hangs, and come back to it: lost clients keep their sessions", async (t) => {
-  const server = await startRecovering(t, ["--hang-timeout", "0"]);
+  const admin = await freePort();
+  const server = await startRecovering(t, ["--hang-timeout", "0", "--admin-port", String(admin)]);
   const socket = await clientAt(t, server, 0, { transports: ["websocket"], reconnection: false });
   const driver = await clientAt(t, server, 1, { transports: ["websocket"] });
   const got = collect(socket, "n");
@@ -127,6 +129,7 @@ test("workers leave a hub that hangs, and come back to it: lost clients keep the
   await emit(1);
   await got.take(1);
   socket.io.engine.close();
+  await until(keepsOne(admin), "the hub keeps the session");
   await emit(2);
   const hub = hubOf(server);
   process.kill(hub, "SIGSTOP");

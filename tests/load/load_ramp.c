@@ -157,7 +157,6 @@ load_ready(struct load_client *c)
 	c->attempts = 0;
 	loop_disarm(&load->loop, &c->timer);
 	load->part->ever_ready = true;
-	load->part->joined++;
 	if (load->phase == PHASE_COMING ||
 		load->scenario->ended) { /* reconnects do not count towards the connect rate */
 		load->part->joins++;
@@ -170,6 +169,7 @@ load_ready(struct load_client *c)
 		messages_joined(load, c);
 	if (load->scenario->ready)
 		load->scenario->ready(load, c);
+	load->part->joined++; /* as the last step: when the parent sees the last client, it begins the run at once */
 }
 
 static void

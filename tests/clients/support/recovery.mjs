@@ -1,4 +1,4 @@
-// Connection state recovery over raw WebSockets.
+// What several tests of connection state recovery share.
 import assert from "node:assert/strict";
 import { Ws } from "./raw.mjs";
 
@@ -20,4 +20,10 @@ export async function takeOver(server) {
   assert.deepEqual(await connected(second), reply);
   await first.closed;
   second.close();
+}
+
+/** Returns a function that resolves with true if the server with this admin port keeps the session of one lost client. */
+export function keepsOne(admin) {
+  const kept = /^sockeye_(hub_)?recovery_sessions(\{.*\})? 1$/m;
+  return async () => kept.test(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text());
 }

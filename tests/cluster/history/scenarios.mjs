@@ -19,6 +19,7 @@ export const MODES = {
 /** Losses that a row allows, in the words of the table. */
 export const NOTHING = { text: "nothing", counted: false, gaps: false };
 export const IN_FLIGHT = { text: "in flight; counted", counted: true, gaps: false };
+export const CRASHED = { ...IN_FLIGHT, killed: true }; // Redis is killed, maybe between its answer and its delivery
 export const DEAF = { text: "unheard until subscribed again; gap counted", counted: true, gaps: true };
 export const KILLED = { text: "in flight from that node", counted: false, gaps: false };
 
@@ -32,7 +33,7 @@ const node = (world, random) => world.nodes[random.below(world.nodes.length)];
 export const SCENARIOS = [
   {
     key: "restart", kind: "plain", title: "Redis is killed and starts again",
-    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: NOTHING },
+    loses: { classic: CRASHED, sharded: CRASHED, log: NOTHING, streams: NOTHING },
     async act({ redis }, random) {
       await redis.kill();
       await sleep(random.between(0, 400));
@@ -41,7 +42,7 @@ export const SCENARIOS = [
   },
   {
     key: "away", kind: "plain", title: "Redis is away for seconds",
-    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: NOTHING },
+    loses: { classic: CRASHED, sharded: CRASHED, log: NOTHING, streams: NOTHING },
     async act(world, random) {
       const lines = logLines(world);
       await world.redis.kill();
@@ -85,7 +86,7 @@ export const SCENARIOS = [
   },
   {
     key: "certificates", kind: "tls", title: "authority and certificates change, then Redis restarts",
-    loses: { classic: IN_FLIGHT, log: NOTHING, sharded: IN_FLIGHT, streams: NOTHING },
+    loses: { classic: CRASHED, log: NOTHING, sharded: CRASHED, streams: NOTHING },
     async act(world) {
       const lines = logLines(world);
       certify(world.dir, `authority ${Date.now()}`);
@@ -107,7 +108,7 @@ export const SCENARIOS = [
   },
   {
     key: "failover", kind: "sentinel", title: "the Redis master dies, and Sentinel promotes its replica",
-    loses: { classic: IN_FLIGHT, sharded: IN_FLIGHT, log: NOTHING, streams: IN_FLIGHT },
+    loses: { classic: CRASHED, sharded: CRASHED, log: NOTHING, streams: IN_FLIGHT },
     async act(world) {
       const lines = logLines(world);
       await world.redis.kill();
