@@ -4,23 +4,26 @@
 //
 // BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement. BENCH_ROWS=echo,tls measures some rows only: these are
 // printed, and RESULTS.md stays as it is.
+//
+// A run that fails has no figure; the table has a gap there, and the reason is listed. The exit code is 1 if a run of Sockeye has
+// failed, not if one of another server has. After each round the folder `bench` of the build has the results so far. RESULTS.md
+// is written at the end, unless no run of Sockeye gave a figure.
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { barsOf, chart } from "./lib/chart.mjs";
 import { load, loadBeside } from "./lib/load.mjs";
 import { machine, machineLines } from "./lib/machine.mjs";
-import { here, output } from "./lib/paths.mjs";
+import { here, output, root } from "./lib/paths.mjs";
 import { QUIET_PERCENT, watchOthers } from "./lib/others.mjs";
-import { demandFiles, has, main } from "./lib/processes.mjs";
-import { writeSection } from "./lib/results.mjs";
+import { filesPossible, has, isEnding, main } from "./lib/processes.mjs";
+import { writeSection, writeWhole } from "./lib/results.mjs";
 import { filesOf, rows } from "./lib/rows.mjs";
+import { measureRows, TRIES } from "./lib/rounds.mjs";
 import { present, servers, start } from "./lib/servers.mjs";
-import { runOf, summarise } from "./lib/summary.mjs";
+import { ownFailures, runOf } from "./lib/summary.mjs";
 import { costTable, faultLines, latencyTable, number, spreadTable, targetTable, valueTable } from "./lib/table.mjs";
 
 const LOAD_CORE = 1;
-const WARM_UP_MS = 1000;
-const TRIES = 3; // of a run that other programs of the machine disturb
 
 const say = (text) => process.stderr.write(`${text}\n`);
 
@@ -44,6 +47,8 @@ async function measureOnce(row, id, options, files) {
   try {
     if (row.beside) beside = await loadBeside(row.beside.scenario, setup, row.beside.options, { core: LOAD_CORE, files });
     const report = await load(row.scenario, setup, options, { core: LOAD_CORE, files, name: `${row.id}-${id}` });
+    beside?.demand();
+    setup.demand();
     return runOf(row, report);
   } finally {
     await beside?.stop();
@@ -51,55 +56,35 @@ async function measureOnce(row, id, options, files) {
   }
 }
 
-/** Measures once. Repeats a run that other programs have disturbed, whatever its result. */
-async function measure(row, id, options, files) {
-  for (let tries = 1; ; tries++) {
-    const watched = watchOthers();
-    const run = await measureOnce(row, id, options, files);
-    const others = row.anyTime ? 0 : watched();
-    if (others <= QUIET_PERCENT || tries === TRIES) return { ...run, others };
-    say(`  ${row.id}, ${servers[id].title}: others used ${number(others)} % of the machine; measuring again`);
-  }
-}
-
-function tell(row, id, round, run) {
-  const notes = [run.testerBound ? "the tester is the limit" : "", ...run.faults].filter(Boolean).join(", ");
-  say(`  ${row.id}, round ${round + 1}, ${servers[id].title}: ${number(run.value)} ${row.unit}${notes ? ` (${notes})` : ""}`);
-}
-
-async function measureRow(row, { rounds, seconds, files }, results) {
-  const before = results.find((result) => result.id === row.after)?.medians;
-  const own = typeof row.options === "function" ? row.options(before) : row.options;
-  const options = { warmUp: WARM_UP_MS, duration: seconds * 1000, ...own };
-  const ids = row.servers.filter(present);
-  const runs = Object.fromEntries(ids.map((id) => [id, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (const id of round % 2 === 0 ? ids : [...ids].reverse()) {
-      const run = await measure(row, id, options, files);
-      tell(row, id, round, run);
-      runs[id].push(run);
-    }
-  }
-  return summarise(row, runs);
+/** Why a row cannot be measured on this machine, if so. */
+function leftOut(row) {
+  if (row.needs && !has(row.needs)) return `because there is no ${row.needs}`;
+  const [needed, possible] = [filesOf(row), filesPossible()];
+  return needed > possible ? `because one process needs ${needed} file descriptors and may have ${possible}: run as root, or first: ulimit -Hn ${needed}` : undefined;
 }
 
 function othersText(results) {
   const all = results.flatMap(({ medians }) => Object.values(medians).flatMap((of) => of.others));
+  if (all.length === 0) return "";
   const disturbed = all.filter((percent) => percent > QUIET_PERCENT).length;
   return `Other programs used more than ${QUIET_PERCENT} % of the machine during ${disturbed} of ${all.length} runs (at most ${number(Math.max(...all))} %). ` +
     `A disturbed run is measured up to ${TRIES} times.`;
 }
 
-function textOf(results, { rounds, seconds }) {
-  const faults = faultLines(results);
-  const full = results.some(({ medians }) => Object.values(medians).some((of) => of.testerBound));
+const absentLines = () =>
+  Object.entries(servers).filter(([id]) => !present(id)).map(([, { title, program }]) => `- ${title}: left out, because there is no ${path.relative(root, program)}`);
+
+function textOf(results, { rounds, seconds }, on) {
+  const faults = [...absentLines(), ...faultLines(results)];
+  const any = (what) => results.some(({ medians }) => Object.values(medians).some(what));
   return [
     "## The peers side by side",
     `\`make bench\`, medians of ${rounds} rounds of ${seconds} s, ratios of runs of the same round; server on one core, load on another; 64-byte payload unless the row names another size.`,
-    machineLines(machine()),
+    machineLines(on),
     othersText(results),
     valueTable(results),
-    full ? "\\* the load tester's core was full: the server may be capable of more." : "",
+    any((of) => of.testerBound) ? "\\* the load tester's core was full: the server may be capable of more." : "",
+    any((of) => of.failed > 0) ? "failed, †: all runs of this server, or some of them, gave no figure; the reasons are below." : "",
     "### Targets", targetTable(results),
     "### Microseconds of the server's processor for each delivery (for each client where they connect)", costTable(results),
     "### Latency, ms: p50 / p99", latencyTable(results),
@@ -108,27 +93,35 @@ function textOf(results, { rounds, seconds }) {
   ].filter(Boolean).join("\n\n");
 }
 
-function publish(text, results) {
-  const { date, processor, peer } = machine();
+function publish(text, results, { date, processor, peer }) {
   writeSection("peers", text);
   writeFileSync(path.join(here, "ratios.svg"), chart(barsOf(results), `${date}; ${processor}; ${peer.split(", ").slice(0, 2).join(", ")}`));
   say(`Written: tests/bench/RESULTS.md, tests/bench/ratios.svg`);
 }
 
-await main(async () => {
-  const wanted = wantedRows().filter((row) => !row.needs || has(row.needs) || say(`${row.id} is left out: there is no ${row.needs}`));
-  for (const [id, { title, program }] of Object.entries(servers)) if (!present(id)) say(`${title} is left out: there is no ${program}`);
-  const files = demandFiles(Math.max(...wanted.map(filesOf)));
-  const plan = { rounds: setting("BENCH_ROUNDS", 3), seconds: setting("BENCH_SECONDS", 5), files };
-  const results = [];
-  for (const row of wanted) {
-    say(row.title);
-    results.push(await measureRow(row, plan, results));
-  }
-  const text = textOf(results, plan);
-  process.stdout.write(`${text}\n`);
+/** Writes what is known so far, which also outlives a signal. */
+function keeper(plan, on) {
   mkdirSync(output, { recursive: true });
-  writeFileSync(path.join(output, "results.json"), JSON.stringify(results, null, 2));
-  if (!process.env.BENCH_ROWS) publish(text, results);
-  return 0;
+  return (results) => {
+    writeWhole(path.join(output, "results.json"), JSON.stringify(results, null, 2));
+    writeWhole(path.join(output, "results.md"), `${textOf(results, plan, on)}\n`);
+  };
+}
+
+await main(async () => {
+  const wanted = wantedRows();
+  for (const line of absentLines()) say(line);
+  const files = Math.min(filesPossible(), Math.max(...wanted.map(filesOf)));
+  const plan = { rounds: setting("BENCH_ROUNDS", 3), seconds: setting("BENCH_SECONDS", 5), leftOut };
+  const on = machine();
+  say(`What is known so far, after each round: ${path.relative(root, output)}/results.md`);
+  const results = await measureRows(wanted, plan, {
+    measureOnce: (row, id, options) => measureOnce(row, id, options, files), watchOthers, present, isEnding, say, keep: keeper(plan, on),
+  });
+  const text = textOf(results, plan, on);
+  process.stdout.write(`${text}\n`);
+  const failed = ownFailures(results);
+  if (!process.env.BENCH_ROWS && results.some(({ medians }) => Number.isFinite(medians.sockeye.value))) publish(text, results, on);
+  if (failed > 0) say(`bench: failed runs of Sockeye: ${failed}`);
+  return failed > 0 ? 1 : 0;
 });

@@ -4,6 +4,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import os from "node:os";
+import path from "node:path";
 
 export { freePort } from "../../clients/support/port.mjs";
 
@@ -12,6 +13,24 @@ const END_MS = 10_000; // before SIGKILL
 const TAIL_BYTES = 4096; // of a child's latest output, for the message if it fails
 
 const running = new Set();
+let ending = false; // a signal ends this process
+
+/** Whether a signal ends this process. What fails then, fails for that reason. */
+export const isEnding = () => ending;
+
+/** An error of one line. `details`, the output of a child, stay out of RESULTS.md. */
+export const failure = (message, details) => Object.assign(new Error(message), { details });
+
+const ERROR_LINE = /\b[Ee]rror\b[^:]*: /;
+
+/** The line of a child's output that says best why it has failed. */
+export function reasonIn(output) {
+  const lines = output.split("\n").map((line) => line.trim()).filter(Boolean);
+  return lines.find((line) => ERROR_LINE.test(line)) ?? lines.at(-1) ?? "without a word";
+}
+
+/** How a child has ended, and why. */
+export const endOf = ([code, signal], output) => `ended with ${signal ?? `code ${code}`}: ${reasonIn(output)}`;
 
 const CAP_SYS_RESOURCE = 24n;
 const proc = (file, pattern) => pattern.exec(readFileSync(file, "utf8"))?.[1];
@@ -42,6 +61,7 @@ function command(argv, { core, files }) {
 
 /** Starts a child. Its output is collected, and `onText` gets it as it arrives. */
 export function launch(argv, { core, files, onText = () => {} } = {}) {
+  if (ending) throw failure(`${argv[0]} is not started: a signal ends the benchmark`);
   const [program, ...args] = command(argv, { core, files });
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   const process_ = { child, name: argv[0], pid: child.pid, tail: "", ended: once(child, "exit") };
@@ -69,11 +89,15 @@ export async function end(p) {
 
 export const endAll = () => Promise.allSettled([...running].map(end));
 
-/** Starts a server and waits until its output matches: { process, match }. */
-export function launchUntil(argv, pattern, options = {}) {
+/** Starts a server and waits until its output matches: { process, match }. A server that is late is ended. */
+export function launchUntil(argv, pattern, { patience = START_MS, ...options } = {}) {
   return new Promise((resolve, reject) => {
-    const fail = (why) => reject(new Error(`${argv[0]} ${why}\n${server.tail}`));
-    const late = setTimeout(() => fail(`did not start within ${START_MS / 1000} s`), START_MS);
+    const name = path.basename(argv[0]);
+    const fail = (why) => reject(failure(`${name} ${why}`, `${argv.join(" ")}\n${server.tail}`));
+    const late = setTimeout(() => {
+      fail(`did not start within ${patience / 1000} s`);
+      end(server);
+    }, patience);
     const onText = () => {
       const match = pattern.exec(server.tail);
       if (!match) return;
@@ -81,7 +105,7 @@ export function launchUntil(argv, pattern, options = {}) {
       resolve({ process: server, match });
     };
     const server = launch(argv, { ...options, onText });
-    server.ended.then(([code, signal]) => fail(`ended with ${signal ?? `code ${code}`}`), reject).finally(() => clearTimeout(late));
+    server.ended.then((how) => fail(endOf(how, server.tail)), reject).finally(() => clearTimeout(late));
   });
 }
 
@@ -97,7 +121,10 @@ export function has(program) {
 /** Makes the children end with this process, however this process ends. */
 export function endWithThis() {
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]])
-    process.once(signal, () => endAll().finally(() => process.exit(code)));
+    process.once(signal, () => {
+      ending = true;
+      endAll().finally(() => process.exit(code));
+    });
   process.on("exit", () => running.forEach((p) => p.child.kill("SIGKILL")));
 }
 
@@ -107,7 +134,7 @@ export async function main(work) {
   try {
     process.exitCode = await work();
   } catch (error) {
-    process.stderr.write(`bench: ${error.message}\n`);
+    process.stderr.write(`bench: ${error.message}\n${error.details ? `${error.details}\n` : ""}`);
     process.exitCode = 1;
   } finally {
     await endAll();

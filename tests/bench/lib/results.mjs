@@ -1,5 +1,5 @@
 // RESULTS.md: sections are replaced one by one, so that one benchmark keeps the results of another.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { here } from "./paths.mjs";
 
@@ -22,7 +22,13 @@ export function replaced(text, name, section) {
   return [HEAD, ...parts.filter(Boolean)].join("\n");
 }
 
+/** Replaces a file at once: an end of this process leaves the old text or the new one. */
+export function writeWhole(to, text) {
+  writeFileSync(`${to}.new`, text);
+  renameSync(`${to}.new`, to);
+}
+
 export function writeSection(name, section) {
   const text = existsSync(file) ? readFileSync(file, "utf8") : "";
-  writeFileSync(file, replaced(text, name, section));
+  writeWhole(file, replaced(text, name, section));
 }

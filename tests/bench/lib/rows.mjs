@@ -16,7 +16,7 @@ const messages = { unit: "messages/s", value: (report) => report.rates.messages 
 const deliveries = { unit: "deliveries/s", value: (report) => report.rates.deliveries };
 const connects = { unit: "clients/s", value: (report) => report.rates.connects };
 const memory = { unit: "bytes", value: (report) => report.server.memoryPerClient, lessIsBetter: true };
-const p99 = { unit: "ms", value: (report) => report.latency.p99, lessIsBetter: true };
+const p99 = { unit: "ms", value: ({ latency }) => (latency?.count > 0 ? latency.p99 : NaN), lessIsBetter: true };
 
 /**
  * How much more memory a new server has after all clients have left than before the first one connected. This includes

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import path from "node:path";
 import { build, here, output } from "./paths.mjs";
-import { end, freePort, launchUntil } from "./processes.mjs";
+import { end, endOf, failure, freePort, isRunning, launchUntil } from "./processes.mjs";
 
 const SERVER_CORE = 0;
 const LISTENING = /event=listening.* port=(\d+)/;
@@ -42,7 +42,7 @@ function tlsOptions() {
   return ["--tls-cert", cert, "--tls-key", key];
 }
 
-/** The processes of one measurement: { urls, pids, stop() }. */
+/** The processes of one measurement: { urls, pids, demand(), stop() }. `demand` throws if one of them has ended. */
 class Setup {
   #processes = [];
   urls = [];
@@ -60,6 +60,11 @@ class Setup {
   async addServer(argv, options, scheme = "http") {
     const [, port] = await this.add(argv, LISTENING, options);
     this.urls.push(`${scheme}://127.0.0.1:${port}`);
+  }
+
+  demand() {
+    const ended = this.#processes.find((p) => !isRunning(p));
+    if (ended) throw failure(`${path.basename(ended.name)} ${endOf([ended.child.exitCode, ended.child.signalCode], ended.tail)}`, ended.tail);
   }
 
   async stop() {

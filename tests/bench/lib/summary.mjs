@@ -22,8 +22,26 @@ function costOf(row, { server, clients }) {
   return server.cpuMicrosecondsPerDelivery;
 }
 
-/** The values of one run that enter the table. */
-export const runOf = (row, report) => ({
+const MAX_REASON = 200; // characters
+const FOLDERS = /(^|[\s('"])(?:file:\/\/)?\/(?:[^\s/'"]+\/)+/g; // of an absolute path
+const OWN_URL = /\b(https?|redis):\/\/127\.0\.0\.1:\d+/g;
+
+/** Why a run has failed, as one short line of Markdown. It has no ports and no folders, so that it is the same for each run that fails so. */
+export function reasonOf(error) {
+  const line = String(error?.message ?? error).replace(OWN_URL, "the server").replace(FOLDERS, "$1").replace(/[\s\p{Cc}]+/gu, " ").replace(/[<>|`]/g, "'").trim();
+  return line.length > MAX_REASON ? `${line.slice(0, MAX_REASON)} ...` : line;
+}
+
+/** A run without a figure. */
+export const failedRun = (error, faults = []) => ({ value: NaN, also: NaN, cost: NaN, p50: NaN, p99: NaN, testerBound: false, faults, failed: reasonOf(error) });
+
+/** The values of one run that enter the table. A run without a figure above 0 has measured nothing, and counts as failed. */
+export function runOf(row, report) {
+  const run = valuesOf(row, report);
+  return run.value > 0 ? run : failedRun("nothing was measured", run.faults);
+}
+
+const valuesOf = (row, report) => ({
   value: row.value(report),
   also: row.also?.value(report),
   cost: costOf(row, report),
@@ -44,41 +62,58 @@ const ratiosOf = (row, runs, id) => (runs[id] ?? []).slice(0, runs.sockeye.lengt
 function verdictOf(row, target, medians, ratios) {
   const ours = target.of === "also" ? medians.sockeye.also : medians.sockeye.value;
   if (target.most !== undefined) return { ...target, measured: ours, met: ours <= target.most };
-  if (target.medianOf) return { ...target, measured: ours, met: ours <= (medians[target.medianOf]?.p50 ?? NaN) };
+  if (target.medianOf) {
+    const limit = medians[target.medianOf]?.p50 ?? NaN;
+    return { ...target, measured: Number.isFinite(limit) ? ours : NaN, met: ours <= limit };
+  }
   const theirs = medians[target.of]?.value ?? NaN;
   if (target.above !== undefined) return { ...target, measured: ours - theirs, met: ours - theirs < target.above };
   const measured = ratios[target.of] ?? NaN;
   return { ...target, measured, byProcessor: medians[target.of]?.cost / medians.sockeye.cost, met: measured >= target.times };
 }
 
-/** The medians for each server: `runs` is { server: [run] }. */
+function failuresOf(runs) {
+  const failed = runs.filter((run) => run.failed);
+  return { runs: runs.length, failed: failed.length, reasons: [...new Set(failed.map((run) => run.failed))] };
+}
+
+const range = (values) => {
+  const known = values.filter(Number.isFinite);
+  return known.length === 0 ? [NaN, NaN] : [Math.min(...known), Math.max(...known)];
+};
+
+/** The medians for each server: `runs` is { server: [run] }. Runs that have failed do not count. */
 function mediansOf(runs) {
   const medians = {};
   for (const [id, of] of Object.entries(runs)) {
     const pick = (what) => median(of.map((run) => run[what]));
+    const [least, most] = range(of.map((run) => run.value));
     medians[id] = {
-      value: pick("value"), also: pick("also"), cost: pick("cost"), p50: pick("p50"), p99: pick("p99"),
-      least: Math.min(...of.map((run) => run.value)), most: Math.max(...of.map((run) => run.value)),
+      value: pick("value"), also: pick("also"), cost: pick("cost"), p50: pick("p50"), p99: pick("p99"), least, most,
       testerBound: of.filter((run) => run.testerBound).length * 2 > of.length,
       faults: of.flatMap((run) => run.faults),
-      others: of.map((run) => run.others),
+      others: of.map((run) => run.others).filter(Number.isFinite),
+      ...failuresOf(of),
     };
   }
   return medians;
 }
 
-/** One row of the result. */
-export function summarise(row, runs) {
+/** One row of the result. `leftOut` says why the row was not measured; then `runs` has no run. */
+export function summarise(row, runs, leftOut) {
   const medians = mediansOf(runs);
   const ratios = {};
   const spreads = {};
   for (const id of Object.keys(medians).filter((other) => other !== "sockeye")) {
     const each = ratiosOf(row, runs, id);
     ratios[id] = median(each);
-    spreads[id] = [Math.min(...each), Math.max(...each)];
+    spreads[id] = range(each);
   }
   return {
-    id: row.id, title: row.title, unit: row.unit, alsoUnit: row.also?.unit, medians, ratios, spreads,
+    id: row.id, title: row.title, unit: row.unit, alsoUnit: row.also?.unit, leftOut, medians, ratios, spreads,
     verdicts: row.targets.map((target) => verdictOf(row, target, medians, ratios)),
   };
 }
+
+/** How many runs of Sockeye have failed. */
+export const ownFailures = (results) => results.reduce((sum, { medians }) => sum + medians.sockeye.failed, 0);

@@ -22,7 +22,11 @@ export function align(table, leftColumns) {
   return [line(table[0]), rule, ...table.slice(1).map(line)].join("\n");
 }
 
-const valueOf = (of) => (of ? `${number(of.value)}${of.testerBound ? "*" : ""}` : "");
+function valueOf(of) {
+  if (!of) return "";
+  if (of.failed > 0 && of.failed === of.runs) return "failed";
+  return `${number(of.value)}${of.testerBound ? "*" : ""}${of.failed > 0 ? "†" : ""}`;
+}
 
 export const valueTable = (results) =>
   align(
@@ -37,23 +41,26 @@ export const valueTable = (results) =>
   );
 
 function wordsOf({ times: least, most, above, medianOf, of }, { unit, alsoUnit, medians }) {
-  if (medianOf) return `at most the median of ${servers[medianOf].title}, ${number(medians[medianOf].p50)} ${unit}`;
+  if (medianOf) return `at most the median of ${servers[medianOf].title}${Number.isFinite(medians[medianOf]?.p50) ? `, ${number(medians[medianOf].p50)} ${unit}` : ""}`;
   if (least !== undefined) return `at least ${least} x ${servers[of].title}`;
   if (above !== undefined) return `less than ${above} ${unit} over ${servers[of].title}`;
   return `at most ${number(most)} ${of === "also" ? alsoUnit : unit}`;
 }
 
 function measuredOf({ times: least, above, of, measured }, { unit, alsoUnit }) {
+  if (!Number.isFinite(measured)) return "";
   if (least !== undefined) return times(measured);
   return `${number(measured)} ${above === undefined && of === "also" ? alsoUnit : unit}`;
 }
+
+const metOf = ({ met, measured }) => (met ? "yes" : Number.isFinite(measured) ? "no" : "not measured");
 
 export const targetTable = (results) =>
   align(
     [
       ["work", "target", "met", "measured", "by processor time"],
       ...results.flatMap((result) =>
-        result.verdicts.map((verdict) => [result.title, wordsOf(verdict, result), verdict.met ? "yes" : "no", measuredOf(verdict, result), times(verdict.byProcessor)])),
+        result.verdicts.map((verdict) => [result.title, wordsOf(verdict, result), metOf(verdict), measuredOf(verdict, result), times(verdict.byProcessor)])),
     ],
     3,
   );
@@ -78,7 +85,7 @@ export const latencyTable = (results) =>
       ["work", ...titles],
       ...results
         .filter(({ medians }) => Number.isFinite(medians.sockeye.p50))
-        .map(({ title, medians }) => [title, ...ids.map((id) => (medians[id] ? `${number(medians[id].p50)} / ${number(medians[id].p99)}` : ""))]),
+        .map(({ title, medians }) => [title, ...ids.map((id) => (Number.isFinite(medians[id]?.p50) ? `${number(medians[id].p50)} / ${number(medians[id].p99)}` : ""))]),
     ],
     1,
   );
@@ -96,7 +103,13 @@ export const spreadTable = (results) =>
     1,
   );
 
-/** The failures of all runs, one line each. */
-export const faultLines = (results) =>
-  results.flatMap(({ title, medians }) =>
-    Object.entries(medians).filter(([, of]) => of.faults.length > 0).map(([id, of]) => `- ${title}, ${servers[id].title}: ${of.faults.join(", ")}`));
+const failedText = ({ runs, failed, reasons }) => (failed === 0 ? [] : [`${failed} of ${runs} runs failed: ${reasons.join("; ")}`]);
+
+function rowFaults({ title, leftOut, medians }) {
+  if (leftOut) return [`- ${title}: left out, ${leftOut}`];
+  const texts = Object.entries(medians).map(([id, of]) => [id, [...of.faults, ...failedText(of)]]);
+  return texts.filter(([, text]) => text.length > 0).map(([id, text]) => `- ${title}, ${servers[id].title}: ${text.join(", ")}`);
+}
+
+/** The failures of all runs, one line for each server of a row, and the rows that were left out. */
+export const faultLines = (results) => results.flatMap(rowFaults);

@@ -1,0 +1,124 @@
+// A run that fails leaves a gap and a reason; the other runs count.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { endAll, endWithThis, failure, launchUntil, reasonIn } from "./lib/processes.mjs";
+import { measureRows } from "./lib/rounds.mjs";
+import { rows } from "./lib/rows.mjs";
+import { failedRun, ownFailures, reasonOf, runOf, summarise } from "./lib/summary.mjs";
+import { costTable, faultLines, latencyTable, spreadTable, targetTable, valueTable } from "./lib/table.mjs";
+
+endWithThis();
+test.after(endAll);
+
+const rowOf = (id) => rows.find((row) => row.id === id);
+const good = (value) => ({ value, cost: 1, p50: 1, p99: 2, testerBound: false, faults: [] });
+
+/** Runs rows with a stub in the place of servers; `measureOnce` is that stub. */
+async function measured(ids, measureOnce, changes = {}) {
+  const kept = [];
+  const said = [];
+  const work = {
+    measureOnce, watchOthers: () => () => 0, present: (id) => id === "sockeye" || id === "node", isEnding: () => false,
+    say: (text) => said.push(text), keep: (results) => kept.push(structuredClone(results)), ...changes,
+  };
+  const results = await measureRows(ids.map(rowOf), { rounds: 3, seconds: 1, leftOut: () => undefined, ...changes.plan }, work);
+  return { results, kept, said };
+}
+
+const nodeFails = async (row, id) => {
+  if (id === "node") throw failure("the load tester ended with code 1: no client could join http://127.0.0.1:4242: not joined", "the output");
+  return good(90);
+};
+
+test("a peer whose runs all fail leaves a gap and its reason once, and no failure of Sockeye", async () => {
+  const { results, said } = await measured(["beside", "echo"], nodeFails);
+  assert.match(valueTable(results), /p99 of an echo beside .* \| +90 \| +failed \|/);
+  assert.match(valueTable(results), /echo, 100 clients .* \| +90 \| +failed \|/);
+  assert.ok(!valueTable(results).includes(" x |"));
+  assert.equal(faultLines(results)[0],
+    "- p99 of an echo beside 4 broadcasts a second to 15,000, Node.js: 3 of 3 runs failed: the load tester ended with code 1: no client could join the server: not joined");
+  assert.equal(ownFailures(results), 0);
+  assert.ok(said.some((text) => text.includes("the output")));
+});
+
+test("a single run that fails is marked, and the ratio is that of the other rounds", async () => {
+  let runs = 0;
+  const { results } = await measured(["echo"], async (row, id) => {
+    if (id === "sockeye" && runs++ === 1) throw new Error("sockeye ended with SIGSEGV: boom");
+    return good(id === "sockeye" ? 90 : 30);
+  });
+  assert.equal(ownFailures(results), 1);
+  assert.match(valueTable(results), /\| +90† \| +30 \|.* 3 x \|/);
+  assert.deepEqual(results[0].spreads.node, [3, 3]);
+  assert.equal(results[0].medians.sockeye.least, 90);
+  assert.deepEqual(faultLines(results), ["- echo, 100 clients, Sockeye: 1 of 3 runs failed: sockeye ended with SIGSEGV: boom"]);
+});
+
+test("results are kept after each round, and a signal ends the rows without a false failure", async () => {
+  const { kept } = await measured(["echo"], nodeFails);
+  assert.deepEqual(kept.map((results) => results.at(-1).medians.sockeye.runs), [1, 2, 3, 3]);
+  const ended = [];
+  const keep = (results) => ended.push(results);
+  await assert.rejects(measured(["echo"], nodeFails, { isEnding: () => true, keep }), /no client could join/);
+  assert.equal(ended.length, 0);
+});
+
+test("a row that depends on a row without a figure is left out", async () => {
+  const { results } = await measured(["cluster", "cluster-latency"], nodeFails);
+  assert.equal(results[1].medians.sockeye.runs, 0);
+  assert.equal(faultLines(results).at(-1), "- p99 to the other node at a tenth of Node.js's rate: left out, because row cluster has no figure");
+  assert.equal(ownFailures(results), 0);
+});
+
+test("a row that this machine cannot measure is left out, with the rows after it", async () => {
+  const plan = { leftOut: (row) => (row.id === "cluster" ? "because there is no redis-server" : undefined) };
+  const { results } = await measured(["cluster", "cluster-latency", "echo"], async () => good(9), { plan });
+  assert.deepEqual(results.map(({ leftOut }) => leftOut), ["because there is no redis-server", "because row cluster has no figure", undefined]);
+});
+
+test("a disturbed run that fails is measured again", async () => {
+  let runs = 0;
+  const { results } = await measured(["echo"], async () => {
+    if (runs++ === 0) throw new Error("late");
+    return good(5);
+  }, { watchOthers: () => () => (runs === 1 ? 50 : 0) });
+  assert.equal(ownFailures(results), 0);
+});
+
+test("a run without a figure has measured nothing: a latency of nobody is not 0 ms", () => {
+  const report = { clients: { wanted: 20, joined: 1, left: 0 }, errors: { handshake: 19 }, latency: { count: 0, p50: 0, p99: 0 }, tester: { bottleneck: false } };
+  const run = runOf(rowOf("beside"), report);
+  assert.equal(run.failed, "nothing was measured");
+  assert.deepEqual(run.faults, ["19 handshake", "19 not joined"]);
+});
+
+test("tables keep their form, and a target says that it was not measured", () => {
+  const failed = failedRun("gone");
+  for (const row of rows) {
+    const runs = Object.fromEntries(row.servers.map((id) => [id, [failed]]));
+    const tables = [valueTable, targetTable, costTable, latencyTable, spreadTable].map((table) => table([summarise(row, runs)]));
+    for (const table of tables) {
+      assert.equal(new Set(table.split("\n").map((line) => line.split("|").length)).size, 1, table);
+      assert.ok(!/NaN|Infinity|undefined/.test(table), table);
+    }
+    assert.ok(row.targets.length === 0 || tables[1].includes("not measured"), tables[1]);
+  }
+});
+
+test("a reason is one short line, whatever the error is", () => {
+  assert.equal(reasonOf(new Error("a\n<b> | `c` redis://127.0.0.1:1/")), "a 'b' ' 'c' the server/");
+  assert.equal(reasonOf("cannot run /a/b-c/floor from 'file:///x/y.mjs' of io/z"), "cannot run floor from 'y.mjs' of io/z");
+  assert.ok(reasonOf("x".repeat(5000)).length < 210);
+  assert.equal(reasonIn("file:///a\nError [ERR_X]: no such package: y\n  code: 'ERR_X'\n\nNode.js v20\n"), "Error [ERR_X]: no such package: y");
+  assert.equal(reasonIn("errors   20\nsockeye-load: no client could join\n\n"), "sockeye-load: no client could join");
+});
+
+test("a server that does not start gives its reason, and one that is late is ended", { timeout: 60_000 }, async () => {
+  const node = (code) => [process.execPath, "-e", code];
+  await assert.rejects(launchUntil(node("console.error('Error: port in use: 1'); process.exit(3)"), /never/), /^Error: node ended with code 3: Error: port in use: 1$/);
+  await assert.rejects(launchUntil(["/absent/server"], /never/), /ENOENT/);
+  await assert.rejects(launchUntil(node("setInterval(() => {}, 1000)"), /never/, { patience: 1 }), /did not start within 0\.001 s/);
+  while (readFileSync(`/proc/self/task/${process.pid}/children`, "utf8") !== "") await sleep(10);
+});
