@@ -27,3 +27,13 @@ export function keepsOne(admin) {
   const kept = /^sockeye_(hub_)?recovery_sessions(\{.*\})? 1$/m;
   return async () => kept.test(await (await fetch(`http://127.0.0.1:${admin}/metrics`)).text());
 }
+
+/**
+ * Waits for claims of one session that were made at once. Resolves with their results, without those of clients whose
+ * connection was closed before the reply, because another client had taken the session over.
+ */
+export async function answered(claims) {
+  const results = await Promise.allSettled(claims);
+  for (const { reason } of results) if (reason && reason.message !== "closed, and no message") throw reason;
+  return results.filter(({ status }) => status === "fulfilled").map(({ value }) => value);
+}
