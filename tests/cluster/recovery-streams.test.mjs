@@ -6,7 +6,7 @@ import { io } from "socket.io-client";
 import parser from "socket.io-msgpack-parser";
 import { Ws } from "../clients/support/raw.mjs";
 import { answered } from "../clients/support/recovery.mjs";
-import { collect, next } from "../clients/support/wait.mjs";
+import { collect, next, until } from "../clients/support/wait.mjs";
 import { startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { Redis } from "./support/redis.mjs";
 
@@ -64,6 +64,8 @@ for (const [form, options] of [["JSON", {}], ["the MessagePack parser", { parser
         for (const [n, emitter] of [[2, driver], [3, other], [4, driver]])
           await ask(emitter, "emit", { to: n === 3 ? [id] : ["room"] }, "n", [n, Buffer.from([n])]);
         await ask(driver, "emit", { to: ["room"], except: [id] }, "n", [-2]);
+        // Node.js stores a session only after its loss
+        await until(async () => (await redis.command("EXISTS", `sio:session:${socket._pid}`)) === 1, "the session in Redis");
       });
       assert.equal(socket.recovered, true);
       assert.equal(socket.id, id);
