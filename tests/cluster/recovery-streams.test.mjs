@@ -166,8 +166,7 @@ describe("edge cases of recovery", () => {
       driver.emit("emit", { to: [socket.id] }, "n", [n + 4], () => {});
       expected.push(n, n + 2, n + 3, n + 4);
     }
-    await got.take(expected.length);
-    await ask(driver, "rooms");
+    await until(() => got.seen.some(([n]) => n === 99), "the last event");
     const numbers = got.seen.map(([n]) => n);
     assert.deepEqual(numbers.filter((n) => n % 5 !== 1), expected);
     assert.deepEqual(numbers, numbers.toSorted((a, b) => a - b)); // volatile events may be dropped
