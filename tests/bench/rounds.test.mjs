@@ -15,7 +15,7 @@ test.after(endAll);
 const rowOf = (id) => rows.find((row) => row.id === id);
 const good = (value) => ({ value, cost: 1, p50: 1, p99: 2, testerBound: false, faults: [] });
 
-/** Runs rows with a stub in the place of servers; `measureOnce` is that stub. */
+/** Runs rows without servers: `measureOnce` gives the result of each run. */
 async function measured(ids, measureOnce, changes = {}) {
   const kept = [];
   const said = [];

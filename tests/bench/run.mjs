@@ -5,9 +5,9 @@
 // BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement. BENCH_ROWS=echo,tls measures some rows only: these are
 // printed, and RESULTS.md stays as it is.
 //
-// A run that fails has no figure; the table has a gap there, and the reason is listed. The exit code is 1 if a run of Sockeye has
-// failed, not if one of another server has. After each round the folder `bench` of the build has the results so far. RESULTS.md
-// is written at the end, unless no run of Sockeye gave a figure.
+// A failed run has no figure: the table shows a gap, and the reason is listed below it. The exit code is 1 if a run of Sockeye
+// failed; failed runs of other servers do not change it. The results so far are written to the folder `bench` of the build after
+// each round. RESULTS.md is written at the end, unless no run of Sockeye gave a figure.
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { barsOf, chart } from "./lib/chart.mjs";

@@ -26,7 +26,7 @@ const MAX_REASON = 200; // characters
 const FOLDERS = /(^|[\s('"])(?:file:\/\/)?\/(?:[^\s/'"]+\/)+/g; // of an absolute path
 const OWN_URL = /\b(https?|redis):\/\/127\.0\.0\.1:\d+/g;
 
-/** Why a run has failed, as one short line of Markdown. It has no ports and no folders, so that it is the same for each run that fails so. */
+/** The reason of a failed run, as one short line of Markdown. Ports and folders are removed, so runs that fail alike have equal lines. */
 export function reasonOf(error) {
   const line = String(error?.message ?? error).replace(OWN_URL, "the server").replace(FOLDERS, "$1").replace(/[\s\p{Cc}]+/gu, " ").replace(/[<>|`]/g, "'").trim();
   return line.length > MAX_REASON ? `${line.slice(0, MAX_REASON)} ...` : line;
@@ -99,7 +99,7 @@ function mediansOf(runs) {
   return medians;
 }
 
-/** One row of the result. `leftOut` says why the row was not measured; then `runs` has no run. */
+/** One row of the result. `leftOut`: the reason why the row was not measured; `runs` is empty then. */
 export function summarise(row, runs, leftOut) {
   const medians = mediansOf(runs);
   const ratios = {};

@@ -29,8 +29,8 @@ export function keepsOne(admin) {
 }
 
 /**
- * Waits for claims of one session that were made at once. Resolves with their results, without those of clients whose
- * connection was closed before the reply, because another client had taken the session over.
+ * Waits for several clients that claim one session at once. Resolves with the results of those that got a reply. The
+ * server closes a connection without a reply if another client takes the session over first.
  */
 export async function answered(claims) {
   const results = await Promise.allSettled(claims);

@@ -15,8 +15,8 @@ export const LOSS_COUNTERS = ["uncertain", "dropped", "refused", "missed", "expi
 export const GAP_COUNTERS = ["downs"];
 
 /**
- * Redis answers a message and delivers it with several writes. If it is killed between these writes, the messages of this
- * turn of its loop are lost, and nobody can count them. A sender has at most so many in one turn.
+ * Messages of one sender that a kill of Redis may lose without a count. Redis first answers the messages of a turn of its
+ * loop and then delivers them, or the other way round. A kill in between loses messages that the sender takes for delivered.
  */
 const UNCOUNTABLE = 2;
 
