@@ -18,8 +18,8 @@
  * `put_off` for the beginning of the next turn, and heavy ones are no longer served, except that each turn serves at
  * least one.
  *
- * A turn therefore lasts about ten milliseconds at most, and connections with little work go ahead of those with
- * much. While the limits are kept, neither costs a system call.
+ * This work therefore takes about two milliseconds of a turn at most, and connections with little work go ahead of those
+ * with much. While the limits are kept, neither costs a system call.
  *
  * Writes are limited, too: after LOOP_TURN_WRITES calls of the kernel, the turn flushes no further connections, which
  * wait in `unflushed` for the next turns. A connection with much output may need several writes; one that is blocked
@@ -52,9 +52,9 @@
 struct conn_chunk;
 
 #define LOOP_SHARE_WORK 1000000 /* work of one connection in one turn */
-#define LOOP_TURN_WORK 10000000 /* work of all connections in one turn */
-#define LOOP_TURN_WRITES 1024	/* writes to connections in one turn; each takes about 8 us */
-#define LOOP_TURN_BURIALS 256	/* connections freed in one turn; each takes about 15 us */
+#define LOOP_TURN_WORK 2000000  /* work of all connections in one turn */
+#define LOOP_TURN_WRITES 256	/* writes to connections in one turn; each takes about 8 us */
+#define LOOP_TURN_BURIALS 64	/* connections freed in one turn; each takes about 15 us */
 
 /* Costs of common operations, for loop_spend(). */
 #define LOOP_WORK_HANDSHAKE 250000 /* a step of a TLS handshake */

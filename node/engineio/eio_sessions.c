@@ -14,7 +14,7 @@
 #include "node/engineio/eio_sid.h"
 
 /* So that a broadcast to very many polling clients, or closing very many sessions, does not delay the others. */
-#define SETTLES_PER_TURN 512
+#define SETTLES_PER_TURN 128
 
 /* ------------------------------------------------------------ end of a turn */
 

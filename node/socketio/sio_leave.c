@@ -14,7 +14,7 @@
  * How many closed sockets leave in one turn. Each takes about a microsecond plus the time of its listeners. The limit
  * keeps a disconnect of many thousand sockets from delaying other clients.
  */
-#define LEAVES_PER_TURN 512
+#define LEAVES_PER_TURN 256
 
 static void
 leave_client_list(struct sio_socket *s)

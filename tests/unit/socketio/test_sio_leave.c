@@ -11,7 +11,7 @@
 #define CLIENTS 8u
 #define NAMESPACES 150u
 #define ALL (CLIENTS * NAMESPACES)
-#define PER_TURN 512u /* LEAVES_PER_TURN of sio_leave.c */
+#define PER_TURN 256u /* LEAVES_PER_TURN of sio_leave.c */
 
 static char order[2 * ALL][2 * SIO_ID_LENGTH]; /* ids of sockets in the order of their "disconnect" listeners */
 static unsigned left, connected;
