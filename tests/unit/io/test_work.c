@@ -93,6 +93,7 @@ a_spent_share_ends_only_its_connections_turn(void **state)
 static void
 many_heavy_connections_share_the_turn_in_rotation(void **state)
 {
+	enum { ROTATION = CROWD * LOOP_SHARE_WORK / LOOP_TURN_WORK }; /* turns that serve each connection once */
 	struct probe p[CROWD + 1];
 	int peers[CROWD + 1];
 	unsigned from, least = 1000, most = 0;
@@ -101,10 +102,10 @@ many_heavy_connections_share_the_turn_in_rotation(void **state)
 	start();
 	crowd_open(p, peers, CROWD, "0123456789012345678901234567890123456789");
 	peers[CROWD] = probe_open(&p[CROWD], &probe_limits, &probe_ops);
-	for (unsigned turn = 0; turn < 3; turn++) /* until the loop knows each connection as heavy */
+	for (unsigned turn = 0; turn <= ROTATION; turn++) /* until the loop knows each connection as heavy */
 		run_turn();
 	from = order_count;
-	for (unsigned turn = 0; turn < 7; turn++) {
+	for (unsigned turn = 0; turn < 3 * ROTATION + ROTATION / 2; turn++) {
 		uint64_t work = bench.loop.work;
 
 		peer_write(peers[CROWD], "x");

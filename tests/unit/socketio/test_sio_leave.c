@@ -9,7 +9,7 @@
 #include "tests/unit/socketio/fake_engine.h"
 
 #define CLIENTS 8u
-#define NAMESPACES 150u
+#define NAMESPACES 75u
 #define ALL (CLIENTS * NAMESPACES)
 #define PER_TURN 256u /* LEAVES_PER_TURN of sio_leave.c */
 
