@@ -300,15 +300,14 @@ static void
 loop_on_turn_end(struct ev_loop *ev, struct ev_prepare *watcher, int revents)
 {
 	struct loop *l = watcher->data;
-	uint64_t now_us = loop_clock_us();
 
 	(void)ev;
 	(void)revents;
 	/* otherwise timers armed from here on would fire early after a long turn or a slow program start */
-	l->now = now_us / 1000;
-	if (l->turn_began_us != 0)
-		durations_add(&l->turns, now_us - l->turn_began_us);
+	l->now = loop_clock_ms(CLOCK_MONOTONIC);
 	loop_end_turn(l, l->max_burials);
+	if (l->turn_began_us != 0)
+		durations_add(&l->turns, loop_clock_us() - l->turn_began_us);
 	loop_beat(l, 1);
 }
 

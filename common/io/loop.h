@@ -18,8 +18,8 @@
  * `put_off` for the beginning of the next turn, and heavy ones are no longer served, except that each turn serves at
  * least one.
  *
- * This work therefore takes about two milliseconds of a turn at most, and connections with little work go ahead of those
- * with much. While the limits are kept, neither costs a system call.
+ * This work therefore takes about two milliseconds of a turn at most, and connections with little work go ahead of
+ * those with much. While the limits are kept, neither costs a system call.
  *
  * Writes are limited, too: after LOOP_TURN_WRITES calls of the kernel, the turn flushes no further connections, which
  * wait in `unflushed` for the next turns. A connection with much output may need several writes; one that is blocked
@@ -52,7 +52,7 @@
 struct conn_chunk;
 
 #define LOOP_SHARE_WORK 1000000 /* work of one connection in one turn */
-#define LOOP_TURN_WORK 2000000  /* work of all connections in one turn */
+#define LOOP_TURN_WORK 2000000	/* work of all connections in one turn */
 #define LOOP_TURN_WRITES 256	/* writes to connections in one turn; each takes about 8 us */
 #define LOOP_TURN_BURIALS 64	/* connections freed in one turn; each takes about 15 us */
 
@@ -71,7 +71,7 @@ struct loop {
 	struct wheel *wheel;
 	uint64_t now;		/* monotonic milliseconds, refreshed at both ends of a turn */
 	uint64_t turn_began_us; /* by loop_clock_us(); 0: the first turn has not begun */
-	struct durations turns; /* how long the callbacks of each turn took */
+	struct durations turns; /* how long each turn took, with its end-of-turn step */
 	/* connections until their last call, except those in the next three lists: conn_each() */
 	struct list open;
 	struct list put_off;   /* have input, which waits for the next turn */

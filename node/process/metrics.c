@@ -325,7 +325,7 @@ write_cpu(struct buffer *out, const struct metric *metric, struct subject subjec
 static const struct metric metrics[] = {
 	{"sockeye_ready", "gauge", WORKER, "1 while the worker accepts connections and does not hang", write_ready, 0},
 	{"sockeye_heartbeat_age_seconds", "gauge", WORKER, "time since the worker last wrote its numbers, which it does twice a second unless it hangs", write_age, 0},
-	{"sockeye_loop_turn_seconds", "histogram", WORKER ", le", "time that the callbacks of one turn of the event loop took: the lag that other clients may have noticed", write_turns, 0},
+	{"sockeye_loop_turn_seconds", "histogram", WORKER ", le", "time that one turn of the event loop took, with the writes at its end: the lag that other clients may have noticed", write_turns, 0},
 	{"sockeye_handler_seconds", "histogram", WORKER ", event, le", "time that the application's listeners of an event took, of every 64th event; `other` stands for the names beyond the first 24", write_handlers, 0},
 	{"sockeye_start_time_seconds", "gauge", WORKER, "start time of the worker, in seconds since the epoch", write_started, 0},
 	{"sockeye_clients", "gauge", WORKER ", transport", "connected clients", write_clients, 0},

@@ -296,6 +296,45 @@ the_pulse_is_odd_while_callbacks_run_and_another_one_in_each_turn(void **state)
 	run_turn();
 }
 
+#define SLOW_CALL_US 1000
+
+static uint64_t
+turns_counted(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i <= DURATIONS_BOUNDS; i++)
+		sum += bench.loop.turns.bucket[i];
+	return sum;
+}
+
+static void
+run_slow_call(struct loop_call *call)
+{
+	uint64_t until = loop_clock_us() + SLOW_CALL_US;
+
+	(void)call;
+	while (loop_clock_us() < until)
+		continue;
+}
+
+static void
+the_time_of_a_turn_includes_its_end(void **state)
+{
+	struct loop_call slow;
+	uint64_t turns, us;
+
+	(void)state;
+	run_turn();
+	turns = turns_counted();
+	us = bench.loop.turns.sum_us;
+	loop_call_init(&slow, run_slow_call);
+	loop_defer(&bench.loop, &slow);
+	run_turn(); /* ends the turn that has begun above */
+	assert_int_equal(turns_counted(), turns + 1);
+	assert_true(bench.loop.turns.sum_us - us >= SLOW_CALL_US);
+}
+
 int
 main(void)
 {
@@ -310,6 +349,7 @@ main(void)
 		CASE(a_timer_armed_in_the_last_callback_is_waited_for),
 		CASE(the_wall_clock_counts_milliseconds),
 		CASE(the_pulse_is_odd_while_callbacks_run_and_another_one_in_each_turn),
+		CASE(the_time_of_a_turn_includes_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

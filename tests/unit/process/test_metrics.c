@@ -140,8 +140,8 @@ test_exact(void **state)
 					  "to itself took through the bus\n"
 					  "# TYPE sockeye_bus_lag_seconds gauge\n"
 					  "sockeye_bus_lag_seconds{worker=\"1\"} 1.000250\n");
-	expect("sockeye_loop_turn_seconds", "# HELP sockeye_loop_turn_seconds time that the callbacks of one turn of "
-					    "the event loop took: the lag that "
+	expect("sockeye_loop_turn_seconds", "# HELP sockeye_loop_turn_seconds time that one turn of the event loop "
+					    "took, with the writes at its end: the lag that "
 					    "other clients may have noticed\n"
 					    "# TYPE sockeye_loop_turn_seconds histogram\n"
 					    "sockeye_loop_turn_seconds_bucket{worker=\"1\",le=\"0.0001\"} 1\n"
