@@ -7,6 +7,7 @@ import { endAll, endWithThis, failure, launchUntil, reasonIn } from "./lib/proce
 import { measureRows } from "./lib/rounds.mjs";
 import { rows } from "./lib/rows.mjs";
 import { failedRun, ownFailures, reasonOf, runOf, summarise } from "./lib/summary.mjs";
+import { againLines, merged, wholeRun } from "./lib/whole.mjs";
 import { costTable, faultLines, latencyTable, spreadTable, targetTable, valueTable } from "./lib/table.mjs";
 
 endWithThis();
@@ -63,6 +64,29 @@ test("results are kept after each round, and a signal ends the rows without a fa
   const keep = (results) => ended.push(results);
   await assert.rejects(measured(["echo"], nodeFails, { isEnding: () => true, keep }), /no client could join/);
   assert.equal(ended.length, 0);
+});
+
+test("a row gets more rounds while its ratios lie apart, and no more than the most", async () => {
+  const plan = { rounds: 3, mostRounds: 9 };
+  const roundsOf = async (values) => {
+    let round = 0;
+    const { results } = await measured(["echo"], async (row, id) => good(id === "node" ? 10 : values[round++ % values.length]), { plan });
+    return results[0].medians.sockeye.runs;
+  };
+  assert.equal(await roundsOf([100, 105, 95]), 3);
+  assert.equal(await roundsOf([50, 100, 200, 101, 99]), 5);
+  assert.equal(await roundsOf([10, 100, 1000, 20, 200, 2000, 40, 400, 4000]), 9);
+});
+
+test("rows that are measured again replace those of the last whole run, which says so", async () => {
+  const whole = wholeRun((await measured(["echo", "tls"], async (row) => good(row.id === "echo" ? 1 : 2))).results, { commit: "a" }, { rounds: 3, mostRounds: 3, seconds: 5 });
+  const again = async (measureOnce) => wholeRun((await measured(["tls"], measureOnce)).results, { date: "2026-12-01", commit: "b" }, { rounds: 5, mostRounds: 5, seconds: 2 });
+  const both = merged(JSON.parse(JSON.stringify(whole)), await again(async () => good(3)));
+  assert.deepEqual(both.results.map(({ medians }) => medians.sockeye.value), [1, 3]);
+  assert.equal(both.on.commit, "a");
+  assert.equal(againLines(both), "Measured again later (2026-12-01, commit b, medians of 5 rounds of 2 s): echo by TLS, 100 clients.");
+  assert.equal(merged(whole, await again(nodeFails)).results[1].medians.sockeye.value, 90);
+  assert.equal(merged(whole, await again(async () => good(NaN))).results[1].medians.sockeye.value, 2);
 });
 
 test("a row that depends on a row without a figure is left out", async () => {

@@ -2,12 +2,14 @@
 // For each row the servers take turns, round by round, every other time in the opposite order. The medians count, and for ratios
 // the median of the ratios of the rounds.
 //
-// BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement. BENCH_ROWS=echo,tls measures some rows only: these are
-// printed, and RESULTS.md stays as it is.
+// BENCH_ROUNDS (3), BENCH_SECONDS (5) of each measurement. While the ratios of the rounds lie apart, a row gets more rounds, up to
+// BENCH_MOST_ROUNDS (three times BENCH_ROUNDS). BENCH_ROWS=echo,tls measures some rows only: these are printed, and RESULTS.md stays as
+// it is. With BENCH_MERGE=1 they replace the rows of the last whole run, and RESULTS.md says so.
 //
 // A failed run has no figure: the table shows a gap, and the reason is listed below it. The exit code is 1 if a run of Sockeye
 // failed; failed runs of other servers do not change it. The results so far are written to the folder `bench` of the build after
-// each round. RESULTS.md is written at the end, unless no run of Sockeye gave a figure.
+// each round: to results.md and results.json, or to rows.md and rows.json if BENCH_ROWS is set. RESULTS.md is written at the end,
+// unless no run of Sockeye gave a figure.
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { barsOf, chart } from "./lib/chart.mjs";
@@ -22,6 +24,7 @@ import { measureRows, TRIES } from "./lib/rounds.mjs";
 import { present, servers, start } from "./lib/servers.mjs";
 import { ownFailures, runOf } from "./lib/summary.mjs";
 import { costTable, faultLines, latencyTable, number, spreadTable, targetTable, valueTable } from "./lib/table.mjs";
+import { againLines, file as wholeFile, merged, planText, readWhole, wholeRun } from "./lib/whole.mjs";
 
 const LOAD_CORE = 1;
 
@@ -74,14 +77,16 @@ function othersText(results) {
 const absentLines = () =>
   Object.entries(servers).filter(([id]) => !present(id)).map(([, { title, program }]) => `- ${title}: left out, because there is no ${path.relative(root, program)}`);
 
-function textOf(results, { rounds, seconds }, on) {
+function textOf(run) {
+  const { results, plan, on } = run;
   const faults = [...absentLines(), ...faultLines(results)];
   const any = (what) => results.some(({ medians }) => Object.values(medians).some(what));
   return [
     "## The peers side by side",
-    `\`make bench\`, medians of ${rounds} rounds of ${seconds} s, ratios of runs of the same round; server on one core, load on another; 64-byte payload unless the row names another size.`,
+    `\`make bench\`, ${planText(plan)}; ratios of runs of the same round; server on one core, load on another; 64-byte payload unless the row names another size.`,
     machineLines(on),
     othersText(results),
+    againLines(run),
     valueTable(results),
     any((of) => of.testerBound) ? "\\* the load tester's core was full: the server may be capable of more." : "",
     any((of) => of.failed > 0) ? "failed, †: all runs of this server, or some of them, gave no figure; the reasons are below." : "",
@@ -93,35 +98,53 @@ function textOf(results, { rounds, seconds }, on) {
   ].filter(Boolean).join("\n\n");
 }
 
-function publish(text, results, { date, processor, peer }) {
-  writeSection("peers", text);
+function publish(run) {
+  const { results, on: { date, processor, peer } } = run;
+  writeSection("peers", textOf(run));
   writeFileSync(path.join(here, "ratios.svg"), chart(barsOf(results), `${date}; ${processor}; ${peer.split(", ").slice(0, 2).join(", ")}`));
   say(`Written: tests/bench/RESULTS.md, tests/bench/ratios.svg`);
 }
 
 /** Writes what is known so far, which also outlives a signal. */
-function keeper(plan, on) {
-  mkdirSync(output, { recursive: true });
-  return (results) => {
-    writeWhole(path.join(output, "results.json"), JSON.stringify(results, null, 2));
-    writeWhole(path.join(output, "results.md"), `${textOf(results, plan, on)}\n`);
-  };
+function keep(run, name) {
+  writeWhole(path.join(output, `${name}.json`), JSON.stringify(run, null, 2));
+  writeWhole(path.join(output, `${name}.md`), `${textOf(run)}\n`);
+}
+
+function planOf() {
+  const rounds = setting("BENCH_ROUNDS", 3);
+  return { rounds, mostRounds: Math.max(rounds, setting("BENCH_MOST_ROUNDS", 3 * rounds)), seconds: setting("BENCH_SECONDS", 5), leftOut };
+}
+
+/** The last whole run if this one replaces some of its rows. */
+function wholeToMerge() {
+  if (process.env.BENCH_MERGE !== "1") return undefined;
+  if (!process.env.BENCH_ROWS) throw new Error("BENCH_MERGE=1 needs BENCH_ROWS");
+  return readWhole();
 }
 
 await main(async () => {
   const wanted = wantedRows();
+  const whole = wholeToMerge();
   for (const line of absentLines()) say(line);
   const files = Math.min(filesPossible(), Math.max(...wanted.map(filesOf)));
-  const plan = { rounds: setting("BENCH_ROUNDS", 3), seconds: setting("BENCH_SECONDS", 5), leftOut };
+  const plan = planOf();
   const on = machine();
-  say(`What is known so far, after each round: ${path.relative(root, output)}/results.md`);
+  const name = process.env.BENCH_ROWS ? "rows" : path.parse(wholeFile).name;
+  mkdirSync(output, { recursive: true });
+  say(`What is known so far, after each round: ${path.relative(root, output)}/${name}.md`);
   const results = await measureRows(wanted, plan, {
-    measureOnce: (row, id, options) => measureOnce(row, id, options, files), watchOthers, present, isEnding, say, keep: keeper(plan, on),
+    measureOnce: (row, id, options) => measureOnce(row, id, options, files), watchOthers, present, isEnding, say,
+    keep: (known) => keep(wholeRun(known, on, plan), name),
   });
-  const text = textOf(results, plan, on);
-  process.stdout.write(`${text}\n`);
+  const run = wholeRun(results, on, plan);
+  process.stdout.write(`${textOf(run)}\n`);
   const failed = ownFailures(results);
-  if (!process.env.BENCH_ROWS && results.some(({ medians }) => Number.isFinite(medians.sockeye.value))) publish(text, results, on);
+  if (whole) {
+    const both = merged(whole, run);
+    keep(both, path.parse(wholeFile).name);
+    publish(both);
+  } else if (!process.env.BENCH_ROWS && results.some(({ medians }) => Number.isFinite(medians.sockeye.value))) publish(run);
   if (failed > 0) say(`bench: failed runs of Sockeye: ${failed}`);
   return failed > 0 ? 1 : 0;
 });

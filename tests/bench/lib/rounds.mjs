@@ -4,7 +4,7 @@
 // `work` is { measureOnce(row, id, options), watchOthers(), present(id), isEnding(), say(text), keep(results) }. `keep` gets the results so
 // far after each round, with the row under way as the last one.
 import { QUIET_PERCENT } from "./others.mjs";
-import { failedRun, summarise } from "./summary.mjs";
+import { failedRun, isSettled, summarise } from "./summary.mjs";
 import { number } from "./table.mjs";
 import { servers } from "./servers.mjs";
 
@@ -47,7 +47,7 @@ function optionsOf(row, seconds, results) {
   return Object.values(own).some(Number.isNaN) ? why : { options: { warmUp: WARM_UP_MS, duration: seconds * 1000, ...own } };
 }
 
-async function measureRow(row, { rounds, seconds, leftOut }, results, work) {
+async function measureRow(row, { rounds, mostRounds, seconds, leftOut }, results, work) {
   const ids = row.servers.filter(work.present);
   const runs = Object.fromEntries(ids.map((id) => [id, []]));
   const why = leftOut(row);
@@ -56,7 +56,7 @@ async function measureRow(row, { rounds, seconds, leftOut }, results, work) {
     work.say(`  ${row.id} is left out, ${reason}`);
     return summarise(row, runs, reason);
   }
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds || (round < mostRounds && !isSettled(row, runs)); round++) {
     for (const id of round % 2 === 0 ? ids : [...ids].reverse()) {
       const run = await measure(row, id, options, work);
       tell(row, id, round, run, work.say);
@@ -67,7 +67,10 @@ async function measureRow(row, { rounds, seconds, leftOut }, results, work) {
   return summarise(row, runs);
 }
 
-/** Measures all rows. `plan` is { rounds, seconds, leftOut(row) }, the last of which gives a reason or nothing. */
+/**
+ * Measures all rows. `plan` is { rounds, mostRounds, seconds, leftOut(row) }, the last of which gives a reason or nothing. A row is
+ * measured in `rounds` rounds, and in up to `mostRounds` while they disagree.
+ */
 export async function measureRows(rows, plan, work) {
   const results = [];
   for (const row of rows) {

@@ -72,6 +72,26 @@ function verdictOf(row, target, medians, ratios) {
   return { ...target, measured, byProcessor: medians[target.of]?.cost / medians.sockeye.cost, met: measured >= target.times };
 }
 
+const COMPARED = ["node", "bunEngine", "floor", "floorPerTurn"]; // whose ratios the table shows
+const NEAR = 0.1;
+
+/** Whether the two neighbours of the median are near it, so that one more round would hardly move it. */
+function isNear(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const middle = median(sorted);
+  const around = sorted.slice(Math.max(0, (sorted.length - 3) >> 1), (sorted.length >> 1) + 2);
+  return around.every((value) => Math.abs(value - middle) <= NEAR * Math.abs(middle));
+}
+
+/**
+ * Whether the rounds so far agree: a repeat of the benchmark would show nearly the same ratios. Where there is no ratio, Sockeye's own
+ * values decide.
+ */
+export function isSettled(row, runs) {
+  const ratios = COMPARED.map((id) => ratiosOf(row, runs, id).filter(Number.isFinite)).filter((each) => each.length > 0);
+  return ratios.length > 0 ? ratios.every(isNear) : isNear(runs.sockeye.map((run) => run.value));
+}
+
 function failuresOf(runs) {
   const failed = runs.filter((run) => run.failed);
   return { runs: runs.length, failed: failed.length, reasons: [...new Set(failed.map((run) => run.failed))] };

@@ -97,8 +97,8 @@ const spreadOf = (of) => (of && Number.isFinite(of.value) ? `${number(((of.most 
 export const spreadTable = (results) =>
   align(
     [
-      ["work", ...titles, ...ratioHeads],
-      ...results.map(({ title, medians, spreads }) => [title, ...ids.map((id) => spreadOf(medians[id])), ...ratioIds.map((id) => range(spreads[id]))]),
+      ["work", "rounds", ...titles, ...ratioHeads],
+      ...results.map(({ title, medians, spreads }) => [title, number(medians.sockeye.runs), ...ids.map((id) => spreadOf(medians[id])), ...ratioIds.map((id) => range(spreads[id]))]),
     ],
     1,
   );
