@@ -365,9 +365,6 @@ recovery_options_check(const struct server_options *options, char error[OPTION_E
 		return 0;
 	if (redis)
 		fault = recovery_options_fault(broker);
-	if (fault == NULL && redis && broker->redis_mode == BROKER_MODE_STREAMS &&
-		server_options_have_history(options))
-		fault = "does not work with --history in --redis-mode streams (leave one out, or use --redis-log)";
 	if (fault != NULL)
 		snprintf(error, OPTION_ERROR_MAX, "option --connection-state-recovery: %s", fault);
 	else if (options->sio.recovery_trust_foreign && !(redis && broker->redis_mode == BROKER_MODE_STREAMS))

@@ -197,8 +197,8 @@ emission_expect_acks(const struct sio_emission *emission, struct sio_gather *gat
 }
 
 /*
- * Handles an event for rooms with a history: stores it, unless it comes from another node, and removes from the
- * selection the sockets that must not get it now. Returns the mark of the event.
+ * Handles an event for rooms with a history: stores it, unless another node or sio_stream_hold.c has done so, and
+ * removes from the selection the sockets that must not get it now. Returns the mark of the event.
  */
 static __attribute__((cold, noinline)) struct wire_mark
 emission_remember(const struct sio_emission *emission, const struct sio_selector *who)
@@ -208,9 +208,10 @@ emission_remember(const struct sio_emission *emission, const struct sio_selector
 		.who = who,
 		.what = &emission->what,
 		.mark = emission->mark,
+		.entry = emission->entry,
 		.flags = emission->flags};
 
-	if (!emission->remote)
+	if (!emission->remote && !emission->released)
 		history->work->store(history, &event);
 	if (history->groups.count > 0)
 		history->work->hold(history, &event, &emission->scratch->selection);

@@ -22,10 +22,10 @@ struct sio_emission {
 	struct text name;	 /* decoded, NUL-terminated; TEXT_NONE: decoded from `what` when needed */
 	unsigned flags;		 /* SIO_FLAG_: volatile, no compression, local, timeout */
 	bool remote;		 /* the event comes from another node */
-	struct wire_mark mark;	 /* of a remote event in the history of a room; origin 0: none */
-	bool released;		 /* the event was held (sio_stream_hold.c), and is delivered now */
-	bool has_id;		 /* released: an acknowledgement with the id `id` is awaited */
-	uint64_t id, entry;	 /* entry: number of the event in its stream; 0: none */
+	struct wire_mark mark;	 /* of a remote or released event in the history of a room; origin 0: none */
+	bool released;	    /* the event was held (sio_stream_hold.c, sio_history_hold.c), and is delivered now */
+	bool has_id;	    /* released: an acknowledgement with the id `id` is awaited */
+	uint64_t id, entry; /* entry: number of the event in its stream; 0: none */
 	uint32_t timeout_ms;
 	struct sio_asker ask; /* fn NULL: no acknowledgements */
 	struct sio_scratch *scratch;

@@ -8,6 +8,7 @@
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_event.h"
 #include "node/socketio/sio_history_join.h"
+#include "node/socketio/sio_history_place.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_target.h"
 
@@ -435,8 +436,10 @@ history_on_job(struct sio_job *job)
 	sio_history_join_ended(history);
 }
 
-static const struct sio_history_work history_work = {
-	.store = history_store, .hold = sio_history_join_hold, .left = sio_history_join_left};
+static const struct sio_history_work history_work = {.store = history_store,
+	.hold = sio_history_join_hold,
+	.left = sio_history_join_left,
+	.waits = sio_history_place_waits};
 
 static void
 history_make(struct sio_server *io, const char *rules)

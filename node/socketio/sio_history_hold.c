@@ -6,6 +6,7 @@
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_history_join.h"
 #include "node/socketio/sio_history_join_state.h"
+#include "node/socketio/sio_history_place.h"
 
 /* Removes a socket from a selection and keeps the order. Returns false if the socket is not selected. */
 static bool
@@ -32,29 +33,12 @@ struct holding {
 static bool
 join_hold(struct sio_history_join *join, struct holding *holding)
 {
-	struct held_event *held;
-	size_t bytes;
-
-	if (join->held_count == SIO_HISTORY_HELD_MAX || join->held_bytes > SIO_HISTORY_HELD_BYTES)
-		return false;
-	held = mem_try_alloc(sizeof *held);
-	if (held == NULL)
+	if (join->held.count == SIO_HISTORY_HELD_MAX || join->held.bytes > SIO_HISTORY_HELD_BYTES)
 		return false;
 	if (holding->copy == NULL)
 		holding->copy = sio_stored_new(holding->what.json, holding->what.attachments);
-	if (holding->copy == NULL) {
-		mem_free(held);
-		return false;
-	}
-	held->event = sio_stored_ref(holding->copy);
-	held->mark = holding->event->mark;
-	held->flags = holding->event->flags & SIO_FLAG_NO_COMPRESS;
-	bytes = sizeof *held + sio_stored_size(held->event);
-	list_add_tail(&join->held, &held->link);
-	join->held_count++;
-	join->held_bytes += bytes;
-	sio_client_hold(join->socket->client, (int64_t)bytes);
-	return true;
+	return holding->copy != NULL && sio_history_held_add(join, &join->held, holding->copy, holding->event->mark,
+						holding->event->flags & SIO_FLAG_NO_COMPRESS);
 }
 
 static struct sio_history_join *
@@ -97,8 +81,9 @@ group_hold(struct join_group *group, struct holding *holding, struct sio_selecti
 }
 
 static void
-group_drop_repeats(struct join_group *group, struct wire_mark mark, struct sio_selection *to)
+group_drop_repeats(struct join_group *group, const struct sio_history_event *event, struct sio_selection *to)
 {
+	struct wire_mark mark = event->mark;
 	struct list *it, *next;
 
 	if (mark.origin == 0 || !sio_history_mark_may_cover(group, mark))
@@ -107,8 +92,10 @@ group_drop_repeats(struct join_group *group, struct wire_mark mark, struct sio_s
 	{
 		struct sio_history_join *join = container_of(it, struct sio_history_join, link);
 
-		if (sio_history_mark_covers(join, mark) && selection_take(to, join->socket))
-			join->history->stats.repeats++;
+		if (!sio_history_mark_covers(join, mark) || !selection_take(to, join->socket))
+			continue;
+		join->history->stats.repeats++;
+		sio_history_place_repeated(join->socket, event->entry);
 	}
 }
 
@@ -137,7 +124,7 @@ sio_history_join_hold(struct sio_history *history, const struct sio_history_even
 		while (group != NULL && group_hold(group, &holding, to))
 			group = group_find(history, event->nsp, room);
 		if (group != NULL)
-			group_drop_repeats(group, event->mark, to);
+			group_drop_repeats(group, event, to);
 	}
 	sio_stored_unref(holding.copy);
 }

@@ -6,6 +6,7 @@
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_history.h"
 #include "node/socketio/sio_history_join_state.h"
+#include "node/socketio/sio_history_place.h"
 #include "node/socketio/sio_rooms.h"
 
 #define SETTLED_MS 30000 /* how long after the answer a copy from another server may arrive */
@@ -42,19 +43,6 @@ join_leave_group(struct sio_history_join *join)
 }
 
 static void
-held_free(struct sio_history_join *join, struct held_event *held)
-{
-	size_t bytes = sizeof *held + sio_stored_size(held->event);
-
-	list_remove(&held->link);
-	join->held_count--;
-	join->held_bytes -= bytes;
-	sio_client_hold(join->socket->client, -(int64_t)bytes);
-	sio_stored_unref(held->event);
-	mem_free(held);
-}
-
-static void
 join_unlink_socket(struct sio_history_join *join)
 {
 	struct sio_history_join **at = &join->socket->extra->joins;
@@ -74,6 +62,7 @@ join_stop(struct sio_history_join *join)
 	bus_wait_cancel(&join->wait);
 	if (history->store != NULL)
 		history_cancel(history->store, &join->ask);
+	list_remove(&join->place.link);
 	loop_disarm(history->io->loop, &join->timer);
 	join->state = JOIN_SETTLED;
 }
@@ -101,8 +90,8 @@ static void
 join_end(struct sio_history_join *join)
 {
 	join_stop(join);
-	while (!list_empty(&join->held))
-		held_free(join, container_of(join->held.next, struct held_event, link));
+	sio_history_held_clear(join, &join->past);
+	sio_history_held_clear(join, &join->held);
 	sio_client_hold(join->socket->client, -(int64_t)(join->sent_size * sizeof *join->sent));
 	mem_free(join->sent);
 	join_leave_group(join);
@@ -161,14 +150,18 @@ join_on_timer(struct wheel_entry *entry)
 /* ----------------------------------------------------------------- sending */
 
 static void
-join_send(struct sio_history_join *join, struct text json, const struct attachments *attachments, unsigned flags)
+join_send(struct sio_history_join *join, struct text json, const struct attachments *attachments, unsigned flags,
+	uint64_t offset)
 {
 	struct sio_socket *s = join->socket;
 	struct sio_emission emission = {.nsp = s->nsp,
 		.what = {.json = json, .attachments = attachments},
 		.flags = flags,
+		.released = true,
+		.entry = offset,
 		.scratch = sio_scratch_take(&s->nsp->io->turn)};
 
+	join->sent_any = true;
 	/* an error means that the event is too large: the client would not have got it live either */
 	(void)sio_emission_one(&emission, s);
 	sio_scratch_give(&s->nsp->io->turn, emission.scratch);
@@ -198,27 +191,56 @@ join_send_records(struct sio_history_join *join, const struct sio_history_record
 			continue;
 		join->events++;
 		join->history->stats.sent++;
-		join_send(join, record->json, record->attachments, 0);
+		join_send(join, record->json, record->attachments, 0, 0);
 	}
 }
 
+/* Returns true if the socket has got the event. `past`: the event comes from the history. */
+static bool
+held_is_repeated(const struct sio_history_join *join, const struct held_event *held, bool past)
+{
+	return held->mark.origin != 0 && ((!past && sio_history_mark_covers(join, held->mark)) ||
+						 sio_history_mark_was_sent(join->socket, held->mark));
+}
+
+/* Returns the next event to send and sets *from to its list, or returns NULL. Frees those that the socket has got. */
+static struct held_event *
+join_next(struct sio_history_join *join, struct held_events **from)
+{
+	struct held_event *held;
+
+	for (;;) {
+		*from = join->past.count > 0 ? &join->past : &join->held;
+		held = sio_history_held_first(*from);
+		if (held == NULL || !held_is_repeated(join, held, *from == &join->past))
+			return held;
+		if (*from == &join->past)
+			sio_history_mark_add(join, held->mark);
+		sio_history_held_free(join, *from, held);
+		join->history->stats.repeats++;
+	}
+}
+
+/* Sends join->past and join->held; the last event gets the offset of the join. */
 static void
 join_send_held(struct sio_history_join *join)
 {
-	while (!list_empty(&join->held) && !join->ended) {
-		struct held_event *held = container_of(join->held.next, struct held_event, link);
-		struct sio_stored *event = sio_stored_ref(held->event);
-		struct wire_mark mark = held->mark;
-		unsigned flags = held->flags;
-		bool repeated = mark.origin != 0 && (sio_history_mark_covers(join, mark) ||
-							    sio_history_mark_was_sent(join->socket, mark));
+	struct held_events *from;
+	struct held_event *held;
 
-		held_free(join, held);
-		if (!repeated && mark.origin != 0)
-			sio_history_mark_add(join, mark);
-		if (!repeated)
-			join_send(join, event->owner.json, event->owner.attachments, flags);
-		join->history->stats.repeats += repeated;
+	while (!join->ended && (held = join_next(join, &from)) != NULL) {
+		struct sio_stored *event = sio_stored_ref(held->event);
+		unsigned flags = held->flags;
+
+		if (held->mark.origin != 0)
+			sio_history_mark_add(join, held->mark);
+		if (from == &join->past) {
+			join->events++;
+			join->history->stats.sent++;
+		}
+		sio_history_held_free(join, from, held);
+		held = join_next(join, &from);
+		join_send(join, event->owner.json, event->owner.attachments, flags, held == NULL ? join->offset : 0);
 		sio_stored_unref(event);
 	}
 }
@@ -234,6 +256,7 @@ join_settle(struct sio_history_join *join, const struct sio_history_records *rec
 		join_send_records(join, records);
 	join_send_held(join); /* newer events are still held behind these */
 	join->sending = false;
+	sio_history_place_end(join);
 	if (join->ended)
 		return false;
 	join_stop(join);
@@ -241,6 +264,18 @@ join_settle(struct sio_history_join *join, const struct sio_history_records *rec
 	list_add_tail(&join->group->settled, &join->link);
 	loop_arm(history->io->loop, &join->timer, SETTLED_MS);
 	return true;
+}
+
+/* Ends the wait. The timer calls back, because an emit is in progress. */
+static void
+join_finish_later(struct sio_history_join *join, int error)
+{
+	if (!join_settle(join, NULL)) {
+		join_end(join);
+		return;
+	}
+	join->error = error;
+	loop_arm(join->history->io->loop, &join->timer, 0);
 }
 
 /* Ends the wait, and calls back. */
@@ -256,14 +291,58 @@ join_finish(struct sio_history_join *join, int error, const struct sio_history_r
 void
 sio_history_join_give_up(struct sio_history_join *join)
 {
+	int error = join->state == JOIN_PLACING ? 0 : SIO_ERR_TOO_MANY;
+
 	history_cancel(join->history->store, &join->ask);
 	bus_wait_cancel(&join->wait);
-	if (!join_settle(join, NULL)) {
-		join_end(join);
-		return;
+	list_remove(&join->place.link);
+	join_finish_later(join, error);
+}
+
+/* Keeps the records that the socket may get. Returns false and keeps none of them if memory is short. */
+static bool
+join_keep(struct sio_history_join *join, const struct sio_history_records *records)
+{
+	bool kept = true;
+
+	for (unsigned i = 0; i < records->count && kept; i++) {
+		const struct sio_history_record *record = &records->at[i];
+		struct sio_stored *event;
+
+		if (join_is_excluded(join, &record->entry)) {
+			sio_history_mark_add(join, record->entry.mark);
+			continue;
+		}
+		event = sio_stored_new(record->json, record->attachments);
+		kept = event != NULL && sio_history_held_add(join, &join->past, event, record->entry.mark, 0);
+		sio_stored_unref(event);
 	}
-	join->error = SIO_ERR_TOO_MANY;
-	loop_arm(join->history->io->loop, &join->timer, 0);
+	if (!kept)
+		sio_history_held_clear(join, &join->past);
+	return kept;
+}
+
+/* The history has been read. Returns true if join_on_place() follows. */
+static bool
+join_find_place(struct sio_history_join *join, const struct sio_history_records *records)
+{
+	if (!sio_history_place_needed(join) || !join_keep(join, records))
+		return false;
+	if (join->past.count + join->held.count > 0 && sio_history_place_find(join)) {
+		join->state = JOIN_PLACING;
+		return true;
+	}
+	sio_history_held_clear(join, &join->past);
+	return false;
+}
+
+static void
+join_on_place(struct sio_stream_place *place, uint64_t entry)
+{
+	struct sio_history_join *join = container_of(place, struct sio_history_join, place);
+
+	join->offset = entry;
+	join_finish_later(join, 0);
 }
 
 static void
@@ -278,7 +357,8 @@ join_on_answer(struct history_ask *ask, int error, const struct history_item *it
 	if (error == ERROR_MEMORY)
 		loop_count_no_memory(join->history->io->loop);
 	join->whole = error == 0 && count < join->query.count && !records.cut;
-	join_finish(join, sio_history_error(error), &records);
+	if (error != 0 || !join_find_place(join, &records))
+		join_finish(join, sio_history_error(error), &records);
 	sio_history_records_fini(&records);
 }
 
@@ -333,6 +413,14 @@ group_end_joins(struct list *joins)
 	list_each(it, next, joins) join_abandon(container_of(it, struct sio_history_join, link));
 }
 
+static void
+group_lose_joins(const struct join_group *group)
+{
+	struct list *it, *next;
+
+	list_each(it, next, &group->waiting) sio_history_place_lost(container_of(it, struct sio_history_join, link));
+}
+
 void
 sio_history_join_end_all(struct sio_history *history)
 {
@@ -343,6 +431,7 @@ sio_history_join_end_all(struct sio_history *history)
 		struct join_group *group = container_of(node, struct join_group, node);
 		bool stays = !list_empty(&group->settled);
 
+		group_lose_joins(group);
 		group_end_joins(&group->waiting);
 		if (stays)
 			group_end_joins(&group->settled);
@@ -366,7 +455,10 @@ join_new(struct sio_history *history, struct sio_socket *s, struct text key, sio
 	join->ask.on_answer = join_on_answer;
 	join->next = extra->joins;
 	extra->joins = join;
-	list_init(&join->held);
+	join->place.on_found = join_on_place;
+	list_init(&join->place.link);
+	sio_history_held_init(&join->past);
+	sio_history_held_init(&join->held);
 	bus_wait_init(&join->wait, join_on_subscribed);
 	wheel_entry_init(&join->timer, join_on_timer);
 	list_add_tail(&join->group->waiting, &join->link);
@@ -403,6 +495,7 @@ sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio
 	join->limits = limits;
 	join->query.count = count > 0 && count < limits->count ? count : limits->count;
 	join->query.max_bytes = JOIN_READ_MAX;
+	sio_history_place_begin(join);
 	if (broker == NULL || !broker_wait(broker, &join->wait))
 		join_read(join);
 	return 0;

@@ -5,6 +5,8 @@
  *   state     what happens to events of the room for this socket       ends by
  *   SETTLING  they are held                                            this server receives the room's messages
  *   READING   they are held                                            the store answers, or fails
+ *   PLACING   they are held                                            the place in the stream is found, see
+ *                                                                      sio_history_place.h
  *   SETTLED   copies of what was sent are dropped, others pass         30 seconds have passed
  *
  * The read begins when this server receives the room's messages. So an event is in the answer, or arrives later, or

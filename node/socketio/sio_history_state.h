@@ -6,6 +6,7 @@
  *   sio_history_join.c   sends entries to sockets that join, before newer events of the room
  *   sio_history_hold.c   holds these newer events until the history has been read
  *   sio_history_mark.c   knows which events a join has sent
+ *   sio_history_place.c  finds the place of a join in a stream, for connection state recovery
  *   sio_history_entry.c  the bytes of an entry
  *   sio_history_rules.c  the option
  *
@@ -34,6 +35,7 @@ struct sio_history_event {
 	const struct sio_selector *who;
 	const struct sio_content *what;
 	struct wire_mark mark; /* origin 0: the event is in no history */
+	uint64_t entry;	       /* streams mode: its number in the stream; 0: none */
 	unsigned flags;	       /* SIO_FLAG_ */
 };
 
@@ -44,6 +46,8 @@ struct sio_history_work {
 	void (*hold)(struct sio_history *history, const struct sio_history_event *event, struct sio_selection *to);
 	/* A socket with joins leaves the room. */
 	void (*left)(struct sio_socket *s, struct text room);
+	/* Returns true if a join of the socket has not sent its events yet. */
+	bool (*waits)(const struct sio_socket *s);
 };
 
 struct sio_history {

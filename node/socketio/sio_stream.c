@@ -19,6 +19,7 @@ static const struct sio_stream_ops stream_ops = {
 	.hold_many = sio_stream_hold_many,
 	.number_unheld = sio_stream_number_unheld,
 	.on_own = sio_stream_on_own,
+	.find_place = sio_stream_find_place,
 	.on_direct = sio_stream_on_direct,
 };
 

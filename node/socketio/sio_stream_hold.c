@@ -9,6 +9,9 @@
  *   recorded, an entry after it is read      the bus has dropped its entry: delivered without an offset
  *   waits for more than HOLD_MS, or more     the stream counts as away: all events are delivered without an offset.
  *   than recoveryMaxBytes are held           The entry of such an event raises the floor when it is read later
+ *
+ * An event for a room with a history is stored there before it is added to the stream, so that whoever has received
+ * it finds it there. Its mark travels with it.
  */
 #include "node/socketio/sio_stream_hold.h"
 
@@ -17,6 +20,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_emission.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_rooms.h"
 #include "node/socketio/sio_stream_store.h"
 
@@ -40,6 +44,8 @@ struct stream_item {
 	struct sio_selector who;
 	struct attachments attachments;
 	bool one;	     /* the only receiver is the socket whose id is the only room */
+	bool nobody;	     /* the item has no receivers; it is there for `places` */
+	struct list places;  /* struct sio_stream_place */
 	struct text names[]; /* rooms and exceptions; then all texts */
 };
 
@@ -91,6 +97,7 @@ item_new(const struct sio_emission *emission, const struct sio_content *what, co
 		at = item_copy(at, to->except[i], &names[to->rooms_count + i]);
 	at = item_copy(at, what->json, &item->emission.what.json);
 	(void)item_copy(at, emission->name, &item->emission.name);
+	list_init(&item->places);
 	item->emission.what.late = NULL;
 	item->emission.what.attachments = NULL;
 	attachments_init(&item->attachments);
@@ -150,6 +157,22 @@ queue_waits_for(const struct stream_queue *queue, uint64_t number)
 
 /* --------------------------------------------------------------- delivery */
 
+static void
+item_report_places(struct stream_item *item, uint64_t entry)
+{
+	struct sio_stream *stream = item->emission.nsp->io->recovery->stream;
+
+	if (stream->marker == item)
+		stream->marker = NULL;
+	while (!list_empty(&item->places)) {
+		struct sio_stream_place *place = container_of(item->places.next, struct sio_stream_place, link);
+
+		list_remove(&place->link);
+		place->on_found(place, entry);
+	}
+	item_free(item);
+}
+
 /*
  * Delivers and frees an item that has been taken off its queue. `entry`: the number of its entry; 0: without an
  * offset.
@@ -161,6 +184,10 @@ item_deliver(struct stream_item *item, uint64_t entry)
 	struct sio_nsp *nsp = emission->nsp;
 	struct sio_socket *s;
 
+	if (item->nobody) {
+		item_report_places(item, entry);
+		return;
+	}
 	emission->entry = entry;
 	emission->scratch = sio_scratch_take(&nsp->io->turn);
 	if (item->number != 0 && entry == 0)
@@ -283,21 +310,46 @@ next_number(const struct sio_stream *stream)
 	return broker_stream_number(stream->broker) + 1;
 }
 
+/* Stores the event in the history of its rooms. Returns its mark. */
+static struct wire_mark
+hold_remember(const struct sio_emission *emission, const struct sio_selector *who, const struct sio_content *what)
+{
+	struct sio_history *history = emission->nsp->io->history;
+	struct sio_history_event event = {.nsp = emission->nsp, .who = who, .what = what, .flags = emission->flags};
+
+	if (history != NULL && who->rooms_count > 0)
+		history->work->store(history, &event);
+	return event.mark;
+}
+
 /* Adds the event to the stream. Returns its number, or 0 if it cannot be added. */
 static uint64_t
 hold_publish(struct sio_stream *stream, const struct sio_emission *emission, const struct sio_selector *who,
-	const struct sio_content *what)
+	const struct sio_content *what, struct wire_mark mark)
 {
 	struct wire_target to = {.rooms = who->rooms,
 		.except = who->except,
 		.room_count = who->rooms_count,
 		.except_count = who->except_count,
-		.flags = (emission->flags & SIO_FLAG_NO_COMPRESS) != 0 ? WIRE_NO_COMPRESS : 0};
+		.flags = (emission->flags & SIO_FLAG_NO_COMPRESS) != 0 ? WIRE_NO_COMPRESS : 0,
+		.mark = mark};
 	uint64_t number = next_number(stream);
 
 	if (broker_broadcast_numbered(emission->nsp->broker, &to, what->json, what->attachments, number) != 0)
 		return 0;
 	return number;
+}
+
+/* The bus does not take the event. Delivers it here without an offset. Returns the error. */
+static int
+hold_refused(struct stream_item *item, struct sio_scratch *scratch)
+{
+	int rc;
+
+	item->emission.scratch = scratch;
+	rc = sio_emission_many(&item->emission, &item->who);
+	item_free(item);
+	return rc;
 }
 
 bool
@@ -320,11 +372,13 @@ sio_stream_hold_many(const struct sio_emission *emission, const struct sio_selec
 		*rc = SIO_ERR_SYSTEM;
 		return true;
 	}
-	if (recordable)
-		number = hold_publish(stream, emission, who, &what);
-	if (number == 0 && queue == NULL) { /* the emission tries again, and reports the error */
-		item_free(item);
-		return false;
+	if (recordable) {
+		item->emission.mark = hold_remember(emission, who, &what);
+		number = hold_publish(stream, emission, who, &what, item->emission.mark);
+	}
+	if (number == 0 && queue == NULL) {
+		*rc = hold_refused(item, emission->scratch);
+		return true;
 	}
 	item->number = number;
 	hold(stream, queue, item);
@@ -380,7 +434,7 @@ sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, c
 	item->emission.has_id = id != NULL;
 	item->emission.id = id != NULL ? *id : 0;
 	if (recordable)
-		item->number = hold_publish(stream, emission, &who, &what);
+		item->number = hold_publish(stream, emission, &who, &what, (struct wire_mark){0, 0});
 	if (item->number == 0 && (queue == NULL || replays)) {
 		item_free(item);
 		return hold_cannot_one(stream, s, true, replays, rc);
@@ -388,6 +442,50 @@ sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket *s, c
 	hold(stream, queue, item);
 	*rc = 0;
 	return true;
+}
+
+/* Adds an item without receivers. Its entry is a broadcast that excludes its only room. Returns NULL on failure. */
+static struct stream_item *
+hold_marker(struct sio_stream *stream, struct sio_nsp *nsp)
+{
+	const struct sio_emission emission = {.nsp = nsp, .name = TEXT_NONE};
+	const struct sio_content what = {.json = TEXT("[\"place\"]")};
+	struct text room = broker_nsp_id(nsp->broker);
+	const struct sio_selector nobody = {.rooms = &room, .except = &room, .rooms_count = 1, .except_count = 1};
+	struct stream_item *item = item_new(&emission, &what, &nobody);
+
+	if (item == NULL)
+		return NULL;
+	item->number = hold_publish(stream, &emission, &nobody, &what, (struct wire_mark){0, 0});
+	if (item->number == 0) {
+		item_free(item);
+		return NULL;
+	}
+	item->nobody = true;
+	hold(stream, nsp->log->queue, item);
+	return item;
+}
+
+bool
+sio_stream_find_place(struct sio_nsp *nsp, struct sio_stream_place *place)
+{
+	struct sio_stream *stream = nsp->io->recovery->stream;
+
+	if (!broker_stream_up(stream->broker))
+		return false;
+	if (stream->marker == NULL || stream->marker->emission.nsp != nsp)
+		stream->marker = hold_marker(stream, nsp);
+	if (stream->marker == NULL)
+		return false;
+	loop_defer_to_flush(nsp->io->loop, &stream->marker_call);
+	list_add_tail(&stream->marker->places, &place->link);
+	return true;
+}
+
+static void
+hold_before_flush(struct loop_call *call)
+{
+	container_of(call, struct sio_stream, marker_call)->marker = NULL;
 }
 
 uint64_t
@@ -435,6 +533,7 @@ sio_stream_hold_init(struct sio_stream *stream)
 {
 	list_init(&stream->queues);
 	wheel_entry_init(&stream->held_timer, hold_on_timer);
+	loop_call_init(&stream->marker_call, hold_before_flush);
 }
 
 void
@@ -442,5 +541,6 @@ sio_stream_hold_fini(struct sio_stream *stream)
 {
 	stream_release_all(stream);
 	must(list_empty(&stream->queues));
+	loop_call_cancel(&stream->marker_call);
 	loop_disarm(stream->recovery->io->loop, &stream->held_timer);
 }

@@ -11,6 +11,7 @@ bool sio_stream_hold_one(const struct sio_emission *emission, struct sio_socket 
 bool sio_stream_hold_many(const struct sio_emission *emission, const struct sio_selector *who, int *rc);
 uint64_t sio_stream_number_unheld(struct sio_stream *stream, struct sio_nsp *nsp);
 void sio_stream_on_own(struct sio_nsp *nsp, uint64_t number, uint64_t entry);
+bool sio_stream_find_place(struct sio_nsp *nsp, struct sio_stream_place *place);
 
 void sio_stream_hold_init(struct sio_stream *stream);
 /* Delivers all held events, without offsets. */

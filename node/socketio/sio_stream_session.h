@@ -9,7 +9,8 @@
  *   last           number of the last event that was for the socket
  *   heard          position at the loss: everything up to it was delivered
  *   moved          lower bound of valid offsets: `last` when the socket last joined or left a room, or the number
- *                  of an event that was delivered without an offset
+ *                  of an event that was delivered without an offset. UINT64_MAX: no offset is valid, because the
+ *                  socket waits for the history of a room
  *   since          position when the socket last joined or left a room
  *   lost           wall-clock milliseconds of the loss; 0: the client is not away
  *

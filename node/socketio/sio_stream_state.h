@@ -13,6 +13,19 @@ struct broker;
 struct sio_emission;
 struct sio_selector;
 
+/*
+ * A wait until everything has been delivered that the stream has by now. The caller owns the storage, and forgets the
+ * wait by list_remove() of the link.
+ */
+struct sio_stream_place {
+	/*
+	 * Called once. `entry`: the number of an entry that no client has got as an offset, and that follows all
+	 * delivered events; 0: there is none, because the stream is away.
+	 */
+	void (*on_found)(struct sio_stream_place *place, uint64_t entry);
+	struct list link; /* initialized by the caller */
+};
+
 struct sio_stream_ops {
 	/* As sio_keep_ops.claim. */
 	bool (*claim)(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const struct text *offset,
@@ -38,6 +51,11 @@ struct sio_stream_ops {
 	 */
 	uint64_t (*number_unheld)(struct sio_stream *stream, struct sio_nsp *nsp);
 	void (*on_own)(struct sio_nsp *nsp, uint64_t number, uint64_t entry);
+	/*
+	 * Adds an entry to the stream that no client gets, and calls place->on_found() when it is read back. The
+	 * calls of one turn share an entry. Returns false if the stream is away.
+	 */
+	bool (*find_place)(struct sio_nsp *nsp, struct sio_stream_place *place);
 	void (*on_direct)(struct sio_nsp *nsp, struct text message);
 };
 
@@ -53,6 +71,8 @@ struct sio_stream {
 	uint64_t held_bytes;
 	struct wheel_entry held_timer; /* armed while events are held */
 	bool releasing;
+	struct stream_item *marker;   /* the last entry for places, if it has not been sent yet; else NULL */
+	struct loop_call marker_call; /* forgets it, before the next flush */
 
 	/* sio_stream_store.c */
 	struct list changed;   /* struct sio_recovery_session by `kept` that must be stored */

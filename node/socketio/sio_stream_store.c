@@ -8,6 +8,7 @@
 #include "common/base/error.h"
 #include "common/base/json_msgpack.h"
 #include "common/base/mem.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_rooms.h"
@@ -181,6 +182,8 @@ stream_store(struct sio_stream *stream, struct sio_recovery_session *session, co
 
 	if (session->start >= nsp->log->floor)
 		record.moved = session->changed_last;
+	if (s->extra != NULL && s->extra->joins != NULL && nsp->io->history->work->waits(s))
+		record.moved = UINT64_MAX; /* no offset shows that the client has got the history of its room */
 	buffer_init(&rooms, SIO_STREAM_SESSION_MAX);
 	buffer_init(&packed, SIO_STREAM_SESSION_MAX);
 	stream_put_rooms(&rooms, s);

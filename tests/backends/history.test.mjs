@@ -2,6 +2,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { collect, next, within } from "../clients/support/wait.mjs";
+import { Redis } from "../cluster/support/redis.mjs";
 import { startBackend } from "./support/backend.mjs";
 import { ask, client, joined } from "./support/clients.mjs";
 import { startEdge } from "./support/edge.mjs";
@@ -98,30 +99,37 @@ for (const [flavour, { start, workers, fixed }] of Object.entries(FLAVOURS)) {
   }
 }
 
-test("JavaScript, 2 workers: who joins while others write gets each event once, from the history on", async (t) => {
-  const edge = await startEdge(t, [...RULES, "--workers", "2"]);
-  await startBackend(t, edge);
-  const writer = await joined(t, edge.url, FAST);
-  let number = 0;
-  let writing = true;
-  const written = (async () => {
-    while (writing) {
-      for (let i = 0; i < 5; i++) writer.emit("to", "many:a", "n", number++);
-      await ask(writer, "who");
+for (const form of ["2 workers", "streams with recovery"])
+  test(`JavaScript, ${form}: who joins while others write gets each event once, from the history on`, async (t) => {
+    const args = ["--workers", "2"];
+    if (form !== "2 workers") {
+      const redis = await Redis.start();
+      t.after(() => redis.stop());
+      args.push("--redis", redis.url, "--redis-mode", "streams", "--connection-state-recovery");
     }
-  })();
-  for (let round = 0; round < 8; round++) {
-    const socket = await joined(t, edge.url, FAST);
-    const got = collect(socket, "n");
-    const sent = await value(socket, "join_history", "many:a", 20);
-    await got.take(sent + 30);
-    socket.disconnect();
-    const values = got.seen.map(([n]) => n);
-    assert.deepEqual(values, values.map((_, i) => values[0] + i));
-  }
-  writing = false;
-  await written;
-});
+    const edge = await startEdge(t, [...RULES, ...args]);
+    await startBackend(t, edge);
+    const writer = await joined(t, edge.url, FAST);
+    let number = 0;
+    let writing = true;
+    const written = (async () => {
+      while (writing) {
+        for (let i = 0; i < 5; i++) writer.emit("to", "many:a", "n", number++);
+        await ask(writer, "who");
+      }
+    })();
+    for (let round = 0; round < 8; round++) {
+      const socket = await joined(t, edge.url, FAST);
+      const got = collect(socket, "n");
+      const sent = await value(socket, "join_history", "many:a", 20);
+      await got.take(sent + 30);
+      socket.disconnect();
+      const values = got.seen.map(([n]) => n);
+      assert.deepEqual(values, values.map((_, i) => values[0] + i));
+    }
+    writing = false;
+    await written;
+  });
 
 for (const flavour of ["JavaScript", "aio"]) {
   test(`${flavour}: an edge without --history: the socket is in the room, and the error says what to do`, async (t) => {

@@ -103,7 +103,6 @@ for (const [options, line] of [
   [["--redis", "redis://127.0.0.1:1", "--redis-mode", "sharded"], /option --connection-state-recovery: works with --redis-mode classic and --redis-log/],
   [["--redis", "redis://127.0.0.1:1", "--redis-log", "--redis-secret", "a secret of thirty-two characters"], /option --connection-state-recovery: does not work with --redis-secret/],
   [["--redis", "redis+cluster://127.0.0.1:1", "--redis-mode", "streams"], /option --connection-state-recovery: does not work with --redis-mode streams at a Redis Cluster/],
-  [["--redis", "redis://127.0.0.1:1", "--redis-mode", "streams", "--history", "room:*=5"], /option --connection-state-recovery: does not work with --history in --redis-mode streams/],
   [["--recovery-trust-foreign"], /option --recovery-trust-foreign: needs --redis-mode streams with --redis/],
 ])
   test(`recovery is refused with ${options.join(" ")}`, () => {

@@ -16,6 +16,7 @@ const FORMS = {
   "classic, room by room": ["--redis-routing", "rooms"],
   sharded: ["--redis-mode", "sharded"],
   streams: ["--redis-mode", "streams"],
+  "streams with recovery": ["--redis-mode", "streams", "--connection-state-recovery"],
 };
 
 for (const [form, args] of Object.entries(FORMS)) {

@@ -9,7 +9,8 @@
 #include "broker/stream_number.h"
 
 static struct {
-	struct buffer log; /* the first word of each command, or the worker of a message; a blank */
+	struct buffer log;     /* the first word of each command, or the worker of a message; a blank */
+	struct buffer session; /* the last value of a SET */
 	struct bus_stream_question *question; /* the newest one; NULL: answered */
 	bool up, gathered;
 	uint64_t number, position;
@@ -20,12 +21,14 @@ fake_stream_start(void)
 {
 	memset(&fake_stream, 0, sizeof fake_stream);
 	buffer_init(&fake_stream.log, 1 << 20);
+	buffer_init(&fake_stream.session, 1 << 20);
 }
 
 static inline void
 fake_stream_stop(void)
 {
 	buffer_fini(&fake_stream.log);
+	buffer_fini(&fake_stream.session);
 }
 
 static inline void
@@ -43,13 +46,13 @@ fake_stream_answer(int error, const struct resp_item *answer)
 static inline int
 fake_stream_ask(struct bus_stream_question *question, struct text word)
 {
-	static char asked;
+	static char command;
 
 	buffer_printf(&fake_stream.log, "%.*s ", (int)word.n, word.at);
 	if (question == NULL)
 		return 0;
 	question->command =
-		(struct bus_stream_command *)&asked; /* never read: the runtime only compares it with NULL */
+		(struct bus_stream_command *)&command; /* never read: the runtime only compares it with NULL */
 	fake_stream.question = question;
 	return 0;
 }
@@ -59,6 +62,10 @@ broker_stream_ask(
 	struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count, const struct text *args)
 {
 	must(nsp->broker == &fake_broker && count > 0);
+	if (text_is(args[0], TEXT("SET"))) {
+		buffer_reset(&fake_stream.session);
+		buffer_add_text(&fake_stream.session, args[2]);
+	}
 	return fake_stream_ask(question, args[0]);
 }
 

@@ -1,0 +1,87 @@
+#include "node/socketio/sio_history_place.h"
+
+#include "node/socketio/sio_recovery_state.h"
+#include "node/socketio/sio_stream_state.h"
+
+/* Returns the state of recovery in streams mode if the socket may be recovered, else NULL. */
+static const struct sio_stream *
+stream_of(const struct sio_socket *s)
+{
+	return s->session != NULL && s->nsp->io->recovery != NULL ? sio_stream_of(s->nsp) : NULL;
+}
+
+/* The session is stored again. Offsets below s->last_event are invalid from now on. */
+static void
+session_moved(const struct sio_socket *s)
+{
+	sio_recovery_session_moved(s->session, s->last_event, s->state != SIO_CONNECTED);
+}
+
+/* The client may have any offset up to the position, so only a later one shows that it has got the event. */
+static void
+event_without_offset(struct sio_socket *s)
+{
+	s->last_event = sio_recovery_session_head(s->session) + 1;
+}
+
+void
+sio_history_place_begin(const struct sio_history_join *join)
+{
+	if (stream_of(join->socket) != NULL)
+		session_moved(join->socket);
+}
+
+bool
+sio_history_place_find(struct sio_history_join *join)
+{
+	const struct sio_stream *stream = stream_of(join->socket);
+
+	return stream != NULL && stream->ops->find_place(join->socket->nsp, &join->place);
+}
+
+bool
+sio_history_place_needed(const struct sio_history_join *join)
+{
+	return stream_of(join->socket) != NULL;
+}
+
+void
+sio_history_place_end(const struct sio_history_join *join)
+{
+	struct sio_socket *s = join->socket;
+
+	if (stream_of(s) == NULL)
+		return;
+	if (join->sent_any && (join->offset == 0 || s->last_event < join->offset))
+		event_without_offset(s);
+	session_moved(s);
+}
+
+void
+sio_history_place_lost(const struct sio_history_join *join)
+{
+	if (stream_of(join->socket) == NULL)
+		return;
+	event_without_offset(join->socket);
+	session_moved(join->socket);
+}
+
+void
+sio_history_place_repeated(struct sio_socket *s, uint64_t entry)
+{
+	if (entry == 0 || stream_of(s) == NULL)
+		return;
+	if (s->last_event < entry)
+		s->last_event = entry; /* with an older offset, the client would get the event again after a loss */
+	session_moved(s);
+}
+
+bool
+sio_history_place_waits(const struct sio_socket *s)
+{
+	const struct sio_history_join *join = s->extra->joins;
+
+	while (join != NULL && join->state == JOIN_SETTLED)
+		join = join->next;
+	return join != NULL;
+}

@@ -1,0 +1,40 @@
+/*
+ * Joins with history and connection state recovery in streams mode. The history of a room is in no stream, so a
+ * client that is lost before it has received all of it must not be recovered: it would never get the rest.
+ *
+ *   the join      the session of its socket
+ *   waits         cannot be recovered
+ *   has ended     can be recovered if the client has received the last event of the join, or a later event
+ *
+ * When the history has been read, the join adds an entry to the stream, which no client gets. What the worker reads
+ * before this entry is held. When the entry comes back, the events of the history and the held ones are sent, without
+ * offsets, and the last of them with the entry's. So the history has one place in the order of the stream: a client
+ * with this offset has received everything before it, and the live events come after it.
+ *
+ * If the stream is away, no event of the join gets an offset of its own. The client can then be recovered after its
+ * next event with an offset.
+ */
+#ifndef NODE_SOCKETIO_SIO_HISTORY_PLACE_H
+#define NODE_SOCKETIO_SIO_HISTORY_PLACE_H
+
+#include "node/socketio/sio_history_join_state.h"
+
+/* The join begins to wait. */
+void sio_history_place_begin(const struct sio_history_join *join);
+/* Returns true if the join needs a place in the stream when the history has been read. */
+bool sio_history_place_needed(const struct sio_history_join *join);
+/*
+ * Asks for the place: join->place.on_found() follows. Returns false if the stream is away: the join must send its
+ * events now.
+ */
+bool sio_history_place_find(struct sio_history_join *join);
+/* The join no longer waits. Its last event had the offset join->offset; 0: it had none. */
+void sio_history_place_end(const struct sio_history_join *join);
+/* The join no longer waits, and its socket does not get the events. */
+void sio_history_place_lost(const struct sio_history_join *join);
+/* A live event with this number was not sent to the socket, because it was in a history; 0: no number. */
+void sio_history_place_repeated(struct sio_socket *s, uint64_t entry);
+/* As struct sio_history_work. The socket must have a struct sio_extra. */
+bool sio_history_place_waits(const struct sio_socket *s);
+
+#endif

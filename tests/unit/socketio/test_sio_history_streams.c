@@ -1,0 +1,447 @@
+/*
+ * Joins with history in streams mode, with connection state recovery. The test plays the store of the history, the
+ * stream and Redis.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/base/base64.h"
+#include "common/base/error.h"
+#include "node/socketio/sio_history_join.h"
+#include "node/socketio/sio_stream_session.h"
+
+#define FAKE_STREAM
+#include "tests/unit/socketio/recovering.h"
+#include "tests/unit/socketio/fake_broker.h"
+#include "tests/unit/socketio/fake_history.h"
+#include "tests/unit/socketio/fake_stream.h"
+
+static struct recovering client;
+static unsigned read_count; /* of client.got */
+static unsigned joined_calls, joined_sent;
+static int joined_error;
+static bool joined_gone;
+
+static void
+on_joined(sio_socket *s, int error, unsigned sent, void *arg)
+{
+	(void)arg;
+	joined_calls++;
+	joined_error = error;
+	joined_sent = sent;
+	joined_gone = s == NULL;
+}
+
+static void
+change(struct sio_options *o)
+{
+	o->max_disconnection_duration = 120000;
+	o->history = (char *)"room*=100";
+}
+
+/* Returns the number of the entry with the id ms-0. */
+static uint64_t
+at(uint64_t ms)
+{
+	return stream_number_of((struct wire_stream_id){ms, 0});
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	memset(&client, 0, sizeof client);
+	read_count = joined_calls = joined_sent = 0;
+	recovering_start(change);
+	fake_broker_start(BUS_FORM_STREAMS);
+	fake_stream_start();
+	fake_stream.up = true;
+	fake_stream.position = at(5);
+	sio_core_set_broker(fake_io, &fake_broker);
+	store_start();
+	recovering_return(&client);
+	assert_true(client.connected);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	sio_core_set_history(fake_io, NULL);
+	sio_core_set_broker(fake_io, NULL);
+	recovering_stop();
+	fake_stream_stop();
+	fake_broker_stop();
+	store_stop();
+	return 0;
+}
+
+static sio_nsp *
+nsp(void)
+{
+	return sio_of(fake_io, "/");
+}
+
+static void
+say(int n)
+{
+	assert_int_equal(sio_emit(sio_to(sio_all(nsp()), "room"), "e", "i", n), 0);
+}
+
+static void
+join(void)
+{
+	assert_int_equal(sio_join_with_history(recovering_socket(&client), "room", 0, on_joined, NULL), 0);
+	fake_turn();
+}
+
+/* This worker reads back its entry with this number; its id is ms-0. */
+static void
+read_own(uint64_t number, uint64_t ms)
+{
+	sio_core_broker_ops()->on_own(nsp(), number, at(ms));
+	fake_stream.position = at(ms);
+	fake_turn();
+}
+
+/* This worker reads an event of another server, whose mark is (PEER, number). */
+static void
+hear(uint64_t number, int n, uint64_t ms)
+{
+	struct text name = TEXT("room");
+	struct wire_target to = {.rooms = &name, .room_count = 1, .mark = {PEER, number}};
+	char json[32];
+
+	snprintf(json, sizeof json, "[\"e\",%d]", n);
+	sio_core_broker_ops()->on_number(nsp(), at(ms));
+	sio_core_broker_ops()->on_broadcast(nsp(), &to, text_from(json), NULL);
+	sio_core_broker_ops()->on_number(nsp(), 0);
+	fake_stream.position = at(ms);
+	fake_turn();
+}
+
+/* The numbers that the client has got since the last call. */
+static const char *
+got(void)
+{
+	static char numbers[8192];
+	size_t n = 0;
+
+	recovering_read(&client);
+	numbers[0] = '\0';
+	for (; read_count < client.count; read_count++)
+		n += (size_t)snprintf(
+			numbers + n, sizeof numbers - n, "%s%d", n > 0 ? " " : "", client.got[read_count]);
+	return numbers;
+}
+
+/* Returns the lower bound of valid offsets in the session that Redis has. */
+static uint64_t
+valid_from(void)
+{
+	struct text value = buffer_text(&fake_stream.session);
+	struct sio_stream_session record;
+	struct buffer map, rooms;
+	uint8_t *room;
+
+	buffer_init(&map, 1 << 20);
+	buffer_init(&rooms, 1 << 20);
+	room = buffer_room(&map, BASE64_DECODED_MAX(value.n));
+	map.len = (size_t)base64_decode(value, room);
+	assert_int_equal(sio_stream_session_read(buffer_text(&map), 0, &rooms, &record), 0);
+	buffer_fini(&map);
+	buffer_fini(&rooms);
+	return record.moved;
+}
+
+/* The client comes back with this offset. Returns true if its session is good for it. */
+static bool
+returns_with(const char *offset)
+{
+	struct resp_item session = {.type = RESP_BULK, .text = buffer_text(&fake_stream.session)};
+
+	buffer_reset(&fake_stream.log);
+	recovering_claim(&client, client.pid, offset);
+	fake_stream_answer(0, &session);
+	return text_is(buffer_text(&fake_stream.log), TEXT("GETRANGE XRANGE "));
+}
+
+/* ------------------------------------------------------------------- tests */
+
+static void
+the_history_has_one_place_among_the_live_events(void **state)
+{
+	(void)state;
+	say(1);
+	read_own(1, 10);
+	join();
+	hear(1, 100, 11);
+	say(2); /* in the answer, and read from the stream later */
+	answer(0, stored_count);
+	assert_int_equal(fake_stream.number, 3);
+	hear(2, 101, 12);
+	read_own(2, 13);
+	assert_string_equal(got(), "");
+	assert_true(valid_from() == UINT64_MAX);
+	read_own(3, 14);
+	hear(3, 102, 15);
+	fake_sleep(1);
+	assert_string_equal(got(), "1 2 100 101 102");
+	assert_string_equal(client.offset, "15-0");
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, 0);
+	assert_int_equal(joined_sent, 2);
+	assert_true(valid_from() == at(14));
+	assert_int_equal(stored_count, 2);
+}
+
+static void
+only_the_last_event_has_an_offset(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	peer_stores("/#room", 2, 2);
+	join();
+	answer(0, stored_count);
+	hear(2, 2, 12); /* held, and in the answer */
+	read_own(1, 14);
+	assert_string_equal(got(), "1 2");
+	assert_string_equal(client.offset, "14-0");
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_true(returns_with("14-0"));
+}
+
+static void
+who_has_not_got_all_of_the_history_is_new(void **state)
+{
+	(void)state;
+	hear(1, 1, 9); /* not for the client */
+	peer_stores("/#room", 2, 2);
+	join();
+	answer(0, stored_count);
+	read_own(1, 14);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_false(returns_with("9-0"));
+}
+
+static void
+who_is_lost_before_the_history_has_come_is_new(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	join();
+	assert_true(valid_from() == UINT64_MAX);
+	answer(0, stored_count);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_int_equal(joined_calls, 1);
+	assert_true(joined_gone);
+	assert_true(valid_from() == UINT64_MAX);
+	read_own(1, 14);
+	assert_false(returns_with("14-0"));
+}
+
+static void
+a_room_without_events_needs_no_entry(void **state)
+{
+	(void)state;
+	join();
+	answer(0, 0);
+	assert_int_equal(fake_stream.number, 0);
+	assert_int_equal(joined_calls, 1);
+	assert_true(valid_from() < UINT64_MAX);
+	hear(1, 1, 9);
+	assert_string_equal(got(), "1");
+	assert_string_equal(client.offset, "9-0");
+}
+
+/* Nobody can tell from an offset what the client has got, until it gets a later one. */
+static void
+assert_new_until_the_next_event(void)
+{
+	assert_string_equal(got(), "1 100");
+	assert_string_equal(client.offset, "");
+	assert_true(valid_from() > fake_stream.position);
+	hear(9, 101, 20);
+	assert_string_equal(got(), "101");
+	assert_string_equal(client.offset, "20-0");
+	assert_true(valid_from() <= at(20));
+}
+
+static void
+without_the_stream_the_history_comes_at_once(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	join();
+	hear(2, 100, 9);
+	fake_stream.up = false;
+	answer(0, stored_count);
+	assert_int_equal(joined_calls, 1);
+	assert_new_until_the_next_event();
+}
+
+static void
+if_the_stream_hangs_the_history_comes_without_an_offset(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	join();
+	hear(2, 100, 9);
+	answer(0, stored_count);
+	assert_string_equal(got(), "");
+	for (unsigned i = 0; i < 9; i++)
+		fake_sleep(250);
+	fake_sleep(1);
+	assert_int_equal(joined_calls, 1);
+	assert_new_until_the_next_event();
+	read_own(1, 21);
+	assert_string_equal(got(), "");
+}
+
+static void
+without_an_answer_the_newer_events_come(void **state)
+{
+	(void)state;
+	join();
+	hear(1, 1, 8);
+	hear(2, 100, 9);
+	answer_error(ERROR_TIMEOUT);
+	assert_int_equal(joined_error, SIO_ERR_TIMEOUT);
+	assert_new_until_the_next_event();
+}
+
+/* Another server has stored event 7, and its entry comes behind that of event 8. */
+static void
+a_late_copy_is_neither_sent_nor_replayed(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 7, 70);
+	join();
+	answer(0, stored_count);
+	read_own(1, 14);
+	hear(8, 80, 15);
+	assert_string_equal(got(), "70 80");
+	assert_true(valid_from() <= at(15));
+	hear(7, 70, 16);
+	assert_string_equal(got(), "");
+	assert_true(valid_from() == at(16));
+}
+
+static void
+joins_of_one_turn_share_an_entry(void **state)
+{
+	struct recovering other = {.session = NULL};
+	struct history_ask *first;
+
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	recovering_return(&other);
+	join();
+	first = asked;
+	assert_int_equal(sio_join_with_history(recovering_socket(&other), "room", 0, on_joined, NULL), 0);
+	answer_in_turn(0, stored_count);
+	asked = first;
+	answer(0, stored_count);
+	assert_int_equal(fake_stream.number, 1);
+	read_own(1, 14);
+	assert_string_equal(got(), "1");
+	recovering_read(&other);
+	assert_int_equal(other.count, 1);
+	assert_string_equal(other.offset, "14-0");
+	join();
+	answer(0, stored_count);
+	assert_int_equal(fake_stream.number, 2);
+}
+
+static void
+leaving_forgets_the_place(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	join();
+	answer(0, stored_count);
+	sio_leave(recovering_socket(&client), "room");
+	fake_turn();
+	assert_int_equal(joined_calls, 1);
+	assert_true(joined_gone);
+	assert_true(valid_from() < UINT64_MAX);
+	read_own(1, 14);
+	assert_string_equal(got(), "");
+}
+
+static void
+the_server_leaves_the_store_while_the_place_is_awaited(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	join();
+	answer(0, stored_count);
+	sio_core_set_history(fake_io, NULL);
+	fake_turn();
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, SIO_ERR_STATE);
+	assert_true(valid_from() > fake_stream.position); /* the client does not get the history */
+	read_own(1, 14);
+	assert_string_equal(got(), "");
+}
+
+static void
+too_many_events_before_the_place(void **state)
+{
+	static char wanted[8192];
+	size_t n = (size_t)snprintf(wanted, sizeof wanted, "0");
+
+	(void)state;
+	peer_stores("/#room", 1, 0);
+	join();
+	answer(0, stored_count);
+	for (int i = 1; i <= SIO_HISTORY_HELD_MAX + 1; i++) {
+		assert_string_equal(got(), "");
+		hear((uint64_t)i + 1, i, (uint64_t)i + 5);
+		n += (size_t)snprintf(wanted + n, sizeof wanted - n, " %d", i);
+	}
+	assert_string_equal(got(), wanted);
+	fake_sleep(1);
+	assert_int_equal(joined_calls, 1);
+	assert_int_equal(joined_error, 0);
+	assert_int_equal(joined_sent, 1);
+	read_own(1, 2000);
+	assert_string_equal(got(), "");
+}
+
+static void
+an_event_that_the_bus_refuses_is_stored_once(void **state)
+{
+	(void)state;
+	fake_broker.refusal = ERROR_TOO_BIG;
+	assert_int_equal(sio_emit(sio_to(sio_all(nsp()), "room"), "e", "i", 1), SIO_ERR_TOO_BIG);
+	assert_int_equal(stored_count, 1);
+	fake_broker.refusal = 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_history_has_one_place_among_the_live_events, start, stop),
+		cmocka_unit_test_setup_teardown(only_the_last_event_has_an_offset, start, stop),
+		cmocka_unit_test_setup_teardown(who_has_not_got_all_of_the_history_is_new, start, stop),
+		cmocka_unit_test_setup_teardown(who_is_lost_before_the_history_has_come_is_new, start, stop),
+		cmocka_unit_test_setup_teardown(a_room_without_events_needs_no_entry, start, stop),
+		cmocka_unit_test_setup_teardown(without_the_stream_the_history_comes_at_once, start, stop),
+		cmocka_unit_test_setup_teardown(if_the_stream_hangs_the_history_comes_without_an_offset, start, stop),
+		cmocka_unit_test_setup_teardown(without_an_answer_the_newer_events_come, start, stop),
+		cmocka_unit_test_setup_teardown(a_late_copy_is_neither_sent_nor_replayed, start, stop),
+		cmocka_unit_test_setup_teardown(joins_of_one_turn_share_an_entry, start, stop),
+		cmocka_unit_test_setup_teardown(leaving_forgets_the_place, start, stop),
+		cmocka_unit_test_setup_teardown(the_server_leaves_the_store_while_the_place_is_awaited, start, stop),
+		cmocka_unit_test_setup_teardown(too_many_events_before_the_place, start, stop),
+		cmocka_unit_test_setup_teardown(an_event_that_the_bus_refuses_is_stored_once, start, stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
