@@ -195,6 +195,22 @@ a_read_tells_whether_the_library_holds_more(void **state)
 	close_pair(&p, &cl);
 }
 
+/* Other users of OpenSSL may leave an error in the thread's queue. */
+static void
+an_old_error_does_not_close_a_connection(void **state)
+{
+	struct probe p;
+	struct client cl;
+	uint8_t at[4];
+
+	(void)state;
+	open_pair(&p, &cl, &probe_limits, &probe_ops, 0);
+	BOTH_UNTIL(&cl, !p.conn->handshaking);
+	ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
+	assert_int_equal(stream_tls.read(p.conn, at, sizeof(at)), STREAM_WAIT);
+	close_pair(&p, &cl);
+}
+
 static void
 finish_sends_close_notify_then_fin(void **state)
 {
@@ -359,6 +375,7 @@ main(void)
 		CASE(a_megabyte_comes_back_whole_through_a_narrow_socket),
 		CASE(messages_of_a_turn_share_a_record_and_a_write),
 		CASE(a_read_tells_whether_the_library_holds_more),
+		CASE(an_old_error_does_not_close_a_connection),
 		CASE(the_loop_does_not_wait_while_the_library_holds_input),
 		CASE(resume_finds_what_the_library_holds),
 		CASE(finish_sends_close_notify_then_fin),
