@@ -8,6 +8,7 @@ import path from "node:path";
 import { allocations, compareAllocations, compareCosts, formatCosts, instructions, parseCosts } from "./lib/costs.mjs";
 import { works } from "./lib/cost_works.mjs";
 import { build, here, output } from "./lib/paths.mjs";
+import { tlsOptions } from "./lib/servers.mjs";
 import { end, freePort, has, launchUntil, main } from "./lib/processes.mjs";
 
 // Timers call these functions, so their calls depend on how long the run takes. They are left out of the counts.
@@ -41,7 +42,7 @@ async function count(work, n) {
   const redis = work.redis && (await freePort());
   try {
     if (redis) await start(["redis-server", "--port", String(redis), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"], /eady to accept connections/);
-    const [, port] = await start(serverOf([...(work.backend ? ["--backend", `unix://${socket}`] : INSIDE), ...(redis ? ["--redis", `redis://127.0.0.1:${redis}`] : []), ...(work.args ?? [])]), work.ready ?? /event=listening.* port=(\d+)/);
+    const [, port] = await start(serverOf([...(work.backend ? ["--backend", `unix://${socket}`] : INSIDE), ...(redis ? ["--redis", `redis://127.0.0.1:${redis}`] : []), ...(work.tls ? tlsOptions() : []), ...(work.args ?? [])]), work.ready ?? /event=listening.* port=(\d+)/);
     if (work.backend) await start([process.execPath, path.join(here, "peers/backend.mjs"), `unix://${socket}`], /event=attached/);
     await work.run(Number(port), n, { redis });
   } finally {

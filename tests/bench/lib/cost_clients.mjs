@@ -14,7 +14,7 @@ export class SocketClient {
 
   static async open(port) {
     const client = new this();
-    client.ws = new WebSocket(`ws://127.0.0.1:${port}${PATH}websocket`, { perMessageDeflate: false });
+    client.ws = new WebSocket(`${client.scheme}://127.0.0.1:${port}${PATH}websocket`, { perMessageDeflate: false, rejectUnauthorized: false });
     client.ws.on("message", (data) => client.#waiting.shift()?.resolve(String(data)));
     client.ended = once(client.ws, "close");
     client.ws.on("error", () => {}); // "close" follows
@@ -22,6 +22,10 @@ export class SocketClient {
     await client.next();
     await client.ask(client.hello());
     return client;
+  }
+
+  get scheme() {
+    return "ws";
   }
 
   /** The message that joins "/". */
@@ -59,6 +63,13 @@ export class SocketClient {
   async close() {
     this.ws.close();
     await this.ended;
+  }
+}
+
+/** The same by TLS. */
+export class TlsClient extends SocketClient {
+  get scheme() {
+    return "wss";
   }
 }
 

@@ -4,7 +4,7 @@
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import net from "node:net";
-import { MsgpackClient, PollingClient, SocketClient } from "./cost_clients.mjs";
+import { MsgpackClient, PollingClient, SocketClient, TlsClient } from "./cost_clients.mjs";
 
 const { encode } = createRequire(new URL("../../package.json", import.meta.url))("notepack.io");
 const TEXT = "x".repeat(64);
@@ -92,6 +92,7 @@ const READING = /event=listening.* port=(\d+)[^]*event=stream reader=up/;
 
 export const works = [
   { id: "echo", title: "echo of 64 bytes", few: 100, many: 1600, allocations: 0, run: echo(SocketClient) },
+  { id: "tls-echo", title: "echo of 64 bytes by TLS", few: 100, many: 1600, tls: true, run: echo(TlsClient) },
   { id: "admin-ui", title: "echo of 64 bytes, Admin UI on, nobody looks", few: 100, many: 1600, args: ADMIN_UI, run: echo(SocketClient) },
   { id: "object-echo", title: "echo of an object of 110 bytes", few: 100, many: 1600, allocations: 0, run: objectEcho(SocketClient) },
   { id: "msgpack-echo", title: "echo of an object of 110 bytes, MessagePack", few: 100, many: 1600, allocations: 0, run: objectEcho(MsgpackClient) },

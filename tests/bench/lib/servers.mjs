@@ -32,7 +32,8 @@ export const servers = {
 export const present = (id) => servers[id].program === undefined || existsSync(servers[id].program);
 export const hasTls = (id) => !id.startsWith("floor");
 
-function tlsOptions() {
+/** The options of a server with a certificate for localhost, which is made once. */
+export function tlsOptions() {
   const cert = path.join(output, "cert.pem");
   const key = path.join(output, "key.pem");
   mkdirSync(output, { recursive: true });
