@@ -1,7 +1,7 @@
 // The server API of a Node.js application behind one edge, with stock clients.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { collect, next } from "../clients/support/wait.mjs";
+import { collect, next, patiently } from "../clients/support/wait.mjs";
 import { startBackend } from "./support/backend.mjs";
 import { ask, client, clientVersions, joined } from "./support/clients.mjs";
 import { startEdge } from "./support/edge.mjs";
@@ -96,7 +96,8 @@ test("a broadcast with acknowledgements gives all answers, or on time-out those 
   assert.deepEqual([all[0], all[1].sort()], [null, [1, 2, 3, 4]]);
   const mute = await joined(t, url);
   mute.on("question", () => {});
-  const some = await new Promise((resolve) => sockets[0].emit("ask all", 300, (...args) => resolve(args)));
+  const askAll = (ms) => new Promise((resolve) => sockets[0].emit("ask all", ms, (...args) => resolve(args)));
+  const some = await patiently(askAll, ([, answers]) => answers.length === 4);
   assert.deepEqual([some[0], some[1].sort()], ["operation has timed out", [1, 2, 3, 4]]);
 });
 

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { next } from "../clients/support/wait.mjs";
+import { next, until } from "../clients/support/wait.mjs";
 import { startSockeye } from "../clients/support/server.mjs";
 import { ask, connect, members, peerApp, startNode } from "./support/cluster.mjs";
 import { Redis } from "./support/redis.mjs";
@@ -106,7 +106,8 @@ test("without PUBSUB, questions end by their deadline with every answer, and an 
   for (const name of ["a", "b"]) nodes.push(await startNode(name, as("uncounted", "secret"), ["--requests-timeout", "700", "--workers", "1"]));
   await members(redis, 2);
   const [one, two] = [await connect(nodes[0]), await connect(nodes[1])];
-  const { sockets } = await ask(one, "fetch", {});
+  let sockets;
+  await until(async () => ({ sockets } = await ask(one, "fetch", {})).sockets.length === 2, "the other node has answered in time");
   assert.deepEqual(sockets.map(({ id }) => id).sort(), [one.id, two.id].sort());
   const { warning, reason } = await nodes[0].line((l) => l.event === "bus" && l.warning);
   assert.match(warning, /the number of nodes is unknown/);

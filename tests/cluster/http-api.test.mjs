@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
 import { startSockeye } from "../clients/support/server.mjs";
-import { collect, next } from "../clients/support/wait.mjs";
+import { collect, next, patiently, until } from "../clients/support/wait.mjs";
 import { Api, apiEnv, apiFlags } from "./support/api.mjs";
 import { ask, connect, members, peerApp, startNode, startPeer } from "./support/cluster.mjs";
 import { hubOf, workersOf } from "./support/processes.mjs";
@@ -57,6 +57,7 @@ for (const [form, start] of Object.entries(forms)) {
 
     /** Two clients on each server. */
     async function everybody(options) {
+      await until(async () => (await api.get("sockets?fields=id")).body.sockets.length === 0, "the clients of the previous test have left");
       for (const server of [...cluster.servers, ...cluster.servers]) sockets.push(await connect(server, options));
       return sockets;
     }
@@ -132,7 +133,8 @@ for (const [form, start] of Object.entries(forms)) {
     test("a client that does not answer counts as missing when the time is over", async () => {
       await everybody();
       for (const socket of sockets.slice(1)) socket.on("how", (answer) => answer(7));
-      const { status, body } = await api.post("emit", { event: "how", ack: true, timeout: 500 });
+      const ask = (timeout) => api.post("emit", { event: "how", ack: true, timeout });
+      const { status, body } = await patiently(ask, ({ body }) => body.responses.length === 5);
       assert.equal(status, 200);
       assert.deepEqual(body.responses, [7, 7, 7, 7, 7]);
       assert.equal(body.complete, false);
@@ -243,16 +245,18 @@ for (const [form, start] of Object.entries(forms)) {
         await everybody();
         process.kill(hubOf(server), "SIGKILL");
         await server.line((line) => line.event === "hub_ended");
-        for (let found; found?.sockets.length !== 6; ) ({ body: found } = await api.get("sockets?fields=id"));
+        await until(async () => (await api.get("sockets?fields=id")).body.sockets?.length === 6, "the new hub reaches all clients");
         assert.deepEqual(await reached(async () => done(await api.post("emit", { event: "news" }))), [1, 1, 1, 1, 1, 1]);
       });
 
     if (form.includes("two workers"))
       test("while Redis is unreachable, the API's answers report it; afterwards the API works as before", async () => {
         await everybody();
-        const hub = (state) => cluster.servers[0].line((line) => line.event === "bus" && line.worker === undefined && state(line.state));
+        const [server] = cluster.servers;
+        const downs = () => server.logged("bus").filter(({ worker, state }) => worker === undefined && state === "down").length;
+        const before = downs();
         await cluster.redis.kill();
-        await hub((state) => state !== "up");
+        await server.until(() => downs() > before);
         done(await api.post("emit", { event: "late" }), { ok: true, queued: true });
         done(await api.post("join", { join: ["late"] }), { ok: true, queued: true });
         const { status, body } = await api.get("sockets");

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createClient } from "redis";
-import { collect, next, within } from "../clients/support/wait.mjs";
+import { collect, next, patiently, within } from "../clients/support/wait.mjs";
 import { ask, connect, startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { operations, settle } from "./support/operations.mjs";
 import { Redis } from "./support/redis.mjs";
@@ -35,7 +35,8 @@ const { sockets, everybody, reached } = operations(NAMES, servers, { asksRooms: 
 
 test("a question that no server answers ends with the number of silent servers", async () => {
   await everybody();
-  const { error, silent, answers } = await ask(sockets.c1, "serverAsk", "mute", 1);
+  const mute = (timeout) => ask(sockets.c1, "serverAsk", "mute", 1, timeout);
+  const { error, silent, answers } = await patiently(mute, ({ silent }) => silent === 3);
   assert.notEqual(error, null);
   assert.deepEqual([silent, answers], [3, []]);
 });

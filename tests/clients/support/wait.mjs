@@ -43,6 +43,18 @@ export function collect(emitter, event) {
   };
 }
 
+/**
+ * For questions that somebody leaves unanswered, so that only their time-out ends them. Calls `ask` with a short time-out in
+ * milliseconds, and again with twice the time-out until `whole` holds for the result: on a busy machine, the answers of the others may
+ * take longer than the first time-outs. Resolves with the last result.
+ */
+export async function patiently(ask, whole, ms = 300) {
+  for (; ; ms *= 2) {
+    const result = await ask(ms);
+    if (whole(result) || ms > WAIT_MS / 4) return result;
+  }
+}
+
 /** Resolves when the condition holds, which it checks every 20 ms. For changes that no event reports. `what` is as in within(). */
 export async function until(condition, what, ms = WAIT_MS) {
   for (const end = performance.now() + ms; !(await condition()); await new Promise((resolve) => setTimeout(resolve, 20)))

@@ -113,9 +113,10 @@ static void
 on_server_ask(sio_socket *socket, sio_event *event, void *arg)
 {
 	sio_event *asked = sio_event_keep(event);
+	uint32_t timeout = (uint32_t)sio_int(sio_arg(event, 2), 0);
 
 	(void)arg;
-	if (sio_server_side_emit_ack(sio_socket_nsp(socket), 0, on_answers, asked, text(sio_arg(event, 0)), "v",
+	if (sio_server_side_emit_ack(sio_socket_nsp(socket), timeout, on_answers, asked, text(sio_arg(event, 0)), "v",
 		    sio_arg(event, 1)) != 0)
 		sio_event_release(asked);
 }
