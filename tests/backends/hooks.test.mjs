@@ -8,7 +8,7 @@ import path from "node:path";
 import { build } from "../clients/support/server.mjs";
 import { startEdge, Link, FLAG, rooms } from "./harness.mjs";
 import { freePort } from "../clients/support/port.mjs";
-import { next, within } from "../clients/support/wait.mjs";
+import { next, until, within } from "../clients/support/wait.mjs";
 
 async function withEdge(args, run) {
   const edge = await startEdge(args);
@@ -117,12 +117,13 @@ test("health: not ready before the first backend, degraded while sockets wait fo
   const port = await freePort();
   await withEdge(["--admin-port", String(port)], async (edge) => {
     const ready = async (predicate) => {
-      for (const until = Date.now() + 20_000; ; ) {
+      let body;
+      const holds = async () => {
         const response = await fetch(`http://127.0.0.1:${port}/readyz`);
-        const body = await response.json();
-        if (predicate(response.status, body)) return;
-        assert.ok(Date.now() < until, JSON.stringify(body));
-      }
+        body = await response.json();
+        return predicate(response.status, body);
+      };
+      await until(holds, () => `${predicate} holds for ${JSON.stringify(body)}`);
     };
     await ready((status, body) => status === 503 && body.accepting === 1 && body.backends === 0);
     const link = await Link.open(edge);

@@ -11,7 +11,7 @@ import tls from "node:tls";
 import { freePort } from "../clients/support/port.mjs";
 import { makeCertificate } from "../clients/support/tls.mjs";
 import { Server } from "../clients/support/server.mjs";
-import { within } from "../clients/support/wait.mjs";
+import { until, within } from "../clients/support/wait.mjs";
 import { Link, frame, scratch, startEdge, text } from "./harness.mjs";
 
 const SECRET = "open sesame";
@@ -231,8 +231,8 @@ test("metrics count links, frames and why links ended", async (t) => {
   t.after(() => edge.stop());
   const metrics = async () => (await fetch(`http://127.0.0.1:${admin}/metrics`)).text();
   const shows = async (line) => {
-    for (const end = Date.now() + 20_000; !(await metrics()).includes(`\n${line}\n`); )
-      assert.ok(Date.now() < end, `${line} in\n${await metrics()}`);
+    let page;
+    await until(async () => (page = await metrics()).includes(`\n${line}\n`), () => `there is ${line} in\n${page}`);
   };
   const link = await Link.open(edge);
   await Link.open(edge);

@@ -4,12 +4,11 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
 import { freePort, Redis } from "../cluster/support/redis.mjs";
 import { request } from "./support/raw.mjs";
 import { build, root, startSockeye } from "./support/server.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, until as holds, within } from "./support/wait.mjs";
 
 async function start(app, args = []) {
   const port = await freePort();
@@ -60,13 +59,9 @@ const sum = ({ samples }, name, label = "") => {
 
 /** Scrapes until the condition holds. Pages are written twice per second. */
 async function until(server, condition, what) {
-  const end = Date.now() + 10_000;
-  for (;;) {
-    const all = await scrape(server);
-    if (condition(all)) return all;
-    if (Date.now() > end) throw new Error(`not within ten seconds: ${what}`);
-    await sleep(50);
-  }
+  let all;
+  await holds(async () => condition((all = await scrape(server))), what);
+  return all;
 }
 
 for (const workers of ["1", "3"])

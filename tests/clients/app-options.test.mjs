@@ -8,7 +8,7 @@ import { after, test } from "node:test";
 import { io } from "socket.io-client";
 import { buildApplication } from "./support/application.mjs";
 import { build, startSockeye } from "./support/server.mjs";
-import { within } from "./support/wait.mjs";
+import { until, within } from "./support/wait.mjs";
 
 const dir = mkdtempSync(path.join(os.tmpdir(), "sockeye-app-options-"));
 after(() => rmSync(dir, { recursive: true }));
@@ -113,13 +113,11 @@ for (const workers of ["1", "2"]) {
     const lines = ["scoreTitle = Cup", "scoreKey = hunter2"];
     const conf = file(`run${workers}.conf`, ...lines, "scoreLimit = 20");
     const server = await startSockeye(app, ["--config", conf, "--score-limit", "30", "--workers", workers]);
-    const deadline = performance.now() + 30_000;
     const client = io(server.url, { transports: ["websocket"] });
     const options = () => within(client.emitWithAck("options"), "the options");
     const reread = async (title) => {
       let answer;
-      do answer = await options(); // workers read the file after the master has logged that it did
-      while (answer[2] !== title && performance.now() < deadline);
+      await until(async () => (answer = await options())[2] === title, () => `the title is ${title}, not ${answer[2]}`); // workers read the file after the master has logged that it did
       return answer;
     };
     try {

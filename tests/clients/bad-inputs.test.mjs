@@ -7,7 +7,7 @@ import { after, afterEach, before, test } from "node:test";
 import { io } from "socket.io-client";
 import { Raw, frame, request } from "./support/raw.mjs";
 import { plain, startSockeye } from "./support/server.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, until, within } from "./support/wait.mjs";
 
 const PATH = "/socket.io/";
 const WS = `${PATH}?EIO=4&transport=websocket`;
@@ -35,9 +35,7 @@ before(async () => {
 });
 afterEach(serves);
 after(async () => {
-  const deadline = Date.now() + 10_000;
-  while (countFds() > fds + 2 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.ok(countFds() <= fds + 2, `${countFds()} descriptors, ${fds} at the start`);
+  await until(() => countFds() <= fds + 2, () => `there are ${fds} descriptors as at the start, not ${countFds()}`);
   if (plain) assert.ok(rss() < memory + 24 * MIB, `${rss()} bytes of memory, ${memory} at the start`);
   await server.stop();
 });
@@ -229,7 +227,7 @@ test("CVE-2021-32640, CVE-2020-7662, GHSA-5v72: long and strange fields of the h
     `Sec-WebSocket-Protocol: a${" ".repeat(8000)}b`, `Sec-WebSocket-Extensions: ${"permessage-deflate,".repeat(700)}x`]) {
     const raw = await Raw.open(server);
     raw.write(`GET ${WS} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${field}\r\n\r\n`);
-    await raw.until((bytes) => bytes.includes("HTTP/1.1 "), 3000);
+    await raw.until((bytes) => bytes.includes("HTTP/1.1 "));
     raw.end();
   }
 });
@@ -271,14 +269,14 @@ test("slowloris: connections with slow heads, slow bodies, or no bytes are close
   await Promise.all(starts.map(async (start) => {
     const raw = await Raw.open(server);
     raw.write(start);
-    await raw.rest(8000);
+    await raw.rest();
     raw.end();
   }));
 });
 
 test("half states: a session that sends nothing after its handshake ends after connectTimeout", async () => {
   const raw = await Raw.upgrade(server, WS);
-  await raw.closeCode(8000);
+  await raw.closeCode();
   raw.end();
 });
 

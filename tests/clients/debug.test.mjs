@@ -6,7 +6,7 @@ import { io } from "socket.io-client";
 import { freePort } from "../cluster/support/redis.mjs";
 import { Polling, request } from "./support/raw.mjs";
 import { build, startSockeye } from "./support/server.mjs";
-import { next, within } from "./support/wait.mjs";
+import { next, until, within } from "./support/wait.mjs";
 
 const app = path.join(build, "tests/everything.so");
 const SECRET = "a-secret-that-no-log-may-hold";
@@ -18,6 +18,13 @@ async function connect(server, nsp = "/", options = {}) {
 }
 
 const sidOf = (socket) => socket.io.engine.id;
+
+/** Each client gets an answer from its worker. */
+async function echo(sockets) {
+  const answers = sockets.map((socket) => next(socket, "message-back"));
+  for (const socket of sockets) socket.emit("message", 1);
+  await Promise.all(answers);
+}
 
 test("the log shows handshakes, upgrades, packets, acknowledgements and disconnects, by name and size", async () => {
   const server = await startSockeye("chat", ["--log-level", "debug"]);
@@ -98,12 +105,10 @@ test("the admin port switches all workers, optionally for one session", async ()
   assert.equal((await put("level=debug&filter=colour%3Dred")).status, 400);
   const answer = await put(`level=debug&filter=sid%3D${sid}`);
   assert.deepEqual(await answer.json(), { level: "debug", filter: `sid=${sid}` });
-  const end = Date.now() + 15_000;
-  while (server.logged("packet_out").length < 3) {
-    assert.ok(Date.now() < end, server.output);
-    for (const socket of sockets) socket.emit("message", 1);
-    await Promise.all(sockets.map((socket) => next(socket, "message-back")));
-  }
+  await until(async () => {
+    await echo(sockets);
+    return server.logged("packet_out").length >= 3;
+  }, () => `packets are logged:\n${server.output}`);
   for (const f of [...server.logged("packet_in"), ...server.logged("packet_out")]) assert.equal(f.sid, sid);
   for (const socket of sockets) socket.disconnect();
   await server.stop();
@@ -118,22 +123,20 @@ for (const workers of ["1", "2"])
     await server.line((f) => f.event === "log");
     assert.match(server.output, /event=log log_level=debug filter=""/);
     // a worker that has logged a packet has the new level; it reads the level as soon as the master tells it to
-    const end = Date.now() + 15_000;
-    while (seen() < Number(workers)) {
-      assert.ok(Date.now() < end, server.output);
-      for (const socket of sockets) socket.emit("message", 1);
-      await Promise.all(sockets.map((socket) => next(socket, "message-back")));
-    }
+    await until(async () => {
+      await echo(sockets);
+      return seen() >= Number(workers);
+    }, () => `each worker logs packets:\n${server.output}`);
     server.child.kill("SIGTTIN");
     await server.line(() => server.logged("log").length === 2);
-    for (let quiet = 0, before = -1; quiet < 3; ) {
-      for (const socket of sockets) socket.emit("message", 1);
-      await Promise.all(sockets.map((socket) => next(socket, "message-back")));
+    let quiet = 0, before = -1;
+    await until(async () => {
+      await echo(sockets);
       const now = server.logged("packet_in").length;
       quiet = now === before ? quiet + 1 : 0;
       before = now;
-      assert.ok(Date.now() < end + 15_000);
-    }
+      return quiet >= 3;
+    }, "no worker logs packets");
     for (const socket of sockets) socket.disconnect();
     await server.stop();
   });

@@ -393,7 +393,7 @@ describe("upgrade", () => {
     const { session, ws } = await probing();
     ws.send("2probe");
     await ws.message();
-    assert.equal((await within(ws.closed, "the upgrade timeout", 3000)).code, 1005);
+    assert.equal((await within(ws.closed, "the upgrade timeout")).code, 1005);
     await session.push("4alive");
     assert.deepEqual((await session.packets(1)).filter((packet) => packet !== "6"), ["4alive"]);
   });

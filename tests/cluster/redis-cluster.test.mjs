@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "redis";
 import { makeCertificate } from "../clients/support/tls.mjs";
-import { collect, next } from "../clients/support/wait.mjs";
+import { collect, next, until } from "../clients/support/wait.mjs";
 import { ask, connect, startNode, startPeer } from "./support/cluster.mjs";
 import { clientAt, comeBack, startRedisNode } from "./support/recovery.mjs";
 import { freePort } from "./support/redis.mjs";
@@ -43,13 +42,8 @@ class Load {
   async flows(what) {
     const since = this.sockets.map(({ sent }) => sent);
     const heard = (to, from, i) => to.heard.get(from.server.name).some((n) => n > since[i]);
-    const end = Date.now() + 15_000;
-    for (;;) {
-      const missing = this.sockets.flatMap((to) => this.sockets.filter((from, i) => !heard(to, from, i)).map((from) => `${from.server.name}>${to.server.name}`));
-      if (missing.length === 0) break;
-      if (Date.now() > end) throw new Error(`nothing arrives, ${what}: ${missing}`);
-      await sleep(5);
-    }
+    const missing = () => this.sockets.flatMap((to) => this.sockets.filter((from, i) => !heard(to, from, i)).map((from) => `${from.server.name}>${to.server.name}`));
+    await until(() => missing().length === 0, () => `everything arrives, ${what}, but: ${missing()}`);
     // the cluster client of Node.js publishes each message at a random member, so its messages have no order
     for (const to of this.sockets)
       for (const [name, numbers] of to.heard)

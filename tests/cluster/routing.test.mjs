@@ -4,25 +4,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
 import { createClient } from "redis";
-import { ask, connect, members, startNode, startPeer } from "./support/cluster.mjs";
+import { ask, connect, members, startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
-import { within } from "../clients/support/wait.mjs";
+import { until, within } from "../clients/support/wait.mjs";
 
 async function received(node) {
   const text = await (await fetch(`http://127.0.0.1:${node.admin}/metrics`)).text();
   return Number(/^sockeye_bus_received_total(?:{[^}]*})? (\d+)$/m.exec(text)[1]);
 }
 
-/** Waits until Redis has that many subscribers to the channel of a room. */
-async function subscribers(redis, room, n) {
-  const end = Date.now() + 15_000;
-  for (;;) {
-    const [, count] = await redis.command("PUBSUB", "NUMSUB", `socket.io#/#${room}#`);
-    if (Number(count) === n) return;
-    if (Date.now() > end) throw new Error(`${count} subscribers to ${room}, ${n} expected`);
-    await new Promise((resolve) => setTimeout(resolve, 10)); // NUMSUB has no event
-  }
-}
+const channel = (room) => `socket.io#/#${room}#`;
 
 async function start(name, redis, more = []) {
   const admin = await freePort();
@@ -44,8 +35,8 @@ test("broadcasts to rooms, to one socket and to all arrive once where there are 
   await ask(a, "join", "red");
   await ask(d, "join", "red");
   await ask(js, "join", "red");
-  await subscribers(redis, "red", 2);
-  for (const socket of [a, b, c]) await subscribers(redis, socket.id, 1);
+  await subscribers(redis, 2, channel("red"));
+  for (const socket of [a, b, c]) await subscribers(redis, 1, channel(socket.id));
 
   const got = new Map([a, b, c, d, js].map((socket) => [socket, []]));
   for (const [socket, list] of got) socket.on("said", (what) => list.push(what));
@@ -75,14 +66,14 @@ test("broadcasts to rooms, to one socket and to all arrive once where there are 
   assert.deepEqual(got.get(b).sort(), [...by("b"), "b by emitter"].sort());
   // Redis sent b's worker the messages to its own room, the messages to two rooms, and the messages to all
   let news = 0; // workers report their numbers at intervals
-  for (const end = Date.now() + 15_000; news < 13 && Date.now() < end; ) news = (await received(nodes[1])) - before[0];
+  await until(async () => (news = (await received(nodes[1])) - before[0]) >= 13, () => `b's worker has 13 messages, not ${news}`);
   assert.equal(news, 5 + 4 + 4);
   // Redis sent d's worker all messages
-  for (const end = Date.now() + 15_000; news < 30 && Date.now() < end; ) news = (await received(nodes[3])) - before[1];
+  await until(async () => (news = (await received(nodes[3])) - before[1]) >= 30, () => `d's worker has 30 messages, not ${news}`);
   assert.equal(news, 4 * 6 + 2 + 4);
 
   await ask(a, "leave", "red");
-  await subscribers(redis, "red", 1); // a worker unsubscribes ten seconds after the last client has left the room
+  await subscribers(redis, 1, channel("red")); // a worker unsubscribes ten seconds after the last client has left the room
   [a, b, c, d, js].forEach((socket) => socket.disconnect());
   await publisher.disconnect();
   for (const node of nodes) await node.stop();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startSockeye } from "../clients/support/server.mjs";
-import { collect, within } from "../clients/support/wait.mjs";
+import { WAIT_MS, within } from "../clients/support/wait.mjs";
 import { connect, peerApp, startNode } from "./support/cluster.mjs";
 import { freePort } from "./support/redis.mjs";
 import { Sentinels } from "./support/sentinel.mjs";
@@ -16,7 +16,7 @@ const upAt = (node, server) => node.line(({ event, state, server: name }) => eve
 /** Emits numbers from each socket until one has reached all sockets. Every number must arrive at most once. */
 async function proven(sockets, what) {
   for (const from of sockets) {
-    const end = Date.now() + 20_000;
+    const end = Date.now() + WAIT_MS;
     for (;;) {
       const id = ++number;
       from.emit("emit", {}, "probe", [id], () => {});

@@ -2,7 +2,7 @@
 // Cluster: every operation is requested and checked on each side. Servers with the other kind of channels are named.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { next } from "../clients/support/wait.mjs";
+import { next, until } from "../clients/support/wait.mjs";
 import { ask, connect, startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { operations } from "./support/operations.mjs";
 import { RedisCluster } from "./support/redis-cluster.mjs";
@@ -21,11 +21,12 @@ async function startServers(redis) {
 
 /** Repeats a question of this client's server to the others until all answer. The number of members does not show this: it is counted separately. */
 async function answered(socket) {
-  for (const end = Date.now() + 20_000; ; ) {
-    const { error, answers } = await ask(socket, "serverAsk", "question", 1);
-    if (error === null && answers.length === NAMES.length - 1) break;
-    assert.ok(Date.now() < end, `${socket.server.name} got ${answers.length} answers: ${error}`);
-  }
+  let result;
+  const all = async () => {
+    result = await ask(socket, "serverAsk", "question", 1);
+    return result.error === null && result.answers.length === NAMES.length - 1;
+  };
+  await until(all, () => `all answer ${socket.server.name}: ${JSON.stringify(result)}`);
 }
 
 const warnings = (servers) => ["c1", "c2"].flatMap((name) => servers[name].logged("cluster").filter(({ warning }) => warning));

@@ -4,10 +4,10 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { endsWithFile } from "../../clients/support/leftovers.mjs";
 import { request } from "../../clients/support/raw.mjs";
 import { root } from "../../clients/support/server.mjs";
+import { until } from "../../clients/support/wait.mjs";
 import { freePort } from "./redis.mjs";
 
 /** By configuration: the program, its arguments, and the arguments that check the configuration. */
@@ -48,11 +48,8 @@ export async function startBalancer(dir, config, servers) {
   const [program, args] = balancers[config](dir, configuration(dir, config, servers, port));
   const child = endsWithFile(spawn(program, args, { stdio: "ignore" }));
   const exited = once(child, "exit");
-  const end = Date.now() + 20_000;
-  while (!(await connects(port)) || (await request({ port }, "/socket.io/?EIO=4&transport=polling")).status !== 200) {
-    if (Date.now() > end) throw new Error(`${program} finds no node`);
-    await sleep(20);
-  }
+  const serves = async () => (await connects(port)) && (await request({ port }, "/socket.io/?EIO=4&transport=polling")).status === 200;
+  await until(serves, `${program} has found a node`);
   return {
     port,
     url: `http://127.0.0.1:${port}`,

@@ -5,7 +5,7 @@ import path from "node:path";
 import { io } from "socket.io-client";
 import { endsWithFile } from "../../clients/support/leftovers.mjs";
 import { build, root, startSockeye } from "../../clients/support/server.mjs";
-import { next, within } from "../../clients/support/wait.mjs";
+import { next, until, within } from "../../clients/support/wait.mjs";
 
 export const peerApp = path.join(build, "tests/peer.so");
 
@@ -38,13 +38,12 @@ export async function startPeer(name, redis, flags = []) {
 
 /** Waits until `n` servers subscribe to a channel. */
 export async function subscribers(redis, n, channel, how = "NUMSUB") {
-  const end = Date.now() + 15_000;
-  for (;;) {
-    const [, count] = await redis.command("PUBSUB", how, channel);
-    if (Number(count) === n) return;
-    if (Date.now() > end) throw new Error(`${count} servers in the cluster, ${n} expected. Connections of Redis:\n${await redis.command("CLIENT", "LIST")}`);
-    await new Promise((resolve) => setTimeout(resolve, 20)); // PUBSUB has no event
-  }
+  let count;
+  const look = async () => {
+    [, count] = await redis.command("PUBSUB", how, channel);
+    return Number(count) === n;
+  };
+  await until(look, () => `${n} servers subscribe to ${channel}, not ${count}`);
 }
 
 /** Waits until `n` servers subscribe to the requests of a namespace. */

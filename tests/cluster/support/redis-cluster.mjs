@@ -1,5 +1,6 @@
 // Starts a Redis Cluster for a test: masters that share the slots, and a replica of each.
 import { createClient } from "redis";
+import { until } from "../../clients/support/wait.mjs";
 import { freePort, Redis } from "./redis.mjs";
 
 const SLOTS = 16384;
@@ -36,13 +37,7 @@ export class RedisCluster {
 
   /** Repeats a question until the answer is good, because a cluster reports no events. */
   async until(good, what) {
-    const end = Date.now() + 20_000;
-    for (;;) {
-      const result = await good().catch(() => false);
-      if (result) return result;
-      if (Date.now() > end) throw new Error(`timeout: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await until(() => good().catch(() => false), what);
   }
 
   async #join(masters) {
@@ -66,7 +61,7 @@ export class RedisCluster {
         const [info, replication, shards] = [await this.ask(server, "CLUSTER", "INFO"), await this.ask(server, "INFO", "replication"), await this.#shards(server)];
         const online = shards.flatMap(({ nodes }) => nodes).filter(({ health }) => health === "online");
         return /cluster_state:ok/.test(info) && !/master_link_status:down/.test(replication) && online.length === running.length;
-      }, "a cluster in order");
+      }, "the cluster is in order");
     }
   }
 
@@ -115,7 +110,7 @@ export class RedisCluster {
         const nodes = await this.ask(other, "CLUSTER", "NODES");
         const line = nodes.split("\n").find((line) => line.startsWith(server.id));
         return /cluster_state:ok/.test(await this.ask(other, "CLUSTER", "INFO")) && /fail(,| )/.test(line) && !/\d+-\d+$/.test(line.trim());
-      }, "the failover");
+      }, "the failover is over");
     }
   }
 

@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { createClient } from "redis";
 import { endsWithFile } from "../../clients/support/leftovers.mjs";
-import { within } from "../../clients/support/wait.mjs";
+import { until, within } from "../../clients/support/wait.mjs";
 import { Redis, freePort } from "./redis.mjs";
 
 const QUORUM = 2;
@@ -88,17 +88,16 @@ export class Sentinels {
 
   /** Resolves when every running sentinel knows the others and a replica that it could promote. */
   async ready(sentinels = this.sentinels) {
-    const end = Date.now() + 30_000;
     for (const sentinel of sentinels) {
-      for (;;) {
-        const reply = await this.#ask(sentinel, "SENTINEL", "MASTER", this.name);
+      let reply;
+      const knows = async () => {
+        reply = await this.#ask(sentinel, "SENTINEL", "MASTER", this.name);
         const of = (key) => reply[reply.indexOf(key) + 1];
         const replicas = await this.#ask(sentinel, "SENTINEL", "REPLICAS", this.name);
         const good = replicas.filter((fields) => fields[fields.indexOf("flags") + 1] === "slave" && fields[fields.indexOf("master-link-status") + 1] === "ok");
-        if (Number(of("num-other-sentinels")) >= sentinels.length - 1 && good.length > 0) break;
-        if (Date.now() > end) throw new Error(`the sentinels did not find one another: ${reply}`);
-        await new Promise((resolve) => setTimeout(resolve, 50)); // sentinels have no event for this
-      }
+        return Number(of("num-other-sentinels")) >= sentinels.length - 1 && good.length > 0;
+      };
+      await until(knows, () => `the sentinels have found one another: ${reply}`);
     }
   }
 
