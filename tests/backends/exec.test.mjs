@@ -109,7 +109,7 @@ test("a program under npm reports that it is ready, although npm does not pass t
 test("a request for a page waits until the program is attached, or is answered 503", async (t) => {
   const page = 'require("http").createServer((request, response) => response.end("page")).listen(process.env.SOCKEYE_PORT)';
   const late = APPLICATION.replace("Number(process.env.SOCKEYE_PORT)", page);
-  const slow = await startSockeye(t, ["--exec", `sleep 1 && ${command(t, late)}`, "--workers", "2"]);
+  const slow = await startSockeye(t, ["--exec", `sleep 1 && ${command(t, late)}`, "--workers", "2", "--upstream-connect-timeout", "60s"]);
   const answer = await fetch(`${slow.url}/`);
   assert.deepEqual([answer.status, await answer.text()], [200, "page"]);
 

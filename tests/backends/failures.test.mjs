@@ -103,7 +103,7 @@ test("a cut link: another backend takes over, and its broadcasts reach the room"
   }));
 
 test("the edge ends a silent link, and its clients go to the other backend", () =>
-  withEdge(["--backend-ping", "100", "--backend-stall-timeout", "300"], async (edge) => {
+  withEdge(["--backend-ping", "100", "--backend-stall-timeout", "1s"], async (edge) => {
     const silent = await Link.open(edge, { pong: false });
     const client = await connect(edge);
     const other = (await Link.open(edge)).serveEcho();

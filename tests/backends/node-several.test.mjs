@@ -75,7 +75,12 @@ test("a worker of an edge dies: its clients reconnect, and no other client notic
   const edge = await startEdge(t, ["--workers", "2"]);
   const program = await startBackend(t, edge, { links: 2 });
   const sockets = [];
-  for (let i = 0; i < 6; i++) sockets.push(await joined(t, edge.url, { transports: ["websocket"], reconnectionDelay: 20 }));
+  const workers = new Set(); // the sid of the engine names the worker
+  while (sockets.length < 6 || workers.size < 2) {
+    const socket = await joined(t, edge.url, { transports: ["websocket"], reconnectionDelay: 20 });
+    sockets.push(socket);
+    workers.add(socket.io.engine.id.slice(0, 4));
+  }
   const { pid } = await edge.line((fields) => fields.event === "worker_ready" && fields.worker === "1");
   process.kill(Number(pid), "SIGKILL");
   await program.line(/^edge \S+ 1 closed/);

@@ -248,8 +248,9 @@ describe("with the default options", () => {
 
   test("the close packet ends the session: the poll gets a noop", async () => {
     const session = await open();
-    const [poll, push] = await Promise.all([session.poll(), session.push("1")]);
-    assert.deepEqual([poll.text, push.text], ["6", "ok"]);
+    const { poll } = await session.waiting();
+    assert.equal((await session.push("1")).text, "ok");
+    assert.equal((await poll).text, "6");
     assertError(await session.poll(), 400, 1);
   });
 
@@ -417,13 +418,18 @@ describe("heartbeat", () => {
   });
 
   test("an unsolicited pong moves the next ping", async () => {
-    const ws = await Ws.open(on.server);
-    const start = Date.now();
-    await new Promise((resolve) => setTimeout(resolve, INTERVAL / 2)); // a real wait, because the test is about time
-    ws.send("3");
-    assert.equal(await ws.message(), "2");
-    assert.ok(Date.now() - start >= INTERVAL * 1.5 - 20, `${Date.now() - start} ms`);
-    ws.close();
+    let waited;
+    // on a busy machine the ping may be sent before the pong arrives, so the test tries up to five times
+    for (let round = 0; round < 5 && !(waited >= INTERVAL * 1.5 - 20); round++) {
+      const ws = await Ws.open(on.server);
+      const start = Date.now();
+      await new Promise((resolve) => setTimeout(resolve, INTERVAL / 2)); // a real wait, because the test is about time
+      ws.send("3");
+      assert.equal(await ws.message(), "2");
+      waited = Date.now() - start;
+      ws.close();
+    }
+    assert.ok(waited >= INTERVAL * 1.5 - 20, `${waited} ms`);
   });
 });
 

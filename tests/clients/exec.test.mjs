@@ -219,7 +219,9 @@ const more = () => process.stdout.write(chunk, () => setImmediate(more));
 more();
 `), ["--log-level", "info"], place());
   await event(server, "exec_ready");
-  const pieces = server.logged("exec").filter((f) => f.text?.startsWith("LLL"));
+  const long = () => server.logged("exec").filter((f) => f.text?.startsWith("LLL"));
+  await server.until(() => long().some((f) => f.more === undefined));
+  const pieces = long();
   assert.equal(pieces.map((f) => f.text).join("").length, 10_000);
   assert.deepEqual(pieces.map((f) => f.more), [...Array(pieces.length - 1).fill("yes"), undefined]);
   const worker = Number(server.logged("worker_ready")[0].pid);
@@ -231,7 +233,7 @@ more();
 
 test("a program that ignores SIGTERM is killed after the time-out", async () => {
   const server = await startExec(program("stubborn", `process.on("SIGTERM", () => console.log("no")); setInterval(() => {}, 1000); ready();`),
-    ["--exec-stop-timeout", "200ms"], place());
+    ["--exec-stop-timeout", "1s"], place()); // the program has this time to read the signal
   await event(server, "exec_ready");
   await server.stop();
   assert.deepEqual(story(server), ["exec_started", "exec_ready", "exec_stopping", "no", "exec_killed", "exec_ended", "stopped", "stopped"]);
@@ -322,8 +324,9 @@ test("kill -9 of the master leaves no processes or files behind", async () => {
   for (const guarded of [true, false]) {
     const env = place();
     const server = await startExec(`sh -c '${good} & echo child $!; wait' & wait`, ["--exec-count", "2"], env);
-    await until(() => server.logged("exec_ready").length === 2, "both are ready");
-    const children = server.logged("exec").filter((f) => f.text.startsWith("child ")).map((f) => Number(f.text.slice(6)));
+    const said = () => server.logged("exec").filter((f) => f.text.startsWith("child "));
+    await until(() => server.logged("exec_ready").length === 2 && said().length === 2, "both are ready");
+    const children = said().map((f) => Number(f.text.slice(6)));
     const shells = server.logged("exec_started").map((f) => Number(f.pid));
     const guard = () => readdirSync("/proc").filter((pid) => /^\d+$/.test(pid)).find((pid) => {
       try {

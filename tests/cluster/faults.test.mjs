@@ -62,9 +62,11 @@ test("workers of one machine without Redis: worker and hub are killed", async ()
   await proven(sockets, "the start");
   for (let round = 0; round < 3; round++) {
     const drops = sockets.map((socket) => socket.drops);
+    await until(() => hubOf(server), "there is a hub");
     process.kill(hubOf(server), "SIGKILL");
     await proven(sockets, `hub killed, round ${round}`);
     assert.deepEqual(sockets.map((socket) => socket.drops), drops, "the end of the hub disconnects no client");
+    await until(() => workersOf(server).length === 3, "the worker killed before has a successor");
     process.kill(workersOf(server)[round], "SIGKILL");
     await proven(sockets, `worker killed, round ${round}`);
     const lost = sockets.filter((socket, i) => socket.drops !== drops[i]).length;

@@ -13,7 +13,7 @@ const down = (node, since, workers) => node.until(() => node.logged("bus").slice
 test("three nodes publish while Redis is away: no message is lost", async () => {
   const redis = await Redis.start();
   const nodes = [];
-  for (const name of ["a", "b", "c"]) nodes.push(await startNode(name, redis, ["--workers", "2"]));
+  for (const name of ["a", "b", "c"]) nodes.push(await startNode(name, redis, ["--workers", "2", "--redis-settle", "60s"])); // on a busy machine the last server is back late
   const peer = await startPeer("js", redis);
   await members(redis, 7);
   const sockets = [];

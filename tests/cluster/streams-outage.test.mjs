@@ -14,6 +14,7 @@ import { workersOf } from "./support/processes.mjs";
 import { freePort, Redis } from "./support/redis.mjs";
 
 const MODE = ["--redis-mode", "streams"];
+const PATIENT = ["--ping-timeout", "10m"]; // clients of stopped workers get no ping for a long time
 
 describe("two nodes", () => {
   let redis, sockets;
@@ -21,8 +22,7 @@ describe("two nodes", () => {
 
   before(async () => {
     redis = await Redis.start(["--appendonly", "yes", "--appendfsync", "always"]);
-    nodes.a = await startNode("a", redis, ["--workers", "2", ...MODE]);
-    nodes.b = await startNode("b", redis, ["--workers", "2", ...MODE]);
+    for (const name of ["a", "b"]) nodes[name] = await startNode(name, redis, ["--workers", "2", ...MODE, ...PATIENT]);
     await subscribers(redis, 4, "socket.io#/#");
   });
 

@@ -95,6 +95,8 @@ test("a client that sends too fast is told so", async () => {
 
 test("the history goes on when Redis returns", async () => {
   const ada = await login(0, "ada-token");
+  const ups = (server) => server.logged("bus").filter(({ state }) => state === "up").length;
+  const before = servers.map(ups);
   await redis.kill();
   assert.deepEqual(await ask(ada, "message", "nobody keeps this"), { ok: true });
   await redis.run();
@@ -103,6 +105,7 @@ test("the history goes on when Redis returns", async () => {
     await ask(ada, "message", "kept"); // refused when sent too fast
     await sleep(100);
   }
+  for (const [i, server] of servers.entries()) await server.until(() => ups(server) > before[i]); // the page needs the bus
   ada.disconnect();
 });
 
