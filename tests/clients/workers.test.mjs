@@ -274,16 +274,15 @@ function descriptors(server) {
 test("after a crowd has left, the number of descriptors is as before", async () => {
   for (const certificate of [undefined, makeCertificate()]) {
     const server = await fork("protocol", certificate?.args);
-    await echo(await crowd(server, 1).then((sockets) => (setTimeout(() => leave(sockets), 500), sockets)), 1, 10);
-    await sleep(1000); // files that are opened once are open now
-    const before = descriptors(server);
-    for (let round = 0; round < 3; round++) {
+    const visit = async () => {
       const sockets = await crowd(server, 8);
       await echo(sockets, 3, 1000);
       await leave(sockets);
-    }
-    await until(() => String(descriptors(server)) === String(before), `descriptors are ${before} again, not ${descriptors(server)}`)
-      .catch((error) => assert.fail(`${error.message}; now ${descriptors(server)}`));
+    };
+    await visit(); // opens what stays open
+    const before = descriptors(server); // with the connections of clients that are still leaving, fewer than the later visits have
+    for (let round = 0; round < 3; round++) await visit();
+    await until(() => descriptors(server).every((n, i) => n <= before[i]), () => `descriptors are at most ${before}, not ${descriptors(server)}`);
     await server.stop();
     certificate?.remove();
   }
