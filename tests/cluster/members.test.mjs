@@ -33,7 +33,9 @@ test("members are listed, and told apart when they leave, die or stop", async ()
   const peer = await startPeer("js", redis);
   await members(redis, 6);
 
-  const page = await until(one, (p) => p.foreign === 1 && p.members.length === 5 && p.up);
+  const whole = (p) => p.foreign === 1 && p.members.length === 5 && p.up;
+  await until(two, whole);
+  const page = await until(one, whole);
   assert.deepEqual(states(page), ["1.0 serving", "1.1 serving", "2.0 serving", "3.0 serving", "4.0 serving"]);
   assert.deepEqual([page.form, page.mode, page.members.map(({ mode }) => mode)], ["redis", "classic", page.members.map(() => "classic")]);
   assert.deepEqual(page.conflicts, []);
@@ -95,8 +97,8 @@ test("workers of one machine and a single process are members too", async () => 
   const admin = await freePort();
   const node = await startNode("hub", { url: "" }, ["--admin-port", String(admin), "--workers", "2", ...BEATS]);
   node.admin = `http://127.0.0.1:${admin}`;
-  const page = await until(node, (p) => p.members?.length === 2 && p.up);
-  assert.deepEqual([page.form, page.foreign, states(page)], ["hub", 0, ["0.0 serving", "0.1 serving"]]);
+  const page = await until(node, (p) => p.members?.length === 2 && p.foreign === 0 && p.up); // a worker that was counted before its first heartbeat is foreign for a moment
+  assert.deepEqual([page.form, states(page)], ["hub", ["0.0 serving", "0.1 serving"]]);
   await node.stop();
 
   const alone = await startNode("alone", { url: "" }, ["--admin-port", String(admin), ...BEATS]);
