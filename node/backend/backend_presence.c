@@ -177,11 +177,12 @@ presence_make(struct backend_core *core, struct text name, const char *prefix, c
 }
 
 /*
- * Returns 0 if backends may have presence with these settings in the namespace. The caller makes a missing one (NULL)
- * only then, because it stays.
+ * Returns 0 if backends may have presence with these settings in the namespace. The caller makes a missing one (`nsp`
+ * NULL) only then, because it stays.
  */
 static int
-settings_check(const struct backend_core *core, const sio_nsp *nsp, const char *prefix, const char *event)
+settings_check(
+	const struct backend_core *core, struct text name, const sio_nsp *nsp, const char *prefix, const char *event)
 {
 	bool owned = nsp != NULL && nsp->owner == core->owner && nsp->owner_arg == core;
 
@@ -191,6 +192,8 @@ settings_check(const struct backend_core *core, const sio_nsp *nsp, const char *
 		return SIO_ERR_RESERVED;
 	if (nsp != NULL && (nsp->presence != NULL || (!owned && !nsp->unclaimed)))
 		return SIO_ERR_STATE; /* it belongs to the application in this process */
+	if (nsp == NULL && sio_raw_pattern(core->io, name) != NULL)
+		return SIO_ERR_STATE; /* it will belong to that application */
 	return 0;
 }
 
@@ -205,7 +208,7 @@ settings_apply(struct backend_core *core, struct text name, const char *prefix, 
 
 	if (presence != NULL)
 		return has_settings(nsp, prefix, event) ? 0 : SIO_ERR_STATE;
-	rc = settings_check(core, nsp, prefix, event);
+	rc = settings_check(core, name, nsp, prefix, event);
 	if (rc != 0)
 		return rc;
 	return count < BACKEND_PRESENCE_MAX ? presence_make(core, name, prefix, event) : SIO_ERR_TOO_MANY;
@@ -331,6 +334,18 @@ who_answer(struct who *who, const sio_nsp *nsp, struct text room, struct text us
 	return in->present;
 }
 
+/*
+ * Returns the namespace that answers a question, or NULL. If the namespace does not exist and a pattern of the
+ * application matches its name, returns the parent, which has no users.
+ */
+static const sio_nsp *
+who_find(const sio_server *io, struct text name)
+{
+	const sio_nsp *nsp = sio_raw_nsp(io, name);
+
+	return nsp != NULL ? nsp : sio_raw_pattern(io, name);
+}
+
 bool
 backend_presence_who(struct backend_member *m, const struct backend_frame *f)
 {
@@ -343,7 +358,7 @@ backend_presence_who(struct backend_member *m, const struct backend_frame *f)
 	if (name.at == NULL || !backend_take_u32(&body, &who.limit) || !backend_take_text(&body, &room) ||
 		!backend_take_text(&body, &user) || body.n != 0)
 		return false;
-	nsp = sio_raw_nsp(m->core->io, name);
+	nsp = who_find(m->core->io, name);
 	if (nsp == NULL || nsp->presence == NULL)
 		rc = SIO_ERR_NOT_FOUND;
 	else if (room.n > BACKEND_PRESENT_ROOM_MAX || user.n > SIO_PRESENCE_USER_MAX)

@@ -179,6 +179,16 @@ parent_matches_for_client(const struct sio_server *io, const struct sio_parent *
 	return yes;
 }
 
+struct sio_parent *
+sio_parent_by_pattern(const struct sio_server *io, struct text name)
+{
+	uint64_t begin = thread_cpu_ns();
+	struct sio_parent *parent = parent_find_by_pattern(io, name);
+
+	loop_spend(io->loop, thread_cpu_ns() - begin);
+	return parent;
+}
+
 /* ----------------------------------------------------- asking the parents */
 
 /* Runs in sio_next(): makes the namespace at once, so that sio_of() finds the parent's child from then on. */

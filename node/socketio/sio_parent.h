@@ -7,6 +7,11 @@
 
 /* Returns true if the parent's pattern matches the name. The parent must have a pattern. */
 bool sio_parent_matches(const struct sio_parent *parent, struct text name);
+/*
+ * Returns the first parent whose pattern matches a name from outside of the application, or NULL. The time it takes
+ * is charged to this turn.
+ */
+struct sio_parent *sio_parent_by_pattern(const struct sio_server *io, struct text name);
 void sio_parent_free(struct sio_parent *parent);
 
 /*

@@ -168,6 +168,14 @@ sio_raw_nsp(const sio_server *io, struct text name)
 	return sio_nsp_find(io, name);
 }
 
+const sio_nsp *
+sio_raw_pattern(const sio_server *io, struct text name)
+{
+	const struct sio_parent *parent = is_nsp_name(name) ? sio_parent_by_pattern(io, name) : NULL;
+
+	return parent != NULL ? parent->nsp : NULL;
+}
+
 /* Returns the namespace or NULL. A namespace without clients moves to the end of the list of those to be freed. */
 static struct sio_nsp *
 raw_use(sio_server *io, struct text name)

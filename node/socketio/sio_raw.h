@@ -44,6 +44,11 @@ void sio_raw_observe(sio_server *io, const struct sio_observer *observer, void *
 /* Returns the namespace, or NULL if it does not exist. */
 sio_nsp *sio_raw_nsp(const sio_server *io, struct text name);
 /*
+ * Returns the parent whose pattern matches the name, or NULL. The parent makes the namespace, if it does not exist,
+ * when a client asks for it; a question of anybody else does not.
+ */
+const sio_nsp *sio_raw_pattern(const sio_server *io, struct text name);
+/*
  * Returns a namespace for events of the owner of all other namespaces. Makes the namespace if it is missing, because
  * it may have sockets at other nodes. The pointer is valid for this turn: while there are more than maxChildren
  * namespaces, those without clients that have been unused for longest are freed. Returns NULL if the name is not

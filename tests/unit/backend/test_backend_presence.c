@@ -235,6 +235,36 @@ the_application_keeps_its_namespaces(void **state)
 			 "PRESENT flags=64 id=3 0 'state'\n");
 }
 
+/* Otherwise a backend could make any number of namespaces, and take them from the application. */
+static void
+a_name_that_matches_a_pattern_makes_no_namespace(void **state)
+{
+	sio_nsp *parent;
+
+	(void)state;
+	parent = sio_of_pattern(fake_io, "/room-.*", NULL);
+	assert_non_null(parent);
+	attached(0);
+	snprintf(fake_links[0].theirs[0], sizeof fake_links[0].theirs[0], "/room-1");
+	assert_true(starts(0, 0, 1, 1, "", ""));
+	assert_true(asks(1, 2, 1, "a", ""));
+	assert_int_equal(sio_presence(parent, "", NULL), 0);
+	assert_true(starts(0, 0, 1, 3, "", ""));
+	assert_true(asks(1, 4, 1, "a", ""));
+	assert_true(asks(1, 5, 1, "a", "ada"));
+	EXPECT_FRAMES(0, "PRESENT flags=64 id=1 0 'state'\n"
+			 "PRESENT flags=64 id=2 0 'not-found'\n"
+			 "PRESENT flags=64 id=3 0 'state'\n"
+			 "PRESENT flags=64 id=4 0 ''\n"
+			 "PRESENT flags=64 id=5 0 ''\n");
+	assert_null(sio_nsp_find(fake_io, TEXT("/room-1")));
+	assert_true(list_empty(&fake_core->presences));
+	(void)sio_of(fake_io, "/room-1"); /* now it exists, and is still the application's */
+	assert_true(starts(0, 0, 1, 6, "", ""));
+	assert_true(asks(1, 7, 1, "a", ""));
+	EXPECT_FRAMES(0, "PRESENT flags=64 id=6 0 'state'\nPRESENT flags=64 id=7 0 ''\n");
+}
+
 static void
 wrong_users_are_dropped(void **state)
 {
@@ -312,6 +342,8 @@ main(void)
 		TEST(wrong_settings_make_no_namespace),
 		cmocka_unit_test_setup_teardown(
 			the_application_keeps_its_namespaces, setup_without_clients, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_name_that_matches_a_pattern_makes_no_namespace, setup_without_clients, teardown),
 		TEST(wrong_users_are_dropped),
 		TEST(answers_are_limited),
 		TEST(malformed_frames_end_the_link),
