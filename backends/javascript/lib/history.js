@@ -18,6 +18,7 @@ const NO_HISTORY = 'the edge keeps no history: start it with --history, for exam
 const FAULTS = {
 	"argument": "the id of an event is not valid",
 	"not-found": "no rule of the edge's --history matches this room",
+	"too-big": "the name of the room is too long",
 	"too-many": "too many questions or answers wait",
 	"state": "the server is closing",
 	"timeout": "no answer in time",
@@ -227,7 +228,9 @@ class History {
 			throw error;
 		}
 		questions.set(this.ids, { link, events: [], done });
-		link.end();
+		if (link.end()) return;
+		questions.delete(this.ids);
+		done("too-big", 0, []);
 	}
 
 	onPast(link, flags, id, bytes, start, end) {

@@ -190,17 +190,23 @@ class EdgeLink {
 		this.writer.drop();
 	}
 
+	/* Returns false if the frame is dropped, because it is larger than the edge accepts. */
 	end() {
 		const size = this.writer.end();
 		if (!isFree(this.type)) {
 			if (size - HEAD > this.maxFrame) {
 				this.writer.drop();
-				return warnTooBig(size, this.maxFrame);
+				warnTooBig(size, this.maxFrame);
+				return false;
 			}
-			if (this.held.length > 0 || !this._affords(size)) return this._hold(size);
+			if (this.held.length > 0 || !this._affords(size)) {
+				this._hold(size);
+				return true;
+			}
 			this.credit -= size;
 		}
 		this._markDirty();
+		return true;
 	}
 
 	/* Sends a frame without a body. */
@@ -305,7 +311,7 @@ let warnedTooBig = false;
 function warnTooBig(size, max) {
 	if (warnedTooBig) return;
 	warnedTooBig = true;
-	process.emitWarning(`An emit of ${size} bytes was dropped, because a frame to an edge must not exceed ${max} bytes (--backend-max-frame)`, "SockeyeWarning");
+	process.emitWarning(`A message of ${size} bytes was dropped, because a frame to an edge must not exceed ${max} bytes (--backend-max-frame)`, "SockeyeWarning");
 }
 
 module.exports = { EdgeLink };

@@ -2,7 +2,8 @@
 /*
  * Presence, which the edge keeps (docs/presence.md): who is in a room, on all servers. The option `presence` turns it on
  * for namespaces; each worker learns the settings when its link becomes ready, before the ACCEPT of any client. A question
- * waits in `questions` until PRESENT with LAST answers it, or its link is lost.
+ * waits in `questions` until PRESENT with LAST answers it, or its link is lost. Only the questions of presence() are limited,
+ * because the settings must reach each link, and there are few of them.
  *
  * Every worker knows all changes, so one link reports them for `onChange`. When this link is lost, another one does;
  * changes in between are not reported.
@@ -22,11 +23,13 @@ const FAULTS = {
 	"argument": "the name of a room, user or event is not valid",
 	"not-found": "the namespace has no presence: name it in the option `presence` of attach()",
 	"too-big": "the name of the room is longer than 65,535 bytes, or another name is too long",
-	"too-many": "too many questions wait, or the edge has presence in too many namespaces",
+	"too-many": "the edge has presence in too many namespaces",
 	"state": "the namespace has presence with other settings, or belongs to an application at the edge; restart the edge to change them",
 	"lost": "the link to the edge was lost before the answer came",
 	"system": "the edge is out of memory",
 };
+
+const WAITING = `${MAX_QUESTIONS} calls of presence() wait for their answers`;
 
 /* Returns the JSON of a user's data, "" for none. Throws if it is too long. */
 function dataOf(data) {
@@ -55,7 +58,8 @@ class Presence {
 		this.backend = backend;
 		this.settings = backend.options.presence ?? new Map();
 		this.ids = 0;
-		this.questions = new Map(); // id -> {link, users, done(error, count, users)}
+		this.questions = new Map(); // id -> {link, type, users, done(error, count, users)}
+		this.reads = 0; // questions that are WHO
 		this.reporter = undefined; // the link that reports changes
 		const own = this;
 		this.methods = {
@@ -118,6 +122,7 @@ class Presence {
 			const link = this.reporter ?? this.backend.edges.ready[0];
 			if (link === undefined) return reject(fault("presence()", "unsupported", "no edge is attached"));
 			if (link.options.presence !== true) return reject(fault("presence()", "unsupported", OLD_EDGE));
+			if (this.reads >= MAX_QUESTIONS) return reject(fault(`the presence in ${room}`, "too-many", WAITING));
 			const done = (error, count, users) => {
 				if (error === "") resolve({ count, users });
 				else reject(fault(`the presence in ${room}`, error, FAULTS[error]));
@@ -134,7 +139,6 @@ class Presence {
 
 	_ask(link, type, flags, name, done, write) {
 		const { questions } = this;
-		if (questions.size >= MAX_QUESTIONS) return done("too-many", 0, []);
 		const number = this.backend.numberOf(name, [link]);
 		do this.ids = (this.ids + 1) % (MAX_U32 + 1);
 		while (questions.has(this.ids));
@@ -145,8 +149,16 @@ class Presence {
 			link.drop();
 			throw error;
 		}
-		questions.set(this.ids, { link, users: [], done });
-		link.end();
+		questions.set(this.ids, { link, type, users: [], done });
+		if (type === T.WHO) this.reads++;
+		if (!link.end()) this._answer(this.ids, "too-big");
+	}
+
+	_answer(id, error, count = 0) {
+		const { type, users, done } = this.questions.get(id);
+		this.questions.delete(id);
+		if (type === T.WHO) this.reads--;
+		done(error, count, users);
 	}
 
 	onPresent(link, flags, id, body) {
@@ -154,9 +166,7 @@ class Presence {
 		if (question?.link !== link) return;
 		if (flags & F.LAST) {
 			const count = body.u32();
-			const error = body.text();
-			this.questions.delete(id);
-			return question.done(error, count, question.users);
+			return this._answer(id, body.text(), count);
 		}
 		const user = body.text();
 		question.users.push({ user, data: parse(body.rest()) });
@@ -171,11 +181,7 @@ class Presence {
 	}
 
 	onLost(link) {
-		for (const [id, question] of this.questions) {
-			if (question.link !== link) continue;
-			this.questions.delete(id);
-			question.done("lost", 0, []);
-		}
+		for (const [id, question] of this.questions) if (question.link === link) this._answer(id, "lost");
 		if (this.reporter !== link) return;
 		this.reporter = this.backend.edges.ready.find((other) => other !== link && other.options.presence === true);
 		if (this.reporter === undefined) return;

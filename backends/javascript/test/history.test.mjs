@@ -101,6 +101,17 @@ test("while too many questions wait, a join is refused, and the socket is in the
 	await waiting;
 });
 
+test("a question that is too long for the edge fails at once", async (t) => {
+	const { io, link } = await behind(t, { edge: { ...EDGE, maxFrame: 1000 } });
+	const socket = await join(io, link);
+	const room = "x".repeat(1000);
+	for (const asked of [io.history(room), io.historyRemove(room, "5-0"), io.historyClear(room), socket.join(room, { history: true })])
+		await assert.rejects(asked, { code: "too-big", message: /the name of the room is too long/ });
+	const cleared = io.historyClear("a");
+	last(link, await link.next("FORGET"), 2);
+	assert.equal(await cleared, 2);
+});
+
 test("history() reads events with binary arguments, historyRemove() and historyClear() remove them", async (t) => {
 	const { io, link } = await behind(t, { edge: EDGE });
 	const found = io.history("a", { limit: 20, before: "5-0" });

@@ -92,6 +92,35 @@ test("presence() tells who is in a room", async (t) => {
 	await assert.rejects(lost, { code: "lost" });
 });
 
+test("a question that is too long for the edge fails at once", async (t) => {
+	const { io, link } = await behind(t, { edge: { ...EDGE, maxFrame: 1000 }, presence: PRESENCE });
+	await settings(link);
+	await assert.rejects(io.presence("x".repeat(1000)), { code: "too-big", message: /the name of the room is longer/ });
+	const found = io.presence("a");
+	last(link, await link.next("WHO"), 0);
+	assert.deepEqual(await found, { count: 0, users: [] });
+});
+
+test("while too many questions wait, further ones fail, and the settings reach a link nevertheless", async (t) => {
+	const changes = { "/": { ...PRESENCE["/"], onChange() {} } };
+	const { edge, io, link } = await behind(t, { edge: { ...EDGE, workers: 2 }, presence: changes });
+	await settings(link);
+	const second = await edge.link();
+	await settings(second);
+	link.socket.destroy();
+	assert.deepEqual(await settings(second), [F.ACK, 0, "room:", "presence", ""]);
+	const waiting = Promise.allSettled(Array.from({ length: 10000 }, () => io.presence("a")));
+	await assert.rejects(io.presence("a"), { code: "too-many", message: /10000 calls of presence\(\) wait for their answers/ });
+	const third = await edge.link(); // the first worker again
+	assert.deepEqual(await settings(third), [0, 0, "room:", "presence", ""]);
+	second.socket.destroy();
+	for (const { reason } of await waiting) assert.equal(reason.code, "lost");
+	assert.deepEqual(await settings(third), [F.ACK, 0, "room:", "presence", ""]);
+	const found = io.presence("a");
+	last(third, await third.next("WHO"), 1);
+	assert.equal((await found).count, 1);
+});
+
 test("without the option, setPresent() says what to do", async (t) => {
 	const { io, link } = await behind(t, { edge: EDGE });
 	const socket = await join(io, link);

@@ -19,7 +19,7 @@ from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Set
 
 from . import environ, frames
 from .clients import Answer, Clients, served, serving
-from .history import Done, as_future, count_of, wait_for
+from .history import Done, GiveUp, as_future, count_of, wait_for
 from .link import Link
 from .mesh import AttachError, Options, Waiter
 from .presence import PresenceError
@@ -348,7 +348,7 @@ class Glue(Clients):
                 setattr(self.sio, name, function)
 
     def _read_history(self, room: Any, limit: Optional[int], before: Optional[str], after: Optional[str],
-                      namespace: Optional[str]) -> Callable[[Done], None]:
+                      namespace: Optional[str]) -> Callable[[Done], Optional[GiveUp]]:
         return lambda done: self.room_history.read(self.mesh, namespace or "/", room, limit, before, after, done)
 
     def _remove_history(self, room: Any, id: str, namespace: Optional[str]) -> Callable[[Done], None]:
@@ -404,7 +404,7 @@ class Glue(Clients):
         self._offer(presence=presence, set_present=self._set_present)
 
     @staticmethod
-    def _asked(ask: Callable[[Done], Any]) -> Any:
+    def _asked(ask: Callable[[Done], Optional[GiveUp]]) -> Any:
         return as_future(asyncio.get_running_loop(), ask)
 
     def _install_history_sync(self, sio: Any) -> None:

@@ -61,6 +61,7 @@ class HistoryEvent:
 
 Result = Union[int, List[HistoryEvent], HistoryError]
 Done = Callable[[Result], None]  # called once
+GiveUp = Callable[[], None]  # nobody waits for the result any more: takes back a question that has not been sent
 Answered = Callable[[str, int, List[HistoryEvent]], None]
 
 
@@ -130,7 +131,7 @@ class History:
                 self.join(socket, room, count, lambda result: None)
 
     def read(self, mesh: Mesh, namespace: str, room: str, limit: Optional[int], before: Optional[str], after: Optional[str],
-             done: Done) -> None:
+             done: Done) -> Optional[GiveUp]:
         if limit is not None and (not isinstance(limit, int) or limit < 1):
             raise ValueError(f"limit must be a whole number above 0, not {limit!r}")
         body = frames.put_u32(min(limit or 0, 0xFFFFFFFF)) + frames.put_text(_name(room)) + frames.put_text(_id(before)) \
@@ -153,15 +154,21 @@ class History:
             elif not is_full:
                 self._waiting.append(ask_later)
         if waits and is_full:
-            return done(HistoryError(what, "too-many", FAULTS["too-many"]))
+            done(HistoryError(what, "too-many", FAULTS["too-many"]))
         if waits:
-            return
+            return lambda: self._give_up(ask_later)
         asked = False
         try:
             asked = ask()
         finally:
             if not asked:
                 self._next_read()
+        return None
+
+    def _give_up(self, ask: Callable[[], bool]) -> None:
+        with self._lock:
+            if ask in self._waiting:
+                self._waiting.remove(ask)
 
     def _next_read(self) -> None:
         """A HISTORY has ended: sends the next one that waits."""
@@ -255,8 +262,9 @@ def _id(id: Optional[str]) -> str:
     return id or ""
 
 
-def as_future(loop: asyncio.AbstractEventLoop, ask: Callable[[Done], Any]) -> "asyncio.Future[Any]":
-    """Asks, and returns the result as a future. asyncio does not report an error that the application ignores."""
+def as_future(loop: asyncio.AbstractEventLoop, ask: Callable[[Done], Optional[GiveUp]]) -> "asyncio.Future[Any]":
+    """Asks, and returns the result as a future, which the application may cancel. asyncio does not report an error that the
+    application ignores."""
     future: asyncio.Future[Any] = loop.create_future()
     future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
@@ -267,19 +275,23 @@ def as_future(loop: asyncio.AbstractEventLoop, ask: Callable[[Done], Any]) -> "a
             future.set_exception(result)
         else:
             future.set_result(result)
-    ask(done)
+    give_up = ask(done)
+    if give_up is not None:
+        future.add_done_callback(lambda ended: give_up() if ended.cancelled() else None)
     return future
 
 
-def wait_for(ask: Callable[[Done], Any], late: Optional[Exception] = None) -> Any:
+def wait_for(ask: Callable[[Done], Optional[GiveUp]], late: Optional[Exception] = None) -> Any:
     """Asks, and waits for the result in this thread. Raises `late`, or a HistoryError, if it does not come in time."""
     came, results = threading.Event(), []  # type: threading.Event, List[Result]
 
     def done(result: Result) -> None:
         results.append(result)
         came.set()
-    ask(done)
+    give_up = ask(done)
     if not came.wait(ANSWER_WITHIN):
+        if give_up is not None:
+            give_up()
         raise late or HistoryError("history", "timeout", FAULTS["timeout"])
     if isinstance(results[0], Exception):
         raise results[0]

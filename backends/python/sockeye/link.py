@@ -77,6 +77,7 @@ class Link:
         self.casts: Dict[int, Any] = {}  # the owner's casts that wait for answers
         self.questions: Dict[int, Any] = {}  # the owner's questions about the history of rooms
         self.who: Dict[int, Any] = {}  # the owner's questions about presence
+        self.settings: Dict[int, Any] = {}  # the owner's settings of presence that are not answered yet
         self._said = {0}  # our numbers of namespaces that the edge knows
         self._reader = frames.Reader()
         self.wake = wake

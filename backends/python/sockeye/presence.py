@@ -18,7 +18,7 @@ from .mesh import Mesh
 from .sessions import Socket
 
 log = logging.getLogger("sockeye")
-MAX_QUESTIONS = 10000  # of one link
+MAX_QUESTIONS = 10000  # WHO of one link; the settings must reach each link, so they are not limited
 MAX_USER = 256  # bytes
 MAX_DATA = 4096  # bytes of JSON
 MAX_NAME = 512  # bytes of the prefix of rooms, and of an event
@@ -29,13 +29,15 @@ FAULTS = {
     "argument": "the name of a room, user or event is not valid",
     "not-found": "the namespace has no presence: name it in the option `presence`",
     "too-big": "the name of the room is longer than 65,535 bytes, or another name is too long",
-    "too-many": "too many questions wait, or the edge has presence in too many namespaces",
+    "too-many": "the edge has presence in too many namespaces",
     "state": "the namespace has presence with other settings, or belongs to an application at the edge; restart the edge to "
              "change them",
     "timeout": "no answer in time",
     "lost": "the link to the edge was lost before the answer came",
     "system": "the edge is out of memory",
 }
+
+WAITING = f"{MAX_QUESTIONS} calls of presence() wait for their answers"
 
 
 class PresenceError(Exception):
@@ -150,6 +152,8 @@ class Presence:
             return done(PresenceError(what, "unsupported", OLD_EDGE))
         limited = 0xFFFFFFFF if limit is None else min(limit, 0xFFFFFFFF)
         body = frames.put_u32(limited) + frames.put_text(str(room)) + frames.put_text(wanted)
+        if len(link.who) >= MAX_QUESTIONS:
+            return done(PresenceError(what, "too-many", WAITING))
         self._ask(mesh, link, frames.WHO, 0, namespace, body,
                   lambda error, count, users: done(PresenceError(what, error) if error else Present(count, users)))
 
@@ -158,18 +162,15 @@ class Presence:
     def _ask(self, mesh: Mesh, link: Link, type: int, flags: int, namespace: str, body: bytes,
              answered: Callable[[str, int, List[PresentUser]], None]) -> None:
         number = mesh.number(namespace)
+        questions = link.who if type == frames.WHO else link.settings
         with self._lock:
-            is_full = len(link.who) >= MAX_QUESTIONS
-            if not is_full:
-                self._ids = id = (self._ids + 1) & 0xFFFFFFFF
-                link.who[id] = _Question(answered)
-        if is_full:
-            return answered("too-many", 0, [])
+            self._ids = id = (self._ids + 1) & 0xFFFFFFFF
+        questions[id] = _Question(answered)
         sent = False
         try:
             sent = link.cast(number, namespace, frames.pack(type, body, flags, number, 0, id))
         finally:
-            unanswered = not sent and link.who.pop(id, None) is not None
+            unanswered = not sent and questions.pop(id, None) is not None
         if unanswered:
             answered("lost", 0, [])
 
@@ -178,7 +179,7 @@ class Presence:
         if frame.flags & frames.F_LAST:
             count, at = frames.take_u32(frame.body)
             error, at = frames.take_text(frame.body, at)
-            question = link.who.pop(frame.id, None)
+            question = link.who.pop(frame.id, None) or link.settings.pop(frame.id, None)
             if question is not None:
                 question.done(error, count, question.users)
             return
@@ -203,10 +204,11 @@ class Presence:
         return lambda: handler(KINDS[frame.id], room, user, data)
 
     def lost(self, mesh: Mesh, link: Link) -> None:
-        for id in list(link.who):
-            question = link.who.pop(id, None)
-            if question is not None:
-                question.done("lost", 0, [])
+        for questions in (link.who, link.settings):
+            for id in list(questions):
+                question = questions.pop(id, None)
+                if question is not None:
+                    question.done("lost", 0, [])
         with self._lock:
             if self.reporter is not link:
                 return

@@ -232,6 +232,20 @@ class Reads(Case):
         ends = await asyncio.wait_for(asyncio.gather(*found, return_exceptions=True), WAIT)
         self.assertEqual([end.code for end in ends], ["lost"] * 3 + ["refused"] + ["lost"] * 13 + ["unsupported"] * 3)
 
+    async def test_a_cancelled_call_gives_up_its_turn(self):
+        link = await self.attach()
+        with mock.patch("sockeye.history.MAX_READS", 1):
+            found = [asyncio.ensure_future(self.sio.history(room)) for room in "abc"]
+            asked = await aside(link.expect, frames.HISTORY)
+            found[1].cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await found[1]
+            last(link, asked, 0)
+            asked = await aside(link.expect, frames.HISTORY)
+            self.assertEqual(texts(asked, 1)[1], "c")
+            last(link, asked, 0)
+            self.assertEqual([await found[0], await found[2]], [[], []])
+
     async def test_a_question_that_cannot_be_sent_is_forgotten(self):
         await self.attach()
         (link,) = self.attached._glue.mesh.links
@@ -332,6 +346,10 @@ class Threads(unittest.TestCase):
                 return error.code
 
         @sio.event
+        def read(sid):
+            return len(sio.history("b"))
+
+        @sio.event
         def wrong(sid):
             try:
                 sio.history_remove("a", None)
@@ -355,6 +373,19 @@ class Threads(unittest.TestCase):
         self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), ["timeout"])
         link.event(handle, "wrong", ack=3)
         self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), ["history_remove() needs the id of an event"])
+        with mock.patch("sockeye.history.MAX_READS", 1):
+            with mock.patch("sockeye.history.ANSWER_WITHIN", 0.01):
+                link.event(handle, "fail", ack=4)
+                asked = link.expect(frames.HISTORY)  # which gets no answer in time
+                self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), ["timeout"])
+                link.event(handle, "fail", ack=5)  # gives up before its turn
+                self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), ["timeout"])
+            link.event(handle, "read", ack=6)
+            last(link, asked, 0)
+            asked = link.expect(frames.HISTORY)
+            self.assertEqual(texts(asked, 1)[1], "b")
+            last(link, asked, 0)
+            self.assertEqual(frames.Codec().decode(link.expect(frames.ACK).body, False), [0])
 
 
 if __name__ == "__main__":

@@ -124,6 +124,39 @@ class Async(Case):
         with self.assertRaisesRegex(sockeye.PresenceError, "lost before the answer"):
             await asyncio.wait_for(lost, WAIT)
 
+    async def test_while_too_many_questions_wait(self):
+        """Further ones fail, and the settings reach a link nevertheless."""
+        self.edge.workers = 2
+        self.attached = await asyncio.wait_for(sockeye.attach(self.sio, self.edge.url, drain_on_sigterm=False, presence={
+            "/": {"on_change": lambda *values: None}}), WAIT)
+        links = [await aside(self.edge.link) for _ in "ab"]
+        flags = [(await aside(settings, link))[0] for link in links]
+        first, second = links if flags[0] else links[::-1]
+        with unittest.mock.patch("sockeye.presence.MAX_QUESTIONS", 1):
+            first.cut()
+            self.assertEqual((await aside(settings, second))[0], frames.F_ACK)
+            found = asyncio.ensure_future(self.sio.presence("a"))
+            asked = await aside(second.expect, frames.WHO)
+            with self.assertRaisesRegex(sockeye.PresenceError, "wait for their answers") as caught:
+                await self.sio.presence("a")
+            self.assertEqual(caught.exception.code, "too-many")
+            first = await aside(self.edge.link)
+            self.assertEqual((await aside(settings, first))[0], 0)
+            later = asyncio.ensure_future(self.sio.presence("a"))
+            with self.assertRaisesRegex(sockeye.PresenceError, "wait for their answers"):
+                await later
+            last(second, asked, 2)
+            self.assertEqual((await found).count, 2)
+
+    async def test_a_question_that_is_too_long_fails_at_once(self):
+        link = await self.attach()
+        await aside(settings, link)
+        (own,) = self.attached._glue.mesh.links
+        own.max_frame = 1000
+        with self.assertRaisesRegex(ValueError, "accepts at most 1000"):
+            await self.sio.presence("a" * 2000)
+        self.assertEqual(own.who, {})
+
     async def test_malformed_frames_end_the_link(self):
         link = await self.attach()
         await aside(settings, link)

@@ -62,7 +62,7 @@ export class FakeLink {
 			workers: edge.workers,
 			up: edge.up,
 			window: edge.window,
-			maxFrame: 1 << 24,
+			maxFrame: edge.maxFrame,
 			ping: edge.ping,
 			options: edge.options,
 		});
@@ -129,8 +129,8 @@ export class FakeLink {
 
 export class FakeEdge {
 	/* `up`: milliseconds for which the edge's workers have run */
-	constructor({ name = "e1", workers = 1, up = 3600000, window = 1 << 22, ping = 5000, options = { fanout: "direct" }, others = [], versions = [1], host, port = 0 } = {}) {
-		Object.assign(this, { name, workers, up, window, ping, options, others, versions, host, port });
+	constructor({ name = "e1", workers = 1, up = 3600000, window = 1 << 22, maxFrame = 1 << 24, ping = 5000, options = { fanout: "direct" }, others = [], versions = [1], host, port = 0 } = {}) {
+		Object.assign(this, { name, workers, up, window, maxFrame, ping, options, others, versions, host, port });
 		this.links = [];
 		this.waiting = [];
 		this.folder = mkdtempSync(join(tmpdir(), "sockeye-fake-"));
