@@ -6,6 +6,7 @@
 
 #include "broker/bus_form.h"
 #include "broker/bus_log.h"
+#include "broker/bus_stream_store.h"
 #include "broker/bus_url.h"
 #include "broker/wire_stream.h"
 #include "common/base/error.h"
@@ -295,6 +296,23 @@ broker_settings_check_cluster(
 	return ERROR_ARGUMENT;
 }
 
+/* Keys in Redis begin with these options. A longer one would be cut, and keys that should differ would be the same.
+ */
+static int
+broker_settings_check_lengths(const struct broker_settings *settings, char error[OPTION_ERROR_MAX])
+{
+	if (settings->redis_log && strlen(settings->redis_key) > BUS_LOG_KEY_MAX)
+		snprintf(error, OPTION_ERROR_MAX, "option --redis-key: with --redis-log, at most %d bytes",
+			BUS_LOG_KEY_MAX);
+	else if (settings->redis_mode == BROKER_MODE_STREAMS &&
+		 strlen(settings->redis_session_key_prefix) > BUS_STREAM_PREFIX_MAX)
+		snprintf(error, OPTION_ERROR_MAX, "option --redis-session-key-prefix: at most %d bytes",
+			BUS_STREAM_PREFIX_MAX);
+	else
+		return 0;
+	return ERROR_ARGUMENT;
+}
+
 int
 broker_settings_check(const struct broker_settings *settings, char error[OPTION_ERROR_MAX])
 {
@@ -315,6 +333,9 @@ broker_settings_check(const struct broker_settings *settings, char error[OPTION_
 			"option --redis-stream-*, --redis-session-key-prefix: only --redis-mode streams has streams");
 		return ERROR_ARGUMENT;
 	}
+	rc = broker_settings_check_lengths(settings, error);
+	if (rc != 0)
+		return rc;
 	rc = bus_url_parse(&url, settings->redis, error);
 	if (rc == 0)
 		rc = bus_access_check(&access, &url, error);

@@ -35,6 +35,12 @@ struct bus_log *bus_log_new(struct bus *bus, const char *key, uint64_t length, b
 void bus_log_free(struct bus_log *log); /* accepts NULL */
 
 /*
+ * Longest `key` in bytes. The names of the log and of the sessions beside it begin with the key, and the memory for
+ * these names is limited (BUS_STORE_PREFIX_MAX).
+ */
+#define BUS_LOG_KEY_MAX 474
+
+/*
  * Returns the key of the log's counter, which shares a slot with its stream if bus_log_has_slot(). The caller frees
  * it with mem_free().
  */

@@ -93,6 +93,7 @@ bus_store_key_prefix(const struct bus *bus)
 {
 	struct text counter = text_from(bus->log != NULL ? bus->log->counter : "");
 
+	_Static_assert(sizeof "{-log}" - 1 + BUS_LOG_KEY_MAX <= BUS_STORE_PREFIX_MAX, "a prefix must fit");
 	counter.n -= text_ends(counter, TEXT(COUNTER_END)) ? sizeof COUNTER_END - 1 : 0;
 	return counter;
 }

@@ -74,6 +74,7 @@ uint64_t bus_store_sent(const struct bus *bus, bool *waits);
 const char *bus_store_stream(const struct bus *bus);
 /* Returns what the names of further keys must begin with, so that a Redis Cluster has them where it has the stream.
  */
+#define BUS_STORE_PREFIX_MAX 480 /* bytes: "{", a key of BUS_LOG_KEY_MAX bytes, "-log}" */
 struct text bus_store_key_prefix(const struct bus *bus);
 /*
  * Counts the subscribers of a channel at all members of a Redis Cluster. Returns false without an answer if the

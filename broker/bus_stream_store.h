@@ -13,6 +13,8 @@
 #include "broker/resp_tree.h"
 #include "broker/wire_stream.h"
 
+#define BUS_STREAM_PREFIX_MAX 1024 /* bytes of --redis-session-key-prefix */
+
 struct bus_stream_command;
 
 /* The caller owns the storage, which must stay valid until on_end is called or the question is cancelled. */

@@ -2,27 +2,29 @@
 
 #include "broker/broker.h"
 #include "common/base/base64.h"
+#include "common/base/must.h"
 #include "common/base/sha256.h"
 #include "node/socketio/sio_vault_state.h"
 
 #define SLACK_MS 10000 /* how late a renewal may be */
 #define KEY_HASH 22    /* base64url characters of a hash, 132 bits */
-#define PREFIX_MAX 480 /* bytes of a key's name that come from --redis-key; further ones are cut off */
 
-static struct text
-vault_prefix(const struct sio_vault *vault)
+/* Writes what a key begins with, and `kind`. Returns the length. */
+static size_t
+vault_key_begin(const struct sio_vault *vault, struct text kind, char out[SIO_VAULT_KEY_MAX])
 {
 	struct text prefix = bus_store_key_prefix(vault->bus);
 
-	return text_of(prefix.at, prefix.n < PREFIX_MAX ? prefix.n : PREFIX_MAX);
+	must(prefix.n <= BUS_STORE_PREFIX_MAX); /* broker_settings_check() refuses a longer --redis-key */
+	memcpy(mempcpy(out, prefix.at, prefix.n), kind.at, kind.n);
+	return prefix.n + kind.n;
 }
 
 struct text
 sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT_KEY_MAX])
 {
-	struct text prefix = vault_prefix(vault);
 	struct sha256 hash = sha256_of(TEXT("session"), pid);
-	size_t n = (size_t)snprintf(out, SIO_VAULT_KEY_MAX, "%.*s-session#", (int)prefix.n, prefix.at);
+	size_t n = vault_key_begin(vault, TEXT("-session#"), out);
 
 	for (unsigned i = 0; i < KEY_HASH; i++)
 		out[n++] = base64url_alphabet[hash.bytes[i] & 63];
@@ -32,11 +34,14 @@ sio_vault_key(const struct sio_vault *vault, struct text pid, char out[SIO_VAULT
 struct text
 sio_vault_stranger_key(const struct sio_vault *vault, struct text nsp, char out[SIO_VAULT_KEY_MAX])
 {
-	struct text prefix = vault_prefix(vault);
-	int n = snprintf(out, SIO_VAULT_KEY_MAX, "%.*s-stranger#%.*s", (int)prefix.n, prefix.at, (int)nsp.n,
-		nsp.n != 0 ? nsp.at : "");
+	size_t n = vault_key_begin(vault, TEXT("-stranger#"), out);
 
-	return text_of(out, (size_t)n < SIO_VAULT_KEY_MAX ? (size_t)n : SIO_VAULT_KEY_MAX - 1);
+	_Static_assert(
+		BUS_STORE_PREFIX_MAX + sizeof "-stranger#" + SIO_NSP_NAME_MAX <= SIO_VAULT_KEY_MAX, "a key must fit");
+	must(nsp.n <= SIO_NSP_NAME_MAX);
+	if (nsp.n != 0)
+		memcpy(out + n, nsp.at, nsp.n);
+	return text_of(out, n + nsp.n);
 }
 
 struct text

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "broker/bus_log.h"
+#include "broker/bus_stream_store.h"
 #include "broker/hub.h"
 #include "common/base/error.h"
 #include "common/io/log.h"
@@ -314,6 +316,34 @@ the_hub_takes_all_subscriptions_that_the_options_allow(void **state)
 	assert_true(rooms.row->max + 3 * namespaces.row->max < HUB_SUBSCRIPTIONS_MAX);
 }
 
+/* Keys in Redis begin with these texts, and must not be cut. */
+static void
+prefixes_of_keys_are_limited(void **state)
+{
+	static char text[BUS_STREAM_PREFIX_MAX + 2];
+	struct settings *s = *state;
+
+	memset(text, 'k', BUS_LOG_KEY_MAX + 1);
+	assert_int_equal(set(s, "redis", "redis://h"), 0);
+	assert_int_equal(set(s, "redis-key", text), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-log", "true"), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_string_equal(s->error, "option --redis-key: with --redis-log, at most 474 bytes");
+	text[BUS_LOG_KEY_MAX] = '\0';
+	assert_int_equal(set(s, "redis-key", text), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+	assert_int_equal(set(s, "redis-log", "false"), 0);
+	assert_int_equal(set(s, "redis-mode", "streams"), 0);
+	memset(text, 'k', BUS_STREAM_PREFIX_MAX + 1);
+	assert_int_equal(set(s, "redis-session-key-prefix", text), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), ERROR_ARGUMENT);
+	assert_string_equal(s->error, "option --redis-session-key-prefix: at most 1024 bytes");
+	text[BUS_STREAM_PREFIX_MAX] = '\0';
+	assert_int_equal(set(s, "redis-session-key-prefix", text), 0);
+	assert_int_equal(server_options_check(&s->server, s->error), 0);
+}
+
 static void
 options_of_a_cluster_need_one(void **state)
 {
@@ -378,6 +408,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(needs_name_options, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			the_hub_takes_all_subscriptions_that_the_options_allow, setup, teardown),
+		cmocka_unit_test_setup_teardown(prefixes_of_keys_are_limited, setup, teardown),
 		cmocka_unit_test_setup_teardown(options_of_a_cluster_need_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(help_shows_every_flag_and_the_path, setup, teardown),
 	};
