@@ -23,6 +23,7 @@
 
 #define REPLAY_MS 5000	 /* longest time of a replay, from its first request */
 #define PAGE 200	 /* entries of one request */
+#define TURN_MS 20000	 /* longest wait for a turn among the concurrent replays */
 #define REPLAYS_MAX 64	 /* concurrent replays; each holds at most the bytes of one client's queue */
 #define EXCLUDED_COST 16 /* bytes that are counted for an event that is not sent */
 
@@ -41,7 +42,9 @@ struct stream_replay {
 	struct sio_stream *stream;
 	struct sio_nsp *nsp; /* kept by sio_nsp_used() */
 	struct bus_stream_question question;
-	uint64_t nonce, until;
+	uint64_t nonce;
+	bool asks;	  /* in stream->replays */
+	uint64_t until;	  /* loop time of the end of its wait: for its turn, then for its events */
 	uint64_t from;	  /* the last entry that was read; initially the client's position */
 	uint64_t start;	  /* the client's position */
 	bool begun;	  /* this page has shown the entry at `from` */
@@ -235,8 +238,8 @@ replay_free(struct stream_replay *replay)
 		missed_free(container_of(replay->events.next, struct missed, link));
 	wire_message_fini(&replay->message);
 	sio_nsp_unused(replay->nsp);
+	stream->replays_count -= replay->asks;
 	mem_free(replay);
-	stream->replays_count--;
 }
 
 /* Ends a replay without its events: the socket continues as a new one. */
@@ -385,10 +388,29 @@ replay_begin_next(struct sio_stream *stream)
 		list_remove(&replay->link);
 		list_add_tail(&stream->replays, &replay->link);
 		stream->replays_count++;
+		replay->asks = true;
 		replay->until = stream->recovery->io->loop->now + REPLAY_MS;
 		replay_ask(replay);
 	}
 	stream->replays_begin = false;
+}
+
+/* They wait equally long, so those that have waited too long are the first. */
+static void
+replays_on_timer(struct wheel_entry *entry)
+{
+	struct sio_stream *stream = container_of(entry, struct sio_stream, replays_timer);
+	struct loop *loop = stream->recovery->io->loop;
+
+	while (!list_empty(&stream->replays_waiting)) {
+		struct stream_replay *first = container_of(stream->replays_waiting.next, struct stream_replay, link);
+
+		if (first->until > loop->now) {
+			loop_arm(loop, entry, first->until - loop->now);
+			return;
+		}
+		replay_fail(first, SIO_RECOVERY_NO_HUB);
+	}
 }
 
 bool
@@ -407,6 +429,7 @@ sio_stream_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 	replay->nonce = session->lost->asked = ++stream->nonce;
 	replay->from = replay->start = session->from;
 	replay->then = then;
+	replay->until = stream->recovery->io->loop->now + TURN_MS;
 	replay->result = SIO_RECOVERY_RECOVERED;
 	memcpy(replay->handle, session->pid, SIO_PID_HANDLE);
 	list_init(&replay->link);
@@ -414,6 +437,8 @@ sio_stream_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 	wire_message_init(&replay->message);
 	list_add_tail(&stream->replays_waiting, &replay->link);
 	replay_begin_next(stream);
+	if (!list_empty(&stream->replays_waiting) && !wheel_armed(&stream->replays_timer))
+		loop_arm(stream->recovery->io->loop, &stream->replays_timer, TURN_MS);
 	return true;
 }
 
@@ -424,19 +449,17 @@ sio_stream_replays_init(struct sio_stream *stream)
 {
 	list_init(&stream->replays);
 	list_init(&stream->replays_waiting);
+	wheel_entry_init(&stream->replays_timer, replays_on_timer);
 }
 
 void
 sio_stream_replays_fini(struct sio_stream *stream)
 {
-	struct stream_replay *replay;
-
 	while (!list_empty(&stream->replays_waiting) || !list_empty(&stream->replays)) {
-		struct list *from =
+		const struct list *from =
 			!list_empty(&stream->replays_waiting) ? &stream->replays_waiting : &stream->replays;
 
-		replay = container_of(from->next, struct stream_replay, link);
-		stream->replays_count += from == &stream->replays_waiting; /* replay_free() subtracts 1 */
-		replay_fail(replay, SIO_RECOVERY_NO_HUB);
+		replay_fail(container_of(from->next, struct stream_replay, link), SIO_RECOVERY_NO_HUB);
 	}
+	loop_disarm(stream->recovery->io->loop, &stream->replays_timer);
 }

@@ -86,6 +86,7 @@ struct sio_stream {
 	unsigned replays_count;
 	bool replays_begin; /* replay_begin_next() runs */
 	struct wheel_entry claims_timer;
+	struct wheel_entry replays_timer; /* armed while replays wait */
 };
 
 /* Returns the state if the events of the namespace are recorded in a stream, else NULL. */

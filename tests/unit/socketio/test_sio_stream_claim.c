@@ -7,6 +7,7 @@
 
 #include "common/base/base64.h"
 #include "node/socketio/sio_stream_session.h"
+#include "node/socketio/sio_stream_state.h"
 
 #define FAKE_STREAM
 #include "tests/unit/socketio/recovering.h"
@@ -15,6 +16,7 @@
 
 #define PID "pidpidpidpidpidpidpid"
 #define TICK_MS 250
+#define REPLAYS 64 /* that run at the same time */
 
 static struct recovering client;
 static char base64[1024];
@@ -48,15 +50,15 @@ stop(void **state)
 	return 0;
 }
 
-/* Answers that Redis has a session of the worker "other". */
+/* Answers that Redis has a session of this worker; "": of a lost client. */
 static void
-answer_record(void)
+answer_record_of(const char *owner)
 {
 	struct sio_stream_session record = {.sid = TEXT("sidsidsidsidsidsidsi"),
 		.pid = TEXT(PID),
 		.own = true,
 		.nsp = TEXT("/"),
-		.owner = TEXT("other"),
+		.owner = text_from(owner),
 		.start = stream_number_of((struct wire_stream_id){5, 0})};
 	struct resp_item item = {.type = RESP_BULK};
 	struct buffer map;
@@ -69,6 +71,12 @@ answer_record(void)
 	item.text = text_of(base64, BASE64_ENCODED(map.len));
 	fake_stream_answer(0, &item);
 	buffer_fini(&map);
+}
+
+static void
+answer_record(void)
+{
+	answer_record_of("other");
 }
 
 static void
@@ -168,6 +176,33 @@ a_claim_ends_although_others_are_awaited(void **state)
 	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_HUB], 1);
 }
 
+/* The client would otherwise wait for as long as others are served before it. */
+static void
+a_replay_waits_for_its_turn_for_20_s(void **state)
+{
+	const struct wire_stream_entry entry = {.id = {6, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
+	struct sio_stream *stream = fake_io->recovery->stream;
+
+	(void)state;
+	stream->replays_count += REPLAYS; /* of others */
+	recovering_claim(&client, PID, "6-0");
+	answer_record_of("");
+	fake_stream.question->on_entry(fake_stream.question, &entry);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	assert_asked("GETRANGE XRANGE DEL ");
+	answer_number(1);
+	fake_sleep(19000);
+	recovering_read(&client);
+	assert_asked("");
+	assert_false(client.connected);
+	fake_sleep(1000);
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_HUB], 1);
+	assert_int_equal(stream->replays_count, REPLAYS);
+	stream->replays_count -= REPLAYS;
+}
+
 int
 main(void)
 {
@@ -177,6 +212,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_worker_that_is_back_may_have_removed_the_session, start, stop),
 		cmocka_unit_test_setup_teardown(a_worker_that_does_not_come_back_is_dead, start, stop),
 		cmocka_unit_test_setup_teardown(a_claim_ends_although_others_are_awaited, start, stop),
+		cmocka_unit_test_setup_teardown(a_replay_waits_for_its_turn_for_20_s, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
