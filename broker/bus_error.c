@@ -30,6 +30,8 @@ static const struct {
 	{"MISCONF", "Redis cannot save its data; see its log"},
 	{"OOM", "Redis is out of memory: raise maxmemory or set a maxmemory-policy"},
 	{"MOVED", "the key is on another node of the cluster"},
+	{"ASK", "the slot is moving to another node of the cluster; retrying until it is there"},
+	{"TRYAGAIN", "the slot is moving to another node of the cluster; retrying until it is there"},
 	/* errors of OpenSSL */
 	{"certificate has expired", "renew the server's certificate, or correct this machine's clock"},
 	{"certificate is not yet valid", "correct this machine's clock, or reissue the server's certificate"},
@@ -84,4 +86,10 @@ bus_error_is_refusal(struct text error)
 	return text_starts(error, TEXT("NOPERM")) || text_starts(error, TEXT("ERR unknown command")) ||
 	       text_starts(error, TEXT("ERR unknown subcommand")) ||
 	       text_starts(error, TEXT("ERR Unknown subcommand"));
+}
+
+bool
+bus_error_is_moving(struct text error)
+{
+	return text_starts(error, TEXT("ASK ")) || text_starts(error, TEXT("TRYAGAIN "));
 }

@@ -17,4 +17,11 @@ void bus_error_write(char out[BUS_WHY_MAX], const char *what, struct text error,
 /* Returns true if the server lacks the command or does not allow it, so that asking again is useless. */
 bool bus_error_is_refusal(struct text error);
 
+/*
+ * Returns true if a member of a Redis Cluster has not executed a command because the slot of its keys is moving to
+ * another member (ASK, TRYAGAIN). The same command succeeds when the slot has moved. Following ASK would execute the
+ * command at the other member while this one may still have the key.
+ */
+bool bus_error_is_moving(struct text error);
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "broker/bus_cluster.h"
+#include "broker/bus_error.h"
 #include "broker/bus_internal.h"
 #include "broker/bus_log_internal.h"
 #include "common/base/ascii.h"
@@ -174,6 +175,8 @@ bus_store_on_answer(struct bus *bus, struct bus_call *call, struct bus_script *s
 		return true;
 	if (reply->type == RESP_BULK)
 		call->answer(call, 0, reply->text);
+	else if (reply->type == RESP_ERROR && bus_error_is_moving(reply->text))
+		call->answer(call, ERROR_CLOSED, reply->text);
 	else
 		call->answer(
 			call, ERROR_UNSUPPORTED, reply->type == RESP_ERROR ? reply->text : TEXT("unexpected answer"));

@@ -1,3 +1,4 @@
+#include "broker/bus_error.h"
 #include "broker/shards_internal.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -293,8 +294,7 @@ shard_on_timer(struct wheel_entry *entry)
 static bool
 error_is_passing(struct text error)
 {
-	return text_starts(error, TEXT("CLUSTERDOWN ")) || text_starts(error, TEXT("TRYAGAIN ")) ||
-	       text_starts(error, TEXT("ASK "));
+	return text_starts(error, TEXT("CLUSTERDOWN ")) || bus_error_is_moving(error);
 }
 
 bool

@@ -1,5 +1,6 @@
 #include "broker/streams_lanes.h"
 
+#include "broker/bus_error.h"
 #include "broker/cluster_map.h"
 #include "broker/streams_reader.h"
 #include "broker/streams_writer.h"
@@ -109,15 +110,14 @@ static const struct topology_ops topology_ops = {lanes_on_map, lanes_on_no_map};
 
 /*
  * Returns true if a member of the cluster refuses because the slot has moved (MOVED), or because it is moving and the
- * stream has gone ahead (ASK). The lane then waits for the map that names the new owner.
+ * stream has gone ahead (ASK, TRYAGAIN). The lane then waits for the map that names the new owner.
  */
 static bool
 lane_is_moving(const struct streams_lane *lane, struct text refusal)
 {
 	struct cluster_moved moved;
 
-	return lane->lanes->cluster &&
-	       (cluster_moved_parse(&moved, refusal) == 0 || text_starts(refusal, TEXT("ASK ")));
+	return lane->lanes->cluster && (cluster_moved_parse(&moved, refusal) == 0 || bus_error_is_moving(refusal));
 }
 
 /* Logs that the streams are down at the first refusal, unless the slot is moving. */

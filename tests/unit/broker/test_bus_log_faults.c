@@ -319,6 +319,41 @@ an_old_connection_that_cannot_be_ended_is_logged(void **state)
 	close_log_bus();
 }
 
+static int script_error;
+
+static void
+on_script_answer(struct bus_call *call, int error, struct text value)
+{
+	(void)call, (void)value;
+	script_error = error;
+}
+
+/* While a slot of a Redis Cluster is moving, a script that was refused is called again soon. */
+static void
+a_script_of_a_moving_slot_is_not_refused(void **state)
+{
+	static const struct {
+		struct text answer;
+		int error;
+	} cases[] = {
+		{TEXT("TRYAGAIN Multiple keys request during rehashing of slot"), ERROR_CLOSED},
+		{TEXT("ASK 866 127.0.0.1:1"), ERROR_CLOSED},
+		{TEXT("OOM command not allowed when used memory > 'maxmemory'."), ERROR_UNSUPPORTED},
+	};
+	struct bus_script script = {.connection = 1};
+	struct bus bus = {.cluster = NULL};
+	struct bus_call call;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct resp reply = {.type = RESP_ERROR, .text = cases[i].answer};
+
+		bus_call_init(&call, on_script_answer);
+		assert_true(bus_store_on_answer(&bus, &call, &script, &reply));
+		assert_int_equal(script_error, cases[i].error);
+	}
+}
+
 int
 main(void)
 {
@@ -337,6 +372,7 @@ main(void)
 		LOG_CASE(a_message_is_found_on_a_server_whose_clock_is_behind),
 		LOG_CASE(messages_written_off_do_not_renumber_later_ones),
 		LOG_CASE(an_old_connection_that_cannot_be_ended_is_logged),
+		cmocka_unit_test(a_script_of_a_moving_slot_is_not_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@ static struct {
 	unsigned open, appends, ages, reads, removals;
 	bool silent;
 	const char *refusal; /* the answer to a read or removal; NULL: none is refused */
+	const char *refused_append;
 } server;
 
 static struct history *history;
@@ -36,6 +37,8 @@ serve(struct conn *c, const struct hub_command *command)
 	server.removals += removal;
 	if (server.refusal != NULL && (read || removal))
 		say(c, "%s", server.refusal);
+	else if (server.refused_append != NULL && append)
+		say(c, "%s", server.refused_append);
 	else if (!server.silent)
 		say(c, "%s", append ? "$3\r\n7-1\r\n" : read ? "*0\r\n" : ":1\r\n");
 }
@@ -211,6 +214,34 @@ a_refusal_is_not_an_outage(void **state)
 	assert_int_equal(last_error, 0);
 }
 
+/* The slot of the keys is moving to another member of a Redis Cluster. What is sent then is sent again. */
+static void
+a_moving_slot_is_no_refusal(void **state)
+{
+	static const char *const answers[] = {"-ASK 866 127.0.0.1:1\r\n",
+		"-TRYAGAIN Multiple keys request during rehashing of slot\r\n"};
+	struct history_stats stats;
+
+	(void)state;
+	server.listener = fake_listen_at(0, server_accept, NULL);
+	open_at(listener_port(server.listener));
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned reads = server.reads, appends = server.appends;
+
+		server.refusal = server.refused_append = answers[i];
+		read_as(i);
+		RUN_UNTIL(server.reads >= reads + 2);
+		store();
+		RUN_UNTIL(server.appends >= appends + 2);
+		server.refusal = server.refused_append = NULL;
+		RUN_UNTIL(answered == i + 1 && (history_stats(history, &stats), stats.appended == i + 1));
+		assert_int_equal(last_error, 0);
+	}
+	assert_int_equal(stats.dropped, 0);
+	assert_int_equal(stats.failed, 0);
+	assert_true(logged("the slot of the history is moving"));
+}
+
 int
 main(void)
 {
@@ -219,6 +250,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_nobody_waits_for_is_not_sent_again, start, stop),
 		cmocka_unit_test_setup_teardown(an_answer_that_nobody_waits_for_is_passed_over, start, stop),
 		cmocka_unit_test_setup_teardown(a_refusal_is_not_an_outage, start, stop),
+		cmocka_unit_test_setup_teardown(a_moving_slot_is_no_refusal, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
