@@ -93,3 +93,11 @@ bus_error_is_moving(struct text error)
 {
 	return text_starts(error, TEXT("ASK ")) || text_starts(error, TEXT("TRYAGAIN "));
 }
+
+bool
+bus_error_is_passing(struct text error)
+{
+	return text_starts(error, TEXT("LOADING ")) || text_starts(error, TEXT("READONLY ")) ||
+	       text_starts(error, TEXT("MASTERDOWN ")) || text_starts(error, TEXT("CLUSTERDOWN ")) ||
+	       bus_error_is_moving(error);
+}

@@ -24,4 +24,11 @@ bool bus_error_is_refusal(struct text error);
  */
 bool bus_error_is_moving(struct text error);
 
+/*
+ * Returns true if the server has not executed a command because it cannot be used now: it loads its data, is a
+ * replica, belongs to a Redis Cluster without all of its slots, or the slot is moving. Later, here or at another
+ * server, the same command succeeds.
+ */
+bool bus_error_is_passing(struct text error);
+
 #endif

@@ -175,7 +175,7 @@ bus_store_on_answer(struct bus *bus, struct bus_call *call, struct bus_script *s
 		return true;
 	if (reply->type == RESP_BULK)
 		call->answer(call, 0, reply->text);
-	else if (reply->type == RESP_ERROR && bus_error_is_moving(reply->text))
+	else if (reply->type == RESP_ERROR && bus_error_is_passing(reply->text))
 		call->answer(call, ERROR_CLOSED, reply->text);
 	else
 		call->answer(

@@ -44,7 +44,7 @@ struct bus_call {
 	struct list link;
 	struct bus_call **slot; /* private */
 	/*
-	 * `error` is 0, ERROR_CLOSED (the bus is down or was lost, or the slot of the keys is moving; the script may
+	 * `error` is 0, ERROR_CLOSED (the bus is down or was lost, or the server cannot be used now; the script may
 	 * or may not have run), or ERROR_UNSUPPORTED (the server refused the script). `value` is the bulk string, or
 	 * the text of the refusal.
 	 */

@@ -143,13 +143,9 @@ link_on_error(struct history_link *remote, struct link_command *command, struct 
 
 	if (text_starts(error, TEXT("MOVED ")) && link_follow(remote, error))
 		return false;
-	if (bus_error_is_moving(error)) {
-		bus_link_fail(&remote->link, "the slot of the history is moving to another member of the cluster");
-		return false;
-	}
-	if (text_starts(error, TEXT("READONLY")) || text_starts(error, TEXT("LOADING")) ||
-		text_starts(error, TEXT("CLUSTERDOWN")) || text_starts(error, TEXT("MASTERDOWN"))) {
-		bus_link_fail(&remote->link, "the server cannot be used now");
+	if (bus_error_is_passing(error)) {
+		bus_error_write(why, "the server cannot be used now", error, remote->link.password);
+		bus_link_fail(&remote->link, why);
 		return false;
 	}
 	command->refused = true;

@@ -304,6 +304,13 @@ store_on_answer(void *arg, const struct resp_item *answer)
 		store_lost(store, "unexpected answer on the connection for recovery");
 		return false;
 	}
+	if (answer->type == RESP_ERROR && bus_error_is_passing(answer->text)) {
+		/* a session that is not stored now would stay unknown to Redis, because later changes only replace it
+		 */
+		bus_error_write(why, "the server cannot be used now", answer->text, store->link.password);
+		store_lost(store, why);
+		return false;
+	}
 	store->attempts = 0;
 	store->sent_count--;
 	if (answer->type == RESP_ERROR && log_allow(&store->log_limit, 1, store->loop->now)) {

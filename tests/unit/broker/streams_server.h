@@ -34,6 +34,8 @@ static struct streams_server {
 	unsigned refusals;   /* to so many; 0: to all */
 	const char *denial;  /* the answer to XREVRANGE instead of an entry */
 	bool silent;	     /* the server does not answer XREAD */
+	const char *loading; /* the answer to SET instead of OK */
+	unsigned sets;	     /* received */
 	bool holds;	     /* the answer to the next XRANGE with COUNT stops after its first entry */
 	struct conn *held;   /* the connection that got such an answer */
 	struct buffer rest;  /* the missing part of that answer, for the test to send */
@@ -247,6 +249,9 @@ streams_serve(struct conn *c, const struct hub_command *command)
 		assert_true(text_is(args[1], TEXT("KILL")) && text_is(args[2], TEXT("ID")));
 		redis.killed = (unsigned)atoi(args[3].at);
 		say(c, ":1\r\n");
+	} else if (text_is(args[0], TEXT("SET"))) {
+		redis.sets++;
+		say(c, "%s", redis.loading != NULL ? redis.loading : "+OK\r\n");
 	} else if (text_is(args[0], TEXT("XADD"))) {
 		streams_serve_add(c, command);
 	} else if (text_is(args[0], TEXT("XREAD"))) {

@@ -208,6 +208,45 @@ others_are_awaited_after_an_outage(void **state)
 	close_end(&a);
 }
 
+static int set_error;
+static unsigned set_ends;
+
+static void
+on_set(struct bus_stream_question *question, int error, const struct resp_item *answer)
+{
+	(void)question, (void)answer;
+	set_error = error;
+	set_ends++;
+}
+
+/* Otherwise a session that begins while Redis starts would not be stored. */
+static void
+what_a_server_cannot_store_now_is_stored_later(void **state)
+{
+	static const struct text args[] = {TEXT("SET"), TEXT("key"), TEXT("value")};
+	struct bus_stream_question question = {.repeatable = true, .wait_ms = 60000, .on_end = on_set};
+	struct streams_end a;
+
+	(void)state;
+	set_ends = 0;
+	redis.loading = "-LOADING Redis is loading the dataset in memory\r\n";
+	open_end(&a, "aaaaaaaaaaaaaaaa");
+	bus_streams.stream_store->open(a.end);
+	assert_int_equal(bus_streams.stream_store->ask(a.end, NULL, 3, args), 0);
+	assert_int_equal(bus_streams.stream_store->ask(a.end, &question, 3, args), 0);
+	RUN_UNTIL(redis.sets >= 4);
+	assert_int_equal(set_ends, 0);
+	assert_true(logged("the server cannot be used now: LOADING"));
+	redis.loading = NULL;
+	RUN_UNTIL(set_ends == 1);
+	assert_int_equal(set_error, 0);
+	redis.loading = "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+	assert_int_equal(bus_streams.stream_store->ask(a.end, &question, 3, args), 0);
+	RUN_UNTIL(set_ends == 2);
+	assert_int_equal(set_error, ERROR_CLOSED);
+	close_end(&a);
+}
+
 static void
 namespaces_have_streams(void **state)
 {
@@ -340,6 +379,7 @@ main(void)
 		STREAMS_CASE(a_slow_reader_notices_the_trimming),
 		STREAMS_CASE(a_silent_server_is_left),
 		STREAMS_CASE(others_are_awaited_after_an_outage),
+		STREAMS_CASE(what_a_server_cannot_store_now_is_stored_later),
 		STREAMS_CASE(namespaces_have_streams),
 		STREAMS_CASE(foreign_entries_are_passed_over),
 		STREAMS_CASE(a_namespace_settles_although_the_stream_is_denied),
