@@ -46,7 +46,7 @@ async function doctor(...args) {
   const child = spawn(path.join(root, "deploy/doctor.sh"), args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
-  const [code] = await within(once(child, "close"), "the doctor", 60_000);
+  const [code] = await within(once(child, "close"), () => `the doctor, which says:\n${output}`);
   return { code, output };
 }
 
