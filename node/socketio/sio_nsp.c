@@ -143,11 +143,11 @@ sio_nsp_new(struct sio_server *io, struct text name, struct sio_nsp *parent, boo
 	}
 	nsp->named = parent == NULL;
 	nsp->unclaimed = unclaimed;
+	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
 	if (io->recovery != NULL)
 		nsp->log = sio_recovery_log_new(&io->recovery->store);
 	if (io->recovery != NULL && io->recovery->adopt != NULL)
-		io->recovery->adopt(nsp);
-	table_add(&io->nsps, &nsp->node, text_of(nsp->name, name.n));
+		io->recovery->adopt(nsp); /* the name is known to sio_nsp_text() since table_add() */
 	if (parent != NULL) {
 		io->children++;
 		if (io->children > io->options.max_children)

@@ -260,6 +260,9 @@ sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text auth, 
 		return false;
 	pid = secret_of(pid, pid_room);
 	offset = json_object_get(auth, TEXT("offset"));
+	/* a client with the MessagePack parser that has got no event sends undefined, which is null in JSON */
+	if (offset.at != NULL && json_type(offset) == JSON_NULL)
+		offset = TEXT_NONE;
 	if (offset.at != NULL)
 		offset = secret_of(offset, offset_room);
 	auth = auth_without_secret(nsp->io, auth);

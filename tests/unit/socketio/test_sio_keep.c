@@ -171,6 +171,16 @@ a_client_that_comes_back_unchanged_costs_no_message(void **state)
 	assert_told(SIO_KEEP_REPLAY);
 }
 
+static void
+a_namespace_that_is_made_later_has_the_epoch_of_its_name(void **state)
+{
+	char epoch[SIO_EPOCH_LENGTH];
+
+	(void)state;
+	sio_keeper_epoch(keep->key, TEXT("/later"), epoch);
+	assert_memory_equal(sio_of(fake_io, "/later")->log->epoch, epoch, sizeof epoch);
+}
+
 static unsigned passed, passed_recovered;
 
 static void
@@ -363,6 +373,8 @@ main(void)
 			the_keeper_learns_of_data_that_a_middleware_sets_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_client_that_comes_back_unchanged_costs_no_message, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_namespace_that_is_made_later_has_the_epoch_of_its_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_socket_that_is_new_in_the_end_passes_the_middlewares, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_socket_that_is_new_in_the_end_may_be_refused, set_up, tear_down),

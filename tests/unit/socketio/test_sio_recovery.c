@@ -165,6 +165,22 @@ some_reasons_end_the_session(void **state)
 	assert_back(&c, 0);
 }
 
+/* undefined of a client with the MessagePack parser */
+static void
+an_offset_of_null_is_none(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	recovering_return(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	emit(1);
+	c.auth = "\"offset\":null";
+	recovering_return(&c);
+	assert_true(c.recovered);
+	assert_int_equal(c.count, 1);
+}
+
 static void
 hostile_pids_and_offsets_are_refused(void **state)
 {
@@ -397,6 +413,7 @@ main(void)
 		CASE(a_client_that_comes_before_its_loss_is_noticed_takes_over),
 		CASE(the_window_ends),
 		CASE(some_reasons_end_the_session),
+		CASE(an_offset_of_null_is_none),
 		CASE(hostile_pids_and_offsets_are_refused),
 		CASE(what_is_emitted_while_middlewares_run_is_not_lost),
 		CASE(a_replay_that_fails_does_not_count),
