@@ -29,9 +29,9 @@ NEEDS := $(sort $(if $(filter-out clean help deps uninstall unit-python unit-jav
 	$(if $(filter test-bench bench bench-%,$(GOALS)),bench) \
 	$(if $(filter fuzz fuzz-%,$(GOALS)),fuzz) \
 	$(if $(filter deb,$(GOALS)),deb) \
-	$(if $(filter unit-javascript admin-ui deb test-deb run-backend test-clients test-backends chaos-backends chaos-cluster test-cluster test-load test-bench test-compose test-images test-programs bench bench-% structure-check readme readme-check screenshots clients-table %.stamp,$(GOALS)),npm) \
+	$(if $(filter unit-javascript admin-ui deb test-deb run-backend test-clients test-backends chaos-backends chaos-cluster chaos-recovery test-cluster test-load test-bench test-compose test-images test-programs bench bench-% structure-check readme readme-check screenshots clients-table %.stamp,$(GOALS)),npm) \
 	$(if $(filter test-clients screenshots clients-table,$(GOALS)),clients) \
-	$(if $(filter test-cluster test-backends chaos-backends chaos-cluster,$(GOALS)),cluster) \
+	$(if $(filter test-cluster test-backends chaos-backends chaos-cluster chaos-recovery,$(GOALS)),cluster) \
 	$(if $(filter test-load,$(GOALS)),load) \
 	$(filter test,$(GOALS)))
 # `make run`, `make run-backend` and `make test` may ask for the password of sudo. Other targets use sudo only if it asks for no
@@ -418,6 +418,7 @@ help:
 	@echo "make fuzz             FUZZ_SECONDS=$(FUZZ_SECONDS) for each codec; fuzz-check: the same inputs in each run"
 	@echo "make chaos            CHAOS_SECONDS=$(CHAOS_SECONDS) of random API calls from every callback"
 	@echo "make chaos-cluster    MINUTES=$(MINUTES) of failures of Redis and its links; prints what was lost; SEED=n repeats a run"
+	@echo "make chaos-recovery   STRETCHES=100 of losses and returns of clients in each form of recovery; SEED=n, WINDOW=ms"
 	@echo "make chaos-backends   MINUTES=$(MINUTES) of kills, deploys and cuts among edges and backends; SEED=n repeats a run"
 	@echo
 	@echo "make bench            compare with Node.js, rewrite tests/bench/RESULTS.md"

@@ -16,3 +16,10 @@ test-cluster: all $(PEER_APP) $(TESTS_NPM)
 .PHONY: chaos-cluster
 chaos-cluster: all $(PEER_APP) $(TESTS_NPM)
 	TEST_BUILD=$(abspath $(BUILD)) node tests/cluster/history/run.mjs --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(MODE),--mode $(MODE)) $(if $(ONLY),--only $(ONLY))
+
+# Random programs for the clients of connection state recovery: STRETCHES in each form. tests/cluster/random/recovery.test.mjs
+# explains FORM, SEED, WORLDS and WINDOW.
+.PHONY: chaos-recovery
+chaos-recovery: all $(PEER_APP) $(TESTS_NPM)
+	TEST_BUILD=$(abspath $(BUILD)) STRETCHES=$(or $(STRETCHES),100) $(foreach v,FORM SEED WORLDS WINDOW,$(if $($v),$v=$($v))) \
+		node --test tests/cluster/random/recovery.test.mjs

@@ -2,6 +2,7 @@
  * A node of a test cluster: a client can request each operation that concerns other nodes. Its twin in JavaScript is
  * tests/cluster/support/peer.mjs. PEER_NAME names the node.
  */
+#include <ev.h>
 #include <sockeye.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,10 +114,9 @@ static void
 on_server_ask(sio_socket *socket, sio_event *event, void *arg)
 {
 	sio_event *asked = sio_event_keep(event);
-	uint32_t timeout = (uint32_t)sio_int(sio_arg(event, 2), 0);
 
 	(void)arg;
-	if (sio_server_side_emit_ack(sio_socket_nsp(socket), timeout, on_answers, asked, text(sio_arg(event, 0)), "v",
+	if (sio_server_side_emit_ack(sio_socket_nsp(socket), 0, on_answers, asked, text(sio_arg(event, 0)), "v",
 		    sio_arg(event, 1)) != 0)
 		sio_event_release(asked);
 }
@@ -476,6 +476,52 @@ serve_presence(sio_nsp *nsp)
 	sio_on(nsp, "who", on_who, NULL);
 }
 
+/* --------------------------------------------------------- slow middlewares */
+
+struct waiting {
+	ev_timer timer;
+	sio_step *step;
+};
+
+static void
+on_waited(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct waiting *waiting = timer->data;
+
+	(void)loop;
+	(void)events;
+	sio_next(waiting->step);
+	free(waiting);
+}
+
+/* Accepts a client after as many milliseconds as the `delay` of its auth. */
+static void
+wait_first(sio_socket *socket, sio_step *step, void *arg)
+{
+	int64_t delay = sio_int(sio_get(sio_auth(socket), "delay"), 0);
+	struct waiting *waiting;
+
+	(void)arg;
+	if (delay <= 0) {
+		sio_next(step);
+		return;
+	}
+	waiting = calloc(1, sizeof *waiting);
+	if (!waiting)
+		abort();
+	waiting->step = step;
+	waiting->timer.data = waiting;
+	ev_timer_init(&waiting->timer, on_waited, (double)delay / 1000, 0.);
+	ev_timer_start(sio_loop(sio_socket_server(socket)), &waiting->timer);
+}
+
+static void
+serve_slowly(sio_nsp *nsp)
+{
+	sio_use(nsp, wait_first, NULL);
+	serve(nsp);
+}
+
 int
 sio_app(sio_server *io)
 {
@@ -485,5 +531,6 @@ sio_app(sio_server *io)
 	serve_history(sio_of(io, "/"));
 	serve(sio_of(io, "/team"));
 	serve(sio_of_pattern(io, "/new-.*", NULL));
+	serve_slowly(sio_of_pattern(io, "/slow-.*", NULL));
 	return 0;
 }

@@ -1,0 +1,248 @@
+// Servers of one form, a client at each worker that emits, and the clients of the random programs that are played here.
+import assert from "node:assert/strict";
+import { io } from "socket.io-client";
+import { startSockeye } from "../../clients/support/server.mjs";
+import { next, within } from "../../clients/support/wait.mjs";
+import { randomOf } from "../history/history.mjs";
+import { peerApp } from "../support/cluster.mjs";
+import { clientAt, workerOf } from "../support/recovery.mjs";
+import { freePort, Redis } from "../support/redis.mjs";
+import { Client, NSP } from "./client.mjs";
+import { FORMS, counted } from "./forms.mjs";
+import { CLIENTS, aReturn, aStretch } from "./program.mjs";
+
+const DELAYS_MS = [10, 30]; // of slow middlewares
+const LONG_DELAYS_MS = [10, 100, 300];
+const ACKNOWLEDGED_MS = 200;
+const FAILS_EVERY = 4; // stretches
+const RENEWED_EVERY = 6; // stretches, after which other clients come
+const OBSERVERS = ["observers"];
+/** What may come a second time: an event that wants an acknowledgement, to a client that moves while it is on its way. */
+const COPIES = { kept: undefined, volatile: 1, local: 1, acknowledged: 2 };
+
+const VALUES = { number: (n) => n, text: (n) => `n${n}`, binary: (n) => [n, Buffer.from([n & 255])] };
+
+/** A client at one worker. It emits, and hears what all others of its kind say. */
+class Observer {
+  heard = new Map(); // observer → the last mark of it
+  #wake = () => {};
+
+  constructor(socket) {
+    this.socket = socket;
+    socket.on("mark", ([from, mark]) => {
+      this.heard.set(from, mark);
+      this.#wake();
+    });
+    socket.on("asked", (value, answer) => answer(value));
+  }
+
+  /** Resolves when a mark of each of `count` observers has come. */
+  hears(mark, count) {
+    const deaf = () => Array.from({ length: count }, (_, from) => from).filter((from) => !(this.heard.get(from) >= mark));
+    const all = new Promise((resolve) => {
+      this.#wake = () => deaf().length === 0 && resolve();
+      this.#wake();
+    });
+    return within(all, () => `mark ${mark} of the emitters ${deaf()} at the worker of ${this.socket.id}`);
+  }
+}
+
+export class World {
+  nodes = [];
+  observers = [];
+  clients = [];
+  returns = new Map(); // "recovered", or why not → how many clients
+  stretches = 0;
+  trace = []; // the steps of this stretch, with their results
+  #t;
+  #number = 0;
+  #mark = 0;
+  #asked = false; // an event that wants an acknowledgement may be on its way
+
+  /** Starts the servers. The number of a seed decides whether middlewares run for recovered clients. */
+  static async open(t, name, { seed, window }) {
+    const world = new World();
+    Object.assign(world, { name, form: FORMS[name], seed, window, random: randomOf(seed) });
+    world.#t = t;
+    t.after(() => world.close());
+    if (world.form.redis) world.redis = await Redis.start(["--appendonly", "yes", "--appendfsync", "no"]);
+    for (let i = 0; i < world.form.nodes; i++) world.nodes.push(await world.start());
+    for (let emitter = 0; emitter < world.emitters; emitter++) await world.observe(emitter);
+    await world.counted();
+    await world.settle();
+    return world;
+  }
+
+  get emitters() {
+    return 2 * this.form.nodes;
+  }
+
+  /** Starts a node of two workers. */
+  async start() {
+    const admin = await freePort();
+    const args = ["--workers", "2", "--connection-state-recovery", "--admin-port", String(admin), ...this.form.args];
+    if (this.redis) args.push("--redis", this.redis.url);
+    if (this.seed % 2) args.push("--skip-middlewares=false");
+    if (this.window) args.push("--max-disconnection-duration", String(this.window), "--ping-interval", String(this.window), "--ping-timeout", String(this.window));
+    return Object.assign(await startSockeye(peerApp, args), { admin });
+  }
+
+  /** Puts a new observer at the worker of an emitter: node * 2 + worker. */
+  async observe(emitter) {
+    this.observers[emitter]?.socket.disconnect();
+    const options = { transports: ["websocket"], reconnection: false };
+    const socket = await clientAt(this.#t, this.nodes[emitter >> 1], emitter & 1, options, (url, more) => io(url + NSP, more));
+    this.observers[emitter] = new Observer(socket);
+    await socket.emitWithAck("join", OBSERVERS[0]);
+  }
+
+  counted() {
+    return counted(this);
+  }
+
+  /** Resolves when all that was emitted so far has been delivered at all workers. */
+  async settle() {
+    const mark = ++this.#mark, asked = this.#asked;
+    this.#asked = false;
+    const answers = this.observers.map(({ socket }, from) => {
+      socket.emit("emit", { to: OBSERVERS }, "mark", [[from, mark]], () => {});
+      // events that want acknowledgements may have a way of their own
+      return asked && socket.emitWithAck("ask", { to: OBSERVERS, timeout: 10_000 }, "asked", mark);
+    });
+    await Promise.all([...answers, ...this.observers.map((observer) => observer.hears(mark, this.emitters))]);
+  }
+
+  emit({ emitter, to, except, how, value }) {
+    const { emitters } = this;
+    do this.#number++;
+    while (this.#number % emitters !== emitter);
+    const n = this.#number, { socket } = this.observers[emitter];
+    const target = { to: to.map((room) => this.clients[room]?.id ?? room), except };
+    for (const client of this.clients) client.wants(target, n, COPIES[how]);
+    const data = VALUES[value](n);
+    if (how === "acknowledged") {
+      this.#asked = true;
+      socket.emit("ask", { ...target, timeout: ACKNOWLEDGED_MS }, how, data, () => {});
+    } else socket.emit("emit", { ...target, [how]: true }, how, [data], () => {});
+  }
+
+  emitAll(emits) {
+    for (const emit of emits) this.emit(emit);
+  }
+
+  /** From now on all clients may be new after a loss, until each has got a later event with an offset, after `ms`. */
+  mayBeNew(why, ms = 0) {
+    for (const client of this.clients) client.mayBeNew(why, this.#number, ms);
+  }
+
+  /** Resolves when all who are connected to this server, or to one worker of it, have noticed their loss. */
+  disconnections(server, slot) {
+    const there = (socket) => socket.connected && socket.io.uri.startsWith(server.url) && (slot === undefined || workerOf(socket) === slot);
+    const sockets = [...this.observers, ...this.clients].map(({ socket }) => socket).filter(there);
+    return Promise.all(sockets.map((socket) => next(socket, "disconnect")));
+  }
+
+  async room({ client, room }) {
+    const one = this.clients[client];
+    if (!one.connected) return "is away";
+    await this.settle();
+    const leaves = one.rooms.delete(room);
+    if (!leaves) one.rooms.add(room);
+    await one.socket.emitWithAck(leaves ? "leave" : "join", room);
+    return leaves ? "leaves" : "joins";
+  }
+
+  async lose({ client, how, settled, forMs }) {
+    const one = this.clients[client];
+    if (!one.connected) return "is away";
+    if (settled) await this.settle();
+    await one.lose(how);
+    one.notBefore = performance.now() + forMs;
+    if (how === "leave") await this.left(one);
+    return "lost";
+  }
+
+  /** Resolves when the server knows that the client has left. */
+  async left({ id }) {
+    const gone = async () => {
+      const { error, sockets } = await this.observers[0].socket.emitWithAck("fetch", { to: [id] });
+      return error === null && sockets.length === 0;
+    };
+    while (!(await within(gone(), "the answer to fetch")));
+  }
+
+  async return({ client, node, delay, meanwhile }, patient) {
+    const one = this.clients[client];
+    if (one.connected) return "is there";
+    const early = one.notBefore - performance.now();
+    if (early > 0 && !patient) return "stays away";
+    if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+    const back = one.connect(this.nodes[node], { delay, window: this.window });
+    this.emitAll(meanwhile);
+    const result = await back;
+    this.returns.set(result, (this.returns.get(result) ?? 0) + 1);
+    if (result === "recovered") return result;
+    await this.settle(); // what was on its way reaches the new client, too
+    one.forget();
+    return result;
+  }
+
+  async fail(step) {
+    for (const client of this.clients) client.losesUnnoticed();
+    await this.form.failures[step.failure](this, step);
+  }
+
+  async #play(step, ...more) {
+    const entry = { ...step };
+    this.trace.push(entry);
+    entry.result = await this[step.act](step, ...more);
+  }
+
+  async #renew() {
+    for (const client of this.clients) client.close();
+    this.clients = [];
+    for (let i = 0; i < CLIENTS; i++) {
+      const node = this.nodes[this.random.below(this.nodes.length)];
+      const client = new Client(this.random, node.url, this.emitters);
+      await client.connect(node);
+      this.clients.push(client);
+    }
+    await this.settle();
+    for (const client of this.clients) client.forget();
+  }
+
+  /** Plays one stretch: its steps, then all clients come back, and each of them must have got what its model says. */
+  async stretch() {
+    const { form, window, emitters, random } = this, at = this.stretches++;
+    this.trace = [];
+    if (at % RENEWED_EVERY === 0) await this.#renew();
+    const failures = Object.keys(form.failures);
+    const failure = at % FAILS_EVERY === 1 ? failures[Math.floor(at / FAILS_EVERY) % failures.length] : undefined;
+    const limits = { emitters, nodes: form.nodes, window, delays: window ? LONG_DELAYS_MS : DELAYS_MS };
+    for (const step of aStretch(random, limits, failure)) await this.#play(step);
+    for (let client = 0; client < CLIENTS; client++) await this.#play(aReturn(random, client, limits), true);
+    await this.settle();
+    for (const client of this.clients) {
+      assert.deepEqual((await client.socket.emitWithAck("rooms")).sort(), [client.id, ...client.rooms].sort(), "the rooms of a client");
+      client.check();
+    }
+  }
+
+  /** The steps of the stretch that failed, and why servers say that clients are new. */
+  async describe() {
+    const lines = this.trace.map(({ act, result, ...rest }) => `${act} ${JSON.stringify(rest)}: ${result}`);
+    for (const { url, admin } of this.nodes) {
+      const metrics = await fetch(`http://127.0.0.1:${admin}/metrics`).then((response) => response.text(), String);
+      lines.push(url, ...(metrics.match(/^sockeye_recoveries_total.* [1-9]\d*$/gm) ?? []));
+    }
+    return [`stretch ${this.stretches - 1} of the form ${this.name}`, ...this.clients.map(({ kind, id }, i) => `client ${i}: ${kind}, ${id}`), ...lines].join("\n  ");
+  }
+
+  async close() {
+    for (const client of this.clients) client.close();
+    for (const { socket } of this.observers) socket.disconnect();
+    this.redis?.resume();
+    for (const server of this.nodes) await server.stop();
+    await this.redis?.stop();
+  }
+}
