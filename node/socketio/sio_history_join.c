@@ -341,7 +341,7 @@ join_on_place(struct sio_stream_place *place, uint64_t entry)
 {
 	struct sio_history_join *join = container_of(place, struct sio_history_join, place);
 
-	join->offset = entry;
+	join->offset = sio_history_place_is_shared(join) ? 0 : entry;
 	join_finish_later(join, 0);
 }
 

@@ -40,6 +40,17 @@ sio_history_place_find(struct sio_history_join *join)
 }
 
 bool
+sio_history_place_is_shared(const struct sio_history_join *join)
+{
+	const struct sio_history_join *other = join->socket->extra->joins;
+
+	while (other != NULL &&
+		(other == join || other->state != JOIN_PLACING || other->place.number != join->place.number))
+		other = other->next;
+	return other != NULL;
+}
+
+bool
 sio_history_place_needed(const struct sio_history_join *join)
 {
 	return stream_of(join->socket) != NULL;

@@ -9,7 +9,8 @@
  * When the history has been read, the join adds an entry to the stream, which no client gets. What the worker reads
  * before this entry is held. When the entry comes back, the events of the history and the held ones are sent, without
  * offsets, and the last of them with the entry's. So the history has one place in the order of the stream: a client
- * with this offset has received everything before it, and the live events come after it.
+ * with this offset has received everything before it, and the live events come after it. If several joins of a socket
+ * share the entry, only the last event of the last of them gets its offset.
  *
  * If the stream is away, no event of the join gets an offset of its own. The client can then be recovered after its
  * next event with an offset.
@@ -28,6 +29,11 @@ bool sio_history_place_needed(const struct sio_history_join *join);
  * events now.
  */
 bool sio_history_place_find(struct sio_history_join *join);
+/*
+ * Returns true if another join of the socket still waits for the same place. That one gets the offset, because the
+ * client must not have it before it has received the events of both.
+ */
+bool sio_history_place_is_shared(const struct sio_history_join *join);
 /* The join no longer waits. Its last event had the offset join->offset; 0: it had none. */
 void sio_history_place_end(const struct sio_history_join *join);
 /* The join no longer waits, and its socket does not get the events. */

@@ -478,6 +478,7 @@ sio_stream_find_place(struct sio_nsp *nsp, struct sio_stream_place *place)
 	if (stream->marker == NULL)
 		return false;
 	loop_defer_to_flush(nsp->io->loop, &stream->marker_call);
+	place->number = stream->marker->number;
 	list_add_tail(&stream->marker->places, &place->link);
 	return true;
 }

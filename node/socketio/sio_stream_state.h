@@ -23,6 +23,7 @@ struct sio_stream_place {
 	 * delivered events; 0: there is none, because the stream is away.
 	 */
 	void (*on_found)(struct sio_stream_place *place, uint64_t entry);
+	uint64_t number;  /* of the entry; the same for the calls that share it */
 	struct list link; /* initialized by the caller */
 };
 

@@ -139,6 +139,20 @@ got(void)
 	return numbers;
 }
 
+/* Returns how often the server has sent these bytes to the client. */
+static unsigned
+count_sent(const char *bytes)
+{
+	const char *at = (const char *)client.session->sent.data, *end = at + client.session->sent.len;
+	unsigned count = 0;
+
+	while ((at = memmem(at, (size_t)(end - at), bytes, strlen(bytes))) != NULL) {
+		at += strlen(bytes);
+		count++;
+	}
+	return count;
+}
+
 /* Returns the lower bound of valid offsets in the session that Redis has. */
 static uint64_t
 valid_from(void)
@@ -357,6 +371,30 @@ joins_of_one_turn_share_an_entry(void **state)
 	assert_int_equal(fake_stream.number, 2);
 }
 
+/* With the offset of the first room's last event, the client could be recovered without the second room's history. */
+static void
+joins_of_one_socket_share_an_offset(void **state)
+{
+	struct history_ask *first;
+
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	peer_stores("/#room two", 2, 2);
+	join();
+	first = asked;
+	assert_int_equal(sio_join_with_history(recovering_socket(&client), "room two", 0, on_joined, NULL), 0);
+	answer_in_turn(0, stored_count);
+	asked = first;
+	snprintf(asked_key, sizeof asked_key, "/#room");
+	answer(0, stored_count);
+	assert_int_equal(fake_stream.number, 1);
+	read_own(1, 14);
+	assert_string_equal(got(), "2 1");
+	assert_string_equal(client.offset, "14-0");
+	assert_int_equal(count_sent("14-0"), 1);
+	assert_true(valid_from() == at(14));
+}
+
 static void
 leaving_forgets_the_place(void **state)
 {
@@ -437,6 +475,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(without_an_answer_the_newer_events_come, start, stop),
 		cmocka_unit_test_setup_teardown(a_late_copy_is_neither_sent_nor_replayed, start, stop),
 		cmocka_unit_test_setup_teardown(joins_of_one_turn_share_an_entry, start, stop),
+		cmocka_unit_test_setup_teardown(joins_of_one_socket_share_an_offset, start, stop),
 		cmocka_unit_test_setup_teardown(leaving_forgets_the_place, start, stop),
 		cmocka_unit_test_setup_teardown(the_server_leaves_the_store_while_the_place_is_awaited, start, stop),
 		cmocka_unit_test_setup_teardown(too_many_events_before_the_place, start, stop),
