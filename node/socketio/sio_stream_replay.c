@@ -315,6 +315,11 @@ replay_finish(struct stream_replay *replay, uint64_t position)
 
 	if (s != NULL) {
 		s->session->answered = true;
+		/*
+		 * The worker has read up to the position, maybe without a receiver since its newest event. A volatile
+		 * event must not give the client an older offset, or its next replay would begin there.
+		 */
+		replay->nsp->log->head = position;
 		/* if the last event for the socket is unknown, its number is at most the position */
 		s->last_event = s->session->last != UINT64_MAX ? s->session->last : position;
 		if (!replay_send(replay, s, position)) {

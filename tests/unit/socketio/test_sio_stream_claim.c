@@ -203,6 +203,32 @@ a_replay_waits_for_its_turn_for_20_s(void **state)
 	stream->replays_count -= REPLAYS;
 }
 
+/* The worker has read events without a receiver, and the client has got them from another worker. */
+static void
+a_volatile_event_does_not_move_the_offset_back(void **state)
+{
+	const struct wire_stream_entry entry = {.id = {9, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
+
+	(void)state;
+	fake_stream.position = stream_number_of((struct wire_stream_id){9, 0});
+	recovering_claim(&client, PID, "9-0");
+	answer_record_of("");
+	fake_stream.question->on_entry(fake_stream.question, &entry);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	answer_number(1);
+	assert_asked("GETRANGE XRANGE DEL XRANGE ");
+	fake_stream.question->on_entry(fake_stream.question, &entry);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	recovering_read(&client);
+	memcpy(client.pid, PID, sizeof PID);
+	assert_true(client.connected);
+	sio_emit(sio_volatile(sio_only(recovering_socket(&client))), "e", "is", 1, "text");
+	fake_turn();
+	recovering_read(&client);
+	assert_int_equal(client.count, 1);
+	assert_string_equal(client.offset, "9-0");
+}
+
 int
 main(void)
 {
@@ -213,6 +239,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_worker_that_does_not_come_back_is_dead, start, stop),
 		cmocka_unit_test_setup_teardown(a_claim_ends_although_others_are_awaited, start, stop),
 		cmocka_unit_test_setup_teardown(a_replay_waits_for_its_turn_for_20_s, start, stop),
+		cmocka_unit_test_setup_teardown(a_volatile_event_does_not_move_the_offset_back, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
