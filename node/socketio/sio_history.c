@@ -439,7 +439,8 @@ history_on_job(struct sio_job *job)
 static const struct sio_history_work history_work = {.store = history_store,
 	.hold = sio_history_join_hold,
 	.left = sio_history_join_left,
-	.waits = sio_history_place_waits};
+	.waits = sio_history_place_waits,
+	.leaving = sio_history_place_leaving};
 
 static void
 history_make(struct sio_server *io, const char *rules)

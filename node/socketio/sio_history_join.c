@@ -216,6 +216,7 @@ join_next(struct sio_history_join *join, struct held_events **from)
 			return held;
 		if (*from == &join->past)
 			sio_history_mark_add(join, held->mark);
+		join->passed_any = true;
 		sio_history_held_free(join, *from, held);
 		join->history->stats.repeats++;
 	}

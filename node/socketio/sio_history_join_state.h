@@ -62,6 +62,7 @@ struct sio_history_join {
 	unsigned sent_count, sent_size;
 	unsigned events;   /* entries sent */
 	bool sent_any;	   /* entries or newer events were sent */
+	bool passed_any;   /* newer events were not sent, because the socket had got them */
 	bool whole;	   /* the answer contained all entries of the room */
 	bool sending;	   /* events are being sent, so the join must not be freed */
 	bool ended;	   /* the join has ended while it was sending */

@@ -1,5 +1,6 @@
 #include "node/socketio/sio_history_place.h"
 
+#include "node/socketio/sio_keep_session.h"
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_stream_state.h"
 
@@ -61,9 +62,9 @@ sio_history_place_end(const struct sio_history_join *join)
 {
 	struct sio_socket *s = join->socket;
 
-	if (stream_of(s) == NULL)
+	if (s->session == NULL || (stream_of(s) == NULL && !join->sent_any && !join->passed_any))
 		return;
-	if (join->sent_any && (join->offset == 0 || s->last_event < join->offset))
+	if (stream_of(s) != NULL && join->sent_any && (join->offset == 0 || s->last_event < join->offset))
 		event_without_offset(s);
 	session_moved(s);
 }
@@ -71,16 +72,32 @@ sio_history_place_end(const struct sio_history_join *join)
 void
 sio_history_place_lost(const struct sio_history_join *join)
 {
-	if (stream_of(join->socket) == NULL)
+	if (join->socket->session == NULL)
 		return;
 	event_without_offset(join->socket);
 	session_moved(join->socket);
 }
 
 void
+sio_history_place_leaving(struct sio_socket *s)
+{
+	if (stream_of(s) != NULL || !sio_history_place_waits(s))
+		return;
+	event_without_offset(s);
+	session_moved(s);
+}
+
+void
 sio_history_place_repeated(struct sio_socket *s, uint64_t entry)
 {
-	if (entry == 0 || stream_of(s) == NULL)
+	if (s->session == NULL)
+		return;
+	if (stream_of(s) == NULL) {
+		if (s->nsp->io->recovery->keep != NULL)
+			sio_keep_passed_over(s->session);
+		return;
+	}
+	if (entry == 0)
 		return;
 	if (s->last_event < entry)
 		s->last_event = entry; /* with an older offset, the client would get the event again after a loss */

@@ -23,6 +23,7 @@
 #include "broker/wire.h"
 #include "node/socketio/sio_history_rules.h"
 #include "node/socketio/sio_history_stats.h"
+#include "node/socketio/sio_server.h"
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_turn.h"
 
@@ -46,8 +47,10 @@ struct sio_history_work {
 	void (*hold)(struct sio_history *history, const struct sio_history_event *event, struct sio_selection *to);
 	/* A socket with joins leaves the room. */
 	void (*left)(struct sio_socket *s, struct text room);
-	/* Returns true if a join of the socket has not sent its events yet. */
+	/* Returns true if a join of a socket with joins has not sent its events yet. */
 	bool (*waits)(const struct sio_socket *s);
+	/* A socket with joins and a session is about to stop getting events. */
+	void (*leaving)(struct sio_socket *s);
 };
 
 struct sio_history {
@@ -66,6 +69,13 @@ struct sio_history {
 	struct log_limit log_limit;
 	struct sio_history_stats stats;
 };
+
+/* Returns true if the socket waits for the history of a room. */
+static inline bool
+sio_history_waits(const struct sio_socket *s)
+{
+	return s->extra != NULL && s->extra->joins != NULL && s->nsp->io->history->work->waits(s);
+}
 
 /* Returns the key of a room in the store, valid until the next call. */
 static inline struct text

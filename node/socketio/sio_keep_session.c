@@ -74,6 +74,11 @@ sio_keep_get_data(struct sio_keep *keep, struct text packed)
 static void
 keep_tell(struct sio_keep *keep, struct sio_recovery_session *session, bool needs_offset)
 {
+	if (session->passed_over) {
+		session->passed_over = false;
+		sio_recovery_session_moved(
+			session, session->socket->last_event, session->socket->state != SIO_CONNECTED);
+	}
 	list_remove(&session->kept);
 	if (keep->welcome && !session->claimed)
 		keep->peer->save(keep, session, needs_offset);
@@ -107,6 +112,15 @@ sio_keep_touched(struct sio_recovery_session *session)
 	list_remove(&session->kept);
 	list_add_tail(&recovery->keep->changed, &session->kept);
 	loop_defer_to_flush(recovery->io->loop, &recovery->keep->call);
+}
+
+void
+sio_keep_passed_over(struct sio_recovery_session *session)
+{
+	if (session->claimed)
+		return;
+	session->passed_over = true;
+	sio_keep_touched(session);
 }
 
 void

@@ -18,6 +18,11 @@ struct sio_stored *sio_keep_get_data(struct sio_keep *keep, struct text packed);
  * the client can. After the flush, the client may come back to another worker at any moment.
  */
 void sio_keep_touched(struct sio_recovery_session *session);
+/*
+ * The event that is being delivered is recorded for a room of the session's socket, but the socket does not get it.
+ * With an older offset, the client would get it after a loss. So this counts as a change of rooms after the event.
+ */
+void sio_keep_passed_over(struct sio_recovery_session *session);
 /* Saves all such sessions at the peer. */
 void sio_keep_before_flush(struct loop_call *call);
 

@@ -6,6 +6,7 @@
 #include "common/base/must.h"
 #include "common/base/random.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_keep_state.h"
 #include "node/socketio/sio_leave.h"
 #include "node/socketio/sio_recovery_session.h"
@@ -123,6 +124,8 @@ session_position(const struct sio_recovery_session *session, struct text offset,
 	*from = session->start;
 	if (offset.at != NULL && !sio_recovery_offset_read(log, offset, from))
 		return SIO_RECOVERY_OFFSET_GONE;
+	if (session->socket != NULL && sio_history_waits(session->socket))
+		return SIO_RECOVERY_OFFSET_GONE; /* no offset shows that the client has got the history of its room */
 	if (*from < session->start)
 		*from = session->start;
 	if (*from < session->changed_last)

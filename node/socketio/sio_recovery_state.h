@@ -93,6 +93,7 @@ struct sio_recovery_session {
 	bool own : 1;	       /* was in its own room */
 	bool answered : 1;     /* several workers: lost->asked has been answered */
 	bool data_changed : 1; /* several workers: data has changed while claimed */
+	bool passed_over : 1;  /* several workers: see sio_keep_passed_over() */
 	bool saved : 1;	       /* streams mode: Redis has the session, unless another server has taken it */
 	bool missed : 1;       /* streams mode, claimed: the stream may lack an event for the socket */
 	bool save_refused : 1; /* vault: Redis has not taken the save `save_no` */

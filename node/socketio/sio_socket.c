@@ -18,6 +18,7 @@
  */
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_check.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_recovery_state.h"
 
 #include <stdio.h>
@@ -109,8 +110,11 @@ sio_socket_close(struct sio_socket *s, unsigned reason)
 
 	if (s->state != SIO_CONNECTED)
 		return;
-	if (s->session != NULL)
+	if (s->session != NULL) {
+		if (s->extra != NULL && s->extra->joins != NULL)
+			io->history->work->leaving(s);
 		sio_recovery_session_deaf(s->session);
+	}
 	s->state = SIO_CLOSING;
 	s->reason = (uint8_t)reason;
 	s->nsp->count--;

@@ -182,7 +182,7 @@ stream_store(struct sio_stream *stream, struct sio_recovery_session *session, co
 
 	if (session->start >= nsp->log->floor)
 		record.moved = session->changed_last;
-	if (s->extra != NULL && s->extra->joins != NULL && nsp->io->history->work->waits(s))
+	if (sio_history_waits(s))
 		record.moved = UINT64_MAX; /* no offset shows that the client has got the history of its room */
 	buffer_init(&rooms, SIO_STREAM_SESSION_MAX);
 	buffer_init(&packed, SIO_STREAM_SESSION_MAX);

@@ -1,15 +1,18 @@
-// Rooms with history and connection state recovery by Redis streams: clients lose their connection while they join, and
-// come back at the other node.
+// Rooms with history and connection state recovery, by Redis streams unless a test says otherwise: clients lose their
+// connection while they join, and come back at the other node.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";
 import { ask, keeps, say } from "../clients/support/history.mjs";
 import { Ws } from "../clients/support/raw.mjs";
+import { startSockeye } from "../clients/support/server.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
-import { startNode } from "./support/cluster.mjs";
+import { peerApp, startNode } from "./support/cluster.mjs";
+import { recovers } from "./support/recovery.mjs";
 import { Redis } from "./support/redis.mjs";
 
-const ARGS = ["--redis-mode", "streams", "--connection-state-recovery", "--history", "room:*=200"];
+const HISTORY = ["--connection-state-recovery", "--history", "room:*=200"];
+const ARGS = ["--redis-mode", "streams", ...HISTORY];
 const nodes = [];
 let redis;
 
@@ -91,32 +94,32 @@ test("a client that has not received all of the history comes back as a new one"
   }
 });
 
-test("losses while a client joins a room that is never silent: no gap and no repetition", async (t) => {
+async function losses(t, nodes, room) {
   const writer = await client(t, nodes[0]);
   let number = 0, writing = true, recovered = 0;
   const written = (async () => {
     while (writing) {
-      for (let i = 0; i < 4; i++) writer.emit("emit", { to: ["room:busy"] }, "tick", [number++]);
+      for (let i = 0; i < 4; i++) writer.emit("emit", { to: [room] }, "tick", [number++]);
       await ask(writer, "emit", {}, "tock", [number]); // its offset reaches clients that wait for the history, too
     }
   })();
-  const losses = {
+  const kinds = {
     "before the history": (socket) => next(socket, "tock"),
     "in the history": (socket) => next(socket, "tick"),
     "after the history": (socket, joined) => joined,
     later: async (socket, joined) => (await joined, next(socket, "tick")),
   };
-  for (const [when, loss] of Object.entries(losses))
+  for (const [when, loss] of Object.entries(kinds))
     for (const [from, to] of [[0, 1], [1, 0], [1, 1]]) {
       const socket = await client(t, nodes[from]), got = [];
       socket.on("tick", (n) => got.push(n));
-      const joined = new Promise((resolve) => socket.emit("join with history", "room:busy", 20, resolve));
+      const joined = new Promise((resolve) => socket.emit("join with history", room, 20, resolve));
       await loss(socket, joined);
       await moveTo(socket, nodes[to]);
       recovered += socket.recovered;
       if (!socket.recovered) {
         got.length = 0;
-        assert.equal((await ask(socket, "join with history", "room:busy", 20)).error, 0);
+        assert.equal((await ask(socket, "join with history", room, 20)).error, 0);
       }
       const enough = got.length + 30;
       while (got.length < enough) await next(socket, "tick");
@@ -126,4 +129,24 @@ test("losses while a client joins a room that is never silent: no gap and no rep
   writing = false;
   await written;
   assert.ok(recovered > 0);
+}
+
+test("losses while a client joins a room that is never silent: no gap and no repetition", (t) => losses(t, nodes, "room:streams"));
+
+test("the same with the log", async (t) => {
+  const pair = [];
+  for (const name of ["three", "four"]) {
+    const node = await startNode(name, redis, ["--node-id", String(pair.length + 3), "--workers", "2", "--redis-log", ...HISTORY]);
+    t.after(() => node.stop());
+    await recovers(t, node);
+    pair.push(node);
+  }
+  await losses(t, pair, "room:log");
+});
+
+test("the same with two workers and their hub", async (t) => {
+  const server = await startSockeye(peerApp, ["--workers", "2", ...HISTORY], { PEER_NAME: "alone" });
+  t.after(() => server.stop());
+  await recovers(t, server);
+  await losses(t, [server, server], "room:hub");
 });
