@@ -126,14 +126,18 @@ const FIGURES = {
   "acknowledgements, 100 clients": "acknowledgements, 100 clients",
   "broadcast to 1,000 clients, 1 in flight": "broadcast to 1,000, 1 in flight",
   "broadcast to 1,000 clients, 8 in flight": "broadcast to 1,000, 8 in flight",
+  "broadcast of 2 KB to 1,000 clients": "broadcast of 2 KB to 1,000, 1 in flight",
+  "the same, compressed": "the same with permessage-deflate",
   "room of 10 among 5,000 clients": "room of 10 among 5,000, 8 in flight",
   "clients connected and joined to `/`": "connects (WebSocket, joined to /)",
+  "clients connected by long-polling": "connects by polling, joined to /",
   "echo by long-polling, 100 clients": "echo by polling, 100 clients",
   "echo by TLS, 100 clients": "echo by TLS, 100 clients",
   "echo of 16 KB binary, 100 clients": "echo of 16 KB binary, 100 clients",
   "cluster of two with Redis, 10 + 10 clients, 16 in flight": "cluster of two with Redis, 16 in flight",
   "cluster of two with Redis, 200 + 200 clients": "the same, 200 clients on each node",
   "99th-percentile latency to the other node, at a tenth of Node.js's rate": "p99 to the other node at a tenth of Node.js's rate",
+  "99th-percentile latency of an echo beside four broadcasts a second to 15,000": "p99 of an echo beside 4 broadcasts a second to 15,000",
   "memory of an idle client, 15,000 in one process": "memory per idle client, 15,000",
 };
 
