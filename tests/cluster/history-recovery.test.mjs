@@ -109,24 +109,27 @@ async function losses(t, nodes, room) {
     "after the history": (socket, joined) => joined,
     later: async (socket, joined) => (await joined, next(socket, "tick")),
   };
-  for (const [when, loss] of Object.entries(kinds))
-    for (const [from, to] of [[0, 1], [1, 0], [1, 1]]) {
-      const socket = await client(t, nodes[from]), got = [];
-      socket.on("tick", (n) => got.push(n));
-      const joined = new Promise((resolve) => socket.emit("join with history", room, 20, resolve));
-      await loss(socket, joined);
-      await moveTo(socket, nodes[to]);
-      recovered += socket.recovered;
-      if (!socket.recovered) {
-        got.length = 0;
-        assert.equal((await ask(socket, "join with history", room, 20)).error, 0);
+  try {
+    for (const [when, loss] of Object.entries(kinds))
+      for (const [from, to] of [[0, 1], [1, 0], [1, 1]]) {
+        const socket = await client(t, nodes[from]), got = [];
+        socket.on("tick", (n) => got.push(n));
+        const joined = new Promise((resolve) => socket.emit("join with history", room, 20, resolve));
+        await loss(socket, joined);
+        await moveTo(socket, nodes[to]);
+        recovered += socket.recovered;
+        if (!socket.recovered) {
+          got.length = 0;
+          assert.equal((await ask(socket, "join with history", room, 20)).error, 0);
+        }
+        const enough = got.length + 30;
+        while (got.length < enough) await next(socket, "tick");
+        socket.disconnect();
+        for (let i = 1; i < got.length; i++) assert.equal(got[i], got[i - 1] + 1, `lost ${when}, recovered: ${socket.recovered}, got ${got}`);
       }
-      const enough = got.length + 30;
-      while (got.length < enough) await next(socket, "tick");
-      socket.disconnect();
-      for (let i = 1; i < got.length; i++) assert.equal(got[i], got[i - 1] + 1, `lost ${when}, recovered: ${socket.recovered}, got ${got}`);
-    }
-  writing = false;
+  } finally {
+    writing = false;
+  }
   await written;
   assert.ok(recovered > 0);
 }

@@ -57,7 +57,7 @@ for (const [form, start] of Object.entries(forms)) {
 
     /** Two clients on each server. */
     async function everybody(options) {
-      await until(async () => (await api.get("sockets?fields=id")).body.sockets.length === 0, "the clients of the previous test have left");
+      await until(async () => (await api.get("sockets?fields=id")).body.sockets?.length === 0, "the clients of the previous test have left");
       for (const server of [...cluster.servers, ...cluster.servers]) sockets.push(await connect(server, options));
       return sockets;
     }

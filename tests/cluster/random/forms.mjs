@@ -5,6 +5,7 @@ import { pidOf } from "../support/recovery.mjs";
 import { NSP } from "./client.mjs";
 
 const PAUSE_MS = 300;
+const LONG_PAUSE_MS = 1500; // after 2 s, a worker takes a stream that does not answer for lost
 const SHAKEN_MS = 3000; // as long as this after an outage, a worker may take another one for dead
 
 /** A worker is killed. What it had emitted before has left it; the events of the others may still be on their way. */
@@ -39,7 +40,8 @@ async function node(world, { node, meanwhile }) {
   await world.settle();
   world.emitAll(meanwhile.filter(({ emitter }) => emitter >> 1 !== node));
   const gone = world.disconnections(server);
-  for (const pid of [server.pid, hubOf(server), ...workersOf(server)]) if (pid) process.kill(pid, "SIGKILL");
+  // the master last: its end ends the others
+  for (const pid of [...workersOf(server), hubOf(server), server.pid]) if (pid) process.kill(pid, "SIGKILL");
   await gone;
   await server.exited;
   world.nodes[node] = await world.start();
@@ -49,8 +51,12 @@ async function node(world, { node, meanwhile }) {
 }
 
 async function pause(world, { meanwhile }) {
+  const began = performance.now();
   world.redis.pause();
-  setTimeout(() => world.redis.resume(), PAUSE_MS);
+  setTimeout(() => {
+    world.redis.resume();
+    if (world.form.doubts && performance.now() - began > LONG_PAUSE_MS) world.mayBeNew("Redis", SHAKEN_MS);
+  }, PAUSE_MS);
   world.emitAll(meanwhile);
 }
 

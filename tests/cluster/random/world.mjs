@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { io } from "socket.io-client";
 import { startSockeye } from "../../clients/support/server.mjs";
-import { next, within } from "../../clients/support/wait.mjs";
+import { next, until, within } from "../../clients/support/wait.mjs";
 import { randomOf } from "../history/history.mjs";
 import { peerApp } from "../support/cluster.mjs";
 import { clientAt, workerOf } from "../support/recovery.mjs";
@@ -93,7 +93,7 @@ export class World {
     const options = { transports: ["websocket"], reconnection: false };
     const socket = await clientAt(this.#t, this.nodes[emitter >> 1], emitter & 1, options, (url, more) => io(url + NSP, more));
     this.observers[emitter] = new Observer(socket);
-    await socket.emitWithAck("join", OBSERVERS[0]);
+    await within(socket.emitWithAck("join", OBSERVERS[0]), "the join of an observer");
   }
 
   counted() {
@@ -148,7 +148,7 @@ export class World {
     await this.settle();
     const leaves = one.rooms.delete(room);
     if (!leaves) one.rooms.add(room);
-    await one.socket.emitWithAck(leaves ? "leave" : "join", room);
+    await within(one.socket.emitWithAck(leaves ? "leave" : "join", room), "the answer to a change of rooms");
     return leaves ? "leaves" : "joins";
   }
 
@@ -168,7 +168,7 @@ export class World {
       const { error, sockets } = await this.observers[0].socket.emitWithAck("fetch", { to: [id] });
       return error === null && sockets.length === 0;
     };
-    while (!(await within(gone(), "the answer to fetch")));
+    await until(gone, "the server knows that the client has left");
   }
 
   async return({ client, node, delay, meanwhile }, patient) {
@@ -182,7 +182,8 @@ export class World {
     const result = await back;
     this.returns.set(result, (this.returns.get(result) ?? 0) + 1);
     if (result === "recovered") return result;
-    await this.settle(); // what was on its way reaches the new client, too
+    await this.settle(); // what was on its way to the new client is delivered before the answer
+    await within(one.socket.emitWithAck("rooms"), "the rooms of a new client");
     one.forget();
     return result;
   }
@@ -223,7 +224,7 @@ export class World {
     for (let client = 0; client < CLIENTS; client++) await this.#play(aReturn(random, client, limits), true);
     await this.settle();
     for (const client of this.clients) {
-      assert.deepEqual((await client.socket.emitWithAck("rooms")).sort(), [client.id, ...client.rooms].sort(), "the rooms of a client");
+      assert.deepEqual((await within(client.socket.emitWithAck("rooms"), "the rooms of a client")).sort(), [client.id, ...client.rooms].sort(), "the rooms of a client");
       client.check();
     }
   }
