@@ -30,8 +30,8 @@ static const struct {
 	{"MISCONF", "Redis cannot save its data; see its log"},
 	{"OOM", "Redis is out of memory: raise maxmemory or set a maxmemory-policy"},
 	{"MOVED", "the key is on another node of the cluster"},
-	{"ASK", "the slot is moving to another node of the cluster; retrying until it is there"},
-	{"TRYAGAIN", "the slot is moving to another node of the cluster; retrying until it is there"},
+	{"ASK", "the slot is moving to another node of the cluster"},
+	{"TRYAGAIN", "the slot is moving to another node of the cluster"},
 	/* errors of OpenSSL */
 	{"certificate has expired", "renew the server's certificate, or correct this machine's clock"},
 	{"certificate is not yet valid", "correct this machine's clock, or reissue the server's certificate"},

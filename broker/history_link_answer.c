@@ -143,7 +143,8 @@ link_on_error(struct history_link *remote, struct link_command *command, struct 
 
 	if (text_starts(error, TEXT("MOVED ")) && link_follow(remote, error))
 		return false;
-	if (bus_error_is_passing(error)) {
+	/* while a slot is moving, some commands are executed: if all were sent again, these would be repeated */
+	if (bus_error_is_passing(error) && !bus_error_is_moving(error)) {
 		bus_error_write(why, "the server cannot be used now", error, remote->link.password);
 		bus_link_fail(&remote->link, why);
 		return false;

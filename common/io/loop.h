@@ -54,7 +54,7 @@ struct conn_chunk;
 #define LOOP_SHARE_WORK 1000000 /* work of one connection in one turn */
 #define LOOP_TURN_WORK 2000000	/* work of all connections in one turn */
 #define LOOP_TURN_WRITES 256	/* writes to connections in one turn; each takes about 8 us */
-#define LOOP_TURN_BURIALS 64	/* connections freed in one turn; each takes about 15 us */
+#define LOOP_TURN_BURIALS 256	/* connections freed in one turn; each takes about 15 us */
 
 /* Costs of common operations, for loop_spend(). */
 #define LOOP_WORK_HANDSHAKE 250000 /* a step of a TLS handshake */

@@ -439,8 +439,7 @@ history_on_job(struct sio_job *job)
 static const struct sio_history_work history_work = {.store = history_store,
 	.hold = sio_history_join_hold,
 	.left = sio_history_join_left,
-	.waits = sio_history_place_waits,
-	.leaving = sio_history_place_leaving};
+	.waits = sio_history_place_waits};
 
 static void
 history_make(struct sio_server *io, const char *rules)
@@ -460,6 +459,7 @@ history_make(struct sio_server *io, const char *rules)
 	buffer_init(&history->entry, HISTORY_PAYLOAD_MAX);
 	sio_job_init(&history->ending_job, history_on_job);
 	io->history = history;
+	io->joins_leaving = sio_history_place_leaving;
 }
 
 void

@@ -49,8 +49,6 @@ struct sio_history_work {
 	void (*left)(struct sio_socket *s, struct text room);
 	/* Returns true if a join of a socket with joins has not sent its events yet. */
 	bool (*waits)(const struct sio_socket *s);
-	/* A socket with joins and a session is about to stop getting events. */
-	void (*leaving)(struct sio_socket *s);
 };
 
 struct sio_history {

@@ -63,7 +63,7 @@ hub_save(struct sio_keep *keep, struct sio_recovery_session *session, bool needs
 	buffer_add_byte(out, s->in_own_room);
 	keep_put_u64(out, session->start_heard);
 	keep_put_u64(out, session->start - session->start_heard);
-	buffer_add_byte(out, session->changed_head != 0);
+	buffer_add_byte(out, session->changed_head != 0 || session->changed_last != 0);
 	keep_put_u64(out, session->changed_last);
 	keep_put_u64(out, session->changed_heard);
 	keep_put_u64(out, session->changed_head - session->changed_heard);

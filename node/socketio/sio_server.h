@@ -47,8 +47,10 @@ struct sio_server {
 	struct broker *broker;		 /* NULL: no other nodes */
 	struct sio_recovery *recovery;	 /* NULL: connectionStateRecovery is off */
 	struct sio_history *history;	 /* sio_history_state.h; NULL: no room has a history */
-	bool leaving;			 /* the broker is being left, which ends all questions to other nodes */
-	uint32_t kept_server_events;	 /* events of other nodes that wait for the application's answer */
+	/* with a history: a socket with joins and a session is about to stop getting events */
+	void (*joins_leaving)(struct sio_socket *s);
+	bool leaving;		     /* the broker is being left, which ends all questions to other nodes */
+	uint32_t kept_server_events; /* events of other nodes that wait for the application's answer */
 
 	struct table nsps;   /* struct sio_nsp by name, without parents */
 	struct list parents; /* struct sio_parent in order of creation */

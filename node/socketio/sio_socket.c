@@ -18,7 +18,6 @@
  */
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_check.h"
-#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_recovery_state.h"
 
 #include <stdio.h>
@@ -112,7 +111,7 @@ sio_socket_close(struct sio_socket *s, unsigned reason)
 		return;
 	if (s->session != NULL) {
 		if (s->extra != NULL && s->extra->joins != NULL)
-			io->history->work->leaving(s);
+			io->joins_leaving(s);
 		sio_recovery_session_deaf(s->session);
 	}
 	s->state = SIO_CLOSING;

@@ -285,6 +285,17 @@ replay_drop_repeats(const struct stream_replay *replay, uint64_t position)
 	return true;
 }
 
+/*
+ * The client has got this event. This worker has read it, maybe without a receiver. A volatile event must not give
+ * the client an older offset, or its next replay would begin there.
+ */
+static void
+replay_raise_head(const struct stream_replay *replay, uint64_t number)
+{
+	if (replay->nsp->log->head < number)
+		replay->nsp->log->head = number;
+}
+
 /* Sends the events up to the position. Returns false if one of them cannot be sent. */
 static bool
 replay_send(const struct stream_replay *replay, struct sio_socket *s, uint64_t position)
@@ -301,6 +312,7 @@ replay_send(const struct stream_replay *replay, struct sio_socket *s, uint64_t p
 			    missed->attachments.count != 0 ? &missed->attachments : NULL, missed->compress))
 			return false;
 		s->last_event = missed->number;
+		replay_raise_head(replay, missed->number);
 		replay->nsp->io->recovery->replayed++;
 	}
 	return true;
@@ -315,11 +327,8 @@ replay_finish(struct stream_replay *replay, uint64_t position)
 
 	if (s != NULL) {
 		s->session->answered = true;
-		/*
-		 * The worker has read up to the position, maybe without a receiver since its newest event. A volatile
-		 * event must not give the client an older offset, or its next replay would begin there.
-		 */
-		replay->nsp->log->head = position;
+		if (s->session->last != UINT64_MAX)
+			replay_raise_head(replay, s->session->last);
 		/* if the last event for the socket is unknown, its number is at most the position */
 		s->last_event = s->session->last != UINT64_MAX ? s->session->last : position;
 		if (!replay_send(replay, s, position)) {

@@ -166,6 +166,9 @@ vault_on_deaf(struct sio_recovery_session *session)
 		vault_place(keep, session, &at, false);
 	} else {
 		list_remove(&session->kept);
+		if (session->passed_over)
+			session->bound_changed = 1;
+		session->passed_over = false;
 		vault_save(keep, session, false);
 	}
 	sio_vault_late_deaf(keep->vault, session);

@@ -20,6 +20,7 @@
 
 static struct recovering client;
 static char base64[1024];
+static uint64_t record_last; /* the last event for the client, in the session that Redis has */
 
 static void
 window_is_2_minutes(struct sio_options *o)
@@ -32,6 +33,7 @@ start(void **state)
 {
 	(void)state;
 	memset(&client, 0, sizeof client);
+	record_last = 0;
 	recovering_start(window_is_2_minutes);
 	fake_broker_start(BUS_FORM_STREAMS);
 	fake_stream_start();
@@ -59,7 +61,8 @@ answer_record_of(const char *owner)
 		.own = true,
 		.nsp = TEXT("/"),
 		.owner = text_from(owner),
-		.start = stream_number_of((struct wire_stream_id){5, 0})};
+		.start = stream_number_of((struct wire_stream_id){5, 0}),
+		.last = record_last};
 	struct resp_item item = {.type = RESP_BULK};
 	struct buffer map;
 
@@ -210,7 +213,7 @@ a_volatile_event_does_not_move_the_offset_back(void **state)
 	const struct wire_stream_entry entry = {.id = {9, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
 
 	(void)state;
-	fake_stream.position = stream_number_of((struct wire_stream_id){9, 0});
+	fake_stream.position = record_last = stream_number_of((struct wire_stream_id){9, 0});
 	recovering_claim(&client, PID, "9-0");
 	answer_record_of("");
 	fake_stream.question->on_entry(fake_stream.question, &entry);
