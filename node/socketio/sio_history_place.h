@@ -8,7 +8,7 @@
  *   has ended     can be recovered if the client has received the last event of the join, or a later event
  *
  * In all forms but streams mode, the events of the join are recorded for the socket, and the end of the join counts
- * as a change of rooms.
+ * as a change of rooms. With several workers there are exceptions, which docs/history.md names.
  *
  * In streams mode, the history of a room is in no stream. When the history has been read, the join adds an entry to
  * the stream, which no client gets. What the worker reads before this entry is held. When the entry comes back, the

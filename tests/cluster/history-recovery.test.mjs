@@ -1,14 +1,12 @@
-// Rooms with history and connection state recovery, by Redis streams unless a test says otherwise: clients lose their
-// connection while they join, and come back at the other node.
+// Rooms with history and connection state recovery, by Redis streams: clients lose their connection while they
+// join, and come back at the other node.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";
 import { ask, keeps, say } from "../clients/support/history.mjs";
 import { Ws } from "../clients/support/raw.mjs";
-import { startSockeye } from "../clients/support/server.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
-import { peerApp, startNode } from "./support/cluster.mjs";
-import { recovers } from "./support/recovery.mjs";
+import { startNode } from "./support/cluster.mjs";
 import { Redis } from "./support/redis.mjs";
 
 const HISTORY = ["--connection-state-recovery", "--history", "room:*=200"];
@@ -94,7 +92,8 @@ test("a client that has not received all of the history comes back as a new one"
   }
 });
 
-async function losses(t, nodes, room) {
+test("losses while a client joins a room that is never silent: no gap and no repetition", async (t) => {
+  const room = "room:busy";
   const writer = await client(t, nodes[0]);
   let number = 0, writing = true, recovered = 0;
   const written = (async () => {
@@ -132,24 +131,4 @@ async function losses(t, nodes, room) {
   }
   await written;
   assert.ok(recovered > 0);
-}
-
-test("losses while a client joins a room that is never silent: no gap and no repetition", (t) => losses(t, nodes, "room:streams"));
-
-test("the same with the log", async (t) => {
-  const pair = [];
-  for (const name of ["three", "four"]) {
-    const node = await startNode(name, redis, ["--node-id", String(pair.length + 3), "--workers", "2", "--redis-log", ...HISTORY]);
-    t.after(() => node.stop());
-    await recovers(t, node);
-    pair.push(node);
-  }
-  await losses(t, pair, "room:log");
-});
-
-test("the same with two workers and their hub", async (t) => {
-  const server = await startSockeye(peerApp, ["--workers", "2", ...HISTORY], { PEER_NAME: "alone" });
-  t.after(() => server.stop());
-  await recovers(t, server);
-  await losses(t, [server, server], "room:hub");
 });
