@@ -336,7 +336,8 @@ who_answer(struct who *who, const sio_nsp *nsp, struct text room, struct text us
 
 /*
  * Returns the namespace that answers a question, or NULL. If the namespace does not exist and a pattern of the
- * application matches its name, returns the parent, which has no users.
+ * application matches its name, returns the parent of that pattern. A parent has no sockets, so nobody is present
+ * there.
  */
 static const sio_nsp *
 who_find(const sio_server *io, struct text name)

@@ -300,7 +300,7 @@ sio_history_join_give_up(struct sio_history_join *join)
 	join_finish_later(join, error);
 }
 
-/* Keeps the records that the socket may get. Returns false and keeps none of them if memory is short. */
+/* Keeps the records that the socket may get. If memory is short, keeps none and returns false. */
 static bool
 join_keep(struct sio_history_join *join, const struct sio_history_records *records)
 {

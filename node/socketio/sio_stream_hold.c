@@ -10,8 +10,8 @@
  *   waits for more than HOLD_MS, or more     the stream counts as away: all events are delivered without an offset.
  *   than recoveryMaxBytes are held           The entry of such an event raises the floor when it is read later
  *
- * An event for a room with a history is stored there before it is added to the stream, so that whoever has received
- * it finds it there. Its mark travels with it.
+ * An event for a room with a history is stored in the history before it is added to the stream. So a client that has
+ * received the event also finds it in the history. The mark of the event travels with it.
  */
 #include "node/socketio/sio_stream_hold.h"
 
@@ -44,7 +44,7 @@ struct stream_item {
 	struct sio_selector who;
 	struct attachments attachments;
 	bool one;	     /* the only receiver is the socket whose id is the only room */
-	bool nobody;	     /* the item has no receivers; it is there for `places` */
+	bool nobody;	     /* no socket gets the item, which only marks `places` */
 	struct list places;  /* struct sio_stream_place */
 	struct text names[]; /* rooms and exceptions; then all texts */
 };

@@ -64,7 +64,7 @@ vault_on_written(struct bus_call *call, int error, struct text value)
 	again = again && session != NULL && !session->claimed && session->socket != NULL &&
 		session->socket->state == SIO_CONNECTED && (write->saves || error == 0);
 	mem_free(write);
-	if (error != ERROR_UNSUPPORTED) /* a lost connection, or a server that cannot be used now, is no refusal */
+	if (error != ERROR_UNSUPPORTED) /* a server that is away has not refused */
 		vault->refused_pause = SIO_VAULT_TICK_MS;
 	if (lost && session != NULL)
 		vault_lose_session(session);

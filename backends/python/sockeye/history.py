@@ -61,7 +61,7 @@ class HistoryEvent:
 
 Result = Union[int, List[HistoryEvent], HistoryError]
 Done = Callable[[Result], None]  # called once
-GiveUp = Callable[[], None]  # nobody waits for the result any more: takes back a question that has not been sent
+GiveUp = Callable[[], None]  # the caller has stopped waiting: removes its question from the queue
 Answered = Callable[[str, int, List[HistoryEvent]], None]
 
 

@@ -84,8 +84,8 @@ function isNear(values) {
 }
 
 /**
- * Whether the rounds so far agree: a repeat of the benchmark would show nearly the same ratios. Where there is no ratio, Sockeye's own
- * values decide.
+ * Returns true if the rounds so far agree, so that a repeat of the benchmark would show nearly the same ratios. If no other server has
+ * a figure, Sockeye's own values decide.
  */
 export function isSettled(row, runs) {
   const ratios = COMPARED.map((id) => ratiosOf(row, runs, id).filter(Number.isFinite)).filter((each) => each.length > 0);
