@@ -18,7 +18,7 @@ $(BENCH_NPM): tests/bench/peers/package-lock.json
 bench: $(BENCH_PROGRAMS) $(BUILD)/bench-floor $(TESTS_NPM) $(BENCH_NPM)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/run.mjs
 
-# `make bench-idle`: BENCH_IDLE_CLIENTS (100,000) held for BENCH_IDLE_MINUTES (10) by several workers.
+# `make bench-idle`: BENCH_IDLE_CLIENTS (100,000) held for BENCH_IDLE_MINUTES (10) by several workers; tests/bench/idle.mjs lists the other variables.
 .PHONY: bench-idle
 bench-idle: $(BENCH_PROGRAMS)
 	BENCH_BUILD=$(abspath $(BUILD)) CC="$(CC)" node tests/bench/idle.mjs

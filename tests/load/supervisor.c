@@ -18,7 +18,8 @@
 #define MS 1000000ull
 #define START_NS (50 * MS) /* a moment is announced this long before, so that every process knows it in time */
 #define FDS_MORE 64	   /* descriptors of a load process besides its clients' connections */
-#define GONE_MS 10000	   /* time limit for all clients to leave */
+#define GONE_MS 10000	   /* time limit for all clients to leave, */
+#define CLIENT_GONE_MS 1   /* and for each of them in addition, because a crowd fills the processors */
 #define BACK_PART 50	   /* memory counts as given back if it exceeds its start by at most a 50th */
 
 static volatile sig_atomic_t interrupted;
@@ -257,38 +258,70 @@ supervisor_run(struct supervisor *supervisor)
 	return true;
 }
 
-/* Waits until every process has set `flag`, at most `ms`. */
-#define WAIT_FOR(supervisor, flag, ms)                                                                               \
-	do {                                                                                                         \
-		uint64_t until_ = board_now() + (ms)*MS;                                                             \
-		bool all_ = false;                                                                                   \
-		while (!all_ && board_now() < until_) {                                                              \
-			if (!supervisor_step(supervisor))                                                            \
-				return false;                                                                        \
-			all_ = true;                                                                                 \
-			for (unsigned i_ = 0; i_ < (supervisor)->board->processes; i_++)                             \
-				all_ &= (supervisor)->board->parts[i_].flag;                                         \
-		}                                                                                                    \
-	} while (0)
+enum wait_end {
+	WAIT_DONE,
+	WAIT_TOO_LONG,
+	WAIT_FAILED, /* a load process has died */
+};
 
+static bool
+part_settled(const struct board_part *part)
+{
+	return part->settled;
+}
+
+static bool
+part_gone(const struct board_part *part)
+{
+	return part->gone;
+}
+
+/* Waits until every process is `done`, at most `ms`. */
+static enum wait_end
+supervisor_wait(struct supervisor *supervisor, bool (*done)(const struct board_part *part), uint64_t ms)
+{
+	uint64_t until = board_now() + ms * MS;
+	bool all = false;
+
+	while (!all && board_now() < until) {
+		if (!supervisor_step(supervisor))
+			return WAIT_FAILED;
+		all = true;
+		for (unsigned i = 0; i < supervisor->board->processes; i++)
+			all &= done(&supervisor->board->parts[i]);
+	}
+	return all ? WAIT_DONE : WAIT_TOO_LONG;
+}
+
+/* What has not arrived in time, the result counts as lost. */
 static bool
 supervisor_settle(struct supervisor *supervisor)
 {
 	atomic_store(&supervisor->board->phase, PHASE_SETTLING);
-	WAIT_FOR(supervisor, settled, supervisor->options->settle_ms);
-	return true;
+	return supervisor_wait(supervisor, part_settled, supervisor->options->settle_ms) != WAIT_FAILED;
 }
 
 static bool
 supervisor_leave(struct supervisor *supervisor)
 {
+	uint64_t until, limit = GONE_MS + supervisor->options->clients * CLIENT_GONE_MS;
+	enum wait_end end;
 	pid_t missing = 0;
-	uint64_t until;
 
 	atomic_store(&supervisor->board->phase, PHASE_LEAVING);
-	WAIT_FOR(supervisor, gone, GONE_MS);
+	end = supervisor_wait(supervisor, part_gone, limit);
+	if (end == WAIT_FAILED)
+		return false;
 	if (!supervisor->has_server)
 		return true;
+	if (end == WAIT_TOO_LONG) {
+		fprintf(stderr,
+			"sockeye-load: not all clients have left within %llu s; the report does not contain the "
+			"memory "
+			"afterwards\n",
+			(unsigned long long)(limit / 1000));
+		return true;
+	}
 	until = board_now() + supervisor->options->settle_ms * MS;
 	do {
 		if (!supervisor_step(supervisor))

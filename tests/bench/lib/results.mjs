@@ -4,7 +4,7 @@ import path from "node:path";
 import { here } from "./paths.mjs";
 
 export const file = path.join(here, "RESULTS.md");
-const NAMES = ["peers", "backends", "cluster", "idle"];
+const NAMES = ["peers", "backends", "cluster", "idle", "idle-many"];
 const HEAD = "# Figures\n\nMade by `make bench`, `make bench-backends`, `make bench-cluster` and `make bench-idle`; docs/load-testing.md explains each line.\n";
 
 const begin = (name) => `<!-- ${name} -->`;
