@@ -67,13 +67,13 @@ const tracked = () => readNumber("/proc/sys/net/netfilter/nf_conntrack_count");
 
 /** Whether a firewall tracks the connections of the loopback interface. */
 async function isTracking() {
-  const server = net.createServer().listen(0, "127.0.0.1");
+  const server = net.createServer((socket) => socket.resume()).listen(0, "127.0.0.1");
   await once(server, "listening");
   const before = tracked();
   const sockets = Array.from({ length: TRIED }, () => net.connect(server.address().port, "127.0.0.1"));
   await Promise.all(sockets.map((socket) => once(socket, "connect")));
   const more = tracked() - before;
-  for (const socket of sockets) socket.resetAndDestroy();
+  for (const socket of sockets) socket.destroy();
   server.close();
   return more >= TRIED / 2;
 }
@@ -112,7 +112,7 @@ function textOf(report, { clients, minutes, workers, processes, pingInterval }, 
       `| processor time of the server, all workers | ${number(server.cpuPercent)} % of a core |`,
       `| memory of the server, all workers | ${mib(server.memory)} |`,
       `| memory per client | ${number(server.memoryPerClient)} bytes |`,
-      `| kept when all have left | ${mib(server.memoryAfter - server.memoryBefore)} |`,
+      ...(Number.isFinite(server.memoryAfter) ? [`| kept when all have left | ${mib(server.memoryAfter - server.memoryBefore)} |`] : []),
       `| kernel's socket memory per client, both ends | ${number(kernel.socketBytesPerClient)} bytes |`,
     ].join("\n"),
   ].join("\n\n");
