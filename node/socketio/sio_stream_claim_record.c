@@ -47,8 +47,10 @@ sio_stream_claim_session(const struct stream_claim *claim)
 	session->changed_last = record->moved;
 	session->changed_head = record->since;
 	session->heard = record->heard;
-	/* a worker that has died did not store the number of the last event for the socket */
-	session->last = record->ours && record->owner.n == 0 ? record->last : UINT64_MAX;
+	/* a worker that has died did not store `last`; events after the client's offset are replayed */
+	session->last = record->ours && record->owner.n == 0		     ? record->last
+			: claim->has_offset && claim->offset > record->start ? claim->offset
+									     : record->start;
 	session->lost_at = record->lost != 0 ? record->lost : loop_wall_ms();
 	session->from = claim->from;
 	session->missed = nsp->log->early != 0;

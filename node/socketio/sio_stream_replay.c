@@ -327,10 +327,8 @@ replay_finish(struct stream_replay *replay, uint64_t position)
 
 	if (s != NULL) {
 		s->session->answered = true;
-		if (s->session->last != UINT64_MAX)
-			replay_raise_head(replay, s->session->last);
-		/* if the last event for the socket is unknown, its number is at most the position */
-		s->last_event = s->session->last != UINT64_MAX ? s->session->last : position;
+		replay_raise_head(replay, s->session->last);
+		s->last_event = s->session->last;
 		if (!replay_send(replay, s, position)) {
 			/* the client may have received some of the events, so it must come back as a new one */
 			sio_recovery_give_up(s, SIO_RECOVERY_FAILED);

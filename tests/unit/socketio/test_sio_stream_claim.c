@@ -232,6 +232,35 @@ a_volatile_event_does_not_move_the_offset_back(void **state)
 	assert_string_equal(client.offset, "9-0");
 }
 
+/* The dead worker did not store which event was the last one for the client, but the client's offset includes it. */
+static void
+rooms_may_change_after_the_death_of_a_worker(void **state)
+{
+	const struct wire_stream_entry own = {.id = {6, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
+	const struct wire_stream_entry other = {.id = {9, 0}, .nsp = TEXT("/other"), .type = TEXT("3")};
+	struct recovering back = {0};
+
+	(void)state;
+	fake_stream.gathered = true;
+	fake_stream.position = stream_number_of(other.id);
+	come_back_to_silence();
+	fake_stream.question->on_entry(fake_stream.question, &own);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	answer_number(1);
+	assert_asked("XRANGE DEL XRANGE ");
+	fake_stream.question->on_entry(fake_stream.question, &own);
+	fake_stream.question->on_entry(fake_stream.question, &other);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	recovering_read(&client);
+	memcpy(client.pid, PID, sizeof PID);
+	assert_int_equal(sio_join(recovering_socket(&client), "room"), 0);
+	fake_turn();
+	assert_asked("SET SET ");
+	recovering_claim(&back, PID, "6-0"); /* the loss has not been noticed, and no event has come since */
+	assert_asked("SET GETRANGE ");
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_OFFSET_GONE], 0);
+}
+
 int
 main(void)
 {
@@ -243,6 +272,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_claim_ends_although_others_are_awaited, start, stop),
 		cmocka_unit_test_setup_teardown(a_replay_waits_for_its_turn_for_20_s, start, stop),
 		cmocka_unit_test_setup_teardown(a_volatile_event_does_not_move_the_offset_back, start, stop),
+		cmocka_unit_test_setup_teardown(rooms_may_change_after_the_death_of_a_worker, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
