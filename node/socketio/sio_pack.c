@@ -33,7 +33,7 @@ struct sio_pack {
 	va_list args;
 	unsigned top, top_max; /* values outside all brackets */
 	bool foreign;	       /* the JSON contains ready-made text, in which placeholders may be forged */
-	unsigned late_top;     /* `top` of the first value that may stay MessagePack */
+	unsigned late_top;     /* `top` of the first value that may stay MessagePack; UINT_MAX: no value may */
 	unsigned depth;	       /* levels[0] is outside all brackets */
 	size_t binary;	       /* bytes of attachments made here */
 	struct sio_pack_level levels[FORMAT_DEPTH_MAX + 1];
@@ -564,6 +564,7 @@ sio_pack_init(struct sio_pack *pack, struct sio_payload *payload, unsigned top_m
 	pack->top = 0;
 	pack->top_max = top_max;
 	pack->foreign = false;
+	pack->late_top = UINT_MAX;
 	pack->binary = 0;
 	pack->depth = 0;
 	pack->levels[0] = (struct sio_pack_level){.first = true};
@@ -602,7 +603,8 @@ sio_pack_all(struct sio_payload *payload, const char *name, const char *format, 
 		if (!json_write_string(&payload->json, text_from(name)))
 			return sio_pack_refuse(&pack, "the event name is not UTF-8");
 	}
-	pack.late_top = late ? pack.top : UINT_MAX;
+	if (late)
+		pack.late_top = pack.top;
 	va_copy(pack.args, args);
 	error = sio_pack_run(&pack, format ? format : "");
 	va_end(pack.args);

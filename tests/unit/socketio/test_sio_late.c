@@ -110,6 +110,32 @@ on_any(sio_socket *s, sio_event *e, void *arg)
 	(void)snprintf(seen, sizeof seen, "%s %u", sio_event_name(e), sio_argc(e));
 }
 
+/* What a call leaves on the stack becomes the variables of the next one. */
+static __attribute__((noinline)) void
+clear_stack(void)
+{
+	volatile char bytes[8192];
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = 0;
+}
+
+/* Stores its argument, and makes a text of it. */
+static void
+on_store(sio_socket *s, sio_event *e, void *arg)
+{
+	const char *stored, *text;
+	size_t n;
+
+	(void)arg;
+	clear_stack();
+	result = sio_set_data(s, "v", sio_arg(e, 0));
+	stored = sio_json(sio_data(s), &n);
+	clear_stack();
+	text = sio_format_text(sio_socket_server(s), "v", sio_arg(e, 0));
+	(void)snprintf(seen, sizeof seen, "%.*s %s", (int)n, stored != NULL ? stored : "", text);
+}
+
 /* There is no memory for the text. */
 static void
 on_short(sio_socket *s, sio_event *e, void *arg)
@@ -141,6 +167,7 @@ start(size_t max_emit, bool with_json)
 	sio_on(nsp, "vv", on_format, "vv");
 	sio_on(nsp, "texts", on_texts, NULL);
 	sio_on(nsp, "read", on_read, NULL);
+	sio_on(nsp, "store", on_store, NULL);
 	sio_on(nsp, "short", on_short, NULL);
 	msgpack = fake_open(0);
 	sends(msgpack, CONNECT);
@@ -254,6 +281,17 @@ test_application_reads(void **state)
 }
 
 static void
+test_application_stores(void **state)
+{
+	(void)state;
+	start(4096, false);
+	sends(msgpack, EVENT("92a573746f726581a16bcc05"));
+	assert_int_equal(result, 0);
+	assert_string_equal(seen, "{\"k\":5} {\"k\":5}");
+	fake_stop();
+}
+
+static void
 test_kept_event(void **state)
 {
 	sio_event *kept = NULL;
@@ -361,6 +399,7 @@ main(void)
 		cmocka_unit_test(test_other_parsers_get_text),
 		cmocka_unit_test(test_mixed_formats),
 		cmocka_unit_test(test_application_reads),
+		cmocka_unit_test(test_application_stores),
 		cmocka_unit_test(test_kept_event),
 		cmocka_unit_test(test_listeners_of_all_packets),
 		cmocka_unit_test(test_answers),
