@@ -8,6 +8,7 @@ const roomName = (name) => (typeof name === "string" && name !== "" && name.leng
 const noop = () => {};
 
 const EVERYONE = "everyone"; // everybody's room; clients cannot name it
+const PAST_MAX = 50; // earlier messages that a new user gets
 const ID_MAX_BYTES = 64;
 const NAME_MAX_BYTES = 120;
 const WHO_MAX = 200;
@@ -22,6 +23,17 @@ const setName = (socket, name) => {
 // A client may give its message an id. Then everyone gets the message with the id and the time.
 const hasId = (data) => typeof data?.id === "string" && Buffer.byteLength(data.id) <= ID_MAX_BYTES;
 const withTime = ({ id }) => ({ id, time: Date.now() });
+
+// Behind Sockeye with --history, the client gets the last messages of the room. Node.js alone keeps none and ignores the option.
+// Resolves with false if the messages cannot be read; the client is in the room nevertheless.
+const joinWithPast = async (socket, room) => {
+	try {
+		await socket.join(room, { history: PAST_MAX });
+		return true;
+	} catch {
+		return false;
+	}
+};
 
 module.exports = (io) => {
 	const chat = io.of("/");
@@ -52,8 +64,7 @@ module.exports = (io) => {
 		console.log("connection", socket.id);
 		if (!socket.recovered) {
 			socket.emit("welcome", "Hello! Welcome to the server.");
-			socket.join(EVERYONE);
-			socket.emit("caught up", { ok: true }); // Node.js keeps no history
+			joinWithPast(socket, EVERYONE).then((ok) => socket.emit("caught up", { ok }));
 		}
 		setName(socket, socket.handshake.auth.name);
 		socket.broadcast.emit("user joined", { id: socket.id, name: socket.data.name });
@@ -80,9 +91,10 @@ module.exports = (io) => {
 			io.emit("notification", ...args);
 		});
 
-		socket.on("join", (name, ack = noop) => {
+		// A client that is in the room already has its messages.
+		socket.on("join", async (name, ack = noop) => {
 			const room = roomName(name);
-			if (room) socket.join(room);
+			if (room && !socket.rooms.has(room)) await joinWithPast(socket, room);
 			ack({ ok: room !== undefined });
 		});
 

@@ -106,7 +106,7 @@ cluster_seal(const struct broker_settings *settings)
 	return seal;
 }
 
-/* The history of rooms is at Redis, in the hub, or in this process. */
+/* The history of rooms is at Redis, in the hub, or in this process: a master has a hub for a single worker, too. */
 static struct history *
 cluster_open_history(struct loop *l, const struct sio_server *io, const struct broker_settings *settings,
 	const struct cluster_hub *hub)
@@ -116,7 +116,7 @@ cluster_open_history(struct loop *l, const struct sio_server *io, const struct b
 	char error[BUS_ERROR_MAX];
 	struct bus_url server;
 
-	if (!broker_settings_redis(settings) && hub->name == NULL)
+	if (!broker_settings_redis(settings) && !hub->history)
 		return history_local_new(l, sio_core_history_max_bytes(io));
 	options.server = &server;
 	if (broker_settings_redis(settings)) {

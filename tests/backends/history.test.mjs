@@ -1,11 +1,15 @@
 // The history of rooms for sockets that a backend serves, with stock clients and backends in JavaScript and Python.
 import test from "node:test";
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { root } from "../clients/support/server.mjs";
 import { collect, next, within } from "../clients/support/wait.mjs";
 import { Redis } from "../cluster/support/redis.mjs";
 import { startBackend } from "./support/backend.mjs";
 import { ask, client, joined } from "./support/clients.mjs";
-import { startEdge } from "./support/edge.mjs";
+import { startBehind, startEdge } from "./support/edge.mjs";
+import { programFolder } from "./support/program.mjs";
 import { startFlavour } from "./support/python.mjs";
 
 const RULES = ["--history", "room:*=5/1h,many:*=200,/fixed:room:*=3"];
@@ -151,3 +155,24 @@ for (const flavour of ["JavaScript", "aio"]) {
     assert.deepEqual(await heard, [1]);
   });
 }
+
+test("the chat in JavaScript shows the last messages, as the chat in C does", async (t) => {
+  const folder = programFolder(t);
+  const chat = path.join(root, "node/apps/chat.js");
+  writeFileSync(path.join(folder, "server.js"), `require(${JSON.stringify(chat)})(new (require("socket.io").Server)(Number(process.env.SOCKEYE_PORT)));`);
+  const edge = await startBehind(t, `cd '${folder}' && exec node --import @sockeye/backend/register server.js`, ["--history", "everyone=100,room:*=100"]);
+  const came = () => {
+    const socket = client(t, edge.url, FAST), messages = [];
+    socket.onAny((name, data) => name.endsWith("essage") && messages.push(data.message));
+    return next(socket, "caught up").then(([answer]) => ({ socket, messages, answer }));
+  };
+  const ada = await came();
+  await ask(ada.socket, "join", "music");
+  await ask(ada.socket, "chatMessage", { user: "Ada", message: "to everyone", id: "1" });
+  await ask(ada.socket, "room message", { room: "music", user: "Ada", message: "to the room", id: "2" });
+  const bob = await came();
+  assert.deepEqual(bob.answer, { ok: true });
+  assert.deepEqual(bob.messages, ["to everyone"]);
+  assert.deepEqual(await ask(bob.socket, "join", "music"), { ok: true });
+  assert.deepEqual(bob.messages, ["to everyone", "to the room"]);
+});
