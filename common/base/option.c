@@ -22,29 +22,53 @@ is_lower(char c)
 	return c >= 'a' && c <= 'z';
 }
 
-/* Writes the words of a camel-case name in one case, with `joint` between them. */
+/* Returns true if a word begins at name[i] and follows another one without a '-' between them. */
+static bool
+option_word_starts(const char *name, size_t i)
+{
+	return is_upper(name[i]) && i > 0 && name[i - 1] != '-' && (!is_upper(name[i - 1]) || is_lower(name[i + 1]));
+}
+
+/* Returns a character of a camel-case name in a form: words in one case, with `joint` between them. */
+static char
+option_word_char(char c, char joint, bool capitals)
+{
+	if (c == '-')
+		return joint;
+	if (capitals && is_lower(c))
+		return (char)(c - 'a' + 'A');
+	if (!capitals && is_upper(c))
+		return (char)(c - 'A' + 'a');
+	return c;
+}
+
 static void
 option_words(const char *name, char joint, bool capitals, char *out, size_t size)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; name[i]; i++) {
-		char c = name[i];
-		bool starts = is_upper(c) && i > 0 && name[i - 1] != '-' &&
-			      (!is_upper(name[i - 1]) || is_lower(name[i + 1]));
-
 		must(n + 3 <= size);
-		if (starts)
+		if (option_word_starts(name, i))
 			out[n++] = joint;
-		if (c == '-')
-			c = joint;
-		else if (capitals && is_lower(c))
-			c = (char)(c - 'a' + 'A');
-		else if (!capitals && is_upper(c))
-			c = (char)(c - 'A' + 'a');
-		out[n++] = c;
+		out[n++] = option_word_char(name[i], joint, capitals);
 	}
 	out[n] = '\0';
+}
+
+/* Returns true if option_words() makes `form` of the name. It stops at the first difference. */
+static bool
+option_has_words(const char *name, char joint, bool capitals, struct text form)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; name[i]; i++) {
+		if (option_word_starts(name, i) && (n == form.n || form.at[n++] != joint))
+			return false;
+		if (n == form.n || form.at[n++] != option_word_char(name[i], joint, capitals))
+			return false;
+	}
+	return n == form.n;
 }
 
 void
@@ -60,6 +84,21 @@ option_env_name(const char *name, char out[OPTION_NAME_MAX])
 
 	memcpy(out, OPTION_PREFIX, prefix);
 	option_words(name, '_', true, out + prefix, OPTION_NAME_MAX - prefix);
+}
+
+bool
+option_has_flag_name(const char *name, struct text form)
+{
+	return option_has_words(name, '-', false, form);
+}
+
+bool
+option_has_env_name(const char *name, struct text form)
+{
+	size_t prefix = sizeof OPTION_PREFIX - 1;
+
+	return text_starts(form, TEXT(OPTION_PREFIX)) &&
+	       option_has_words(name, '_', true, text_of(form.at + prefix, form.n - prefix));
 }
 
 unsigned

@@ -23,6 +23,10 @@
 void option_flag_name(const char *name, char out[OPTION_NAME_MAX]);
 void option_env_name(const char *name, char out[OPTION_NAME_MAX]);
 
+/* Return true if `form` is this form of the API name. A program compares each name with all others when it starts. */
+bool option_has_flag_name(const char *name, struct text form);
+bool option_has_env_name(const char *name, struct text form);
+
 /*
  * Returns the number of single-character edits between two texts, or more than `most` if a text is longer than any
  * name.

@@ -25,17 +25,24 @@ option_write_name(enum style style, const char *name, char out[OPTION_NAME_MAX])
 }
 
 static bool
+option_has_name(enum style style, const char *name, struct text form)
+{
+	if (style == STYLE_FLAG)
+		return option_has_flag_name(name, form);
+	if (style == STYLE_ENV)
+		return option_has_env_name(name, form);
+	return text_is(text_from(name), form);
+}
+
+static bool
 options_find_form(
 	const struct option_table *tables, size_t n, enum style style, struct text name, struct option_found *found)
 {
-	char form[OPTION_NAME_MAX];
-
 	for (size_t t = 0; t < n; t++) {
 		if (style == STYLE_ENV && tables[t].flags_only)
 			continue;
 		for (size_t r = 0; r < tables[t].count; r++) {
-			option_write_name(style, tables[t].rows[r].name, form);
-			if (text_is(text_from(form), name)) {
+			if (option_has_name(style, tables[t].rows[r].name, name)) {
 				*found = (struct option_found){&tables[t].rows[r], tables[t].into};
 				return true;
 			}

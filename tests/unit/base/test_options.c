@@ -21,7 +21,16 @@ test_names(void **state)
 		assert_string_equal(name, names[i][1]);
 		option_env_name(names[i][0], name);
 		assert_string_equal(name, names[i][2]);
+		for (unsigned j = 0; j < sizeof names / sizeof names[0]; j++) {
+			assert_int_equal(option_has_flag_name(names[i][0], text_from(names[j][1])), i == j);
+			assert_int_equal(option_has_env_name(names[i][0], text_from(names[j][2])), i == j);
+		}
 	}
+	assert_false(option_has_flag_name("pingInterval", TEXT("ping-interva")));
+	assert_false(option_has_flag_name("pingInterval", TEXT("ping-interval-")));
+	assert_false(option_has_flag_name("pingInterval", TEXT("pinginterval")));
+	assert_false(option_has_env_name("pingInterval", TEXT("SOCKEYE_")));
+	assert_false(option_has_env_name("pingInterval", TEXT("PING_INTERVAL")));
 }
 
 static void
