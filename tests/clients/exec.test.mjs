@@ -11,7 +11,7 @@ import { io } from "socket.io-client";
 import { endsWithFile } from "./support/leftovers.mjs";
 import { request } from "./support/raw.mjs";
 import { build, parseLine, startExec, startSockeye } from "./support/server.mjs";
-import { next, until, within } from "./support/wait.mjs";
+import { next, patiently, until, within } from "./support/wait.mjs";
 
 const dir = mkdtempSync(path.join(os.tmpdir(), "sx-"));
 after(() => rmSync(dir, { recursive: true }));
@@ -232,11 +232,15 @@ more();
 });
 
 test("a program that ignores SIGTERM is killed after the time-out", async () => {
-  const server = await startExec(program("stubborn", `process.on("SIGTERM", () => console.log("no")); setInterval(() => {}, 1000); ready();`),
-    ["--exec-stop-timeout", "1s"], place()); // the program has this time to read the signal
-  await event(server, "exec_ready");
-  await server.stop();
-  assert.deepEqual(story(server), ["exec_started", "exec_ready", "exec_stopping", "no", "exec_killed", "exec_ended", "stopped", "stopped"]);
+  const command = program("stubborn", `process.on("SIGTERM", () => console.log("no")); setInterval(() => {}, 1000); ready();`);
+  // the program has this time to read the signal
+  const told = await patiently(async (ms) => {
+    const server = await startExec(command, ["--exec-stop-timeout", String(ms)], place());
+    await event(server, "exec_ready");
+    await server.stop();
+    return story(server);
+  }, (lines) => lines.includes("no"), 500);
+  assert.deepEqual(told, ["exec_started", "exec_ready", "exec_stopping", "no", "exec_killed", "exec_ended", "stopped", "stopped"]);
 });
 
 test("programs end before the workers: clients receive the programs' last messages", async () => {
