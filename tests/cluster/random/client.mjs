@@ -6,7 +6,6 @@ import parser from "socket.io-msgpack-parser";
 import { next, within } from "../../clients/support/wait.mjs";
 import { QUICK, moveTo, workerOf } from "../support/recovery.mjs";
 
-export const NSP = "/slow-1"; // a namespace of tests/cluster/app/peer.c with a slow middleware
 const SLACK_MS = 1000; // the server notices a loss within this time, if it can
 const PATIENCE_MS = 4000; // the server waits 5 s for an answer of its hub or of Redis, then the client is new
 
@@ -18,6 +17,9 @@ const KINDS = [
   { name: "MessagePack", connect: io, options: { ...WEBSOCKET, parser } },
   { name: "4.6", connect: io46, options: WEBSOCKET },
 ];
+/** Node.js servers have one parser for all clients. */
+const KINDS_BESIDE_NODEJS = KINDS.filter(({ options }) => !options.parser);
+const OFFSET_OF_STREAM = /^\d+-\d+$/;
 
 /** Returns the number of an event whose argument is a number, a text, or an array with a number and bytes. */
 function numberOf(value) {
@@ -32,14 +34,18 @@ export class Client {
   #ghosts = []; // connections that the client has forgotten, and that the server may take for open
   #faults = [];
 
-  constructor(random, url, emitters) {
-    const { name, connect, options } = KINDS[random.below(KINDS.length)];
-    this.kind = name;
-    this.emitters = emitters;
-    this.socket = connect(url + NSP, { ...QUICK, ...options, autoConnect: false, reconnection: false });
+  constructor(world, url) {
+    const { random, nsp, emitters, form } = world;
+    const kinds = form.peer ? KINDS_BESIDE_NODEJS : KINDS;
+    const { name, connect, options } = kinds[random.below(kinds.length)];
+    Object.assign(this, { kind: name, emitters, form });
+    this.socket = connect(url + nsp, { ...QUICK, ...options, autoConnect: false, reconnection: false });
     this.forget();
-    this.socket.on("disconnect", (reason) => (this.lost ??= { how: reason, at: performance.now(), noticed: false }));
-    this.socket.on("kept", (value, ...rest) => this.#gets(numberOf(value), rest.at(-1)));
+    this.socket.on("disconnect", (reason) => (this.lost ??= { how: reason, at: performance.now(), noticed: false, from: this.server }));
+    this.socket.on("kept", (value, offset) => {
+      if (offset === undefined) world.withoutOffset();
+      this.#gets(numberOf(value), offset);
+    });
     for (const event of ["volatile", "local", "acknowledged"]) this.socket.on(event, (value, ...rest) => this.#getsUnkept(numberOf(value), rest.at(-1)));
   }
 
@@ -62,7 +68,7 @@ export class Client {
 
   #getsUnkept(n, last) {
     const left = this.#unkept.get(n) ?? 0;
-    if (left === 0) this.#faults.push(`event ${n}, which is not recorded, came once too often`);
+    if (left === 0 && !this.repeats) this.#faults.push(`event ${n}, which is not recorded, came once too often`);
     this.#unkept.set(n, left - 1);
     if (typeof last === "function") last(n);
   }
@@ -87,7 +93,8 @@ export class Client {
   async lose(how) {
     const gone = next(this.socket, "disconnect");
     const { engine } = this.socket.io, { transport } = engine;
-    this.lost = { how, at: performance.now(), noticed: how !== "silent" };
+    if (how === "silent" && this.form.peer && !transport.ws) how = "close"; // endGhosts() could not end this one
+    this.lost = { how, at: performance.now(), noticed: how !== "silent", from: this.server };
     if (how === "leave") this.socket.disconnect();
     else if (how === "silent") {
       this.#ghosts.push(transport);
@@ -117,6 +124,7 @@ export class Client {
     if (socket.recovered) {
       assert.equal(this.id, id, "a recovered client has another id");
       assert.ok(lost.how !== "leave", "a client that had left was recovered");
+      assert.equal(this.form.refuses, undefined, "a client was recovered");
       if (window && lost.noticed) assert.ok(began - lost.at < window + SLACK_MS, `recovered ${Math.round(began - lost.at)} ms after the loss`);
       return "recovered";
     }
@@ -127,6 +135,9 @@ export class Client {
 
   #reason(lost, { offset, away, took, window }) {
     if (lost.how === "leave") return "left";
+    if (this.form.refuses) return this.form.refuses;
+    if (lost.from.peer && !lost.stored) return "Node.js"; // it stores a session when it notices the loss
+    if ((lost.from.peer || this.server.peer) && !OFFSET_OF_STREAM.test(offset)) return "no offset"; // of its unrecorded events, clients take texts for offsets
     if (this.doubt) return this.doubt.why;
     if (window && away + took > window) return "expired";
     if (took > PATIENCE_MS) return "no answer";
@@ -135,17 +146,23 @@ export class Client {
 
   /** Compares the events of each emitter, in order: the order between emitters differs from worker to worker. */
   check() {
-    assert.deepEqual(this.#faults, []);
+    assert.deepEqual(this.#faults, [], `client ${this.id}`);
     for (let emitter = 0; emitter < this.emitters; emitter++) {
       const of = (list) => list.filter((n) => n % this.emitters === emitter);
       assert.deepEqual(of(this.got), of(this.wanted), `what client ${this.id} got of emitter ${emitter}`);
     }
     this.got = [];
     this.wanted = [];
+    this.repeats = false;
+  }
+
+  /** Closes the connections that the client has forgotten. */
+  endGhosts() {
+    for (const { ws } of this.#ghosts.splice(0)) ws?.terminate();
   }
 
   close() {
     this.socket.disconnect();
-    for (const { ws } of this.#ghosts) ws?.terminate();
+    this.endGhosts();
   }
 }

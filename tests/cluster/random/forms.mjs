@@ -2,11 +2,17 @@
 import { subscribers } from "../support/cluster.mjs";
 import { hubOf, workersOf } from "../support/processes.mjs";
 import { pidOf } from "../support/recovery.mjs";
-import { NSP } from "./client.mjs";
 
 const PAUSE_MS = 300;
 const LONG_PAUSE_MS = 1500; // after 2 s, a worker takes a stream that does not answer for lost
-const SHAKEN_MS = 3000; // as long as this after an outage, a worker may take another one for dead
+export const SHAKEN_MS = 3000; // as long as this after an outage, a worker may take another one for dead
+
+/** Workers have started. */
+async function begun(world) {
+  if (!world.form.unrecorded) return;
+  await world.recording();
+  world.mayBeNew("start");
+}
 
 /** A worker is killed. What it had emitted before has left it; the events of the others may still be on their way. */
 async function worker(world, { node, slot, meanwhile }) {
@@ -19,7 +25,7 @@ async function worker(world, { node, slot, meanwhile }) {
   await server.until(() => pidOf(server, slot) !== pid);
   await world.observe(dying);
   await world.counted();
-  if (world.form.unrecorded) world.mayBeNew("start");
+  await begun(world);
 }
 
 /** The hub of a node is killed. Without Redis, it takes the sessions and events with it, and the events on their way. */
@@ -31,6 +37,7 @@ async function hub(world, { node, meanwhile }) {
   if (world.redis) world.emitAll(meanwhile);
   await server.until(() => ups() >= before + 2);
   await world.counted();
+  await world.recording();
   if (!world.redis) world.mayBeNew("hub");
 }
 
@@ -47,7 +54,7 @@ async function node(world, { node, meanwhile }) {
   world.nodes[node] = await world.start();
   for (const slot of [0, 1]) await world.observe(2 * node + slot);
   await world.counted();
-  if (world.form.unrecorded) world.mayBeNew("start");
+  await begun(world);
 }
 
 async function pause(world, { meanwhile }) {
@@ -68,6 +75,17 @@ async function restart(world, { meanwhile }) {
   if (world.form.doubts) world.mayBeNew("Redis", SHAKEN_MS);
 }
 
+/** The Node.js server is killed, with the sessions of its clients. Another one takes its place, at another port. */
+async function peer(world, { meanwhile }) {
+  const at = world.form.nodes, gone = world.disconnections(world.nodes[at]);
+  await world.nodes[at].stop();
+  await gone;
+  world.emitAll(meanwhile);
+  world.nodes[at] = await world.startPeer();
+  await world.observe(2 * at);
+  await world.counted();
+}
+
 /** The nodes lose connections to Redis. */
 async function cut(world, { slot, meanwhile }) {
   world.emitAll(meanwhile);
@@ -75,17 +93,23 @@ async function cut(world, { slot, meanwhile }) {
   if (world.form.doubts) world.mayBeNew("Redis", SHAKEN_MS);
 }
 
+const LOG = { redis: true, args: ["--redis-log"], channel: (nsp) => `socket.io-request#${nsp}#`, unrecorded: true };
+const STREAMS = { redis: true, args: ["--redis-mode", "streams"], channel: (nsp) => `socket.io#${nsp}#`, doubts: true };
+
 /**
- * `channel`: each worker subscribes to it in Redis. `doubts`: while a worker is without Redis, its clients get events without
+ * `nodes`: of two workers each. `peer`: the flags of a Node.js server that is there, too (tests/cluster/support/peer.mjs). `refuses`:
+ * the reason for which every client is new. `channel`: each worker subscribes to it in Redis. `doubts`: while a worker is without Redis, its clients get events without
  * offsets. `unrecorded`: nobody records the first events of a worker that has just started, so they make clients new that are away.
  */
 export const FORMS = {
   hub: { nodes: 1, args: [], failures: { worker, hub } },
-  log: { nodes: 2, redis: true, args: ["--redis-log"], channel: `socket.io-request#${NSP}#`, unrecorded: true, failures: { worker, hub, node, pause, restart, cut } },
-  streams: { nodes: 2, redis: true, args: ["--redis-mode", "streams"], channel: `socket.io#${NSP}#`, doubts: true, failures: { worker, node, pause, restart, cut } },
+  log: { ...LOG, nodes: 2, failures: { worker, hub, node, pause, restart, cut } },
+  streams: { ...STREAMS, nodes: 2, failures: { worker, node, pause, restart, cut } },
+  "log-nodejs": { ...LOG, nodes: 1, peer: [], refuses: "foreign", failures: { worker, hub, node, pause, peer } },
+  "streams-nodejs": { ...STREAMS, args: [...STREAMS.args, "--recovery-trust-foreign"], nodes: 1, peer: ["--streams=1", "--recovery"], failures: { worker, node, pause, peer } },
 };
 
-/** Resolves when Redis counts all workers of all nodes. */
-export async function counted({ form, redis }) {
-  if (redis) await subscribers(redis, 2 * form.nodes, form.channel);
+/** Resolves when Redis counts all workers of all nodes, and the Node.js server. */
+export async function counted({ form, redis, nsp, emitters }) {
+  if (redis) await subscribers(redis, emitters, form.channel(nsp));
 }

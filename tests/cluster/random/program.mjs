@@ -35,10 +35,10 @@ const aLoss = (random, client, window) => ({
 });
 
 /** A return to a node. `delay` is what a slow middleware takes, in milliseconds, and `meanwhile` is emitted before it ends. */
-export const aReturn = (random, client, { emitters, nodes, delays }) => ({
+export const aReturn = (random, client, { emitters, servers, delays }) => ({
   act: "return",
   client,
-  node: random.below(nodes),
+  node: random.below(servers),
   delay: random.below(4) ? 0 : one(random, delays),
   meanwhile: Array.from({ length: random.below(3) }, () => anEmit(random, emitters)),
 });
@@ -60,7 +60,7 @@ const aFailure = (random, failure, { emitters, nodes }) => ({
   meanwhile: Array.from({ length: random.below(5) }, () => anEmit(random, emitters)),
 });
 
-/** The steps of one stretch. `form` has the numbers of emitters and nodes, the delays of middlewares, and the window or 0. */
+/** The steps of one stretch. `form` has the numbers of emitters, of nodes and of all servers, the delays of middlewares, and the window or 0. */
 export function aStretch(random, form, failure) {
   const steps = Array.from({ length: STEPS }, () => aStep(random, form));
   const at = random.below(STEPS);

@@ -90,9 +90,16 @@ function serve(nsp) {
   nsp.on("mute", () => {});
 }
 
+/** Accepts a client after as many milliseconds as the `delay` of its auth. */
+function serveSlowly(nsp) {
+  nsp.use(({ handshake: { auth } }, accept) => (auth.delay > 0 ? setTimeout(accept, auth.delay) : accept()));
+  serve(nsp);
+}
+
 if (flags.includes("--admin-ui")) instrument(io, { auth: false, mode: "development" });
 serve(io.of("/"));
 serve(io.of("/team"));
+serveSlowly(io.of(/^\/slow-.*$/));
 io.listen(0);
 process.stdout.write(`${JSON.stringify({ port: io.httpServer.address().port })}\n`);
 process.on("SIGTERM", () => process.exit(0));
