@@ -63,7 +63,7 @@ const BY = [
 const NOT_RUN = [
   [/^make run$/, "asks for a password and does not end; the command behind it runs as the first one of docs/cluster.md"],
   [/^make (fuzz|chaos|chaos-backends|chaos-cluster)$/, "runs for minutes or hours; CI runs the same programs for a fixed number of inputs"],
-  [/^make chaos-recovery$/, "runs for minutes; CI plays the shorter programs of tests/cluster/recovery-random.test.mjs, recovery-redis-random.test.mjs and recovery-streams-random.test.mjs"],
+  [/^make chaos-recovery$/, "runs for minutes; CI plays the shorter programs of tests/cluster/recovery-random.test.mjs"],
   [/^make bench(-log|-adminui|-idle|-backends|-cluster|-recovery)?$/, "measures a quiet machine for minutes"],
   [/^make test-images$/, "builds the images for two versions of Debian, which takes many minutes and a package mirror; part of a release"],
   [/^git ls-files .* clang-format/, "needs clang-format 14, which Debian 13 does not have"],
