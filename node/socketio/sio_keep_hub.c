@@ -6,6 +6,7 @@
 #include "node/socketio/sio_keep_logs.h"
 #include "node/socketio/sio_keep_session.h"
 #include "node/socketio/sio_nsp.h"
+#include "node/socketio/sio_parent.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_step.h"
@@ -194,16 +195,34 @@ hub_on_take(struct sio_keep *keep, struct keep_reader *in)
 		sio_recovery_end_ghost(NULL, session->socket);
 }
 
+/*
+ * Returns the namespace of a session, or NULL. Another worker may have made it for a client, by a pattern of the
+ * application. It is then made here, because its listeners are those of the pattern.
+ */
+static struct sio_nsp *
+hub_find_nsp(struct sio_server *io, struct text name)
+{
+	struct sio_nsp *nsp = sio_nsp_find(io, name);
+	struct sio_parent *parent = NULL;
+
+	if (nsp == NULL && name.n <= SIO_NSP_NAME_MAX)
+		parent = sio_parent_by_pattern(io, name);
+	return parent != NULL ? sio_nsp_new(io, name, parent->nsp, false) : nsp;
+}
+
 static void
 hub_on_ended(struct sio_keep *keep, struct keep_reader *in)
 {
 	sio_session_end why = (sio_session_end)keep_get_u8(in);
 	struct text sid = keep_get_text(in), name = keep_get_text(in);
 	struct sio_stored *data = sio_keep_get_data(keep, keep_get_text(in));
-	struct sio_nsp *nsp = sio_nsp_find(keep->recovery->io, name);
+	struct sio_nsp *nsp = in->bad ? NULL : hub_find_nsp(keep->recovery->io, name);
 
-	if (!in->bad && nsp != NULL)
+	if (nsp != NULL) {
+		sio_nsp_used(nsp);
 		sio_recovery_session_ended(nsp, sid, data, why);
+		sio_nsp_unused(nsp); /* frees a namespace that was made here, if the options say so */
+	}
 	sio_stored_unref(data);
 }
 

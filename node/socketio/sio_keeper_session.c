@@ -86,11 +86,24 @@ sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *sessio
 	mem_free(session);
 }
 
+/*
+ * Returns the worker that is told of the session's end, or NULL if there is none. The worker that had the session has
+ * its namespace, also if the namespace was made for a client. If that worker is gone, the first one is told.
+ */
+static struct keeper_origin *
+session_reporter(const struct sio_keeper *keeper, const struct keeper_session *session)
+{
+	struct keeper_origin *origin = sio_keeper_origin(keeper, sio_keeper_session_worker(session));
+
+	if (origin == NULL && !list_empty(&keeper->workers))
+		origin = container_of(keeper->workers.next, struct keeper_origin, link);
+	return origin;
+}
+
 void
 sio_keeper_session_end(struct sio_keeper *keeper, struct keeper_session *session, sio_session_end why)
 {
-	struct keeper_origin *origin =
-		list_empty(&keeper->workers) ? NULL : container_of(keeper->workers.next, struct keeper_origin, link);
+	struct keeper_origin *origin = session_reporter(keeper, session);
 	char sid[SIO_ID_LENGTH];
 	struct buffer *out;
 

@@ -42,7 +42,7 @@ bool sio_keeper_session_take(struct keeper_session *session, struct text rooms, 
 void sio_keeper_session_store(struct sio_keeper *keeper, struct keeper_session *session);
 /* Gives a stored session to the worker that claims it. */
 void sio_keeper_session_give(struct sio_keeper *keeper, struct keeper_session *session, struct keeper_origin *origin);
-/* Ends a lost client's session. Tells the first worker, which calls its listeners. */
+/* Ends a lost client's session. Tells one worker, which calls its listeners. */
 void sio_keeper_session_end(struct sio_keeper *keeper, struct keeper_session *session, sio_session_end why);
 /* Returns the stored session that was lost first. The caller knows that there is one. */
 struct keeper_session *sio_keeper_oldest(const struct sio_keeper *keeper);

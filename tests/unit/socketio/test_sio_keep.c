@@ -181,6 +181,39 @@ a_namespace_that_is_made_later_has_the_epoch_of_its_name(void **state)
 	assert_memory_equal(sio_of(fake_io, "/later")->log->epoch, epoch, sizeof epoch);
 }
 
+static char reported[SIO_ID_LENGTH + 1];
+
+static void
+on_ended(sio_nsp *nsp, const sio_ended_session *session, void *arg)
+{
+	(void)arg;
+	assert_string_equal(sio_nsp_name(nsp), "/made-1");
+	assert_int_equal(session->why, SIO_SESSION_EXPIRED);
+	(void)snprintf(reported, sizeof reported, "%s", session->id);
+}
+
+/* Another worker made the namespace for a client, and is gone. A name that no pattern matches is left out. */
+static void
+the_end_of_a_session_in_a_namespace_of_a_pattern_is_reported(void **state)
+{
+	static const char *const names[] = {"/elsewhere", "/made-1"};
+	struct buffer out;
+
+	(void)state;
+	reported[0] = '\0';
+	sio_on_session_ended(sio_of_pattern(fake_io, "/made-.*", NULL), on_ended, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_string_equal(reported, "");
+		answer_begin(&out, SIO_KEEP_ENDED);
+		buffer_add_byte(&out, SIO_SESSION_EXPIRED);
+		keep_put_text(&out, TEXT("abcdefghijklmnopqrst"));
+		keep_put_text(&out, text_from(names[i]));
+		keep_put_text(&out, TEXT_NONE);
+		answer(&out);
+	}
+	assert_string_equal(reported, "abcdefghijklmnopqrst");
+}
+
 static unsigned passed, passed_recovered;
 
 static void
@@ -375,6 +408,8 @@ main(void)
 			a_client_that_comes_back_unchanged_costs_no_message, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_namespace_that_is_made_later_has_the_epoch_of_its_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_end_of_a_session_in_a_namespace_of_a_pattern_is_reported, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_socket_that_is_new_in_the_end_passes_the_middlewares, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_socket_that_is_new_in_the_end_may_be_refused, set_up, tear_down),

@@ -452,6 +452,24 @@ what_cannot_be_shown_is_refused(void **state)
 }
 
 static void
+the_worker_that_had_the_session_reports_its_end(void **state)
+{
+	(void)state;
+	session(&b);
+	store(&b, b.heard + b.local);
+	now += WINDOW_MS + 1;
+	sio_keeper_sweep(keeper, now);
+	assert_int_equal(a.ended, 0);
+	assert_int_equal(b.ended, 1);
+	/* that worker is gone */
+	session(&b);
+	sio_keeper_gone(keeper, &b, now);
+	now += WINDOW_MS + 1;
+	sio_keeper_sweep(keeper, now);
+	assert_int_equal(a.ended, 1);
+}
+
+static void
 a_missing_event_makes_older_offsets_useless(void **state)
 {
 	char got[64], late[64];
@@ -682,6 +700,7 @@ main(void)
 		CASE(a_claim_is_answered_as_long_as_its_worker_waits),
 		CASE(a_claim_waits_for_what_is_under_way),
 		CASE(what_cannot_be_shown_is_refused),
+		CASE(the_worker_that_had_the_session_reports_its_end),
 		CASE(a_missing_event_makes_older_offsets_useless),
 		CASE(a_worker_that_was_out_of_reach_starts_anew),
 		CASE(events_from_out_of_reach_stay_missing),
