@@ -8,7 +8,8 @@
  *   recorded, its entry is read              delivered with its offset
  *   recorded, an entry after it is read      the bus has dropped its entry: delivered without an offset
  *   waits for more than HOLD_MS, or more     the stream counts as away: all events are delivered without an offset.
- *   than recoveryMaxBytes are held           The entry of such an event raises the floor when it is read later
+ *   than recoveryMaxBytes are held           The entry of such an event raises the floor when it is read later; that
+ *                                            of an item without receivers does not
  *
  * An event for a room with a history is stored in the history before it is added to the stream. So a client that has
  * received the event also finds it in the history. The mark of the event travels with it.
@@ -26,6 +27,7 @@
 
 #define HOLD_MS 2000
 #define TICK_MS 250
+#define LATE_MAX 1024 /* items without receivers whose entries may be read late */
 
 /* The waiting events of one namespace. Freed when it is empty. */
 struct stream_queue {
@@ -157,6 +159,28 @@ queue_waits_for(const struct stream_queue *queue, uint64_t number)
 
 /* --------------------------------------------------------------- delivery */
 
+/* Remembers the number of an item without receivers that did not wait for its entry. */
+static void
+late_add(struct sio_stream *stream, uint64_t number)
+{
+	if (stream->late == NULL)
+		stream->late = mem_zalloc(LATE_MAX * sizeof *stream->late);
+	stream->late[stream->late_next++ % LATE_MAX] = number;
+}
+
+/* Returns true if the number was remembered, and forgets it. */
+static bool
+late_take(struct sio_stream *stream, uint64_t number)
+{
+	for (unsigned i = 0; stream->late != NULL && i < LATE_MAX; i++) {
+		if (stream->late[i] != number)
+			continue;
+		stream->late[i] = 0;
+		return true;
+	}
+	return false;
+}
+
 static void
 item_report_places(struct stream_item *item, uint64_t entry)
 {
@@ -164,6 +188,8 @@ item_report_places(struct stream_item *item, uint64_t entry)
 
 	if (stream->marker == item)
 		stream->marker = NULL;
+	if (entry == 0)
+		late_add(stream, item->number);
 	while (!list_empty(&item->places)) {
 		struct sio_stream_place *place = container_of(item->places.next, struct sio_stream_place, link);
 
@@ -240,8 +266,12 @@ sio_stream_on_own(struct sio_nsp *nsp, uint64_t number, uint64_t entry)
 	if (stream == NULL || nsp->log == NULL)
 		return;
 	if (queue == NULL || !queue_waits_for(queue, number)) {
-		/* the event was delivered without this offset, so a client with an older one would get it again */
-		sio_stream_read_early(nsp, number, entry);
+		/*
+		 * The event was delivered without this offset, so a client with an older one would get it again. An
+		 * item without receivers only shows that the stream has the earlier events, or has lost them.
+		 */
+		if (!late_take(stream, number) || (nsp->log->early != 0 && number >= nsp->log->early))
+			sio_stream_read_early(nsp, number, entry);
 		return;
 	}
 	queue_release(stream, queue, number, entry, false);
@@ -544,4 +574,5 @@ sio_stream_hold_fini(struct sio_stream *stream)
 	must(list_empty(&stream->queues));
 	loop_call_cancel(&stream->marker_call);
 	loop_disarm(stream->recovery->io->loop, &stream->held_timer);
+	mem_free(stream->late);
 }

@@ -74,6 +74,8 @@ struct sio_stream {
 	bool releasing;
 	struct stream_item *marker;   /* the last entry for places, if it has not been sent yet; else NULL */
 	struct loop_call marker_call; /* forgets it, before the next flush */
+	uint64_t *late; /* a ring of the numbers of such entries that are read late; 0: free; NULL: none */
+	unsigned late_next;
 
 	/* sio_stream_store.c */
 	struct list changed;   /* struct sio_recovery_session by `kept` that must be stored */

@@ -314,6 +314,46 @@ if_the_stream_hangs_the_history_comes_without_an_offset(void **state)
 	assert_new_until_the_next_event();
 	read_own(1, 21);
 	assert_string_equal(got(), "");
+	assert_true(valid_from() <= at(20)); /* the late entry is not an event that the client may have missed */
+}
+
+/* Redis has refused the entry of the place, and accepted that of a later event before it. */
+static void
+an_overtaken_place_leaves_offsets_valid(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	join();
+	answer(0, stored_count);
+	say(2);
+	assert_int_equal(fake_stream.number, 2);
+	read_own(2, 14);
+	assert_string_equal(got(), "1 2");
+	assert_string_equal(client.offset, "14-0");
+	read_own(1, 15);
+	assert_true(valid_from() <= at(14));
+	say(3);
+	read_own(3, 16);
+	assert_string_equal(got(), "3");
+	assert_string_equal(client.offset, "16-0");
+}
+
+/* Redis has lost the entry of an event that clients have got without an offset, so no replay would contain it. */
+static void
+a_late_place_shows_that_an_event_is_lost(void **state)
+{
+	(void)state;
+	say(1);
+	peer_stores("/#room", 1, 100);
+	join();
+	answer(0, stored_count);
+	assert_int_equal(fake_stream.number, 2);
+	for (unsigned i = 0; i < 10; i++)
+		fake_sleep(250);
+	assert_string_equal(got(), "1 100");
+	hear(9, 101, 20);
+	read_own(2, 21);
+	assert_true(valid_from() == at(21));
 }
 
 static void
@@ -472,6 +512,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_room_without_events_needs_no_entry, start, stop),
 		cmocka_unit_test_setup_teardown(without_the_stream_the_history_comes_at_once, start, stop),
 		cmocka_unit_test_setup_teardown(if_the_stream_hangs_the_history_comes_without_an_offset, start, stop),
+		cmocka_unit_test_setup_teardown(an_overtaken_place_leaves_offsets_valid, start, stop),
+		cmocka_unit_test_setup_teardown(a_late_place_shows_that_an_event_is_lost, start, stop),
 		cmocka_unit_test_setup_teardown(without_an_answer_the_newer_events_come, start, stop),
 		cmocka_unit_test_setup_teardown(a_late_copy_is_neither_sent_nor_replayed, start, stop),
 		cmocka_unit_test_setup_teardown(joins_of_one_turn_share_an_entry, start, stop),
