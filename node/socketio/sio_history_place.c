@@ -99,9 +99,10 @@ sio_history_place_repeated(struct sio_socket *s, uint64_t entry)
 	}
 	if (entry == 0)
 		return;
-	if (s->last_event < entry)
-		s->last_event = entry; /* with an older offset, the client would get the event again after a loss */
 	session_moved(s);
+	/* the replay begins behind the event, so the client does not get it again after a loss */
+	if (!s->session->claimed && s->session->changed_head < entry)
+		s->session->changed_head = entry;
 }
 
 bool

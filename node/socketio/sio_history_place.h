@@ -47,6 +47,7 @@ void sio_history_place_lost(const struct sio_history_join *join);
 void sio_history_place_leaving(struct sio_socket *s);
 /*
  * A live event was not sent to the socket, because it was in a history. `entry`: streams mode: its number; 0: none.
+ * A client with the last offset before it can be recovered; one with an older offset cannot.
  * In the other modes the event is recorded afterwards.
  */
 void sio_history_place_repeated(struct sio_socket *s, uint64_t entry);

@@ -14,6 +14,7 @@ static struct {
 	struct bus_stream_question *question; /* the newest one; NULL: answered */
 	bool up, gathered;
 	uint64_t number, position;
+	uint64_t from; /* of the last XRANGE */
 } fake_stream;
 
 static inline void
@@ -73,6 +74,7 @@ int
 broker_stream_range(struct broker_nsp *nsp, struct bus_stream_question *question, uint64_t from, unsigned count)
 {
 	must(nsp->broker == &fake_broker && from > 0 && count > 0);
+	fake_stream.from = from;
 	return fake_stream_ask(question, TEXT("XRANGE"));
 }
 

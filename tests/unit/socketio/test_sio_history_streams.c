@@ -368,7 +368,10 @@ without_an_answer_the_newer_events_come(void **state)
 	assert_new_until_the_next_event();
 }
 
-/* Another server has stored event 7, and its entry comes behind that of event 8. */
+/*
+ * Another server has stored event 7, and its entry comes behind that of event 8. The client can be recovered with the
+ * offset of event 8, and with no older one.
+ */
 static void
 a_late_copy_is_neither_sent_nor_replayed(void **state)
 {
@@ -382,7 +385,24 @@ a_late_copy_is_neither_sent_nor_replayed(void **state)
 	assert_true(valid_from() <= at(15));
 	hear(7, 70, 16);
 	assert_string_equal(got(), "");
-	assert_true(valid_from() == at(16));
+	assert_true(valid_from() == at(15));
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_true(returns_with("15-0"));
+	assert_true(fake_stream.from >= at(16));
+}
+
+static void
+who_missed_the_event_before_a_late_copy_is_new(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 7, 70);
+	join();
+	answer(0, stored_count);
+	read_own(1, 14);
+	hear(8, 80, 15);
+	hear(7, 70, 16);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_false(returns_with("14-0"));
 }
 
 static void
@@ -516,6 +536,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_late_place_shows_that_an_event_is_lost, start, stop),
 		cmocka_unit_test_setup_teardown(without_an_answer_the_newer_events_come, start, stop),
 		cmocka_unit_test_setup_teardown(a_late_copy_is_neither_sent_nor_replayed, start, stop),
+		cmocka_unit_test_setup_teardown(who_missed_the_event_before_a_late_copy_is_new, start, stop),
 		cmocka_unit_test_setup_teardown(joins_of_one_turn_share_an_entry, start, stop),
 		cmocka_unit_test_setup_teardown(joins_of_one_socket_share_an_offset, start, stop),
 		cmocka_unit_test_setup_teardown(leaving_forgets_the_place, start, stop),
