@@ -310,10 +310,8 @@ join_keep(struct sio_history_join *join, const struct sio_history_records *recor
 		const struct sio_history_record *record = &records->at[i];
 		struct sio_stored *event;
 
-		if (join_is_excluded(join, &record->entry)) {
-			sio_history_mark_add(join, record->entry.mark);
+		if (join_is_excluded(join, &record->entry))
 			continue;
-		}
 		event = sio_stored_new(record->json, record->attachments);
 		kept = event != NULL && sio_history_held_add(join, &join->past, event, record->entry.mark, 0);
 		sio_stored_unref(event);
@@ -321,6 +319,20 @@ join_keep(struct sio_history_join *join, const struct sio_history_records *recor
 	if (!kept)
 		sio_history_held_clear(join, &join->past);
 	return kept;
+}
+
+/* Marks the records that join_keep() has left out. */
+static void
+join_mark_excluded(struct sio_history_join *join, const struct sio_history_records *records)
+{
+	for (unsigned i = 0; i < records->count; i++) {
+		const struct sio_history_record *record = &records->at[i];
+
+		if (!join_is_excluded(join, &record->entry))
+			continue;
+		join->history->stats.repeats += sio_history_mark_was_sent(join->socket, record->entry.mark);
+		sio_history_mark_add(join, record->entry.mark);
+	}
 }
 
 /* The history has been read. Returns true if join_on_place() follows. */
@@ -331,6 +343,7 @@ join_find_place(struct sio_history_join *join, const struct sio_history_records 
 		return false;
 	if (join->past.count + join->held.count > 0 && sio_history_place_find(join)) {
 		join->state = JOIN_PLACING;
+		join_mark_excluded(join, records);
 		return true;
 	}
 	sio_history_held_clear(join, &join->past);

@@ -511,6 +511,47 @@ too_many_events_before_the_place(void **state)
 	assert_string_equal(got(), "");
 }
 
+/* Stores an event of another server that the sockets in the room "out" must not get. */
+static void
+peer_stores_for_others(uint64_t number, int n)
+{
+	struct sio_history_entry entry = {.mark = {PEER, number}, .except = {TEXT("out")}, .except_count = 1};
+	struct history_limits limits = {100, 0};
+	struct buffer bytes;
+	char json[32];
+
+	snprintf(json, sizeof json, "[\"e\",%d]", n);
+	buffer_init(&bytes, 1000);
+	assert_int_equal(sio_history_entry_write(&bytes, &entry, text_from(json), NULL), 0);
+	store_append(&store, TEXT("/#room"), &limits, buffer_text(&bytes));
+	buffer_fini(&bytes);
+}
+
+static void
+an_excluded_event_is_no_repeat(void **state)
+{
+	(void)state;
+	assert_int_equal(sio_join(recovering_socket(&client), "out"), 0);
+	peer_stores_for_others(1, 1);
+	join();
+	answer(0, stored_count);
+	assert_int_equal(joined_calls, 1);
+	peer_stores("/#room", 2, 2);
+	join();
+	fake_stream.up = false;
+	answer(0, stored_count);
+	assert_int_equal(joined_calls, 2);
+	assert_string_equal(got(), "2");
+	assert_int_equal(fake_io->history->stats.sent, 1);
+	assert_int_equal(fake_io->history->stats.repeats, 0);
+	fake_stream.up = true;
+	join();
+	answer(0, stored_count);
+	read_own(1, 14);
+	assert_string_equal(got(), "2");
+	assert_int_equal(fake_io->history->stats.repeats, 0);
+}
+
 static void
 an_event_that_the_bus_refuses_is_stored_once(void **state)
 {
@@ -542,6 +583,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(leaving_forgets_the_place, start, stop),
 		cmocka_unit_test_setup_teardown(the_server_leaves_the_store_while_the_place_is_awaited, start, stop),
 		cmocka_unit_test_setup_teardown(too_many_events_before_the_place, start, stop),
+		cmocka_unit_test_setup_teardown(an_excluded_event_is_no_repeat, start, stop),
 		cmocka_unit_test_setup_teardown(an_event_that_the_bus_refuses_is_stored_once, start, stop),
 	};
 
