@@ -233,10 +233,10 @@ int broker_stream_had(const struct broker_nsp *nsp, uint64_t entry, uint64_t fro
 /* Returns the number of the last entry that has been delivered; see bus_stream_store.position. */
 uint64_t broker_stream_position(const struct broker_nsp *nsp);
 /* Appends the key of a session. */
-void broker_stream_key(const struct broker_nsp *nsp, struct text pid, struct buffer *out);
+void broker_stream_key(const struct broker *broker, struct text pid, struct buffer *out);
 /* Queues a command, as bus_stream_store.ask. */
 int broker_stream_ask(
-	struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count, const struct text *args);
+	struct broker *broker, struct bus_stream_question *question, unsigned count, const struct text *args);
 /* Asks for up to `count` entries of the namespace's stream, from the entry with the number `from` on. */
 int broker_stream_range(struct broker_nsp *nsp, struct bus_stream_question *question, uint64_t from, unsigned count);
 /*
@@ -247,7 +247,7 @@ int broker_stream_tell(
 	struct broker_nsp *nsp, struct bus_stream_question *question, struct text uid, struct text message);
 /* Adds an entry that every server ignores to the namespace's stream, so that the stream is not empty. */
 int broker_stream_mark(struct broker_nsp *nsp);
-void broker_stream_cancel(struct broker_nsp *nsp, struct bus_stream_question *question);
+void broker_stream_cancel(struct broker *broker, struct bus_stream_question *question);
 /*
  * Reads a broadcast from an entry. Returns 0; 1 if the entry is another message or one of another namespace; or an
  * error of struct wire_codec.

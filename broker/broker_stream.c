@@ -96,17 +96,17 @@ broker_stream_had(const struct broker_nsp *nsp, uint64_t entry, uint64_t from)
 }
 
 void
-broker_stream_key(const struct broker_nsp *nsp, struct text pid, struct buffer *out)
+broker_stream_key(const struct broker *broker, struct text pid, struct buffer *out)
 {
-	buffer_add_text(out, store_of(nsp)->prefix(nsp->broker->end));
+	buffer_add_text(out, broker->form->stream_store->prefix(broker->end));
 	buffer_add_text(out, pid);
 }
 
 int
 broker_stream_ask(
-	struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count, const struct text *args)
+	struct broker *broker, struct bus_stream_question *question, unsigned count, const struct text *args)
 {
-	return store_of(nsp)->ask(nsp->broker->end, question, count, args);
+	return broker->form->stream_store->ask(broker->end, question, count, args);
 }
 
 int
@@ -118,7 +118,7 @@ broker_stream_range(struct broker_nsp *nsp, struct bus_stream_question *question
 		text_of(digits, (size_t)snprintf(digits, sizeof digits, "%u", count))};
 
 	question->entries = true;
-	return broker_stream_ask(nsp, question, 6, args);
+	return broker_stream_ask(nsp->broker, question, 6, args);
 }
 
 int
@@ -138,7 +138,7 @@ broker_stream_tell(struct broker_nsp *nsp, struct bus_stream_question *question,
 	args[2] = buffer_text(&broker->out);
 	rc = buffer_error(&broker->out);
 	if (rc == 0)
-		rc = broker_stream_ask(nsp, question, 3, args);
+		rc = broker_stream_ask(broker, question, 3, args);
 	buffer_reset(&broker->out);
 	return rc;
 }
@@ -149,13 +149,13 @@ broker_stream_mark(struct broker_nsp *nsp)
 	struct text args[5] = {TEXT("XADD"), store_of(nsp)->stream(nsp->broker->end, &nsp->member), TEXT("*"),
 		TEXT("sockeye"), TEXT("begin")};
 
-	return broker_stream_ask(nsp, NULL, 5, args);
+	return broker_stream_ask(nsp->broker, NULL, 5, args);
 }
 
 void
-broker_stream_cancel(struct broker_nsp *nsp, struct bus_stream_question *question)
+broker_stream_cancel(struct broker *broker, struct bus_stream_question *question)
 {
-	store_of(nsp)->cancel(nsp->broker->end, question);
+	broker->form->stream_store->cancel(broker->end, question);
 }
 
 int

@@ -26,13 +26,14 @@ struct bus_stream_question {
 	 * Without this, it ends with ERROR_CLOSED.
 	 */
 	bool repeatable;
+	bool reported;	  /* the caller reports it if the server refuses the command; otherwise the bus logs it */
 	uint64_t wait_ms; /* how long the command may wait to be sent, and then for its answer */
 	/* Called for each entry of the answer. May be NULL. */
 	void (*on_entry)(struct bus_stream_question *question, const struct wire_stream_entry *entry);
 	/*
 	 * Called once. `error` is 0, ERROR_CLOSED (the connection was lost, or the server refused the command) or
 	 * ERROR_TIMEOUT. `answer` is a status, an integer, a bulk string or nil; with `entries`, the head of the
-	 * list; after an error, NULL. The callee may free the question.
+	 * list. After an error, it is the error of the server, or NULL. The callee may free the question.
 	 */
 	void (*on_end)(struct bus_stream_question *question, int error, const struct resp_item *answer);
 };

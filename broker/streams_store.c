@@ -81,7 +81,7 @@ store_end(struct streams_store *store, struct bus_stream_command *command, int e
 	if (question == NULL)
 		return;
 	question->command = NULL;
-	question->on_end(question, error, error == 0 ? answer : NULL);
+	question->on_end(question, error, answer);
 }
 
 static void
@@ -313,7 +313,8 @@ store_on_answer(void *arg, const struct resp_item *answer)
 	}
 	store->attempts = 0;
 	store->sent_count--;
-	if (answer->type == RESP_ERROR && log_allow(&store->log_limit, 1, store->loop->now)) {
+	if (answer->type == RESP_ERROR && (command->question == NULL || !command->question->reported) &&
+		log_allow(&store->log_limit, 1, store->loop->now)) {
 		bus_error_write(why, "command for recovery refused", answer->text, store->link.password);
 		log_event(LOG_ERROR, "stream", "store", LOG_STR("refused"), "reason", LOG_STR(why), NULL);
 	}

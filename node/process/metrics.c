@@ -47,6 +47,14 @@ write_recoveries(struct buffer *out, const struct metric *metric, struct subject
 }
 
 static void
+write_unsaved(struct buffer *out, const struct metric *metric, struct subject subject)
+{
+	for (unsigned i = 0; i < SIO_UNSAVED_REASONS; i++)
+		sample_with_label(out, metric, subject, "reason", sio_recovery_unsaved_word(i),
+			subject.stats->sockets.recovery.unsaved[i]);
+}
+
+static void
 write_recovery_age(struct buffer *out, const struct metric *metric, struct subject subject)
 {
 	sample_seconds(out, metric, subject, subject.stats->sockets.recovery.age_ms, 1000, 3);
@@ -336,6 +344,7 @@ static const struct metric metrics[] = {
 	{"sockeye_recovery_replayed_total", "counter", WORKER, "missed events sent to clients that came back", write_number, AT(sockets.recovery.replayed)},
 	{"sockeye_recovery_expired_total", "counter", WORKER, "lost clients that did not come back in time", write_number, AT(sockets.recovery.ended)},
 	{"sockeye_recovery_displaced_total", "counter", WORKER, "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes, maxChildren or late changes of rooms", write_number, AT(sockets.recovery.displaced)},
+	{"sockeye_recovery_unsaved_total", "counter", WORKER ", reason", "sessions that were not stored in Redis (redisMode streams), so that their clients come back as new, unless a later attempt succeeds", write_unsaved, 0},
 	{"sockeye_recovery_sessions", "gauge", WORKER, "lost clients that may come back and continue", write_number, AT(sockets.recovery.sessions)},
 	{"sockeye_recovery_events", "gauge", WORKER, "events that are kept for lost clients", write_number, AT(sockets.recovery.events)},
 	{"sockeye_recovery_bytes", "gauge", WORKER, "bytes of the events and sessions that are kept for lost clients", write_number, AT(sockets.recovery.bytes)},

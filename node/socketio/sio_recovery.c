@@ -84,6 +84,23 @@ sio_recovery_free(struct sio_recovery *recovery)
 	mem_free(recovery);
 }
 
+const char *
+sio_recovery_unsaved_word(unsigned reason)
+{
+	static const char *const words[] = {
+		[SIO_UNSAVED_OUT_OF_MEMORY] = "out_of_memory",
+		[SIO_UNSAVED_DENIED] = "denied",
+		[SIO_UNSAVED_REFUSED] = "refused",
+		[SIO_UNSAVED_QUEUE_FULL] = "queue_full",
+		[SIO_UNSAVED_TIMEOUT] = "timeout",
+		[SIO_UNSAVED_TOO_BIG] = "too_big",
+		[SIO_UNSAVED_FAILED] = "failed",
+	};
+
+	must(reason < SIO_UNSAVED_REASONS);
+	return words[reason];
+}
+
 void
 sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stats *out)
 {
@@ -92,6 +109,7 @@ sio_recovery_stats(const struct sio_recovery *recovery, struct sio_recovery_stat
 	*out = (struct sio_recovery_stats){
 		.replayed = recovery->replayed, .ended = recovery->ended, .displaced = recovery->displaced};
 	memcpy(out->results, recovery->results, sizeof out->results);
+	memcpy(out->unsaved, recovery->unsaved, sizeof out->unsaved);
 	if (recovery->keep != NULL || recovery->stream != NULL)
 		return; /* the hub or Redis has the sessions and the events */
 	out->sessions = recovery->stored_count;

@@ -39,6 +39,7 @@ struct sio_recovery {
 	struct sio_stream *stream;	    /* streams mode (sio_stream.h); else NULL */
 	struct sio_expiry *expiry;	    /* sessions in Redis: waits for their ends; else NULL */
 	uint64_t results[SIO_RECOVERY_RESULTS], replayed, ended, displaced; /* see struct sio_recovery_stats */
+	uint64_t unsaved[SIO_UNSAVED_REASONS];
 	struct wheel_entry timer; /* drops old entries and sessions; armed while there are any */
 	bool armed;
 };
@@ -87,7 +88,7 @@ struct sio_recovery_session {
 		};
 	};
 	struct sio_recovery_lost *lost; /* NULL: live */
-	uint32_t save_no;		/* vault: number of the last save that Redis has not confirmed; 0: none */
+	uint32_t save_no; /* vault, streams mode: number of the last save that Redis has not confirmed; 0: none */
 	bool claimed : 1, ghost : 1;
 	bool moved : 1;	       /* joined or left a room while claimed */
 	bool own : 1;	       /* was in its own room */

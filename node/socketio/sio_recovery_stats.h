@@ -18,9 +18,25 @@ enum sio_recovery_result {
 	SIO_RECOVERY_RESULTS
 };
 
+/* Streams mode: why Redis has not stored a session. Its client cannot be recovered then. */
+enum sio_unsaved {
+	SIO_UNSAVED_OUT_OF_MEMORY, /* Redis has reached its maxmemory */
+	SIO_UNSAVED_DENIED,	   /* Redis forbids the command */
+	SIO_UNSAVED_REFUSED,	   /* Redis has answered with another error */
+	SIO_UNSAVED_QUEUE_FULL,	   /* too many bytes wait for Redis */
+	SIO_UNSAVED_TIMEOUT,	   /* Redis was away for too long */
+	SIO_UNSAVED_TOO_BIG,	   /* the session is larger than SIO_STREAM_SESSION_MAX */
+	SIO_UNSAVED_FAILED,	   /* no memory here, or the data cannot be written */
+	SIO_UNSAVED_REASONS
+};
+
+/* Returns the name of a reason of enum sio_unsaved. */
+const char *sio_recovery_unsaved_word(unsigned reason);
+
 /* What connection state recovery has done and keeps. */
 struct sio_recovery_stats {
 	uint64_t results[SIO_RECOVERY_RESULTS];
+	uint64_t unsaved[SIO_UNSAVED_REASONS];
 	uint64_t replayed;	   /* events */
 	uint64_t ended, displaced; /* sessions that were dropped after their window, and early because of a limit */
 	uint64_t sessions;	   /* of clients that are away */

@@ -8,6 +8,7 @@
 #include "node/socketio/sio_stream_hold.h"
 #include "node/socketio/sio_stream_replay.h"
 #include "node/socketio/sio_stream_store.h"
+#include "node/socketio/sio_stream_write.h"
 
 static const struct sio_stream_ops stream_ops = {
 	.claim = sio_stream_claim,
@@ -33,6 +34,7 @@ sio_stream_new(struct sio_recovery *recovery, struct broker *broker)
 	stream->ops = &stream_ops;
 	stream->recovery = recovery;
 	stream->broker = broker;
+	sio_stream_write_init(stream);
 	sio_stream_store_init(stream);
 	sio_stream_hold_init(stream);
 	sio_stream_claims_init(stream);
@@ -55,6 +57,7 @@ sio_stream_free(struct sio_stream *stream)
 	sio_stream_replays_fini(stream);
 	sio_stream_store_fini(stream);
 	sio_expiry_free(stream->recovery->expiry);
+	sio_stream_write_fini(stream);
 	stream->recovery->stream = NULL;
 	stream->recovery->adopt = NULL;
 	mem_free(stream);

@@ -4,6 +4,7 @@
  * is the id of its entry.
  *
  *   sio_stream_store.c    stores the sessions: at CONNECT, when rooms or data change, at the loss
+ *   sio_stream_write.c    sends them to Redis, and removes those that Redis does not take
  *   sio_stream_hold.c     holds the events of this worker until they come back from the stream
  *   sio_stream_claim.c    finds the session of a client that comes back, and takes it from the worker that has it;
  *                         sio_stream_claim_record.c reads it

@@ -33,6 +33,7 @@
 #include "node/socketio/sio_stream_key.h"
 #include "node/socketio/sio_stream_letter.h"
 #include "node/socketio/sio_stream_store.h"
+#include "node/socketio/sio_stream_write.h"
 
 #define CLAIM_MS 5000 /* longest time of a claim */
 #define TICK_MS 250
@@ -43,7 +44,7 @@ static void
 claim_free(struct stream_claim *claim)
 {
 	if (claim->question.command != NULL)
-		broker_stream_cancel(claim->step->made->broker, &claim->question);
+		broker_stream_cancel(claim->stream->broker, &claim->question);
 	list_remove(&claim->link);
 	buffer_fini(&claim->map);
 	buffer_fini(&claim->rooms);
@@ -98,7 +99,7 @@ claim_ask(struct stream_claim *claim, unsigned phase, unsigned count, const stru
 	claim->question = (struct bus_stream_question){.on_end = claim_on_end,
 		.repeatable = phase == CLAIM_READ,
 		.wait_ms = claim->until > now ? claim->until - now : 1};
-	if (broker_stream_ask(claim->step->made->broker, &claim->question, count, args) != 0)
+	if (broker_stream_ask(claim->stream->broker, &claim->question, count, args) != 0)
 		claim_fail(claim, SIO_RECOVERY_NO_HUB);
 }
 
@@ -108,8 +109,7 @@ static void
 claim_read(struct stream_claim *claim)
 {
 	char last[24];
-	struct text args[4] = {TEXT("GETRANGE"), sio_stream_key(claim->stream, claim->step->made, claim_pid(claim)),
-		TEXT("0"),
+	struct text args[4] = {TEXT("GETRANGE"), sio_stream_key(claim->stream, claim_pid(claim)), TEXT("0"),
 		text_of(last, (size_t)snprintf(last, sizeof last, "%d", BASE64_ENCODED(SIO_STREAM_SESSION_MAX)))};
 
 	claim_ask(claim, CLAIM_READ, 4, args);
@@ -173,7 +173,7 @@ claim_on_entry(struct bus_stream_question *question, const struct wire_stream_en
 static void
 claim_remove(struct stream_claim *claim)
 {
-	struct text args[2] = {TEXT("DEL"), sio_stream_key(claim->stream, claim->step->made, claim_pid(claim))};
+	struct text args[2] = {TEXT("DEL"), sio_stream_key(claim->stream, claim_pid(claim))};
 
 	claim_ask(claim, CLAIM_REMOVE, 2, args);
 }
@@ -188,10 +188,11 @@ claim_on_record(struct stream_claim *claim, struct text value)
 
 	if (result != SIO_RECOVERY_RECOVERED)
 		claim_fail(claim, result);
-	else if (claim->record.owner.n == 0 || text_is(claim->record.owner, broker_nsp_id(nsp->broker)))
+	else if (claim->record.owner.n == 0)
 		claim_check(claim);
-	else if (claim->told || claim->record.owner.n > SIO_STREAM_UID_MAX)
-		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* the worker could not store it */
+	else if (claim->told || claim->record.owner.n > SIO_STREAM_UID_MAX ||
+		 text_is(claim->record.owner, broker_nsp_id(nsp->broker)))
+		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* the worker, maybe this one, could not store it */
 	else
 		claim_tell(claim);
 }
@@ -274,7 +275,7 @@ on_left(struct sio_nsp *nsp, struct text rest)
 			(claim->phase != CLAIM_TELL && claim->phase != CLAIM_WAIT))
 			continue;
 		if (claim->question.command != NULL)
-			broker_stream_cancel(nsp->broker, &claim->question);
+			broker_stream_cancel(stream->broker, &claim->question);
 		claim->ghost = true;
 		if (text_is(answer, TEXT("1")))
 			claim_read(claim);
@@ -314,7 +315,7 @@ sio_stream_end_stored(struct sio_nsp *nsp, struct text pid)
 		return;
 	stream->recovery->displaced++;
 	if (nsp->broker != NULL)
-		sio_stream_remove(stream, nsp, pid);
+		sio_stream_remove(stream, pid);
 }
 
 /* ------------------------------------------------------------------ begin */

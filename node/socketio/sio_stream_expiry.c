@@ -5,6 +5,7 @@
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_stream_record.h"
 #include "node/socketio/sio_stream_key.h"
+#include "node/socketio/sio_stream_write.h"
 
 #define ASK_MS 5000
 
@@ -55,7 +56,7 @@ expiry_on_end(struct bus_stream_question *question, int error, const struct resp
 		sio_expiry_gone(expiring);
 	} else if (error != 0 && expiring->why == SIO_SESSION_DISPLACED) {
 		/* Redis may refuse scripts, and the client must not come back with the rooms of this session */
-		sio_stream_remove(nsp->io->recovery->stream, nsp, sio_expiring_pid(expiring));
+		sio_stream_remove(nsp->io->recovery->stream, sio_expiring_pid(expiring));
 		sio_expiry_gone(expiring);
 	} else if (error != 0) {
 		sio_expiry_again(expiring);
@@ -69,22 +70,22 @@ expiry_on_end(struct bus_stream_question *question, int error, const struct resp
 static bool
 expiry_remove(struct sio_expiring *expiring)
 {
-	const struct sio_nsp *nsp = expiring->nsp;
+	struct sio_stream *stream = expiring->nsp->io->recovery->stream;
 	struct text args[5] = {TEXT("EVAL"), text_of(script, sizeof script - 1), TEXT("1")};
 
-	if (nsp->broker == NULL)
+	if (expiring->nsp->broker == NULL)
 		return false;
-	args[3] = sio_stream_key(nsp->io->recovery->stream, nsp, sio_expiring_pid(expiring));
+	args[3] = sio_stream_key(stream, sio_expiring_pid(expiring));
 	args[4] = text_of(expiring->token, SIO_EXPIRY_TOKEN);
 	expiring->question = (struct bus_stream_question){.on_end = expiry_on_end, .wait_ms = ASK_MS};
-	return broker_stream_ask(nsp->broker, &expiring->question, 5, args) == 0;
+	return broker_stream_ask(stream->broker, &expiring->question, 5, args) == 0;
 }
 
 static void
 expiry_cancel(struct sio_expiring *expiring)
 {
 	if (expiring->question.command != NULL)
-		broker_stream_cancel(expiring->nsp->broker, &expiring->question);
+		broker_stream_cancel(expiring->nsp->io->recovery->stream->broker, &expiring->question);
 }
 
 const struct sio_expiry_peer sio_stream_expiry_peer = {.remove = expiry_remove, .cancel = expiry_cancel};

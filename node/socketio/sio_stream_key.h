@@ -5,8 +5,6 @@
 #include "node/socketio/sio_stream_state.h"
 
 /* Writes the key of a session to stream->key. */
-struct text sio_stream_key(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid);
-/* Removes a session from Redis. */
-void sio_stream_remove(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid);
+struct text sio_stream_key(struct sio_stream *stream, struct text pid);
 
 #endif

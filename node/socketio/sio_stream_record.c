@@ -25,7 +25,7 @@ enum sio_recovery_result
 sio_stream_record_read(struct sio_stream *stream, const struct sio_nsp *nsp, struct text pid, struct text value,
 	struct buffer *map_room, struct buffer *rooms, struct sio_stream_session *out)
 {
-	struct text key = sio_stream_key(stream, nsp, pid), map;
+	struct text key = sio_stream_key(stream, pid), map;
 	uint8_t *room;
 	int64_t n;
 

@@ -232,7 +232,7 @@ replay_free(struct stream_replay *replay)
 	struct sio_stream *stream = replay->stream;
 
 	if (replay->question.command != NULL)
-		broker_stream_cancel(replay->nsp->broker, &replay->question);
+		broker_stream_cancel(stream->broker, &replay->question);
 	list_remove(&replay->link);
 	while (!list_empty(&replay->events))
 		missed_free(container_of(replay->events.next, struct missed, link));

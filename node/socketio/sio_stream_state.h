@@ -5,6 +5,7 @@
 #ifndef NODE_SOCKETIO_SIO_STREAM_STATE_H
 #define NODE_SOCKETIO_SIO_STREAM_STATE_H
 
+#include "common/io/log.h"
 #include "node/socketio/sio_recovery_record.h"
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_socket.h"
@@ -76,6 +77,18 @@ struct sio_stream {
 	struct loop_call marker_call; /* forgets it, before the next flush */
 	uint64_t *late; /* a ring of the numbers of such entries that are read late; 0: free; NULL: none */
 	unsigned late_next;
+
+	/* sio_stream_write.c */
+	struct list writes;		/* struct stream_write that wait for an answer */
+	struct list removals;		/* struct stream_write that wait for their next attempt */
+	struct list unsaved;		/* struct sio_recovery_session by `kept` that Redis has not taken */
+	struct wheel_entry again_timer; /* armed while one of the two lists has members */
+	uint64_t again_pause;		/* ms */
+	unsigned removals_count;
+	uint32_t save_no;   /* of the last SET of a live session */
+	bool unsaved_known; /* `unsaved_why` has been logged */
+	enum sio_unsaved unsaved_why;
+	struct log_limit unsaved_log;
 
 	/* sio_stream_store.c */
 	struct list changed;   /* struct sio_recovery_session by `kept` that must be stored */

@@ -16,6 +16,7 @@
 #include "node/socketio/sio_stream_expiry.h"
 #include "node/socketio/sio_stream_key.h"
 #include "node/socketio/sio_stream_session.h"
+#include "node/socketio/sio_stream_write.h"
 
 #define ROUNDS 16	     /* each round renews a part of the sessions */
 #define RENEW_MIN_MS 4000    /* a session is renewed after a quarter of the window, but not earlier than this */
@@ -51,9 +52,8 @@ stream_renew_ms(const struct sio_stream *stream)
 	return ms < RENEW_MIN_MS ? RENEW_MIN_MS : ms > RENEW_MAX_MS ? RENEW_MAX_MS : ms;
 }
 
-/* Returns the time to live of a live session in Redis, in ms. */
-static uint64_t
-stream_live_ms(const struct sio_stream *stream)
+uint64_t
+sio_stream_live_ms(const struct sio_stream *stream)
 {
 	return stream_window(stream) + 2 * stream_renew_ms(stream);
 }
@@ -64,18 +64,12 @@ session_pid(const struct sio_recovery_session *session)
 	return text_of(session->pid, session->pid_n);
 }
 
-static void
-stream_remove(struct sio_stream *stream, const struct sio_recovery_session *session)
-{
-	sio_stream_remove(stream, session->nsp, session_pid(session));
-}
-
 /* Writes the session to stream->text, sealed and in Base64. Returns 0 or an error. */
 static int
 stream_write(struct sio_stream *stream, const struct sio_nsp *nsp, const struct sio_stream_session *record)
 {
 	struct buffer *out = &stream->out, *text = &stream->text;
-	struct text key = sio_stream_key(stream, nsp, record->pid);
+	struct text key = sio_stream_key(stream, record->pid);
 	size_t tag = broker_stream_tag(nsp->broker);
 	uint8_t *room;
 
@@ -95,12 +89,12 @@ stream_write(struct sio_stream *stream, const struct sio_nsp *nsp, const struct 
 }
 
 /*
- * Stores the session for `ms`. `again`: only if Redis still has it, because another server may have taken it.
- * `token` gets the token of what is stored; NULL: not wanted.
+ * Stores the session for `ms`. `live`: as for sio_stream_write(). `again`: only if Redis still has it, because
+ * another server may have taken it. `token` gets the token of what is stored; NULL: not wanted.
  */
 static int
 stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct sio_stream_session *record, uint64_t ms,
-	bool again, char token[SIO_EXPIRY_TOKEN])
+	struct sio_recovery_session *live, bool again, char token[SIO_EXPIRY_TOKEN])
 {
 	int rc = stream_write(stream, nsp, record);
 	char digits[24];
@@ -108,7 +102,7 @@ stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct si
 		text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, ms)), TEXT("XX")};
 
 	if (rc == 0)
-		rc = broker_stream_ask(nsp->broker, NULL, again ? 6 : 5, args);
+		rc = sio_stream_write(stream, record->pid, live, again ? 6 : 5, args);
 	if (rc == 0 && token != NULL)
 		sio_stream_expiry_token(buffer_text(&stream->text), token);
 	if (stream->out.size > KEPT_MAX)
@@ -150,8 +144,8 @@ stream_set_lost(struct sio_stream *stream, struct sio_nsp *nsp, const struct sio
 	int rc;
 
 	if (!sio_expiry_wanted(nsp))
-		return stream_set(stream, nsp, record, ms, again, NULL);
-	rc = stream_set(stream, nsp, record, ms + SIO_EXPIRY_GRACE_MS, again, token);
+		return stream_set(stream, nsp, record, ms, NULL, again, NULL);
+	rc = stream_set(stream, nsp, record, ms + SIO_EXPIRY_GRACE_MS, NULL, again, token);
 	if (rc == 0)
 		sio_expiry_add(stream->recovery->expiry, nsp, record->pid, ms, text_of(token, SIO_EXPIRY_TOKEN));
 	return rc;
@@ -196,7 +190,7 @@ stream_store(struct sio_stream *stream, struct sio_recovery_session *session, co
 	if (rc == 0 && lost)
 		rc = stream_set_lost(stream, nsp, &record, stream_window(stream), session->saved);
 	else if (rc == 0)
-		rc = stream_set(stream, nsp, &record, stream_live_ms(stream), session->saved, NULL);
+		rc = stream_set(stream, nsp, &record, sio_stream_live_ms(stream), session, session->saved, NULL);
 	buffer_fini(&rooms);
 	buffer_fini(&packed);
 	return rc;
@@ -210,12 +204,12 @@ static void
 stream_store_or_remove(
 	struct sio_stream *stream, struct sio_recovery_session *session, const struct sio_socket *s, bool lost)
 {
-	if (stream_store(stream, session, s, lost) == 0) {
+	int rc = stream_store(stream, session, s, lost);
+
+	if (rc == 0)
 		session->saved = true;
-		return;
-	}
-	stream->recovery->displaced++;
-	stream_remove(stream, session);
+	else
+		sio_stream_write_failed(stream, session_pid(session), lost ? NULL : session, rc);
 }
 
 static void
@@ -273,7 +267,7 @@ stream_withdraw(struct sio_recovery_session *session)
 		return;
 	}
 	if (session->saved)
-		stream_remove(session->nsp->io->recovery->stream, session);
+		sio_stream_remove(session->nsp->io->recovery->stream, session_pid(session));
 	session->saved = false;
 }
 
@@ -314,7 +308,7 @@ sio_stream_leave(struct sio_recovery_session *session, struct sio_socket *s, boo
 	if (may_return && session->log->early == 0)
 		stream_store_or_remove(stream, session, s, true);
 	else
-		stream_remove(stream, session);
+		sio_stream_remove(stream, session_pid(session));
 	sio_recovery_session_free(session);
 }
 
@@ -358,10 +352,10 @@ static void
 stream_renew(struct sio_stream *stream, const struct sio_recovery_session *session)
 {
 	char digits[24];
-	struct text args[3] = {TEXT("PEXPIRE"), sio_stream_key(stream, session->nsp, session_pid(session)),
-		text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, stream_live_ms(stream)))};
+	struct text args[3] = {TEXT("PEXPIRE"), sio_stream_key(stream, session_pid(session)),
+		text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, sio_stream_live_ms(stream)))};
 
-	(void)broker_stream_ask(session->nsp->broker, NULL, 3, args);
+	(void)broker_stream_ask(stream->broker, NULL, 3, args);
 }
 
 /*

@@ -10,6 +10,9 @@ void sio_stream_store_fini(struct sio_stream *stream);
 /* Prepares the log of a namespace for streams mode. */
 void sio_stream_adopt(struct sio_nsp *nsp);
 
+/* Returns the time to live of a live session in Redis, in ms. */
+uint64_t sio_stream_live_ms(const struct sio_stream *stream);
+
 /* Returns the position up to which every event has been delivered to this worker's sockets. */
 uint64_t sio_stream_position(const struct sio_nsp *nsp);
 

@@ -210,12 +210,14 @@ others_are_awaited_after_an_outage(void **state)
 
 static int set_error;
 static unsigned set_ends;
+static bool set_refused; /* with an error of the server */
 
 static void
 on_set(struct bus_stream_question *question, int error, const struct resp_item *answer)
 {
-	(void)question, (void)answer;
+	(void)question;
 	set_error = error;
+	set_refused = answer != NULL && answer->type == RESP_ERROR && text_starts(answer->text, TEXT("OOM "));
 	set_ends++;
 }
 
@@ -224,7 +226,8 @@ static void
 what_a_server_cannot_store_now_is_stored_later(void **state)
 {
 	static const struct text args[] = {TEXT("SET"), TEXT("key"), TEXT("value")};
-	struct bus_stream_question question = {.repeatable = true, .wait_ms = 60000, .on_end = on_set};
+	struct bus_stream_question question = {
+		.repeatable = true, .reported = true, .wait_ms = 60000, .on_end = on_set};
 	struct streams_end a;
 
 	(void)state;
@@ -244,6 +247,8 @@ what_a_server_cannot_store_now_is_stored_later(void **state)
 	assert_int_equal(bus_streams.stream_store->ask(a.end, &question, 3, args), 0);
 	RUN_UNTIL(set_ends == 2);
 	assert_int_equal(set_error, ERROR_CLOSED);
+	assert_true(set_refused);
+	assert_false(logged("command for recovery refused"));
 	close_end(&a);
 }
 

@@ -299,15 +299,15 @@ FAKE_NEVER(int, broker_broadcast_numbered, struct broker_nsp *nsp, const struct 
 FAKE_NEVER(uint64_t, broker_stream_number, const struct broker *broker)
 FAKE_NEVER(int, broker_stream_had, const struct broker_nsp *nsp, uint64_t entry, uint64_t from)
 FAKE_NEVER(uint64_t, broker_stream_position, const struct broker_nsp *nsp)
-FAKE_NEVER(void, broker_stream_key, const struct broker_nsp *nsp, struct text pid, struct buffer *out)
-FAKE_NEVER(int, broker_stream_ask, struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count,
+FAKE_NEVER(void, broker_stream_key, const struct broker *broker, struct text pid, struct buffer *out)
+FAKE_NEVER(int, broker_stream_ask, struct broker *broker, struct bus_stream_question *question, unsigned count,
 	const struct text *args)
 FAKE_NEVER(int, broker_stream_range, struct broker_nsp *nsp, struct bus_stream_question *question, uint64_t from,
 	unsigned count)
 FAKE_NEVER(int, broker_stream_tell, struct broker_nsp *nsp, struct bus_stream_question *question, struct text uid,
 	struct text message)
 FAKE_NEVER(int, broker_stream_mark, struct broker_nsp *nsp)
-FAKE_NEVER(void, broker_stream_cancel, struct broker_nsp *nsp, struct bus_stream_question *question)
+FAKE_NEVER(void, broker_stream_cancel, struct broker *broker, struct bus_stream_question *question)
 FAKE_NEVER(int, broker_stream_read, struct broker_nsp *nsp, const struct wire_stream_entry *entry,
 	struct wire_message *out)
 FAKE_NEVER(struct text, broker_nsp_id, const struct broker_nsp *nsp)

@@ -7,12 +7,15 @@
 
 #include "broker/bus_stream_store.h"
 #include "broker/stream_number.h"
+#include "common/base/error.h"
 
 static struct {
 	struct buffer log;     /* the first word of each command, or the worker of a message; a blank */
 	struct buffer session; /* the last value of a SET */
 	struct bus_stream_question *question; /* the newest one; NULL: answered */
+	struct bus_stream_question *write;    /* the newest SET or DEL of a session by its worker */
 	bool up, gathered;
+	bool full; /* no session can be written */
 	uint64_t number, position;
 	uint64_t from; /* of the last XRANGE */
 } fake_stream;
@@ -44,6 +47,21 @@ fake_stream_answer(int error, const struct resp_item *answer)
 	fake_turn();
 }
 
+/* Answers a SET or DEL of a session by its worker. `error`: of Redis; NULL: it was taken. */
+static inline void
+fake_stream_answer_write(struct bus_stream_question *write, const char *error)
+{
+	const struct resp_item answer = {.type = error != NULL ? RESP_ERROR : RESP_STATUS,
+		.text = error != NULL ? text_from(error) : TEXT("OK")};
+
+	must(write != NULL && write->command != NULL);
+	if (fake_stream.write == write)
+		fake_stream.write = NULL;
+	write->command = NULL;
+	write->on_end(write, error != NULL ? ERROR_CLOSED : 0, &answer);
+	fake_turn();
+}
+
 static inline int
 fake_stream_ask(struct bus_stream_question *question, struct text word)
 {
@@ -54,19 +72,21 @@ fake_stream_ask(struct bus_stream_question *question, struct text word)
 		return 0;
 	question->command =
 		(struct bus_stream_command *)&command; /* never read: the runtime only compares it with NULL */
-	fake_stream.question = question;
+	*(question->reported ? &fake_stream.write : &fake_stream.question) = question;
 	return 0;
 }
 
 int
 broker_stream_ask(
-	struct broker_nsp *nsp, struct bus_stream_question *question, unsigned count, const struct text *args)
+	struct broker *broker, struct bus_stream_question *question, unsigned count, const struct text *args)
 {
-	must(nsp->broker == &fake_broker && count > 0);
+	must(broker == &fake_broker && count > 0);
 	if (text_is(args[0], TEXT("SET"))) {
 		buffer_reset(&fake_stream.session);
 		buffer_add_text(&fake_stream.session, args[2]);
 	}
+	if (fake_stream.full && question != NULL && question->reported)
+		return ERROR_TOO_BIG;
 	return fake_stream_ask(question, args[0]);
 }
 
@@ -93,12 +113,14 @@ broker_stream_mark(struct broker_nsp *nsp)
 }
 
 void
-broker_stream_cancel(struct broker_nsp *nsp, struct bus_stream_question *question)
+broker_stream_cancel(struct broker *broker, struct bus_stream_question *question)
 {
-	must(nsp->broker == &fake_broker);
+	must(broker == &fake_broker);
 	question->command = NULL;
 	if (fake_stream.question == question)
 		fake_stream.question = NULL;
+	if (fake_stream.write == question)
+		fake_stream.write = NULL;
 }
 
 bool
@@ -153,9 +175,9 @@ broker_stream_position(const struct broker_nsp *nsp)
 }
 
 void
-broker_stream_key(const struct broker_nsp *nsp, struct text pid, struct buffer *out)
+broker_stream_key(const struct broker *broker, struct text pid, struct buffer *out)
 {
-	must(nsp->broker == &fake_broker);
+	must(broker == &fake_broker);
 	buffer_add_text(out, pid);
 }
 

@@ -1,0 +1,230 @@
+/* Sessions that Redis does not take, in streams mode. The test plays Redis. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "common/base/base64.h"
+#include "node/socketio/sio_stream_session.h"
+#include "node/socketio/sio_stream_state.h"
+
+#define FAKE_STREAM
+#include "tests/unit/log_lines.h"
+#include "tests/unit/socketio/recovering.h"
+#include "tests/unit/socketio/fake_broker.h"
+#include "tests/unit/socketio/fake_stream.h"
+
+#define OOM "OOM command not allowed when used memory > 'maxmemory'."
+#define NOPERM "NOPERM User default has no permissions to run the 'set' command"
+
+static struct recovering client;
+
+static void
+window_is_2_minutes(struct sio_options *o)
+{
+	o->max_disconnection_duration = 120000;
+}
+
+/* Asserts that these are the commands since the last call. */
+static void
+assert_asked(const char *words)
+{
+	struct text log = buffer_text(&fake_stream.log);
+
+	if (!text_is(log, text_from(words)))
+		fail_msg("asked \"%.*s\"", (int)log.n, log.at);
+	buffer_reset(&fake_stream.log);
+}
+
+static bool
+has_asked(const char *word)
+{
+	return text_has(buffer_text(&fake_stream.log), text_from(word));
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	memset(&client, 0, sizeof client);
+	log_lines_start();
+	recovering_start(window_is_2_minutes);
+	fake_broker_start(BUS_FORM_STREAMS);
+	fake_stream_start();
+	fake_stream.position = stream_number_of((struct wire_stream_id){5, 0});
+	sio_core_set_broker(fake_io, &fake_broker);
+	recovering_return(&client);
+	assert_true(client.connected);
+	assert_asked("SET ");
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	sio_core_set_broker(fake_io, NULL);
+	recovering_stop();
+	fake_stream_stop();
+	fake_broker_stop();
+	log_lines_stop();
+	return 0;
+}
+
+static void
+answer_write(const char *error)
+{
+	fake_stream_answer_write(fake_stream.write, error);
+}
+
+static void
+join(const char *room)
+{
+	assert_int_equal(sio_join(recovering_socket(&client), room), 0);
+	fake_turn();
+}
+
+static uint64_t
+unsaved(enum sio_unsaved reason)
+{
+	return fake_io->recovery->unsaved[reason];
+}
+
+/* With the older record, the client could be recovered in its older rooms after the death of the worker. */
+static void
+a_record_that_redis_refuses_is_removed_and_stored_later(void **state)
+{
+	(void)state;
+	answer_write(NULL);
+	join("room");
+	assert_asked("SET ");
+	answer_write(OOM);
+	assert_asked("DEL ");
+	answer_write(NULL);
+	fake_sleep(999);
+	assert_asked("");
+	fake_sleep(1);
+	assert_asked("SET ");
+	answer_write(OOM);
+	assert_asked("DEL ");
+	answer_write(NULL);
+	assert_int_equal(unsaved(SIO_UNSAVED_OUT_OF_MEMORY), 2);
+	assert_int_equal(times_logged("sessions are not stored in Redis: OOM"), 1);
+	fake_sleep(2000);
+	assert_asked("SET ");
+	answer_write(NULL);
+	assert_int_equal(times_logged("sessions are stored in Redis again"), 1);
+	fake_sleep(32000);
+	assert_false(has_asked("SET"));
+}
+
+static void
+a_removal_that_redis_refuses_is_repeated(void **state)
+{
+	(void)state;
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_asked("SET ");
+	answer_write(NOPERM);
+	assert_asked("DEL ");
+	assert_int_equal(unsaved(SIO_UNSAVED_DENIED), 1);
+	for (unsigned ms = 1000; ms <= 32000; ms *= 2) {
+		answer_write(NOPERM);
+		buffer_reset(&fake_stream.log);
+		fake_sleep(ms);
+		assert_true(has_asked("DEL"));
+	}
+	answer_write(NULL);
+	buffer_reset(&fake_stream.log);
+	fake_sleep(32000);
+	assert_asked("");
+}
+
+/* The record expires, although Redis never takes the removal. */
+static void
+a_removal_ends_with_its_record(void **state)
+{
+	uint64_t before = fake_loop.now;
+
+	(void)state;
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	answer_write(OOM);
+	for (unsigned i = 0; fake_stream.write != NULL; i++) {
+		assert_in_range(i, 0, 20);
+		answer_write("MISCONF Redis is configured to save RDB snapshots");
+		fake_sleep(32000);
+	}
+	assert_in_range(fake_loop.now - before, 120000, 400000);
+}
+
+static void
+the_last_of_several_records_decides(void **state)
+{
+	struct bus_stream_question *first = fake_stream.write;
+
+	(void)state;
+	join("room");
+	assert_asked("SET ");
+	fake_stream_answer_write(first, OOM);
+	assert_asked("");
+	answer_write(NULL);
+	fake_sleep(32000);
+	assert_false(has_asked("SET"));
+	assert_int_equal(unsaved(SIO_UNSAVED_OUT_OF_MEMORY), 0);
+}
+
+static void
+a_session_waits_while_too_many_commands_wait(void **state)
+{
+	(void)state;
+	answer_write(NULL);
+	fake_stream.full = true;
+	join("room");
+	assert_asked("");
+	assert_int_equal(unsaved(SIO_UNSAVED_QUEUE_FULL), 1);
+	assert_true(logged("sessions are not stored in Redis: queue_full"));
+	fake_stream.full = false;
+	fake_sleep(1000);
+	assert_asked("DEL SET ");
+}
+
+/*
+ * This worker has lost the client, could not store the session, and could not remove the older record, which
+ * therefore says that the worker still has it.
+ */
+static void
+an_outdated_record_is_not_continued(void **state)
+{
+	struct resp_item record = {.type = RESP_BULK};
+	char copy[2048];
+
+	(void)state;
+	record.text = buffer_text(&fake_stream.session);
+	assert_true(record.text.n < sizeof copy);
+	record.text.at = memcpy(copy, record.text.at, record.text.n);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	answer_write(OOM);
+	answer_write(OOM);
+	assert_asked("SET DEL ");
+	recovering_claim(&client, client.pid, NULL);
+	assert_asked("GETRANGE ");
+	fake_stream_answer(0, &record);
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_SESSION], 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_record_that_redis_refuses_is_removed_and_stored_later, start, stop),
+		cmocka_unit_test_setup_teardown(a_removal_that_redis_refuses_is_repeated, start, stop),
+		cmocka_unit_test_setup_teardown(a_removal_ends_with_its_record, start, stop),
+		cmocka_unit_test_setup_teardown(the_last_of_several_records_decides, start, stop),
+		cmocka_unit_test_setup_teardown(a_session_waits_while_too_many_commands_wait, start, stop),
+		cmocka_unit_test_setup_teardown(an_outdated_record_is_not_continued, start, stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
