@@ -178,7 +178,9 @@ presence_make(struct backend_core *core, struct text name, const char *prefix, c
 
 /*
  * Returns 0 if backends may have presence with these settings in the namespace. The caller makes a missing one (`nsp`
- * NULL) only then, because it stays.
+ * NULL) only then, because it stays. A function of the application (sio_of_function()) is not asked: it decides for
+ * one client and its auth. A backend gains nothing by that, because it is asked for every name that the function
+ * refuses.
  */
 static int
 settings_check(
