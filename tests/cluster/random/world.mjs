@@ -106,7 +106,7 @@ export class World {
 
   /** Starts a Node.js server. */
   async startPeer() {
-    return Object.assign(await startPeer("Node.js", this.redis, this.form.peer), { peer: true });
+    return Object.assign(await startPeer("Node.js", this.redis, ["--patient", ...this.form.peer]), { peer: true });
   }
 
   isPeer(emitter) {

@@ -1,6 +1,6 @@
 // The Node.js twin of tests/cluster/app/peer.c: socket.io with the Redis adapter; a client can request each
 // operation. As a program it serves on a port that the kernel picks, which it prints: node peer.mjs NAME REDIS_URL
-// [--specific | --sharded=MODE | --streams=COUNT [--sharded-pub-sub]] [--v2] [--admin-ui] [--recovery]
+// [--specific | --sharded=MODE | --streams=COUNT [--sharded-pub-sub]] [--v2] [--admin-ui] [--recovery] [--patient]
 import { instrument } from "@socket.io/admin-ui";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
@@ -30,8 +30,7 @@ subscriber.sSubscribe = (...args) => (subscribed = sSubscribe.apply(subscriber, 
 
 const io = new Server({
   allowEIO3: flags.includes("--v2"),
-  pingInterval: 2000,
-  pingTimeout: 4000,
+  ...(flags.includes("--patient") ? {} : { pingInterval: 2000, pingTimeout: 4000 }),
   ...(flags.includes("--recovery") ? { connectionStateRecovery: { maxDisconnectionDuration: 120_000 } } : {}),
   adapter: sharded
     ? createShardedAdapter(publisher, subscriber, { subscriptionMode: sharded.split("=")[1] })
