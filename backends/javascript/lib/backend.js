@@ -502,6 +502,12 @@ class Backend extends EventEmitter {
 		this.casts.set(id, cast);
 	}
 
+	/* Broadcast `id` could not be sent. */
+	forgetAnswers(id) {
+		clearTimeout(this.casts.get(id).timer);
+		this.casts.delete(id);
+	}
+
 	/* Reports the number of receivers of broadcast `id` once every worker has reported its own. */
 	countAnswers(id) {
 		const cast = this.casts.get(id);
@@ -545,7 +551,7 @@ class Backend extends EventEmitter {
 			if (link.state === "closed") return;
 			link.begin(T.RESPONSE, 0, 0, 0, id);
 			link.writer.utf8(JSON.stringify(answer));
-			link.end();
+			link.endOrWarn("The answer to a handshake");
 		});
 	}
 

@@ -176,7 +176,7 @@ class EdgeSet {
 			link.writer.rooms(rooms, rooms.length);
 			link.writer.rooms(except, except.length);
 			link.writer.args(args);
-			link.end();
+			link.tryEnd(); // the broadcast has reached the workers that accept it
 		}
 	}
 

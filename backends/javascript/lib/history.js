@@ -228,7 +228,7 @@ class History {
 			throw error;
 		}
 		questions.set(this.ids, { link, events: [], done });
-		if (link.end()) return;
+		if (link.tryEnd()) return;
 		questions.delete(this.ids);
 		done("too-big", 0, []);
 	}

@@ -122,7 +122,7 @@ class EdgeLink {
 		this.asked = performance.now();
 		this.begin(T.HELLO, 0, 0, 0, 0);
 		this.writer.utf8(JSON.stringify(hello));
-		this.end();
+		this.endOrWarn("The description of this backend");
 		this.flush();
 	}
 
@@ -179,7 +179,7 @@ class EdgeLink {
 
 	/* ------------------------------------------------------------ out */
 
-	/* Begins a frame. Write its body to `writer`, then call end() or drop(). */
+	/* Begins a frame. Write its body to `writer`, then call end(), tryEnd(), endOrWarn() or drop(). */
 	begin(type, flags, nsp, handle, id) {
 		this.type = type;
 		this.flags = flags;
@@ -190,23 +190,40 @@ class EdgeLink {
 		this.writer.drop();
 	}
 
-	/* Returns false if the frame is dropped, because it is larger than the edge accepts. */
+	/* Throws RangeError if the frame is larger than the edge accepts. */
 	end() {
+		const dropped = this._end();
+		if (dropped > 0) throw new RangeError(`A message ${tooBig(dropped, this.maxFrame)}`);
+	}
+
+	/* Returns false if the frame is dropped, because it is larger than the edge accepts. */
+	tryEnd() {
+		return this._end() === 0;
+	}
+
+	/* The same, with a warning, for frames that no call of the application waits for. `what` names the message. */
+	endOrWarn(what) {
+		const dropped = this._end();
+		if (dropped > 0) process.emitWarning(`${what} ${tooBig(dropped, this.maxFrame)}`, "SockeyeWarning");
+		return dropped === 0;
+	}
+
+	/* Returns 0, or the size of a frame that is dropped because the edge does not accept it. */
+	_end() {
 		const size = this.writer.end();
 		if (!isFree(this.type)) {
 			if (size - HEAD > this.maxFrame) {
 				this.writer.drop();
-				warnTooBig(size, this.maxFrame);
-				return false;
+				return size;
 			}
 			if (this.held.length > 0 || !this._affords(size)) {
 				this._hold(size);
-				return true;
+				return 0;
 			}
 			this.credit -= size;
 		}
 		this._markDirty();
-		return true;
+		return 0;
 	}
 
 	/* Sends a frame without a body. */
@@ -307,11 +324,8 @@ function parse(bytes, start, end) {
 	}
 }
 
-let warnedTooBig = false;
-function warnTooBig(size, max) {
-	if (warnedTooBig) return;
-	warnedTooBig = true;
-	process.emitWarning(`A message of ${size} bytes was dropped, because a frame to an edge must not exceed ${max} bytes (--backend-max-frame)`, "SockeyeWarning");
+function tooBig(size, max) {
+	return `of ${size} bytes is not sent: a frame to the edge can have at most ${max} bytes (--backend-max-frame)`;
 }
 
 module.exports = { EdgeLink };

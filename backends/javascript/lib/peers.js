@@ -47,17 +47,19 @@ class Peers {
 		link.end();
 	}
 
+	/* Throws RangeError if the message is too large. */
 	tell(message) {
 		if (this.count > 0) this._send("", [0, ...message]);
 	}
 
 	/*
 	 * Resolves to {answers, asked, missing}. `missing` is the number of backends that still exist but did not
-	 * answer in time.
+	 * answer in time. Throws RangeError if the message is too large.
 	 */
 	ask(message, timeout = DEFAULT_TIMEOUT) {
 		const missing = new Set(this.list());
 		const number = ++this.asked;
+		this._send("", [number, ...message]);
 		return new Promise((resolve) => {
 			const question = { missing, answers: [], asked: missing.size };
 			question.done = () => {
@@ -67,7 +69,6 @@ class Peers {
 			};
 			question.timer = setTimeout(question.done, timeout);
 			this.questions.set(number, question);
-			this._send("", [number, ...message]);
 		});
 	}
 
@@ -95,8 +96,8 @@ class Peers {
 		let answered = false;
 		const answer = (value) => {
 			if (answered) return;
-			answered = true;
 			this._send(from, [number, "answer", value]);
+			answered = true;
 		};
 		nsp.adapter.onPeer(op, rest.slice(1), number > 0 ? answer : undefined);
 	}

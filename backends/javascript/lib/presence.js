@@ -151,7 +151,7 @@ class Presence {
 		}
 		questions.set(this.ids, { link, type, users: [], done });
 		if (type === T.WHO) this.reads++;
-		if (!link.end()) this._answer(this.ids, "too-big");
+		if (!link.tryEnd()) this._answer(this.ids, "too-big");
 	}
 
 	_answer(id, error, count = 0) {

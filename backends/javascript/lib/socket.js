@@ -14,6 +14,7 @@ const EVENT = 2;
 const ACK = 3;
 const CONNECT_ERROR = 4;
 const MAX_U32 = U32 - 1;
+const MAX_MESSAGE = 1000; // characters of a refusal without its data
 
 /* `Socket` is the class of the application's own copy of socket.io. */
 function makeSocketClass(Socket) {
@@ -87,7 +88,12 @@ function makeSocketClass(Socket) {
 			link.begin(T.EMIT, bits, 0, this._handle, packet.id ?? 0);
 			if (timed) link.writer.u32(Math.min(Math.max(flags.timeout | 0, 0), MAX_U32));
 			link.writer.args(args);
-			link.end();
+			try {
+				link.end();
+			} catch (error) {
+				if (packet.id !== undefined) this.acks.delete(packet.id);
+				throw error;
+			}
 			if (link.owner.showsPackets) this.client._showPacket({ nsp: this.nsp.name, id: packet.id }, args, flags);
 		}
 
@@ -101,12 +107,18 @@ function makeSocketClass(Socket) {
 			link.end();
 		}
 
+		/* Refuses without the data if it is too large. Otherwise the client would wait for an answer forever. */
 		_sendRefusal({ message, data }) {
-			const json = JSON.stringify({ message: message ?? "", data });
+			if (!this._writeRefusal({ message: message ?? "", data }, "The data of a connect_error"))
+				this._writeRefusal({ message: String(message ?? "").slice(0, MAX_MESSAGE) });
+			this._forget();
+		}
+
+		_writeRefusal(refusal, what) {
+			const json = JSON.stringify(refusal);
 			this._link.begin(T.REFUSE, 0, 0, this._handle, 0);
 			this._link.writer.utf8(json);
-			this._link.end();
-			this._forget();
+			return this._link.endOrWarn(what);
 		}
 
 		/* Like socket.io's, but counts the acknowledgements: a draining backend waits until all are sent. */
@@ -156,7 +168,7 @@ function makeSocketClass(Socket) {
 			this._mirrored = json;
 			this._link.begin(T.DATA, 0, 0, this._handle, 0);
 			this._link.writer.utf8(json);
-			this._link.end();
+			this._link.endOrWarn("A change of socket.data");
 		}
 
 		/* The session now belongs to another backend. Only packets of work under way are still sent. */

@@ -321,7 +321,7 @@ class Mesh:
     def cast(self, namespace: str, rooms: Sequence[str], skip: Sequence[str], args: frames.Args, *, flags: int = 0,
              waiter: Optional["Waiter"] = None, timeout: float = 60.0) -> List[Link]:
         """Sends to rooms of all edges, or without rooms to the whole namespace. Encodes once. Returns the links that
-        took the frame."""
+        took the frame. Raises ValueError if the frame is longer than one of the edges accepts; the others get it."""
         body, binary = args
         number = self.number(namespace)
         cast_id = 0
@@ -342,7 +342,19 @@ class Mesh:
             waiter.links = len(links)
             for link in links:
                 link.casts[cast_id] = waiter
-        return [link for link in links if link.cast(number, namespace, frame, bool(flags & frames.F_VOLATILE))]
+        taken: List[Link] = []
+        refused: Optional[ValueError] = None
+        for link in links:
+            try:
+                if link.cast(number, namespace, frame, bool(flags & frames.F_VOLATILE)):
+                    taken.append(link)
+            except ValueError as error:
+                refused = error
+        if refused is None:
+            return taken
+        for link in links:
+            link.casts.pop(cast_id, None)
+        raise refused
 
     def _reaches(self, edge: str) -> bool:
         return any(link.edge == edge for link in self.links)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import deque
 from typing import Any, Deque, Dict, Iterable, List, Optional, Tuple
@@ -11,6 +12,9 @@ from .frames import Frame, FrameError
 from .link import Link
 
 OPENING, OPEN, REFUSED, GONE = "opening", "open", "refused", "gone"
+MAX_MESSAGE = 1000  # characters of a refusal without its data
+
+log = logging.getLogger("sockeye")
 
 
 class Lane:
@@ -85,10 +89,16 @@ class Socket:
             self.send(frames.ACCEPT)
 
     def refuse(self, error: Any) -> None:
-        """`error` is passed to the client's connect_error listener: {"message": …, "data": …}."""
+        """`error` is passed to the client's connect_error listener: {"message": …, "data": …}. It is passed without its
+        data if it is too large. Otherwise the client would wait for an answer forever."""
         if self.state == OPENING:
             self.state = REFUSED
-            self.send(frames.REFUSE, frames.dumps(error))
+            try:
+                self.send(frames.REFUSE, frames.dumps(error))
+            except ValueError as fault:
+                log.warning("a connect_error is sent without its data: %s", fault)
+                message = error.get("message", "") if isinstance(error, dict) else error
+                self.send(frames.REFUSE, frames.dumps({"message": str(message)[:MAX_MESSAGE]}))
 
     def acknowledge(self, number: int, args: frames.Args) -> None:
         body, binary = args

@@ -51,6 +51,30 @@ class Case(unittest.IsolatedAsyncioTestCase):
                          ["welcome", "ann", "10.0.0.9", "/socket.io/?EIO=4&transport=websocket", "websocket"])
         self.assertEqual([s.sid for s in self.app.sockets], [SID])
 
+    async def test_messages_that_are_too_large(self):
+        @self.app.middleware
+        async def auth(s):
+            if s.auth.get("token") != "x":
+                raise sockeye.Refuse("no", "x" * 2000)
+
+        @self.app.on("connect")
+        async def connect(s):
+            app = self.app
+            for call in (lambda: s.emit("e", "x" * 2000), lambda: app.emit("e", "x" * 2000), lambda: s.call("e", "x" * 2000),
+                         lambda: app.to("r").call("e", "x" * 2000)):
+                with self.assertRaisesRegex(ValueError, "accepts at most 1000"):
+                    await call()
+            await s.emit("e", 1)
+        link = await self.start()
+        (own,) = self.app.mesh.links
+        own.max_frame = 1000
+        link.open(link.session("y"), "y", auth={"token": "y"})
+        with self.assertLogs("sockeye", "WARNING"):
+            self.assertEqual(json.loads((await aside(link.expect, frames.REFUSE)).body), {"message": "no"})
+        link.open(link.session(), auth={"token": "x"})
+        self.assertEqual(args(await aside(link.expect, frames.EMIT)), ["e", 1])
+        self.assertEqual(own.casts, {})
+
     async def test_data_is_at_the_edge_before_anybody_hears_of_it(self):
         """The process may end right after it has sent something."""
         app = self.app
