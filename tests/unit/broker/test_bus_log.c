@@ -324,6 +324,24 @@ a_number_that_was_heard_is_a_repeat(void **state)
 	close_log_bus();
 }
 
+/* A bus that is closed while it looks for its messages does not know which of them the server has executed. */
+static void
+a_bus_closed_while_it_reads_counts_what_is_doubtful(void **state)
+{
+	(void)state;
+	begin();
+	LOG->publishing = CUT;
+	LOG->slow = true;
+	record(&a, "1");
+	record(&a, "2");
+	RUN_UNTIL(LOG->reads == 1);
+	assert_int_equal(stats_of(&a).uncertain, 0);
+	listen_no_more(&a, &news);
+	bus_close(a.bus, 1000, on_bus_closed, &a);
+	assert_int_equal(stats_of(&a).uncertain, 2);
+	RUN_UNTIL(a.closings == 1);
+}
+
 /* -------------------------------------------------------------------- gaps */
 
 static void
@@ -398,6 +416,23 @@ a_malformed_answer_is_a_lost_link(void **state)
 	other_records(1, "news", "1", false);
 	RUN_UNTIL(ups(&a) == 2);
 	assert_string_equal(texts_of(&news), "1 ");
+	close_log_bus();
+}
+
+static void
+a_log_that_is_gone_is_a_gap(void **state)
+{
+	(void)state;
+	begin();
+	LOG->publishing = EXECUTE_AND_CUT;
+	record(&a, "1");
+	RUN_UNTIL(downs(&a) == 1);
+	LOG->unsupported = true;
+	if (server.subscriptions != NULL)
+		conn_close(server.subscriptions, REASON_FINISHED);
+	RUN_UNTIL(ups(&a) == 2);
+	assert_int_equal(stats_of(&a).uncertain, 1);
+	assert_int_equal(stats_of(&a).log_gaps, 1);
 	close_log_bus();
 }
 
@@ -497,139 +532,6 @@ a_room_that_appeared_while_away_gets_nothing_older(void **state)
 	close_log_bus();
 }
 
-/* ------------------------------------------------------------- without a log */
-
-static void
-a_server_without_scripts_is_used_without_the_log(void **state)
-{
-	(void)state;
-	LOG->unsupported = true;
-	begin();
-	assert_true(logged("messages are not recorded: ERR unknown command"));
-	assert_int_equal(stats_of(&a).log_active, 0);
-	record(&a, "1");
-	RUN_UNTIL(news.messages == 1);
-	assert_int_equal(LOG->count, 0);
-	LOG->unsupported = false; /* the server was upgraded */
-	conn_close(server.commands, REASON_FINISHED);
-	RUN_UNTIL(ups(&a) == 2);
-	assert_int_equal(stats_of(&a).log_active, 1);
-	close_log_bus();
-}
-
-/*
- * Redis 6.0 has neither MINID nor LIMIT, and notices that when it executes the transaction. Its check message comes
- * before or after the answer.
- */
-static void
-a_server_that_is_too_old_is_used_without_the_log(void **state)
-{
-	(void)state;
-	LOG->failure = "-ERR Invalid stream ID specified as stream command argument\r\n";
-	begin();
-	assert_true(logged("messages are not recorded: ERR Invalid stream ID"));
-	assert_int_equal(stats_of(&a).log_active, 0);
-	record(&a, "1");
-	RUN_UNTIL(news.messages == 1);
-	assert_int_equal(downs(&a), 0);
-	lose_subscriptions();
-	RUN_UNTIL(ups(&a) == 2);
-	close_log_bus();
-}
-
-/* The server refuses the log for a moment: the transaction that tries it, the check message, or both. */
-static void
-a_refusal_that_is_over_costs_nothing(void **state)
-{
-	(void)state;
-	begin();
-	for (unsigned i = 1; i <= 3; i++) {
-		LOG->publishing = CUT;
-		record(&a, "1");
-		RUN_UNTIL(downs(&a) == i);
-		LOG->publishing = ANSWER;
-		LOG->refused_checks = i & 1;
-		LOG->refused_entries = i >> 1;
-		RUN_UNTIL(ups(&a) == i + 1 && news.messages == i);
-		assert_int_equal(LOG->refused_checks + LOG->refused_entries, 0);
-		assert_int_equal(stats_of(&a).log_active, 1);
-		assert_int_equal(stats_of(&a).uncertain, 0);
-		assert_int_equal(stats_of(&a).log_resent, i);
-	}
-	close_log_bus();
-}
-
-static void
-a_refusal_of_the_log_alone_is_lasting(void **state)
-{
-	(void)state;
-	LOG->refused_checks = 2;
-	LOG->refused_entries = 1;
-	begin();
-	assert_true(logged("messages are not recorded: NOPERM"));
-	assert_int_equal(stats_of(&a).log_active, 0);
-	assert_int_equal(downs(&a), 0);
-	close_log_bus();
-}
-
-/* One refused publish at a time is tried without the log, too, so the others stay in the queue. */
-static void
-without_the_log_a_refused_publish_is_tried_alone(void **state)
-{
-	uint64_t lost;
-
-	(void)state;
-	LOG->unsupported = true;
-	begin();
-	server.refused = "news";
-	record(&a, "1");
-	RUN_UNTIL(downs(&a) == 1);
-	lost = stats_of(&a).dropped + stats_of(&a).uncertain;
-	record(&a, "2");
-	record(&a, "3");
-	RUN_UNTIL(downs(&a) == 3);
-	assert_int_equal(stats_of(&a).dropped + stats_of(&a).uncertain, lost);
-	server.refused = NULL;
-	RUN_UNTIL(news.messages == 2);
-	assert_string_equal(texts_of(&news), "2 3 ");
-	close_log_bus();
-}
-
-/* A bus that is closed while it looks for its messages does not know which of them the server has executed. */
-static void
-a_bus_closed_while_it_reads_counts_what_is_doubtful(void **state)
-{
-	(void)state;
-	begin();
-	LOG->publishing = CUT;
-	LOG->slow = true;
-	record(&a, "1");
-	record(&a, "2");
-	RUN_UNTIL(LOG->reads == 1);
-	assert_int_equal(stats_of(&a).uncertain, 0);
-	listen_no_more(&a, &news);
-	bus_close(a.bus, 1000, on_bus_closed, &a);
-	assert_int_equal(stats_of(&a).uncertain, 2);
-	RUN_UNTIL(a.closings == 1);
-}
-
-static void
-a_log_that_is_gone_is_a_gap(void **state)
-{
-	(void)state;
-	begin();
-	LOG->publishing = EXECUTE_AND_CUT;
-	record(&a, "1");
-	RUN_UNTIL(downs(&a) == 1);
-	LOG->unsupported = true;
-	if (server.subscriptions != NULL)
-		conn_close(server.subscriptions, REASON_FINISHED);
-	RUN_UNTIL(ups(&a) == 2);
-	assert_int_equal(stats_of(&a).uncertain, 1);
-	assert_int_equal(stats_of(&a).log_gaps, 1);
-	close_log_bus();
-}
-
 int
 main(void)
 {
@@ -658,11 +560,6 @@ main(void)
 		LOG_CASE(a_subscription_made_before_the_loss_gets_nothing_older),
 		LOG_CASE(a_subscription_without_confirmation_gets_its_messages_once),
 		LOG_CASE(a_room_that_appeared_while_away_gets_nothing_older),
-		LOG_CASE(a_server_without_scripts_is_used_without_the_log),
-		LOG_CASE(a_server_that_is_too_old_is_used_without_the_log),
-		LOG_CASE(a_refusal_that_is_over_costs_nothing),
-		LOG_CASE(a_refusal_of_the_log_alone_is_lasting),
-		LOG_CASE(without_the_log_a_refused_publish_is_tried_alone),
 		LOG_CASE(a_bus_closed_while_it_reads_counts_what_is_doubtful),
 		LOG_CASE(a_log_that_is_gone_is_a_gap),
 	};
