@@ -7,6 +7,7 @@
 #include "common/base/random.h"
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_event.h"
+#include "node/socketio/sio_history_given.h"
 #include "node/socketio/sio_history_join.h"
 #include "node/socketio/sio_history_place.h"
 #include "node/socketio/sio_rooms.h"
@@ -439,7 +440,10 @@ history_on_job(struct sio_job *job)
 static const struct sio_history_work history_work = {.store = history_store,
 	.hold = sio_history_join_hold,
 	.left = sio_history_join_left,
-	.waits = sio_history_place_waits};
+	.waits = sio_history_place_waits,
+	.covers = sio_history_given_covers,
+	.give = sio_history_given_write,
+	.adopt = sio_history_join_adopt};
 
 static void
 history_make(struct sio_server *io, const char *rules)

@@ -5,6 +5,7 @@
 #include "node/socketio/sio_check.h"
 #include "node/socketio/sio_emission.h"
 #include "node/socketio/sio_history.h"
+#include "node/socketio/sio_history_given.h"
 #include "node/socketio/sio_history_join_state.h"
 #include "node/socketio/sio_history_place.h"
 #include "node/socketio/sio_rooms.h"
@@ -246,12 +247,20 @@ join_send_held(struct sio_history_join *join)
 	}
 }
 
+/* From now on, the join only drops copies of what it has sent. */
+static void
+join_rest(struct sio_history_join *join)
+{
+	join_stop(join);
+	list_remove(&join->link);
+	list_add_tail(&join->group->settled, &join->link);
+	loop_arm(join->history->io->loop, &join->timer, SETTLED_MS);
+}
+
 /* Sends the records (may be NULL), then the held events. Returns false if the socket has left the room meanwhile. */
 static bool
 join_settle(struct sio_history_join *join, const struct sio_history_records *records)
 {
-	struct sio_history *history = join->history;
-
 	join->sending = true;
 	if (records != NULL)
 		join_send_records(join, records);
@@ -260,10 +269,7 @@ join_settle(struct sio_history_join *join, const struct sio_history_records *rec
 	sio_history_place_end(join);
 	if (join->ended)
 		return false;
-	join_stop(join);
-	list_remove(&join->link);
-	list_add_tail(&join->group->settled, &join->link);
-	loop_arm(history->io->loop, &join->timer, SETTLED_MS);
+	join_rest(join);
 	return true;
 }
 
@@ -513,6 +519,33 @@ sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio
 	if (broker == NULL || !broker_wait(broker, &join->wait))
 		join_read(join);
 	return 0;
+}
+
+bool
+sio_history_join_adopt(struct sio_socket *s, struct text given)
+{
+	struct sio_history *history = s->nsp->io->history;
+	struct sio_history_given from = {.in = {.rest = given}};
+	struct wire_mark mark;
+	struct text room;
+
+	while (sio_history_given_room(&from, &room)) {
+		struct sio_history_join *join = NULL;
+
+		if (sio_rooms_has(s, room)) {
+			if (s->extra != NULL)
+				sio_history_join_left(s, room);
+			join = join_new(history, s, sio_history_key(history, sio_nsp_text(s->nsp), room), NULL, NULL);
+			join->whole = from.whole;
+		}
+		while (sio_history_given_mark(&from, &mark)) {
+			if (join != NULL)
+				sio_history_mark_add(join, mark);
+		}
+		if (join != NULL)
+			join_rest(join);
+	}
+	return !from.in.bad;
 }
 
 int

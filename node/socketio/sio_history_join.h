@@ -16,6 +16,8 @@
  * If the history cannot be read, or too many events are held, the held events are sent without the history. Volatile
  * events are not held, so the socket does not get them. Events that want acknowledgements are neither stored nor
  * held.
+ *
+ * A recovered socket begins with joins in the state SETTLED, see sio_history_given.h.
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_JOIN_H
 #define NODE_SOCKETIO_SIO_HISTORY_JOIN_H
@@ -38,6 +40,12 @@ void sio_history_join_left(struct sio_socket *s, struct text room);
  * SIO_ERR_STATE or SIO_ERR_TOO_MANY. After 0, `fn` (may be NULL) is called once, later.
  */
 int sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio_joined_fn *fn, void *arg);
+
+/*
+ * The function `adopt` of struct sio_history_work. The socket gets joins that have settled just now, in those of the
+ * rooms that it is in.
+ */
+bool sio_history_join_adopt(struct sio_socket *s, struct text given);
 
 /* Ends all joins with SIO_ERR_STATE, because the server leaves the store. */
 void sio_history_join_end_all(struct sio_history *history);

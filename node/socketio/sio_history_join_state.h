@@ -1,6 +1,7 @@
 /*
  * What the files of joins with history share. A join belongs to its socket and to the group of its room, from
- * sio_history_join_raw() until it ends: 30 seconds after its answer, or when the socket leaves the room.
+ * sio_history_join_raw() or sio_history_join_adopt() until it ends: 30 seconds after its answer, or when the socket
+ * leaves the room.
  * Calls go one way:
  *
  *   sio_history_hold.c   holds the newer events of a room while joins read, and drops repeated ones
@@ -8,6 +9,7 @@
  *   sio_history_place.c  its place in a stream, and the session of its socket
  *   sio_history_held.c   the events that it keeps
  *   sio_history_mark.c   which events a join has sent
+ *   sio_history_given.c  the same as a part of the session of its socket
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_JOIN_STATE_H
 #define NODE_SOCKETIO_SIO_HISTORY_JOIN_STATE_H

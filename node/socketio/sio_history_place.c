@@ -11,6 +11,13 @@ stream_of(const struct sio_socket *s)
 	return s->session != NULL && s->nsp->io->recovery != NULL ? sio_stream_of(s->nsp) : NULL;
 }
 
+/* Returns true if a peer keeps the session for other workers (sio_keep.h). */
+static bool
+is_kept(const struct sio_socket *s)
+{
+	return s->session != NULL && s->nsp->io->recovery->keep != NULL;
+}
+
 /* The session is stored again. Offsets below s->last_event are invalid from now on. */
 static void
 session_moved(const struct sio_socket *s)
@@ -28,8 +35,12 @@ event_without_offset(struct sio_socket *s)
 void
 sio_history_place_begin(const struct sio_history_join *join)
 {
-	if (stream_of(join->socket) != NULL)
-		session_moved(join->socket);
+	struct sio_socket *s = join->socket;
+
+	if (stream_of(s) == NULL && !is_kept(s))
+		return;
+	s->session->asked_history = true;
+	session_moved(s);
 }
 
 bool
@@ -61,8 +72,9 @@ void
 sio_history_place_end(const struct sio_history_join *join)
 {
 	struct sio_socket *s = join->socket;
+	bool begun = join->limits != NULL && (stream_of(s) != NULL || is_kept(s));
 
-	if (s->session == NULL || (stream_of(s) == NULL && !join->sent_any && !join->passed_any))
+	if (s->session == NULL || (!begun && !join->sent_any && !join->passed_any))
 		return;
 	if (stream_of(s) != NULL && join->sent_any && (join->offset == 0 || s->last_event < join->offset))
 		event_without_offset(s);

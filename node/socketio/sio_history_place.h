@@ -8,7 +8,10 @@
  *   has ended     can be recovered if the client has received the last event of the join, or a later event
  *
  * In all forms but streams mode, the events of the join are recorded for the socket, and the end of the join counts
- * as a change of rooms. With several workers there are exceptions, which docs/history.md names.
+ * as a change of rooms. With several workers, the peer must know both: the begin, so that the client is not recovered
+ * elsewhere if the worker dies while it reads the history, and the end. While a join waits, each session that is
+ * saved says that the client must have received an event that does not exist (SIO_KEEP_UNREACHED). An event of the
+ * history may reach the worker later than the history: see sio_history_given.h.
  *
  * In streams mode, the history of a room is in no stream. When the history has been read, the join adds an entry to
  * the stream, which no client gets. What the worker reads before this entry is held. When the entry comes back, the

@@ -7,6 +7,7 @@
  *   sio_history_hold.c   holds these newer events until the history has been read
  *   sio_history_mark.c   knows which events a join has sent
  *   sio_history_place.c  finds the place of a join in a stream, for connection state recovery
+ *   sio_history_given.c  writes what joins have sent into the sessions of connection state recovery, and reads it
  *   sio_history_entry.c  the bytes of an entry
  *   sio_history_rules.c  the option
  *
@@ -49,6 +50,13 @@ struct sio_history_work {
 	void (*left)(struct sio_socket *s, struct text room);
 	/* Returns true if a join of a socket with joins has not sent its events yet. */
 	bool (*waits)(const struct sio_socket *s);
+	/* Returns true if a socket with joins must not get a missed event (sio_history_given.h). */
+	bool (*covers)(const struct sio_socket *s, const struct wire_target *to);
+	/* Appends what the joins of a socket with joins have sent (sio_history_given.h). */
+	void (*give)(const struct sio_socket *s, struct buffer *out);
+	/* Gives a recovered socket, which is in its rooms, what give() has written. Returns false if it is malformed.
+	 */
+	bool (*adopt)(struct sio_socket *s, struct text given);
 };
 
 struct sio_history {

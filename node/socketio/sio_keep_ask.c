@@ -131,12 +131,13 @@ claim_read(struct sio_keep *keep, const struct keep_ask *ask, struct keep_reader
 {
 	struct sio_nsp *nsp = ask->step->made;
 	bool ghost = keep_get_u8(in) != 0, own = keep_get_u8(in) != 0;
-	struct text sid = keep_get_text(in), rooms, data;
+	struct text sid = keep_get_text(in), rooms, data, given;
 	uint64_t count = keep_get_u64(in);
 	struct sio_recovery_session *session;
 
 	rooms = keep_get_text(in);
 	data = keep_get_text(in);
+	given = keep_get_last_text(in);
 	if (in->bad || sid.n != SIO_ID_LENGTH ||
 		table_find(&keep->recovery->sessions, text_of(ask->pid, SIO_PID_HANDLE)) != NULL)
 		return NULL;
@@ -146,7 +147,7 @@ claim_read(struct sio_keep *keep, const struct keep_ask *ask, struct keep_reader
 	session->ghost = ghost;
 	session->own = own;
 	session->lost->data = sio_keep_get_data(keep, data);
-	if (data.n != 0 && session->lost->data == NULL) {
+	if ((data.n != 0 && session->lost->data == NULL) || !sio_recovery_session_take_given(session, given)) {
 		sio_recovery_session_free(session);
 		return NULL;
 	}

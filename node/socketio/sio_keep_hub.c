@@ -2,6 +2,7 @@
 
 #include "broker/broker.h"
 #include "common/base/random.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_keep_ask.h"
 #include "node/socketio/sio_keep_logs.h"
 #include "node/socketio/sio_keep_session.h"
@@ -64,12 +65,13 @@ hub_save(struct sio_keep *keep, struct sio_recovery_session *session, bool needs
 	buffer_add_byte(out, s->in_own_room);
 	keep_put_u64(out, session->start_heard);
 	keep_put_u64(out, session->start - session->start_heard);
-	buffer_add_byte(out, session->changed_head != 0 || session->changed_last != 0);
-	keep_put_u64(out, session->changed_last);
+	buffer_add_byte(out, session->changed_head != 0 || session->changed_last != 0 || session->asked_history);
+	keep_put_u64(out, sio_history_waits(s) ? SIO_KEEP_UNREACHED : session->changed_last);
 	keep_put_u64(out, session->changed_heard);
 	keep_put_u64(out, session->changed_head - session->changed_heard);
 	sio_keep_put_rooms(out, s);
 	sio_keep_put_data(out, s->extra != NULL ? s->extra->data : NULL);
+	sio_keep_put_given(out, s);
 	keep_send(keep);
 }
 

@@ -1,6 +1,7 @@
 #include "broker/wire.h"
 #include "common/base/mem.h"
 #include "node/socketio/sio_client.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_keep_ask.h"
 #include "node/socketio/sio_keep_logs.h"
 #include "node/socketio/sio_nsp.h"
@@ -199,6 +200,26 @@ replay_answered(struct sio_socket *s, const struct keep_ask *ask, struct keep_re
 	}
 }
 
+/* Returns true if the client must not get one of the events after the history of a room (sio_history_given.h). */
+static bool
+replay_repeats(const struct sio_socket *s, struct keep_reader in)
+{
+	uint64_t count = keep_get_u64(&in);
+	struct wire_message message;
+	bool repeats = false;
+
+	if (s->extra == NULL || s->extra->joins == NULL)
+		return false;
+	wire_message_init(&message);
+	for (; !repeats && !in.bad && count != 0; count--) {
+		(void)keep_get_text(&in); /* the offset */
+		repeats = wire_read_broadcast(&message, keep_get_text(&in)) >= 0 &&
+			  s->nsp->io->history->work->covers(s, &message.target);
+	}
+	wire_message_fini(&message);
+	return repeats;
+}
+
 void
 sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in)
 {
@@ -210,6 +231,10 @@ sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in)
 	struct sio_socket *s = session != NULL ? session->socket : NULL;
 
 	keep->answered_at = keep->recovery->io->loop->now;
+	if (result == SIO_RECOVERY_RECOVERED && s != NULL && replay_repeats(s, *in)) {
+		keep->peer->end(keep, ask->pid); /* the session is live for the peer */
+		result = SIO_RECOVERY_OFFSET_GONE;
+	}
 	if (result != SIO_RECOVERY_RECOVERED && ask != NULL) {
 		sio_keep_replay_fail(keep, ask,
 			result < SIO_RECOVERY_RESULTS ? (enum sio_recovery_result)result : SIO_RECOVERY_FAILED);

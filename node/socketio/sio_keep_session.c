@@ -3,6 +3,7 @@
 #include "common/base/error.h"
 #include "common/base/json_msgpack.h"
 #include "node/socketio/sio_expiry.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_rooms.h"
@@ -30,21 +31,39 @@ sio_keep_put_rooms(struct buffer *out, const struct sio_socket *s)
 	}
 }
 
+/* Writes the length of the text that begins at `at`, and whose length was written as 0. */
+static void
+put_length(struct buffer *out, size_t at)
+{
+	uint32_t n = (uint32_t)(out->len - at);
+
+	if (buffer_error(out) == 0)
+		memcpy(out->data + at - sizeof n, &n, sizeof n);
+}
+
 void
 sio_keep_put_data(struct buffer *out, const struct sio_stored *data)
 {
 	size_t at = out->len + sizeof(uint32_t);
-	uint32_t n;
 
 	keep_put_text(out, TEXT(""));
 	if (data == NULL)
 		return;
 	if (json_to_msgpack(data->owner.json, &data->attachments, out) != 0)
 		buffer_fail(out, ERROR_MEMORY);
-	if (buffer_error(out) != 0)
+	put_length(out, at);
+}
+
+void
+sio_keep_put_given(struct buffer *out, const struct sio_socket *s)
+{
+	size_t at = out->len + sizeof(uint32_t);
+
+	if (s->extra == NULL || s->extra->joins == NULL)
 		return;
-	n = (uint32_t)(out->len - at);
-	memcpy(out->data + at - sizeof n, &n, sizeof n);
+	keep_put_text(out, TEXT(""));
+	s->nsp->io->history->work->give(s, out);
+	put_length(out, at);
 }
 
 struct sio_stored *

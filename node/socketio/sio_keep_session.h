@@ -9,6 +9,11 @@ struct sio_stored;
 /* Append the rooms of a socket, or its data (NULL: none), in the form of sio_keep_wire.h. */
 void sio_keep_put_rooms(struct buffer *out, const struct sio_socket *s);
 void sio_keep_put_data(struct buffer *out, const struct sio_stored *data);
+/*
+ * Appends what the socket has got with histories (sio_history_given.h) as a text, at the end of a message. Appends
+ * nothing if the socket has no joins with history.
+ */
+void sio_keep_put_given(struct buffer *out, const struct sio_socket *s);
 /* Returns the decoded data of a session; NULL if `packed` is empty or memory runs out. The caller owns the reference.
  */
 struct sio_stored *sio_keep_get_data(struct sio_keep *keep, struct text packed);

@@ -10,6 +10,12 @@
 #include "node/socketio/sio_recovery_state.h"
 #include "node/socketio/sio_socket.h"
 
+/*
+ * Stands for the last event of a socket that waits for the history of a room (sio_history_place.h). No offset reaches
+ * it, so the client is not recovered.
+ */
+#define SIO_KEEP_UNREACHED (UINT64_MAX / 8)
+
 /* The functions of sio_keep_*.c that the other files of recovery call. */
 struct sio_keep_ops {
 	/*

@@ -21,7 +21,8 @@
  *
  * The fields of SESSION are pid, sid, nsp; whether the client must send an offset; whether the socket is in its own
  * room; the position at which the session began (heard, local); whether the rooms have changed, and where they last
- * changed (last, heard, local); the number of other rooms, these rooms, and data.
+ * changed (last, heard, local); the number of other rooms, these rooms, and data. If joins with history have sent
+ * events to the socket, their marks follow (sio_history_given.h).
  *
  * During an upgrade of a running server, workers of the former program meet the hub of the new one. The keeper
  * answers a message of another version with OTHER_VERSION, and reads only its head, up to the name of the channel.
@@ -38,7 +39,7 @@
 #include "common/base/text.h"
 #include "node/socketio/sio_recovery_log.h"
 
-#define SIO_KEEP_VERSION 32 /* raise it with every change of the messages; greater than all message types */
+#define SIO_KEEP_VERSION 33 /* raise it with every change of the messages; greater than all message types */
 
 enum sio_keep_message {
 	SIO_KEEP_OTHER_VERSION,
@@ -125,6 +126,13 @@ keep_get_text(struct keep_reader *in)
 	if (bytes.n == sizeof n)
 		memcpy(&n, bytes.at, sizeof n);
 	return keep_get_bytes(in, n);
+}
+
+/* The same for a text at the end of a message, which is empty if it is missing. */
+static inline struct text
+keep_get_last_text(struct keep_reader *in)
+{
+	return in->rest.n != 0 ? keep_get_text(in) : TEXT("");
 }
 
 /* Writes the epoch of a namespace's offsets, which is derived from the key and the name. */

@@ -171,7 +171,7 @@ position_read(struct keep_reader *in, uint64_t origin)
 static void
 keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in)
 {
-	struct text pid = keep_get_text(in), sid = keep_get_text(in), nsp = keep_get_text(in), rooms, data;
+	struct text pid = keep_get_text(in), sid = keep_get_text(in), nsp = keep_get_text(in), rooms, data, given;
 	bool needs_offset = keep_get_u8(in) != 0, own = keep_get_u8(in) != 0, changed;
 	struct sio_recovery_position first = position_read(in, origin->id), at;
 	struct keeper_session *session = sio_keeper_session_find(keeper, pid);
@@ -184,6 +184,7 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 	count = keep_get_u64(in);
 	rooms = keep_get_text(in);
 	data = keep_get_text(in);
+	given = keep_get_last_text(in);
 	if (in->bad)
 		return;
 	if (session != NULL && session->state == KEEPER_STORED) {
@@ -205,7 +206,7 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 		past->before = sio_keeper_session_bound(session, past, last);
 		past->changed = at;
 	}
-	if (!sio_keeper_session_take(session, rooms, (uint32_t)count, data))
+	if (!sio_keeper_session_take(session, rooms, (uint32_t)count, data, given))
 		session_drop(keeper, session); /* no memory: the stored rooms and data are out of date */
 }
 

@@ -33,6 +33,8 @@ sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, en
 		keep_put_u64(out, sio_keeper_session_room_count(session));
 		keep_put_text(out, sio_keeper_session_rooms(session));
 		keep_put_text(out, sio_keeper_session_data(session));
+		if (sio_keeper_session_given(session).n != 0)
+			keep_put_text(out, sio_keeper_session_given(session));
 	}
 	sio_keeper_send(keeper, origin->channel);
 }

@@ -56,10 +56,10 @@ sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid)
 static size_t
 session_cost(const struct keeper_session *session)
 {
-	size_t kept =
-		session->kept != NULL ? sizeof *session->kept + session->kept->rooms_n + session->kept->data_n : 0;
+	const struct keeper_kept *kept = session->kept;
 
-	return sizeof *session + sizeof *session->past + kept;
+	return sizeof *session + sizeof *session->past +
+	       (kept != NULL ? sizeof *kept + kept->rooms_n + kept->data_n + kept->given_n : 0);
 }
 
 /* Takes the session off the list of its present state. */
@@ -203,6 +203,14 @@ sio_keeper_session_data(const struct keeper_session *session)
 	return kept != NULL ? text_of(kept->bytes + kept->rooms_n, kept->data_n) : TEXT("");
 }
 
+struct text
+sio_keeper_session_given(const struct keeper_session *session)
+{
+	const struct keeper_kept *kept = session->kept;
+
+	return kept != NULL ? text_of(kept->bytes + kept->rooms_n + kept->data_n, kept->given_n) : TEXT("");
+}
+
 bool
 sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enum keeper_state state)
 {
@@ -210,16 +218,17 @@ sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enu
 }
 
 bool
-sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data)
+sio_keeper_session_take(
+	struct keeper_session *session, struct text rooms, uint32_t count, struct text data, struct text given)
 {
-	size_t n = rooms.n + data.n;
+	size_t n = rooms.n + data.n + given.n;
 	struct keeper_kept *kept = n != 0 ? mem_try_alloc(sizeof *kept + n) : NULL; /* clients choose the size */
 
 	if (n != 0 && kept == NULL)
 		return false;
 	if (kept != NULL) {
-		*kept = (struct keeper_kept){(uint32_t)rooms.n, count, (uint32_t)data.n};
-		memcpy(mempcpy(kept->bytes, rooms.at, rooms.n), data.at, data.n);
+		*kept = (struct keeper_kept){(uint32_t)rooms.n, count, (uint32_t)data.n, (uint32_t)given.n};
+		memcpy(mempcpy(mempcpy(kept->bytes, rooms.at, rooms.n), data.at, data.n), given.at, given.n);
 	}
 	mem_free(session->kept);
 	session->kept = kept;

@@ -27,16 +27,19 @@ struct keeper_past sio_keeper_session_history(const struct keeper_session *sessi
 struct text sio_keeper_session_rooms(const struct keeper_session *session);
 uint32_t sio_keeper_session_room_count(const struct keeper_session *session);
 struct text sio_keeper_session_data(const struct keeper_session *session);
+/* What the client has got with histories (sio_history_given.h). */
+struct text sio_keeper_session_given(const struct keeper_session *session);
 void sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session);
 /* Finds a session by its pid. Compares the secret part in constant time: see sio_recovery_session_find(). */
 struct keeper_session *sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid);
 /* Returns true if the worker has the session in this state. Accepts NULL. */
 bool sio_keeper_session_at(const struct keeper_session *session, uint64_t origin, enum keeper_state state);
 /*
- * Replaces rooms and data by copies, in the form that they have in the messages. If memory is short, changes nothing
- * and returns false.
+ * Replaces rooms, data and what the client has got with histories by copies, in the form that they have in the
+ * messages. If memory is short, changes nothing and returns false.
  */
-bool sio_keeper_session_take(struct keeper_session *session, struct text rooms, uint32_t count, struct text data);
+bool sio_keeper_session_take(
+	struct keeper_session *session, struct text rooms, uint32_t count, struct text data, struct text given);
 /* Stores a lost or claimed session. The list is ordered by lost_at, so a released session returns to its former
  * place. */
 void sio_keeper_session_store(struct sio_keeper *keeper, struct keeper_session *session);

@@ -81,10 +81,13 @@ struct keeper_past {
 	struct keeper_waiting *waiting;	   /* live: the waiting claim; NULL: none */
 };
 
-/* The rooms and the data of a session, in the form that they have in the messages. */
+/*
+ * The rooms and the data of a session, and what its client has got with histories, in the form that they have in the
+ * messages.
+ */
 struct keeper_kept {
-	uint32_t rooms_n, room_count, data_n;
-	char bytes[]; /* the rooms, then the data */
+	uint32_t rooms_n, room_count, data_n, given_n;
+	char bytes[]; /* in this order */
 };
 
 /* Every idle client has one of these; most of them have no past. */
@@ -97,7 +100,7 @@ struct keeper_session {
 	struct keeper_past *past;	   /* NULL: the client has stayed where it connected, in the same rooms */
 	/* when its worker last sent STORE or QUIET: the last event for the socket, and its position */
 	uint64_t last, quiet_heard, quiet_local;
-	struct keeper_kept *kept; /* NULL: there are neither rooms nor data */
+	struct keeper_kept *kept; /* NULL: all of it is empty */
 	enum keeper_state state : 4;
 	bool quiet : 1;	       /* its worker has sent STORE or QUIET */
 	bool orphan : 1;       /* stored because its worker was gone; false: by STORE */

@@ -338,6 +338,16 @@ sio_recovery_reject(struct sio_socket *s)
 	sio_recovery_give_up(s, SIO_RECOVERY_FAILED);
 }
 
+/* Returns false if this server cannot tell which events the client has got with histories. */
+static bool
+attach_given(struct sio_socket *s, const struct sio_recovery_lost *lost)
+{
+	const struct sio_history *history = s->nsp->io->history;
+
+	return lost->given_n == 0 ||
+	       (history != NULL && history->work->adopt(s, text_of(lost->given, lost->given_n)));
+}
+
 bool
 sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 {
@@ -356,6 +366,8 @@ sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session)
 	for (uint32_t i = 0; rc == 0 && i < lost->room_count; i++)
 		rc = sio_rooms_join(s, sio_recovery_room_read(&at));
 	session->moved = session->data_changed = false;
+	if (rc == 0 && !attach_given(s, lost))
+		rc = ERROR_SYNTAX;
 	if (rc != 0)
 		sio_recovery_reject(s);
 	return rc == 0;

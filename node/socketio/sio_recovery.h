@@ -43,7 +43,8 @@ bool sio_recovery_claim(struct sio_client *c, struct sio_nsp *nsp, struct text a
 void sio_recovery_unclaim(struct sio_recovery_session *session);
 /*
  * Gives the new, waiting socket the id, the rooms and the data of the session. Returns false if the socket cannot
- * join one of the rooms; then the session has ended and the socket continues as a new one.
+ * join one of the rooms, or if it is unknown what it has got with histories; then the session has ended and the
+ * socket continues as a new one.
  */
 bool sio_recovery_attach(struct sio_socket *s, struct sio_recovery_session *session);
 /*

@@ -70,6 +70,21 @@ sio_recovery_session_of(struct sio_nsp *nsp, struct text pid, struct text sid, s
 }
 
 bool
+sio_recovery_session_take_given(struct sio_recovery_session *session, struct text given)
+{
+	struct sio_recovery_lost *lost = session->lost;
+
+	if (given.n == 0)
+		return true;
+	lost->given = mem_try_alloc(given.n);
+	if (lost->given == NULL)
+		return false;
+	memcpy(lost->given, given.at, given.n);
+	lost->given_n = (uint32_t)given.n;
+	return true;
+}
+
+bool
 sio_recovery_session_accepts_id(const struct sio_nsp *nsp, struct text sid)
 {
 	for (size_t i = 0; i < sid.n; i++) {
@@ -89,6 +104,7 @@ session_drop_snapshot(struct sio_recovery_session *session)
 	session->nsp->io->recovery->store.bytes -= lost->bytes;
 	sio_stored_unref(lost->data);
 	mem_free(lost->rooms);
+	mem_free(lost->given);
 	mem_free(lost);
 	session->lost = NULL;
 }

@@ -16,6 +16,11 @@ void sio_recovery_session_free(struct sio_recovery_session *session);
 struct sio_recovery_session *sio_recovery_session_of(
 	struct sio_nsp *nsp, struct text pid, struct text sid, struct text rooms, uint32_t room_count);
 /*
+ * Gives a new session of sio_recovery_session_of() what its client has got with histories (sio_history_given.h).
+ * Returns false if memory is short.
+ */
+bool sio_recovery_session_take_given(struct sio_recovery_session *session, struct text given);
+/*
  * Returns true if a session that was kept outside the server may have this id: it has the form of an id, so it is
  * safe in the reply to CONNECT, and no socket of the namespace uses it.
  */

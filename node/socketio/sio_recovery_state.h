@@ -50,7 +50,8 @@ struct sio_recovery_lost {
 	struct list stored; /* in recovery->stored while stored; ended: in recovery->ended_now */
 	struct sio_stored *data;
 	char *rooms; /* see sio_recovery_room_write() */
-	uint32_t rooms_n, room_count;
+	char *given; /* several workers: see sio_history_given.h */
+	uint32_t rooms_n, room_count, given_n;
 	uint64_t asked;	   /* several workers, claimed: nonce of the REPLAY */
 	uint32_t bytes;	   /* charged to the store */
 	unsigned char why; /* ended: enum sio_session_end */
@@ -90,15 +91,16 @@ struct sio_recovery_session {
 	struct sio_recovery_lost *lost; /* NULL: live */
 	uint32_t save_no; /* vault, streams mode: number of the last save that Redis has not confirmed; 0: none */
 	bool claimed : 1, ghost : 1;
-	bool moved : 1;	       /* joined or left a room while claimed */
-	bool own : 1;	       /* was in its own room */
-	bool answered : 1;     /* several workers: lost->asked has been answered */
-	bool data_changed : 1; /* several workers: data has changed while claimed */
-	bool passed_over : 1;  /* several workers: see sio_keep_passed_over() */
-	bool saved : 1;	       /* streams mode: Redis has the session, unless another server has taken it */
-	bool missed : 1;       /* streams mode, claimed: the stream may lack an event for the socket */
-	bool save_refused : 1; /* vault: Redis has not taken the save `save_no` */
-	unsigned char pid_n;   /* pids of Node.js servers are shorter than SIO_PID_LENGTH */
+	bool moved : 1;		/* joined or left a room while claimed */
+	bool own : 1;		/* was in its own room */
+	bool answered : 1;	/* several workers: lost->asked has been answered */
+	bool data_changed : 1;	/* several workers: data has changed while claimed */
+	bool passed_over : 1;	/* several workers: see sio_keep_passed_over() */
+	bool asked_history : 1; /* several workers: the socket has joined a room with its history */
+	bool saved : 1;		/* streams mode: Redis has the session, unless another server has taken it */
+	bool missed : 1;	/* streams mode, claimed: the stream may lack an event for the socket */
+	bool save_refused : 1;	/* vault: Redis has not taken the save `save_no` */
+	unsigned char pid_n;	/* pids of Node.js servers are shorter than SIO_PID_LENGTH */
 	char pid[SIO_PID_LENGTH];
 };
 

@@ -81,6 +81,7 @@ vault_read_record(struct text record, bool *own, struct text *sid, struct text *
 	n = keep_get_u64(&in);
 	*rooms = keep_get_text(&in);
 	(void)keep_get_text(&in); /* data; checked when it is decoded */
+	(void)keep_get_last_text(&in);
 	if (in.bad || in.rest.n != 0 || sid->n != SIO_ID_LENGTH || n > UINT32_MAX)
 		return false;
 	*count = (uint32_t)n;

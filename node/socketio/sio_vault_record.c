@@ -1,4 +1,5 @@
 /* What a worker writes about a session: the mark of its client (sio_vault_place.h), and field s of its record. */
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_keep_session.h"
 #include "node/socketio/sio_vault_state.h"
 
@@ -16,6 +17,10 @@ sio_vault_mark(
 		return false;
 	mark.bound_origin = s->last_event != 0 ? keep->origin : session->bound_origin;
 	mark.bound_sum = s->last_event != 0 ? s->last_event : session->bound_sum;
+	if (sio_history_waits(s)) {
+		mark.bound_origin = keep->origin;
+		mark.bound_sum = SIO_KEEP_UNREACHED;
+	}
 	*n = sio_vault_mark_write(&mark, out);
 	return true;
 }
@@ -30,6 +35,7 @@ sio_vault_record(struct sio_vault *vault, const struct sio_recovery_session *ses
 	keep_put_text(&vault->out, text_of(s->id, SIO_ID_LENGTH));
 	sio_keep_put_rooms(&vault->out, s);
 	sio_keep_put_data(&vault->out, s->extra != NULL ? s->extra->data : NULL);
+	sio_keep_put_given(&vault->out, s);
 	if (buffer_error(&vault->out) != 0) {
 		loop_count_no_memory(vault->keep->recovery->io->loop);
 		return false;

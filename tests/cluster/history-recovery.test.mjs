@@ -1,12 +1,14 @@
-// Rooms with history and connection state recovery, by Redis streams: clients lose their connection while they
-// join, and come back at the other node.
+// Rooms with history and connection state recovery, by Redis streams unless a test says otherwise: clients lose their
+// connection while they join, and come back at the other node.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { io } from "socket.io-client";
 import { ask, keeps, say } from "../clients/support/history.mjs";
 import { Ws } from "../clients/support/raw.mjs";
+import { startSockeye } from "../clients/support/server.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
-import { startNode } from "./support/cluster.mjs";
+import { peerApp, startNode } from "./support/cluster.mjs";
+import { comeBack, recovers } from "./support/recovery.mjs";
 import { Redis } from "./support/redis.mjs";
 
 const HISTORY = ["--connection-state-recovery", "--history", "room:*=200"];
@@ -31,16 +33,6 @@ async function client(t, node) {
   return socket;
 }
 
-async function moveTo(socket, node, meanwhile = async () => {}) {
-  const gone = next(socket, "disconnect"), back = next(socket, "connect");
-  socket.io.engine.close();
-  await gone;
-  await meanwhile();
-  socket.io.uri = node.url;
-  socket.connect();
-  await back;
-}
-
 test("a client with all of the history is recovered at the other node, and gets what it has missed", async (t) => {
   const writer = await client(t, nodes[0]), member = await client(t, nodes[1]), socket = await client(t, nodes[1]);
   const heard = collect(member, "said"), got = collect(socket, "said"), { id } = socket;
@@ -50,7 +42,7 @@ test("a client with all of the history is recovered at the other node, and gets 
   await keeps(socket, "room:calm", [1, 2, 3]);
   assert.deepEqual(await ask(socket, "join with history", "room:calm", 0), { error: 0, sent: 3 });
   assert.deepEqual(got.seen.map(([n, ...offset]) => [n, offset.length]), [[1, 0], [2, 0], [3, 1]]);
-  await moveTo(socket, nodes[0], async () => {
+  await comeBack(socket, nodes[0], async () => {
     for (const n of [4, 5]) await say(writer, "room:calm", n);
   });
   assert.deepEqual([socket.recovered, socket.id], [true, id]);
@@ -92,8 +84,7 @@ test("a client that has not received all of the history comes back as a new one"
   }
 });
 
-test("losses while a client joins a room that is never silent: no gap and no repetition", async (t) => {
-  const room = "room:busy";
+async function losses(t, nodes, room) {
   const writer = await client(t, nodes[0]);
   let number = 0, writing = true, recovered = 0;
   const written = (async () => {
@@ -115,7 +106,7 @@ test("losses while a client joins a room that is never silent: no gap and no rep
         socket.on("tick", (n) => got.push(n));
         const joined = new Promise((resolve) => socket.emit("join with history", room, 20, resolve));
         await loss(socket, joined);
-        await moveTo(socket, nodes[to]);
+        await comeBack(socket, nodes[to]);
         recovered += socket.recovered;
         if (!socket.recovered) {
           got.length = 0;
@@ -131,4 +122,24 @@ test("losses while a client joins a room that is never silent: no gap and no rep
   }
   await written;
   assert.ok(recovered > 0);
+}
+
+test("losses while a client joins a room that is never silent: no gap and no repetition", (t) => losses(t, nodes, "room:streams"));
+
+test("the same with the log", async (t) => {
+  const pair = [];
+  for (const name of ["three", "four"]) {
+    const node = await startNode(name, redis, ["--node-id", String(pair.length + 3), "--workers", "2", "--redis-log", ...HISTORY]);
+    t.after(() => node.stop());
+    await recovers(t, node);
+    pair.push(node);
+  }
+  await losses(t, pair, "room:log");
+});
+
+test("the same with two workers and their hub", async (t) => {
+  const server = await startSockeye(peerApp, ["--workers", "2", ...HISTORY], { PEER_NAME: "alone" });
+  t.after(() => server.stop());
+  await recovers(t, server);
+  await losses(t, [server, server], "room:hub");
 });

@@ -77,8 +77,11 @@ export function moveTo(socket, server) {
   Object.assign(socket.io.opts, { hostname: "127.0.0.1", port });
 }
 
-/** Loses the connection and comes back, at `server` if there is one. Resolves when the client is connected again. */
-export async function comeBack(socket, server) {
+/**
+ * Loses the connection and comes back, at `server` if there is one, when `meanwhile()` has resolved. Resolves when the
+ * client is connected again.
+ */
+export async function comeBack(socket, server, meanwhile) {
   const back = next(socket, "connect");
   if (server) moveTo(socket, server);
   if (socket.connected) {
@@ -86,6 +89,7 @@ export async function comeBack(socket, server) {
     socket.io.engine.close();
     await gone;
   }
+  await meanwhile?.();
   socket.connect();
   await back;
 }

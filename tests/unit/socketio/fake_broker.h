@@ -33,6 +33,9 @@ struct broker {
 	struct bus *store;	       /* for broker_store() */
 	struct buffer log;
 	struct buffer kept; /* the last message to the keeper */
+	/* a test that has a keeper gets its messages, and the events that were recorded; NULL: it has none */
+	void (*on_kept)(struct text message);
+	void (*on_recorded)(const struct wire_target *to, struct text data, uint64_t origin, uint64_t local);
 };
 
 struct broker_nsp {
@@ -344,6 +347,8 @@ broker_keep_send(struct broker *broker, struct bus_keep *keep, struct text messa
 	(void)keep;
 	buffer_reset(&broker->kept);
 	buffer_add_text(&broker->kept, message);
+	if (broker->on_kept != NULL)
+		broker->on_kept(message);
 	return 0;
 }
 
@@ -351,8 +356,8 @@ int
 broker_broadcast_recorded(struct broker_nsp *n, const struct wire_target *to, struct text data,
 	const struct attachments *attachments, uint64_t origin, uint64_t local, struct bus_keep *keep)
 {
-	(void)origin;
-	(void)local;
+	if (n->broker->on_recorded != NULL)
+		n->broker->on_recorded(to, data, origin, local);
 	return fake_broker_note(keep != NULL ? "keep" : "broadcast", n, to, data, attachments);
 }
 

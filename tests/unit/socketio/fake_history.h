@@ -80,7 +80,7 @@ static const struct history_form store_form = {
 
 /* Answers the last ask with the entries of its key from `from` to before `to`. The turn goes on. */
 static inline void
-answer_in_turn(unsigned from, unsigned to)
+store_answers_in_turn(unsigned from, unsigned to)
 {
 	static struct history_item items[STORED_MAX];
 	struct history_ask *ask = asked;
@@ -98,14 +98,14 @@ answer_in_turn(unsigned from, unsigned to)
 
 /* The same, and the turn ends. */
 static inline void
-answer(unsigned from, unsigned to)
+store_answers(unsigned from, unsigned to)
 {
-	answer_in_turn(from, to);
+	store_answers_in_turn(from, to);
 	fake_turn();
 }
 
 static inline void
-answer_error(int error)
+store_fails(int error)
 {
 	struct history_ask *ask = asked;
 

@@ -158,7 +158,7 @@ history_comes_before_what_is_said_meanwhile(void **state)
 	assert_int_equal(sio_emit(sio_only(sockets[0]), "e", "i", 50), 0); /* not an event of the room */
 	assert_string_equal(got(0), "50");
 	assert_int_equal(joined_calls, 0);
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_string_equal(got(0), "1 2 3 100");
 	assert_int_equal(joined_calls, 1);
 	assert_int_equal(joined_error, 0);
@@ -176,7 +176,7 @@ a_copy_that_is_late_is_dropped_and_an_older_one_too(void **state)
 		peer_stores("/#room", i, (int)i);
 	join("room", 2);
 	hear("room", 2, 2);
-	answer(3, 5); /* the last two: 4 and 5 */
+	store_answers(3, 5); /* the last two: 4 and 5 */
 	assert_string_equal(got(0), "4 5");
 	hear("room", 3, 3); /* older than the events that were asked for */
 	hear("room", 4, 4);
@@ -201,7 +201,7 @@ an_event_that_is_missing_in_the_history_comes_late(void **state)
 		join("room", count);
 		for (uint64_t i = 1; i <= 5; i++)
 			hear("room", i, (int)i);
-		answer(count == 3 ? 1 : 0, 4);
+		store_answers(count == 3 ? 1 : 0, 4);
 		assert_string_equal(got(0), count == 3 ? "2 4 5 3" : "1 2 4 5 3");
 		hear("room", 3, 3);
 		hear("room", 1, 1);
@@ -222,7 +222,7 @@ marks_of_several_servers_are_known_again(void **state)
 			peer_stores("/#room", i, (int)i);
 	}
 	join("room", 0);
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(joined_sent, 100);
 	(void)got(0);
 	for (uint64_t i = 1; i <= 100; i++)
@@ -238,10 +238,10 @@ an_event_for_two_rooms_comes_once(void **state)
 	assert_int_equal(sio_emit(sio_to(sio_to(sio_all(nsp()), "room1"), "room2"), "e", "i", 1), 0);
 	say("room2", 2);
 	join("room1", 0);
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	join("room2", 0);
 	assert_int_equal(query.count, 100);
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_string_equal(got(0), "1 2");
 	assert_int_equal(joined_sent, 1);
 }
@@ -254,7 +254,7 @@ the_history_leaves_out_excepted_rooms_but_not_excepted_sockets(void **state)
 	assert_int_equal(sio_emit(sio_except(sio_to(sio_all(nsp()), "room"), "banned"), "e", "i", 2), 0);
 	assert_int_equal(sio_join(sockets[0], "banned"), 0);
 	join("room", 0);
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_string_equal(got(0), "1");
 }
 
@@ -265,7 +265,7 @@ without_an_answer_the_newer_events_come(void **state)
 	say("room", 1);
 	join("room", 0);
 	say("room", 2);
-	answer_error(ERROR_TIMEOUT);
+	store_fails(ERROR_TIMEOUT);
 	say("room", 3);
 	assert_string_equal(got(0), "2 3");
 	assert_int_equal(joined_error, SIO_ERR_TIMEOUT);
@@ -311,7 +311,7 @@ leaving_ends_the_wait(void **state)
 	join("room", 0); /* the second join replaces the first */
 	fake_turn();
 	assert_int_equal(joined_calls, 2);
-	answer(0, 1);
+	store_answers(0, 1);
 	assert_int_equal(joined_calls, 3);
 	assert_string_equal(got(0), "1");
 
@@ -339,7 +339,7 @@ a_listener_that_leaves_while_the_history_is_sent(void **state)
 	join("room", 0);
 	say("room", 3);
 	sio_on_any_outgoing(nsp(), leave_when_sent, NULL);
-	answer(0, 2);
+	store_answers(0, 2);
 	fake_turn();
 	assert_string_equal(got(0), "1");
 	assert_int_equal(joined_calls, 1);
@@ -364,7 +364,7 @@ a_listener_that_closes_the_server_while_the_history_is_sent(void **state)
 	say("room", 3);
 	assert_int_equal(sio_join_with_history(sockets[1], "room", 0, on_joined, &joined_calls), 0);
 	sio_on_any_outgoing(nsp(), close_when_sent, NULL);
-	answer(0, 2); /* answers the read of the second socket */
+	store_answers(0, 2); /* answers the read of the second socket */
 	fake_turn();
 	assert_null(asked);
 	assert_int_equal(joined_calls, 2);
@@ -428,19 +428,19 @@ the_application_reads_and_removes(void **state)
 	assert_int_equal(sio_emit(sio_to(sio_all(nsp()), "room"), "bare", NULL), 0);
 	assert_int_equal(sio_history(nsp(), "room", 5, NULL, NULL, on_read, NULL), 0);
 	assert_int_equal(query.count, 5);
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_string_equal(read_text, "1000-0 e 1 1;1002-0 bare 0 -1;");
 	assert_int_equal(sio_history(nsp(), "room", 5, "7-1", NULL, on_read, NULL), 0);
 	assert_true(query.before.ms == 7 && query.before.seq == 1 && !query.from_oldest);
-	answer_error(ERROR_CLOSED);
+	store_fails(ERROR_CLOSED);
 	assert_int_equal(read_error, SIO_ERR_TIMEOUT);
 	assert_int_equal(sio_history(nsp(), "room", 0, NULL, "8-2", on_read, NULL), 0);
 	assert_true(query.after.ms == 8 && query.after.seq == 2 && query.from_oldest && query.count == 1000);
-	answer(0, 0);
+	store_answers(0, 0);
 	assert_int_equal(sio_history(nsp(), "other", 5, NULL, NULL, on_read, NULL), SIO_ERR_NOT_FOUND);
 	assert_int_equal(sio_history(nsp(), "room", 5, "x", NULL, on_read, NULL), SIO_ERR_ARGUMENT);
 	assert_int_equal(sio_history_remove(nsp(), "room", "7-1", NULL, NULL), 0);
-	answer_error(0);
+	store_fails(0);
 	assert_int_equal(removed_count, 1);
 	assert_int_equal(sio_history_clear(nsp(), "room", NULL, NULL), 0);
 	assert_int_equal(removed_count, 101);

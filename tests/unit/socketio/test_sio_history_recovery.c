@@ -106,7 +106,7 @@ a_client_without_the_last_event_of_the_join_is_new(void **state)
 {
 	(void)state;
 	say("room", 2);
-	answer(0, 1);
+	store_answers(0, 1);
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	recovering_return(&client);
 	assert_is_new();
@@ -120,7 +120,7 @@ a_client_with_the_last_event_of_the_join_is_recovered(void **state)
 
 	(void)state;
 	say("room", 2);
-	answer(0, 1);
+	store_answers(0, 1);
 	recovering_read(&client);
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	say("room", 3);
@@ -137,7 +137,7 @@ an_event_that_the_join_has_passed_over_is_not_replayed(void **state)
 {
 	(void)state;
 	say("room", 2);
-	answer(0, 2);
+	store_answers(0, 2);
 	recovering_read(&client);
 	assert_int_equal(client.count, 3);
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
@@ -150,7 +150,7 @@ static void
 an_empty_history_changes_nothing(void **state)
 {
 	(void)state;
-	answer(0, 0);
+	store_answers(0, 0);
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	say("room", 2);
 	recovering_return(&client);

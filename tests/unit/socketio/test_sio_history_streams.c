@@ -195,7 +195,7 @@ the_history_has_one_place_among_the_live_events(void **state)
 	join();
 	hear(1, 100, 11);
 	say(2); /* in the answer, and read from the stream later */
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(fake_stream.number, 3);
 	hear(2, 101, 12);
 	read_own(2, 13);
@@ -220,7 +220,7 @@ only_the_last_event_has_an_offset(void **state)
 	peer_stores("/#room", 1, 1);
 	peer_stores("/#room", 2, 2);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	hear(2, 2, 12); /* held, and in the answer */
 	read_own(1, 14);
 	assert_string_equal(got(), "1 2");
@@ -236,7 +236,7 @@ who_has_not_got_all_of_the_history_is_new(void **state)
 	hear(1, 1, 9); /* not for the client */
 	peer_stores("/#room", 2, 2);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	read_own(1, 14);
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	assert_false(returns_with("9-0"));
@@ -249,7 +249,7 @@ who_is_lost_before_the_history_has_come_is_new(void **state)
 	peer_stores("/#room", 1, 1);
 	join();
 	assert_true(valid_from() == UINT64_MAX);
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	assert_int_equal(joined_calls, 1);
 	assert_true(joined_gone);
@@ -263,7 +263,7 @@ a_room_without_events_needs_no_entry(void **state)
 {
 	(void)state;
 	join();
-	answer(0, 0);
+	store_answers(0, 0);
 	assert_int_equal(fake_stream.number, 0);
 	assert_int_equal(joined_calls, 1);
 	assert_true(valid_from() < UINT64_MAX);
@@ -293,7 +293,7 @@ without_the_stream_the_history_comes_at_once(void **state)
 	join();
 	hear(2, 100, 9);
 	fake_stream.up = false;
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(joined_calls, 1);
 	assert_new_until_the_next_event();
 }
@@ -305,7 +305,7 @@ if_the_stream_hangs_the_history_comes_without_an_offset(void **state)
 	peer_stores("/#room", 1, 1);
 	join();
 	hear(2, 100, 9);
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_string_equal(got(), "");
 	for (unsigned i = 0; i < 9; i++)
 		fake_sleep(250);
@@ -324,7 +324,7 @@ an_overtaken_place_leaves_offsets_valid(void **state)
 	(void)state;
 	peer_stores("/#room", 1, 1);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	say(2);
 	assert_int_equal(fake_stream.number, 2);
 	read_own(2, 14);
@@ -346,7 +346,7 @@ a_late_place_shows_that_an_event_is_lost(void **state)
 	say(1);
 	peer_stores("/#room", 1, 100);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(fake_stream.number, 2);
 	for (unsigned i = 0; i < 10; i++)
 		fake_sleep(250);
@@ -363,7 +363,7 @@ without_an_answer_the_newer_events_come(void **state)
 	join();
 	hear(1, 1, 8);
 	hear(2, 100, 9);
-	answer_error(ERROR_TIMEOUT);
+	store_fails(ERROR_TIMEOUT);
 	assert_int_equal(joined_error, SIO_ERR_TIMEOUT);
 	assert_new_until_the_next_event();
 }
@@ -378,7 +378,7 @@ a_late_copy_is_neither_sent_nor_replayed(void **state)
 	(void)state;
 	peer_stores("/#room", 7, 70);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	read_own(1, 14);
 	hear(8, 80, 15);
 	assert_string_equal(got(), "70 80");
@@ -397,7 +397,7 @@ who_missed_the_event_before_a_late_copy_is_new(void **state)
 	(void)state;
 	peer_stores("/#room", 7, 70);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	read_own(1, 14);
 	hear(8, 80, 15);
 	hear(7, 70, 16);
@@ -417,9 +417,9 @@ joins_of_one_turn_share_an_entry(void **state)
 	join();
 	first = asked;
 	assert_int_equal(sio_join_with_history(recovering_socket(&other), "room", 0, on_joined, NULL), 0);
-	answer_in_turn(0, stored_count);
+	store_answers_in_turn(0, stored_count);
 	asked = first;
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(fake_stream.number, 1);
 	read_own(1, 14);
 	assert_string_equal(got(), "1");
@@ -427,7 +427,7 @@ joins_of_one_turn_share_an_entry(void **state)
 	assert_int_equal(other.count, 1);
 	assert_string_equal(other.offset, "14-0");
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(fake_stream.number, 2);
 }
 
@@ -443,10 +443,10 @@ joins_of_one_socket_share_an_offset(void **state)
 	join();
 	first = asked;
 	assert_int_equal(sio_join_with_history(recovering_socket(&client), "room two", 0, on_joined, NULL), 0);
-	answer_in_turn(0, stored_count);
+	store_answers_in_turn(0, stored_count);
 	asked = first;
 	snprintf(asked_key, sizeof asked_key, "/#room");
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(fake_stream.number, 1);
 	read_own(1, 14);
 	assert_string_equal(got(), "2 1");
@@ -461,7 +461,7 @@ leaving_forgets_the_place(void **state)
 	(void)state;
 	peer_stores("/#room", 1, 1);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	sio_leave(recovering_socket(&client), "room");
 	fake_turn();
 	assert_int_equal(joined_calls, 1);
@@ -477,7 +477,7 @@ the_server_leaves_the_store_while_the_place_is_awaited(void **state)
 	(void)state;
 	peer_stores("/#room", 1, 1);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	sio_core_set_history(fake_io, NULL);
 	fake_turn();
 	assert_int_equal(joined_calls, 1);
@@ -496,7 +496,7 @@ too_many_events_before_the_place(void **state)
 	(void)state;
 	peer_stores("/#room", 1, 0);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	for (int i = 1; i <= SIO_HISTORY_HELD_MAX + 1; i++) {
 		assert_string_equal(got(), "");
 		hear((uint64_t)i + 1, i, (uint64_t)i + 5);
@@ -534,19 +534,19 @@ an_excluded_event_is_no_repeat(void **state)
 	assert_int_equal(sio_join(recovering_socket(&client), "out"), 0);
 	peer_stores_for_others(1, 1);
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(joined_calls, 1);
 	peer_stores("/#room", 2, 2);
 	join();
 	fake_stream.up = false;
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	assert_int_equal(joined_calls, 2);
 	assert_string_equal(got(), "2");
 	assert_int_equal(fake_io->history->stats.sent, 1);
 	assert_int_equal(fake_io->history->stats.repeats, 0);
 	fake_stream.up = true;
 	join();
-	answer(0, stored_count);
+	store_answers(0, stored_count);
 	read_own(1, 14);
 	assert_string_equal(got(), "2");
 	assert_int_equal(fake_io->history->stats.repeats, 0);

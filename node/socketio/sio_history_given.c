@@ -1,0 +1,120 @@
+#include "node/socketio/sio_history_given.h"
+
+#include "node/socketio/sio_history_join_state.h"
+#include "node/socketio/sio_nsp.h"
+
+#define MORE 0x80u
+
+static void
+put_number(struct buffer *out, uint64_t number)
+{
+	for (; number >= MORE; number >>= 7)
+		buffer_add_byte(out, (uint8_t)(number | MORE));
+	buffer_add_byte(out, (uint8_t)number);
+}
+
+static uint64_t
+get_number(struct keep_reader *in)
+{
+	uint64_t number = 0;
+
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint8_t byte = keep_get_u8(in);
+
+		number |= (uint64_t)(byte & (MORE - 1)) << shift;
+		if ((byte & MORE) == 0)
+			return number;
+	}
+	in->bad = true;
+	return 0;
+}
+
+/* Writes the marks of one origin, which begin at `from`. Returns the index behind them. */
+static unsigned
+write_origin(const struct sio_history_join *join, unsigned from, struct buffer *out)
+{
+	uint64_t origin = join->sent[from].origin, number = 0;
+	unsigned to = from;
+
+	while (to < join->sent_count && join->sent[to].origin == origin)
+		to++;
+	keep_put_u64(out, origin);
+	put_number(out, to - from);
+	for (; from < to; from++) {
+		put_number(out, join->sent[from].number - number);
+		number = join->sent[from].number;
+	}
+	return to;
+}
+
+/* Returns the name of the join's room. */
+static struct text
+room_of(const struct sio_history_join *join)
+{
+	size_t nsp = sio_nsp_text(join->socket->nsp).n + 1; /* see sio_history_key() */
+
+	return text_of(join->group->key + nsp, join->group->node.key_len - nsp);
+}
+
+void
+sio_history_given_write(const struct sio_socket *s, struct buffer *out)
+{
+	for (const struct sio_history_join *join = s->extra->joins; join != NULL; join = join->next) {
+		if (join->sent_count == 0)
+			continue;
+		keep_put_text(out, room_of(join));
+		buffer_add_byte(out, join->whole);
+		put_number(out, join->sent_count);
+		for (unsigned i = 0; i < join->sent_count;)
+			i = write_origin(join, i, out);
+	}
+}
+
+static bool
+is_among(const struct wire_target *to, struct text room)
+{
+	unsigned i = 0;
+
+	while (i < to->room_count && !text_is(to->rooms[i], room))
+		i++;
+	return i < to->room_count;
+}
+
+bool
+sio_history_given_covers(const struct sio_socket *s, const struct wire_target *to)
+{
+	const struct sio_history_join *join = to->mark.origin != 0 ? s->extra->joins : NULL;
+
+	while (join != NULL && !(is_among(to, room_of(join)) && sio_history_mark_covers(join, to->mark)))
+		join = join->next;
+	return join != NULL;
+}
+
+bool
+sio_history_given_room(struct sio_history_given *from, struct text *room)
+{
+	if (from->in.bad || from->in.rest.n == 0)
+		return false;
+	*room = keep_get_text(&from->in);
+	from->whole = keep_get_u8(&from->in) != 0;
+	from->left = get_number(&from->in);
+	from->run = 0;
+	return !from->in.bad;
+}
+
+bool
+sio_history_given_mark(struct sio_history_given *from, struct wire_mark *mark)
+{
+	if (from->in.bad || from->left == 0)
+		return false;
+	if (from->run == 0) {
+		from->mark = (struct wire_mark){keep_get_u64(&from->in), 0};
+		from->run = get_number(&from->in);
+		from->in.bad = from->in.bad || from->mark.origin == 0 || from->run == 0 || from->run > from->left;
+	}
+	from->mark.number += get_number(&from->in);
+	from->left--;
+	from->run--;
+	*mark = from->mark;
+	return !from->in.bad;
+}
