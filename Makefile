@@ -72,7 +72,8 @@ HARDEN := -DSIO_CHECKED
 endif
 override CFLAGS += -std=c11 -D_GNU_SOURCE -g $(OPT) $(HARDEN) $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing \
 	-DSOCKEYE_VERSION='"$(VERSION)"' -I. -Inode $(LIB_CFLAGS)
-override LDFLAGS += $(if $(SAN),-fsanitize=address$(comma)undefined)
+# UBSan describes each of its checks with pointers. Without -no-pie, the start of a program would write all of them.
+override LDFLAGS += $(if $(SAN),-fsanitize=address$(comma)undefined -no-pie)
 comma := ,
 
 # ------------------------------------------------------------------- layers
