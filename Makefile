@@ -96,7 +96,10 @@ DIR_load := tests/load
 
 sources = $(filter-out %/main_sockeye.c %/main_engine_echo.c %/main_load.c,$(wildcard $(DIR_$(1))/*.c))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(call sources,$(1)))
-archive = $(BUILD)/layers/$(1).a
+# LOWER=folder takes the layers below the Socket.IO layer from another build folder. Only the Socket.IO layer and those above it
+# differ in a build with checked handles.
+LOWER_LAYERS := broker engineio ws http io base
+archive = $(if $(filter $(LOWER_LAYERS),$(1)),$(or $(LOWER),$(BUILD)),$(BUILD))/layers/$(1).a
 # the archives of a layer and of all layers below it
 BELOW_process := $(LAYERS)
 BELOW_backend := backend socketio broker engineio ws http io base
@@ -140,7 +143,7 @@ $(call archive,$(1)): $(call objects,$(1)) $(if $(filter http,$(1)),$(LLHTTP_OBJ
 	$$(call say,AR,$$@)
 	$(Q)ar rcs $$@ $$^
 endef
-$(foreach l,$(LAYERS) load,$(eval $(call layer_archive,$(l))))
+$(foreach l,$(filter-out $(if $(LOWER),$(LOWER_LAYERS)),$(LAYERS) load),$(eval $(call layer_archive,$(l))))
 
 # Hidden visibility keeps all functions except sio_* out of the dynamic table, so -rdynamic exports only sio_* to applications.
 $(BUILD)/sockeye: $(BUILD)/obj/node/process/main_sockeye.o $(LIBRARY_OBJ)
@@ -310,7 +313,7 @@ units: unit
 units: SAN=1 unit
 units: unit-python
 units: unit-javascript
-units: DEBUG=1 unit-socketio
+units: DEBUG=1 LOWER=build unit-socketio
 $(if $(COMPOSE),units: test-compose)
 units: SAN=1 test-backends
 computing: readme-check structure-check test-install

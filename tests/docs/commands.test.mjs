@@ -42,7 +42,7 @@ const BY = [
   [/^make (unit|unit-ws|unit-javascript|test-clients|test-backends|test-cluster|test-load)$/, "Makefile", /^\w+: unit$[^]*^\w+: test-clients$/m],
   [/^make (test-compose|test-deb)$/, "Makefile", /\w+: test-deb\)$/m],
   [/^make bench-cost$/, "Makefile", /^\w+: bench-cost-check$/m],
-  [/^make DEBUG=1$/, "Makefile", /^\w+: DEBUG=1 unit-socketio$/m],
+  [/^make DEBUG=1$/, "Makefile", /^\w+: DEBUG=1 .*unit-socketio$/m],
   [/^make admin-ui$/, "Makefile", "test-clients: all $(TEST_APP) $(PEER_APP) $(TESTS_NPM) admin-ui"],
   [/^curl .*\/api\//, "tests/docs/docs.test.mjs", "the examples of the HTTP API give the answers beside them"],
   [/^curl .*\/cluster$/, "tests/cluster/members.test.mjs", "/cluster"],
