@@ -73,7 +73,8 @@ endif
 override CFLAGS += -std=c11 -D_GNU_SOURCE -g $(OPT) $(HARDEN) $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing \
 	-DSOCKEYE_VERSION='"$(VERSION)"' -I. -Inode $(LIB_CFLAGS)
 # UBSan describes each of its checks with pointers. Without -no-pie, the start of a program would write all of them.
-override LDFLAGS += $(if $(SAN),-fsanitize=address$(comma)undefined -no-pie)
+# clang does not use -no-pie for a shared object, and says so.
+override LDFLAGS += $(if $(SAN),-fsanitize=address$(comma)undefined -no-pie -Wno-unused-command-line-argument)
 comma := ,
 
 # ------------------------------------------------------------------- layers
