@@ -22,7 +22,8 @@ const LEFT_MS = 10_000; // until memory is measured again
 const CLIENTS = 100_000;
 const CONNECT_RATE = 2000; // per second: both sides share the machine
 const PING_INTERVAL_S = 25;
-const PATIENCE_MS = 180_000; // in addition to twice the time for connecting
+const PATIENCE_MS = 180_000; // in addition to twice the time for connecting, and to the time for leaving
+const LEAVE_MS = 1; // of each client, as sockeye-load allows
 const UNEVEN = 1.1; // a worker may have this many times the mean
 const RESERVE = 1024; // file descriptors for everything else
 const KERNEL_BYTES_PER_CLIENT = 8192; // both sockets of a connection on one machine
@@ -128,7 +129,7 @@ await main(async () => {
     warmUp: 1000, duration: plan.minutes * 60_000, settle: LEFT_MS,
   };
   const setup = { urls: [`http://127.0.0.1:${server.match[1]}`], pids: [server.process.pid] };
-  const report = await load("idle", setup, options, { files: plan.files, name: "idle-many", patience: PATIENCE_MS + 2 * (plan.clients / plan.rate) * 1000, onText: (text) => process.stderr.write(text) });
+  const report = await load("idle", setup, options, { files: plan.files, name: "idle-many", patience: PATIENCE_MS + 2 * (plan.clients / plan.rate) * 1000 + plan.clients * LEAVE_MS, onText: (text) => process.stderr.write(text) });
   const faults = faultsOf(report);
   if (!isRunning(server.process)) faults.push("the server has ended");
   await end(server.process);

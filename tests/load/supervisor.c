@@ -316,9 +316,8 @@ supervisor_leave(struct supervisor *supervisor)
 		return true;
 	if (end == WAIT_TOO_LONG) {
 		fprintf(stderr,
-			"sockeye-load: not all clients have left within %llu s; the report does not contain the "
-			"memory "
-			"afterwards\n",
+			"sockeye-load: not all clients have left within %llu s; "
+			"the report does not contain the memory afterwards\n",
 			(unsigned long long)(limit / 1000));
 		return true;
 	}

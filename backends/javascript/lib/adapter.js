@@ -137,12 +137,7 @@ function makeAdapterClass(Base, backend) {
 			packet.id = this.nsp._ids++;
 			if (flags.local) return report(this._emitLocally(packet, opts, flags, onAnswer));
 			backend.expectAnswers(packet.id, flags.timeout, report, onAnswer);
-			try {
-				this._cast(packet, opts, flags, F.ACK | F.TIMED);
-			} catch (error) {
-				backend.forgetAnswers(packet.id);
-				throw error;
-			}
+			this._cast(packet, opts, flags, F.ACK | F.TIMED);
 			this._show(packet, opts, flags);
 			backend.countAnswers(packet.id);
 		}
@@ -158,7 +153,6 @@ function makeAdapterClass(Base, backend) {
 			if (flags.compress === false) bits |= F.NOCOMPRESS;
 			const links = backend.castLinks();
 			const nsp = links.length > 0 ? backend.numberOf(this.nsp.name, links) : 0;
-			let refused; // by an edge that accepts less than others
 			for (const link of links) {
 				link.begin(T.CAST, bits, nsp, 0, packet.id ?? 0);
 				try {
@@ -170,13 +164,8 @@ function makeAdapterClass(Base, backend) {
 					link.drop();
 					throw error;
 				}
-				try {
-					link.end();
-				} catch (error) {
-					refused = error;
-				}
+				link.endOrWarn("A broadcast");
 			}
-			if (refused !== undefined) throw refused;
 			if (backend.edges.keepsCasts && !(bits & (F.VOLATILE | F.ACK))) backend.edges.recent.add(this.nsp.name, bits, rooms, except, args);
 		}
 
@@ -234,7 +223,6 @@ function makeAdapterClass(Base, backend) {
 			super.disconnectSockets(opts, close);
 		}
 
-		/* Throws if the message is too large: socket.io does not look at a promise. */
 		serverSideEmit(packet) {
 			const ack = typeof packet[packet.length - 1] === "function" ? packet.pop() : null;
 			if (ack === null) return backend.peers.tell(["emit", this.nsp.name, packet]);
@@ -257,13 +245,7 @@ function makeAdapterClass(Base, backend) {
 				case "disconnect":
 					return super.disconnectSockets(sets(rest[0]), rest[1]);
 				case "fetch":
-					return void super.fetchSockets(sets(rest[0])).then((sockets) => {
-						try {
-							answer(sockets.map(details));
-						} catch (error) {
-							process.emitWarning(`fetchSockets() of another backend gets no answer: ${error.message}`, "SockeyeWarning");
-						}
-					});
+					return void super.fetchSockets(sets(rest[0])).then((sockets) => answer(sockets.map(details)));
 				case "emit":
 					return this.nsp._onServerSideEmit(answer ? [...rest[0], answer] : rest[0]);
 			}

@@ -502,12 +502,6 @@ class Backend extends EventEmitter {
 		this.casts.set(id, cast);
 	}
 
-	/* Broadcast `id` could not be sent. */
-	forgetAnswers(id) {
-		clearTimeout(this.casts.get(id).timer);
-		this.casts.delete(id);
-	}
-
 	/* Reports the number of receivers of broadcast `id` once every worker has reported its own. */
 	countAnswers(id) {
 		const cast = this.casts.get(id);

@@ -201,10 +201,13 @@ class EdgeLink {
 		return this._end() === 0;
 	}
 
-	/* The same, with a warning, for frames that no call of the application waits for. `what` names the message. */
+	/*
+	 * The same, with a warning. It is for messages whose size a client may decide, as where the application passes on what it has
+	 * received: an error that nobody catches would end the program. `what` names the message.
+	 */
 	endOrWarn(what) {
 		const dropped = this._end();
-		if (dropped > 0) process.emitWarning(`${what} ${tooBig(dropped, this.maxFrame)}`, "SockeyeWarning");
+		if (dropped > 0) warnTooBig(what, dropped, this.maxFrame);
 		return dropped === 0;
 	}
 
@@ -322,6 +325,17 @@ function parse(bytes, start, end) {
 	} catch {
 		throw new ProtocolError("a body that is not JSON");
 	}
+}
+
+const WARN_EVERY = 60_000;
+const warned = new Map(); // what: when, in ms
+
+/* Warns of each kind of message at most once a minute: clients may cause many of them. */
+function warnTooBig(what, size, max) {
+	const now = performance.now();
+	if (now - (warned.get(what) ?? -Infinity) < WARN_EVERY) return;
+	warned.set(what, now);
+	process.emitWarning(`${what} ${tooBig(size, max)}`, "SockeyeWarning");
 }
 
 function tooBig(size, max) {

@@ -44,17 +44,16 @@ class Peers {
 		link.writer.text(to);
 		link.writer.raw(typeof args === "string" ? JSON_ONLY : WITH_ATTACHMENTS);
 		link.writer.args(args);
-		link.end();
+		link.endOrWarn("A message to other backends");
 	}
 
-	/* Throws RangeError if the message is too large. */
 	tell(message) {
 		if (this.count > 0) this._send("", [0, ...message]);
 	}
 
 	/*
 	 * Resolves to {answers, asked, missing}. `missing` is the number of backends that still exist but did not
-	 * answer in time. Throws RangeError if the message is too large.
+	 * answer in time.
 	 */
 	ask(message, timeout = DEFAULT_TIMEOUT) {
 		const missing = new Set(this.list());
@@ -96,8 +95,8 @@ class Peers {
 		let answered = false;
 		const answer = (value) => {
 			if (answered) return;
-			this._send(from, [number, "answer", value]);
 			answered = true;
+			this._send(from, [number, "answer", value]);
 		};
 		nsp.adapter.onPeer(op, rest.slice(1), number > 0 ? answer : undefined);
 	}

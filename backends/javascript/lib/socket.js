@@ -88,12 +88,7 @@ function makeSocketClass(Socket) {
 			link.begin(T.EMIT, bits, 0, this._handle, packet.id ?? 0);
 			if (timed) link.writer.u32(Math.min(Math.max(flags.timeout | 0, 0), MAX_U32));
 			link.writer.args(args);
-			try {
-				link.end();
-			} catch (error) {
-				if (packet.id !== undefined) this.acks.delete(packet.id);
-				throw error;
-			}
+			link.endOrWarn("An event");
 			if (link.owner.showsPackets) this.client._showPacket({ nsp: this.nsp.name, id: packet.id }, args, flags);
 		}
 
@@ -104,7 +99,7 @@ function makeSocketClass(Socket) {
 			link.begin(T.ACK, bits, 0, this._handle, packet.id % U32);
 			if (bits & F.WIDE) link.writer.u32(Math.floor(packet.id / U32));
 			link.writer.args(args);
-			link.end();
+			link.endOrWarn("An acknowledgement");
 		}
 
 		/* Refuses without the data if it is too large. Otherwise the client would wait for an answer forever. */
