@@ -1,6 +1,7 @@
 #include "node/process/signals.h"
 
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/io/log.h"
@@ -126,6 +127,39 @@ signals_init(struct signals *signals, struct ev_loop *ev)
 	signals_unblock();
 }
 
+/* ------------------------------------------------------------ after the loop */
+
+static double late_since; /* when the process began to stop, in seconds; 0: it did not */
+
+/* What signals_on_stop() does while the loop runs. */
+static void
+signals_on_late(int signum)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if ((double)now.tv_sec + (double)now.tv_nsec / 1e9 - late_since >= SIGNALS_SAME_MS / 1000.0)
+		_exit(128 + signum);
+}
+
+/* libev resets a signal to its default when its watcher ends, which would end the process. */
+static void
+signals_handle_late(const struct signals *signals)
+{
+	static const int others[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGTTIN};
+	struct sigaction late = {.sa_handler = signals_on_late};
+
+	for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
+		signal(others[i], SIG_IGN);
+	late_since = signals->stopping ? signals->stopping_since : 0;
+	if (signals->has_master) {
+		signal(signals->stop_signal ? signals->stop_signal : SIGTERM, SIG_IGN);
+		return;
+	}
+	sigaction(SIGTERM, &late, NULL);
+	sigaction(SIGINT, &late, NULL);
+}
+
 static void
 signals_unwatch(struct ev_loop *ev, struct ev_signal *watcher)
 {
@@ -136,6 +170,10 @@ signals_unwatch(struct ev_loop *ev, struct ev_signal *watcher)
 void
 signals_fini(struct signals *signals, struct ev_loop *ev)
 {
+	sigset_t ours;
+
+	signals_ours(&ours);
+	sigprocmask(SIG_BLOCK, &ours, NULL);
 	signals_unwatch(ev, &signals->term);
 	if (!signals->has_master)
 		signals_unwatch(ev, &signals->interrupt);
@@ -143,4 +181,6 @@ signals_fini(struct signals *signals, struct ev_loop *ev)
 	signals_unwatch(ev, &signals->usr1);
 	signals_unwatch(ev, &signals->usr2);
 	signals_unwatch(ev, &signals->ttin);
+	signals_handle_late(signals);
+	signals_unblock();
 }

@@ -35,6 +35,10 @@ void signals_ours(sigset_t *out);
 
 /* Set the callbacks, arg, has_master and stop_signal first. The watchers do not keep the loop running. */
 void signals_init(struct signals *signals, struct ev_loop *ev);
+/*
+ * Ends the watchers. Until the process ends, which it must do soon, SIGTERM and SIGINT stop it at once, again not
+ * within SIGNALS_SAME_MS of the first one. The other signals are ignored.
+ */
 void signals_fini(struct signals *signals, struct ev_loop *ev);
 
 #endif
