@@ -128,8 +128,9 @@ test("losses while a client joins a room that is never silent: no gap and no rep
 
 test("the same with the log", async (t) => {
   const pair = [];
+  // a key of their own: on the channels of these nodes, a question of a node in streams mode would make their clients new
   for (const name of ["three", "four"]) {
-    const node = await startNode(name, redis, ["--node-id", String(pair.length + 3), "--workers", "2", "--redis-log", ...HISTORY]);
+    const node = await startNode(name, redis, ["--node-id", String(pair.length + 3), "--workers", "2", "--redis-key", "log", "--redis-log", ...HISTORY]);
     t.after(() => node.stop());
     await recovers(t, node);
     pair.push(node);
