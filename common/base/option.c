@@ -42,6 +42,7 @@ option_word_char(char c, char joint, bool capitals)
 	return c;
 }
 
+/* Writes the words of a camel-case name in one case, with `joint` between them. */
 static void
 option_words(const char *name, char joint, bool capitals, char *out, size_t size)
 {
