@@ -21,6 +21,8 @@ get_number(struct keep_reader *in)
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		uint8_t byte = keep_get_u8(in);
 
+		if (shift == 63 && byte > 1)
+			break; /* it has more than 64 bits */
 		number |= (uint64_t)(byte & (MORE - 1)) << shift;
 		if ((byte & MORE) == 0)
 			return number;
@@ -99,20 +101,38 @@ sio_history_given_room(struct sio_history_given *from, struct text *room)
 	from->whole = keep_get_u8(&from->in) != 0;
 	from->left = get_number(&from->in);
 	from->run = 0;
+	from->mark = (struct wire_mark){0, 0};
+	if (from->left == 0 || from->left > SIO_HISTORY_GIVEN_MAX)
+		from->in.bad = true;
 	return !from->in.bad;
+}
+
+/* Reads the head of the next origin. */
+static void
+get_origin(struct sio_history_given *from)
+{
+	uint64_t origin = keep_get_u64(&from->in);
+
+	from->run = get_number(&from->in);
+	if (origin <= from->mark.origin || from->run == 0 || from->run > from->left)
+		from->in.bad = true;
+	from->mark = (struct wire_mark){origin, 0};
 }
 
 bool
 sio_history_given_mark(struct sio_history_given *from, struct wire_mark *mark)
 {
+	bool first = from->run == 0;
+	uint64_t step;
+
 	if (from->in.bad || from->left == 0)
 		return false;
-	if (from->run == 0) {
-		from->mark = (struct wire_mark){keep_get_u64(&from->in), 0};
-		from->run = get_number(&from->in);
-		from->in.bad = from->in.bad || from->mark.origin == 0 || from->run == 0 || from->run > from->left;
-	}
-	from->mark.number += get_number(&from->in);
+	if (first)
+		get_origin(from);
+	step = get_number(&from->in);
+	if ((step == 0 && !first) || step > UINT64_MAX - from->mark.number)
+		from->in.bad = true;
+	from->mark.number += step;
 	from->left--;
 	from->run--;
 	*mark = from->mark;

@@ -17,14 +17,25 @@
  * `whole` is a byte: 1 if these are all events that the room had. Otherwise the client must not get older ones
  * either. The room and the origin are written as in sio_keep_wire.h. The numbers have 7 bits in each byte, the lowest
  * first; all bytes but the last have the highest bit set. The marks of an origin stand together, each as the
- * difference to the one before. Bytes that are read are untrusted.
+ * difference to the one before. Within a room, the origins ascend, and so do the marks of each origin.
+ *
+ * Bytes that are read are untrusted: others may write to Redis. The reader refuses what a worker does not write, so
+ * that each mark is added at the end, and memory has a limit: another order, a mark that comes twice, more than
+ * SIO_HISTORY_GIVEN_MAX marks of a room, a room that the socket is not in, and a room that comes twice.
  */
 #ifndef NODE_SOCKETIO_SIO_HISTORY_GIVEN_H
 #define NODE_SOCKETIO_SIO_HISTORY_GIVEN_H
 
 #include "broker/wire.h"
 #include "common/base/buffer.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_keep_wire.h"
+
+/*
+ * Marks of one room: as many as a join can read and hold. While the join sends, a listener of outgoing events may add
+ * further ones; then the session is refused and the client is new.
+ */
+#define SIO_HISTORY_GIVEN_MAX (HISTORY_COUNT_MAX + SIO_HISTORY_HELD_MAX)
 
 struct sio_socket;
 
@@ -40,8 +51,8 @@ bool sio_history_given_covers(const struct sio_socket *s, const struct wire_targ
 struct sio_history_given {
 	struct keep_reader in; /* in.bad: the bytes are malformed */
 	bool whole;	       /* of the room */
-	uint64_t left, run;    /* marks of the room, and of the origin */
-	struct wire_mark mark; /* the last one */
+	uint64_t left, run;    /* marks of the room, and of the origin, that follow */
+	struct wire_mark mark; /* the last one; origin 0: the room begins */
 };
 
 /* Reads the next room. All marks of the room before must have been read. Returns false at the end. */

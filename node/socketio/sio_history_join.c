@@ -521,6 +521,23 @@ sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio
 	return 0;
 }
 
+/* Makes a join that settles at once. Returns NULL if the socket is not in the room, or has the join already. */
+static struct sio_history_join *
+join_adopt(struct sio_history *history, struct sio_socket *s, struct text room)
+{
+	struct text key = sio_history_key(history, sio_nsp_text(s->nsp), room);
+	struct table_node *node = table_find(&history->groups, key);
+	const struct list *settled = node != NULL ? &container_of(node, struct join_group, node)->settled : NULL;
+
+	if (!sio_rooms_has(s, room))
+		return NULL;
+	/* the joins that the socket has were the last ones to settle */
+	if (settled != NULL && !list_empty(settled) &&
+		container_of(settled->prev, struct sio_history_join, link)->socket == s)
+		return NULL;
+	return join_new(history, s, key, NULL, NULL);
+}
+
 bool
 sio_history_join_adopt(struct sio_socket *s, struct text given)
 {
@@ -530,20 +547,14 @@ sio_history_join_adopt(struct sio_socket *s, struct text given)
 	struct text room;
 
 	while (sio_history_given_room(&from, &room)) {
-		struct sio_history_join *join = NULL;
+		struct sio_history_join *join = join_adopt(history, s, room);
 
-		if (sio_rooms_has(s, room)) {
-			if (s->extra != NULL)
-				sio_history_join_left(s, room);
-			join = join_new(history, s, sio_history_key(history, sio_nsp_text(s->nsp), room), NULL, NULL);
-			join->whole = from.whole;
-		}
-		while (sio_history_given_mark(&from, &mark)) {
-			if (join != NULL)
-				sio_history_mark_add(join, mark);
-		}
-		if (join != NULL)
-			join_rest(join);
+		if (join == NULL)
+			return false;
+		join->whole = from.whole;
+		while (sio_history_given_mark(&from, &mark))
+			sio_history_mark_add(join, mark);
+		join_rest(join);
 	}
 	return !from.in.bad;
 }

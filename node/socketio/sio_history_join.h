@@ -24,9 +24,8 @@
 
 #include "node/socketio/sio_history_state.h"
 
-#define SIO_HISTORY_SENT_MAX (1 << 20) /* bytes of the entries that one join sends; older ones are left out */
-#define SIO_HISTORY_HELD_MAX 1000      /* events that one join holds */
-#define SIO_HISTORY_HELD_BYTES (1 << 20)
+#define SIO_HISTORY_SENT_MAX (1 << 20)	 /* bytes of the entries that one join sends; older ones are left out */
+#define SIO_HISTORY_HELD_BYTES (1 << 20) /* of the events that one join holds */
 
 /*
  * The functions `hold` and `left` of struct sio_history_work. For `left`, the socket must have a struct sio_extra.
@@ -42,8 +41,9 @@ void sio_history_join_left(struct sio_socket *s, struct text room);
 int sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio_joined_fn *fn, void *arg);
 
 /*
- * The function `adopt` of struct sio_history_work. The socket gets joins that have settled just now, in those of the
- * rooms that it is in.
+ * The function `adopt` of struct sio_history_work. The socket gets joins that have settled just now. Returns false if
+ * the bytes are malformed, or if they name a room that the socket is not in, or one twice. Then the socket leaves its
+ * rooms, and so ends the joins.
  */
 bool sio_history_join_adopt(struct sio_socket *s, struct text given);
 

@@ -60,7 +60,7 @@ struct sio_history_join {
 	struct wheel_entry timer; /* ends the state SETTLED */
 	struct held_events past;  /* PLACING: the entries of the history */
 	struct held_events held;  /* newer events of the room */
-	struct wire_mark *sent;	  /* marks of the sent events, in order */
+	struct wire_mark *sent;	  /* marks of the sent events, in order, each once */
 	unsigned sent_count, sent_size;
 	unsigned events;   /* entries sent */
 	bool sent_any;	   /* entries or newer events were sent */

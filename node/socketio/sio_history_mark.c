@@ -55,11 +55,20 @@ join_place(const struct sio_history_join *join, struct wire_mark mark)
 	return from;
 }
 
+/* Returns true if the join has the mark, whose place is `i`. */
+static bool
+join_has_mark_at(const struct sio_history_join *join, struct wire_mark mark, unsigned i)
+{
+	return i < join->sent_count && mark_compare(join->sent[i], mark) == 0;
+}
+
 void
 sio_history_mark_add(struct sio_history_join *join, struct wire_mark mark)
 {
-	unsigned i;
+	unsigned i = join_place(join, mark);
 
+	if (join_has_mark_at(join, mark, i))
+		return; /* an entry may be stored twice, see docs/history.md */
 	group_note(join->group, mark);
 	if (join->sent_count == join->sent_size) {
 		unsigned size = join->sent_size + 64;
@@ -73,7 +82,6 @@ sio_history_mark_add(struct sio_history_join *join, struct wire_mark mark)
 		join->sent = grown;
 		join->sent_size = size;
 	}
-	i = join_place(join, mark);
 	memmove(&join->sent[i + 1], &join->sent[i], (join->sent_count - i) * sizeof *join->sent);
 	join->sent[i] = mark;
 	join->sent_count++;
@@ -82,9 +90,7 @@ sio_history_mark_add(struct sio_history_join *join, struct wire_mark mark)
 static bool
 join_has_mark(const struct sio_history_join *join, struct wire_mark mark)
 {
-	unsigned i = join_place(join, mark);
-
-	return i < join->sent_count && mark_compare(join->sent[i], mark) == 0;
+	return join_has_mark_at(join, mark, join_place(join, mark));
 }
 
 bool

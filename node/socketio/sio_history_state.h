@@ -28,6 +28,8 @@
 #include "node/socketio/sio_socket.h"
 #include "node/socketio/sio_turn.h"
 
+#define SIO_HISTORY_HELD_MAX 1000 /* events that one join holds */
+
 struct sio_history;
 struct sio_history_join;
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "node/socketio/sio_history_given.h"
 #include "node/socketio/sio_history_join_state.h"
 #include "node/socketio/sio_keep.h"
 #include "node/socketio/sio_keeper.h"
@@ -167,9 +168,9 @@ static const struct text room = {"room", 4};
 
 /* The event with this mark, which the other worker has emitted, reaches the keeper. Returns its number. */
 static uint64_t
-other_records(uint64_t number, int n)
+other_records_for(struct text to_room, uint64_t number, int n)
 {
-	struct wire_target to = {.rooms = &room, .room_count = 1, .mark = {PEER, number}};
+	struct wire_target to = {.rooms = &to_room, .room_count = 1, .mark = {PEER, number}};
 	struct buffer out;
 	char json[32];
 
@@ -179,6 +180,12 @@ other_records(uint64_t number, int n)
 	number = sio_keeper_record(keeper, other_origin, ++other_local, buffer_text(&out), fake_loop.now);
 	buffer_fini(&out);
 	return number;
+}
+
+static uint64_t
+other_records(uint64_t number, int n)
+{
+	return other_records_for(room, number, n);
 }
 
 /* The same, and it reaches the worker. */
@@ -198,11 +205,13 @@ hear(uint64_t number, int n)
 
 /* ----------------------------------------------------------------- tests */
 
+static const char *rules;
+
 static void
 change(struct sio_options *o)
 {
 	o->max_disconnection_duration = 120000;
-	o->history = (char *)"room*=100";
+	o->history = (char *)rules;
 }
 
 /* The client waits for the history. `says`: it has received an event before. */
@@ -244,6 +253,7 @@ static int
 start(void **state)
 {
 	(void)state;
+	rules = "room*=100";
 	return start_with(true);
 }
 
@@ -251,6 +261,7 @@ static int
 start_in_silence(void **state)
 {
 	(void)state;
+	rules = "room*=100";
 	return start_with(false);
 }
 
@@ -442,6 +453,35 @@ the_marks_of_a_history_come_back_with_the_client(void **state)
 	assert_null(recovering_socket(&client)->extra->joins);
 }
 
+/* Redis has stored the entry twice, because the connection broke before its answer. */
+static void
+an_event_that_is_in_the_history_twice_has_one_mark(void **state)
+{
+	(void)state;
+	peer_stores("/#room", 1, 1);
+	store_answers(0, 2);
+	recovering_read(&client);
+	ASSERT_GOT(0, 1);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	come_back();
+	assert_true(client.recovered);
+	assert_int_equal(recovering_socket(&client)->extra->joins->sent_count, 1);
+}
+
+/* Ends the joins of the room. */
+static void
+join_anew(void)
+{
+	sio_leave(recovering_socket(&client), "room");
+	assert_int_equal(sio_join(recovering_socket(&client), "room"), 0);
+}
+
+static bool
+adopt(struct text given)
+{
+	return fake_io->history->work->adopt(recovering_socket(&client), given);
+}
+
 /* Whoever can write sessions may write anything. */
 static void
 malformed_marks_are_refused(void **state)
@@ -455,17 +495,89 @@ malformed_marks_are_refused(void **state)
 	buffer_init(&out, 1000);
 	fake_io->history->work->give(recovering_socket(&client), &out);
 	good = buffer_text(&out);
+	sio_leave(recovering_socket(&client), "room");
+	assert_false(adopt(good));
 	for (size_t n = 1; n < good.n; n++) {
 		char *copy = mem_alloc(n);
 
 		memcpy(copy, good.at, n);
-		assert_false(fake_io->history->work->adopt(recovering_socket(&client), text_of(copy, n)));
+		join_anew();
+		assert_false(adopt(text_of(copy, n)));
 		mem_free(copy);
 	}
-	assert_true(fake_io->history->work->adopt(recovering_socket(&client), good));
+	join_anew();
+	assert_true(adopt(good));
+	assert_false(adopt(good)); /* the room comes twice */
+	join_anew();
 	out.data[sizeof(uint32_t) + room.n + 1] = 1; /* fewer marks than the origin has */
-	assert_false(fake_io->history->work->adopt(recovering_socket(&client), good));
+	assert_false(adopt(good));
 	buffer_fini(&out);
+}
+
+/* The marks of one origin. */
+struct run {
+	uint64_t origin, first;
+	unsigned count;
+	uint64_t step; /* from each to the next one */
+};
+
+static void
+put_number(struct buffer *out, uint64_t number)
+{
+	for (; number >= 0x80; number >>= 7)
+		buffer_add_byte(out, (uint8_t)(number | 0x80));
+	buffer_add_byte(out, (uint8_t)number);
+}
+
+/* Returns true if the socket gets these marks. */
+static bool
+adopts(const struct run *runs, unsigned count)
+{
+	struct buffer out;
+	unsigned all = 0;
+	bool good;
+
+	join_anew();
+	buffer_init(&out, 1 << 16);
+	keep_put_text(&out, room);
+	buffer_add_byte(&out, 1);
+	for (unsigned i = 0; i < count; i++)
+		all += runs[i].count;
+	put_number(&out, all);
+	for (unsigned i = 0; i < count; i++) {
+		keep_put_u64(&out, runs[i].origin);
+		put_number(&out, runs[i].count);
+		for (unsigned n = 0; n < runs[i].count; n++)
+			put_number(&out, n == 0 ? runs[i].first : runs[i].step);
+	}
+	good = adopt(buffer_text(&out));
+	buffer_fini(&out);
+	return good;
+}
+
+#define ADOPTS(...)                                                                                                  \
+	adopts((const struct run[]){__VA_ARGS__}, sizeof((const struct run[]){__VA_ARGS__}) / sizeof(struct run))
+
+/* Other marks would cost much time or memory. */
+static void
+marks_that_no_worker_writes_are_refused(void **state)
+{
+	const unsigned most = SIO_HISTORY_GIVEN_MAX;
+
+	(void)state;
+	store_answers(0, 0);
+	assert_true(ADOPTS({5, 0, 3, 1}, {6, 0, 1, 0}));
+	assert_false(ADOPTS({6, 0, 1, 0}, {5, 0, 3, 1})); /* an origin descends */
+	assert_false(ADOPTS({5, 0, 1, 0}, {5, 1, 1, 0})); /* recurs */
+	assert_false(ADOPTS({0, 1, 1, 0}));
+	assert_false(ADOPTS({5, 1, 2, 0})); /* a mark comes twice */
+	assert_true(ADOPTS({5, UINT64_MAX - 1, 2, 1}));
+	assert_false(ADOPTS({5, UINT64_MAX, 2, 1})); /* descends */
+	assert_false(ADOPTS({5, UINT64_MAX, 2, UINT64_MAX}));
+	assert_false(adopts(NULL, 0));
+	assert_true(ADOPTS({5, 1, most - 1, 1}, {6, 1, 1, 1}));
+	assert_int_equal(recovering_socket(&client)->extra->joins->sent_count, most);
+	assert_false(ADOPTS({5, 1, most, 1}, {6, 1, 1, 1}));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, start, stop)
@@ -486,7 +598,9 @@ main(void)
 		CASE(an_event_that_is_too_old_for_the_history_does_not_follow_it),
 		CASE(an_event_that_arrived_before_the_loss_does_no_harm),
 		CASE(the_marks_of_a_history_come_back_with_the_client),
+		CASE(an_event_that_is_in_the_history_twice_has_one_mark),
 		CASE(malformed_marks_are_refused),
+		CASE(marks_that_no_worker_writes_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
