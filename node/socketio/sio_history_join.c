@@ -521,6 +521,13 @@ sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio
 	return 0;
 }
 
+/* A recovered socket enters its own room later. */
+static bool
+is_in_room(const struct sio_socket *s, struct text room)
+{
+	return sio_rooms_has(s, room) || (s->session->own && text_is(room, sio_socket_id_text(s)));
+}
+
 /* Makes a join that settles at once. Returns NULL if the socket is not in the room, or has the join already. */
 static struct sio_history_join *
 join_adopt(struct sio_history *history, struct sio_socket *s, struct text room)
@@ -529,7 +536,7 @@ join_adopt(struct sio_history *history, struct sio_socket *s, struct text room)
 	struct table_node *node = table_find(&history->groups, key);
 	const struct list *settled = node != NULL ? &container_of(node, struct join_group, node)->settled : NULL;
 
-	if (!sio_rooms_has(s, room))
+	if (!is_in_room(s, room))
 		return NULL;
 	/* the joins that the socket has were the last ones to settle */
 	if (settled != NULL && !list_empty(settled) &&

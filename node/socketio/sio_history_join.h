@@ -41,9 +41,9 @@ void sio_history_join_left(struct sio_socket *s, struct text room);
 int sio_history_join_raw(struct sio_socket *s, struct text room, unsigned count, sio_joined_fn *fn, void *arg);
 
 /*
- * The function `adopt` of struct sio_history_work. The socket gets joins that have settled just now. Returns false if
- * the bytes are malformed, or if they name a room that the socket is not in, or one twice. Then the socket leaves its
- * rooms, and so ends the joins.
+ * The function `adopt` of struct sio_history_work. The socket gets joins that have settled just now. It is in its
+ * rooms, except its own, which it enters later. Returns false if the bytes are malformed, or if they name a room that
+ * the socket is not in, or one twice. Then the socket leaves its rooms, and so ends the joins.
  */
 bool sio_history_join_adopt(struct sio_socket *s, struct text given);
 

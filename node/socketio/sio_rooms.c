@@ -219,11 +219,11 @@ sio_rooms_enter(struct sio_socket *s)
 void
 sio_rooms_leave_own(struct sio_socket *s)
 {
+	rooms_end_joins(s, sio_socket_id_text(s)); /* a recovered socket may have one before it enters the room */
 	if (!s->in_own_room)
 		return;
 	s->in_own_room = false;
 	rooms_moved(s);
-	rooms_end_joins(s, sio_socket_id_text(s));
 	rooms_member_changed(s, SIO_ROOM_LEFT, sio_socket_id_text(s));
 	if (room_find(s->nsp, sio_socket_id_text(s)) == NULL)
 		room_vanish(s->nsp, sio_socket_id_text(s));

@@ -265,6 +265,15 @@ start_in_silence(void **state)
 	return start_with(false);
 }
 
+/* The rooms of single sockets have a history, too. */
+static int
+start_with_own_rooms(void **state)
+{
+	(void)state;
+	rules = "?*=100";
+	return start_with(false);
+}
+
 static int
 stop(void **state)
 {
@@ -468,6 +477,49 @@ an_event_that_is_in_the_history_twice_has_one_mark(void **state)
 	assert_int_equal(recovering_socket(&client)->extra->joins->sent_count, 1);
 }
 
+/* The client has the history of its own room, in which event 7 is. Its worker has lost it. */
+static void
+lose_with_own_room(void)
+{
+	char key[64];
+
+	store_answers(0, 1);
+	snprintf(key, sizeof key, "/#%s", client.sid);
+	peer_stores(key, 7, 7);
+	assert_int_equal(sio_join_with_history(recovering_socket(&client), client.sid, 0, NULL, NULL), 0);
+	fake_turn();
+	store_answers(0, stored_count);
+	recovering_read(&client);
+	ASSERT_GOT(1, 7);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+}
+
+static void
+the_marks_of_the_own_room_come_back_with_the_client(void **state)
+{
+	(void)state;
+	lose_with_own_room();
+	come_back();
+	assert_true(client.recovered);
+	assert_true(sio_history_mark_was_sent(recovering_socket(&client), (struct wire_mark){PEER, 7}));
+	sio_leave(recovering_socket(&client), client.sid);
+	assert_false(sio_history_mark_was_sent(recovering_socket(&client), (struct wire_mark){PEER, 7}));
+}
+
+/* The socket has the marks before it enters its own room, and it is a new one before that. */
+static void
+an_event_of_the_own_history_is_not_replayed(void **state)
+{
+	(void)state;
+	lose_with_own_room();
+	(void)other_records_for(text_from(client.sid), 7, 7);
+	come_back();
+	ASSERT_GOT(1, 7);
+	assert_false(client.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_OFFSET_GONE], 1);
+	assert_true(recovering_socket(&client)->extra == NULL || recovering_socket(&client)->extra->joins == NULL);
+}
+
 /* Ends the joins of the room. */
 static void
 join_anew(void)
@@ -599,6 +651,10 @@ main(void)
 		CASE(an_event_that_arrived_before_the_loss_does_no_harm),
 		CASE(the_marks_of_a_history_come_back_with_the_client),
 		CASE(an_event_that_is_in_the_history_twice_has_one_mark),
+		cmocka_unit_test_setup_teardown(
+			the_marks_of_the_own_room_come_back_with_the_client, start_with_own_rooms, stop),
+		cmocka_unit_test_setup_teardown(
+			an_event_of_the_own_history_is_not_replayed, start_with_own_rooms, stop),
 		CASE(malformed_marks_are_refused),
 		CASE(marks_that_no_worker_writes_are_refused),
 	};
