@@ -66,32 +66,6 @@ vault_refuse_claim(struct vault_ask *ask, enum sio_recovery_result result)
 }
 
 /*
- * Checks field s of a session's record. Returns false if it is malformed. `*own`, `*sid` and the rooms are read from
- * it.
- */
-static bool
-vault_read_record(struct text record, bool *own, struct text *sid, struct text *rooms, uint32_t *count)
-{
-	struct keep_reader in = {.rest = record};
-	struct text rest;
-	uint64_t n;
-
-	*own = keep_get_u8(&in) != 0;
-	*sid = keep_get_text(&in);
-	n = keep_get_u64(&in);
-	*rooms = keep_get_text(&in);
-	(void)keep_get_text(&in); /* data; checked when it is decoded */
-	(void)keep_get_last_text(&in);
-	if (in.bad || in.rest.n != 0 || sid->n != SIO_ID_LENGTH || n > UINT32_MAX)
-		return false;
-	*count = (uint32_t)n;
-	in = (struct keep_reader){.rest = *rooms};
-	for (rest = *rooms; n != 0 && !in.bad; n--)
-		(void)keep_get_text(&in);
-	return !in.bad && in.rest.n == 0 && rest.n == rooms->n;
-}
-
-/*
  * Hands the claimed session over to the question. Refuses an id that this server cannot accept: others may write to
  * Redis.
  */
@@ -215,14 +189,13 @@ vault_goes_straight(const struct sio_nsp *nsp)
 static void
 vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct text answer, int64_t servers)
 {
-	struct text sid, rooms;
+	struct sio_vault_fields fields;
 	struct vault_found found;
+	struct text sid, rooms;
 	enum sio_vault_strangers strangers;
 	enum sio_recovery_result result;
-	uint32_t count;
-	bool own;
 
-	if (!vault_read_found(answer, &found) || !vault_read_record(found.record, &own, &sid, &rooms, &count)) {
+	if (!vault_read_found(answer, &found) || !sio_vault_record_read(found.record, &fields)) {
 		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
 		return;
 	}
@@ -242,17 +215,17 @@ vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct te
 		return;
 	}
 	memcpy(ask->record, found.record.at, found.record.n);
-	memcpy(ask->sid, sid.at, SIO_ID_LENGTH);
+	memcpy(ask->sid, fields.sid.at, SIO_ID_LENGTH);
 	ask->record_n = found.record.n;
 	if (vault_goes_straight(question->step->made)) {
 		vault_hand_over(ask, question);
 		return;
 	}
-	rooms.at = ask->record + (rooms.at - found.record.at);
-	sid.at = ask->record + (sid.at - found.record.at);
+	rooms = text_of(ask->record + (fields.rooms.at - found.record.at), fields.rooms.n);
+	sid = text_of(ask->sid, SIO_ID_LENGTH);
 	ask->call.answer = vault_on_checked;
-	sio_vault_read(
-		ask, &ask->from, sio_nsp_text(question->step->made), rooms, count, own ? sid : TEXT_NONE, false);
+	sio_vault_read(ask, &ask->from, sio_nsp_text(question->step->made), rooms, fields.room_count,
+		fields.own ? sid : TEXT_NONE, false);
 }
 
 void

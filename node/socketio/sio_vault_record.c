@@ -1,4 +1,7 @@
-/* What a worker writes about a session: the mark of its client (sio_vault_place.h), and field s of its record. */
+/*
+ * What a worker writes about a session: the mark of its client (sio_vault_place.h), and field s of its record, which
+ * a claim reads.
+ */
 #include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_keep_session.h"
 #include "node/socketio/sio_vault_state.h"
@@ -42,4 +45,25 @@ sio_vault_record(struct sio_vault *vault, const struct sio_recovery_session *ses
 	}
 	*out = buffer_text(&vault->out);
 	return true;
+}
+
+bool
+sio_vault_record_read(struct text record, struct sio_vault_fields *out)
+{
+	struct keep_reader in = {.rest = record};
+	uint64_t n;
+
+	out->own = keep_get_u8(&in) != 0;
+	out->sid = keep_get_text(&in);
+	n = keep_get_u64(&in);
+	out->rooms = keep_get_text(&in);
+	(void)keep_get_text(&in); /* data; checked when it is decoded */
+	out->given = keep_get_last_text(&in);
+	if (in.bad || in.rest.n != 0 || out->sid.n != SIO_ID_LENGTH || n > UINT32_MAX)
+		return false;
+	out->room_count = (uint32_t)n;
+	in = (struct keep_reader){.rest = out->rooms};
+	for (; n != 0 && !in.bad; n--)
+		(void)keep_get_text(&in);
+	return !in.bad && in.rest.n == 0;
 }

@@ -87,6 +87,15 @@ bool sio_vault_mark(
 /* Packs field s of a session with a socket. `*out` is valid until the next call. Returns false without memory. */
 bool sio_vault_record(struct sio_vault *vault, const struct sio_recovery_session *session, struct text *out);
 
+/* What a claim needs of field s. The texts are parts of the field. */
+struct sio_vault_fields {
+	struct text sid, rooms, given; /* given: see sio_history_given.h; it is checked when the socket gets it */
+	uint32_t room_count;
+	bool own; /* the socket is in its own room */
+};
+/* Reads field s, which others may have written. Returns false if it is malformed. */
+bool sio_vault_record_read(struct text record, struct sio_vault_fields *out);
+
 /* sio_vault_write.c */
 
 /* Returns the session at this worker, or NULL. */
