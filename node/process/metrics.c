@@ -344,7 +344,7 @@ static const struct metric metrics[] = {
 	{"sockeye_recovery_replayed_total", "counter", WORKER, "missed events sent to clients that came back", write_number, AT(sockets.recovery.replayed)},
 	{"sockeye_recovery_expired_total", "counter", WORKER, "lost clients that did not come back in time", write_number, AT(sockets.recovery.ended)},
 	{"sockeye_recovery_displaced_total", "counter", WORKER, "sessions of lost clients that were dropped early because of recoveryMaxSessions, recoveryMaxBytes, maxChildren or late changes of rooms", write_number, AT(sockets.recovery.displaced)},
-	{"sockeye_recovery_unsaved_total", "counter", WORKER ", reason", "sessions that were not stored in Redis (redisMode streams), so that their clients come back as new, unless a later attempt succeeds", write_unsaved, 0},
+	{"sockeye_recovery_unsaved_total", "counter", WORKER ", reason", "failed attempts to store a session in Redis (redisMode streams); until an attempt succeeds, the client comes back as a new one", write_unsaved, 0},
 	{"sockeye_recovery_sessions", "gauge", WORKER, "lost clients that may come back and continue", write_number, AT(sockets.recovery.sessions)},
 	{"sockeye_recovery_events", "gauge", WORKER, "events that are kept for lost clients", write_number, AT(sockets.recovery.events)},
 	{"sockeye_recovery_bytes", "gauge", WORKER, "bytes of the events and sessions that are kept for lost clients", write_number, AT(sockets.recovery.bytes)},

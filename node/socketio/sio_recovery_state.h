@@ -89,7 +89,7 @@ struct sio_recovery_session {
 		};
 	};
 	struct sio_recovery_lost *lost; /* NULL: live */
-	uint32_t save_no; /* vault, streams mode: number of the last save that Redis has not confirmed; 0: none */
+	uint32_t save_no;		/* vault: number of the last save that Redis has not confirmed; 0: none */
 	bool claimed : 1, ghost : 1;
 	bool moved : 1;		/* joined or left a room while claimed */
 	bool own : 1;		/* was in its own room */

@@ -79,16 +79,16 @@ struct sio_stream {
 	unsigned late_next;
 
 	/* sio_stream_write.c */
-	struct list writes;		/* struct stream_write that wait for an answer */
-	struct list removals;		/* struct stream_write that wait for their next attempt */
-	struct list unsaved;		/* struct sio_recovery_session by `kept` that Redis has not taken */
+	struct table newest;  /* struct stream_write by pid: the newest of each session, if it is not done */
+	struct list writes;   /* struct stream_write that wait for an answer */
+	struct list removals; /* struct stream_write that wait for their next attempt */
+	struct list unsaved;  /* struct sio_recovery_session by `kept` that Redis has not taken */
 	struct wheel_entry again_timer; /* armed while one of the two lists has members */
 	uint64_t again_pause;		/* ms */
 	unsigned removals_count;
-	uint32_t save_no;   /* of the last SET of a live session */
 	bool unsaved_known; /* `unsaved_why` has been logged */
 	enum sio_unsaved unsaved_why;
-	struct log_limit unsaved_log;
+	struct log_limit unsaved_log, removals_log;
 
 	/* sio_stream_store.c */
 	struct list changed;   /* struct sio_recovery_session by `kept` that must be stored */

@@ -89,12 +89,12 @@ stream_write(struct sio_stream *stream, const struct sio_nsp *nsp, const struct 
 }
 
 /*
- * Stores the session for `ms`. `live`: as for sio_stream_write(). `again`: only if Redis still has it, because
- * another server may have taken it. `token` gets the token of what is stored; NULL: not wanted.
+ * Stores the session for `ms`. `again`: only if Redis still has it, because another server may have taken it. `token`
+ * gets the token of what is stored; NULL: not wanted. sio_stream_write_failed() must follow an error.
  */
 static int
 stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct sio_stream_session *record, uint64_t ms,
-	struct sio_recovery_session *live, bool again, char token[SIO_EXPIRY_TOKEN])
+	bool again, char token[SIO_EXPIRY_TOKEN])
 {
 	int rc = stream_write(stream, nsp, record);
 	char digits[24];
@@ -102,7 +102,7 @@ stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct si
 		text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, ms)), TEXT("XX")};
 
 	if (rc == 0)
-		rc = sio_stream_write(stream, record->pid, live, again ? 6 : 5, args);
+		rc = sio_stream_write(stream, record->pid, again, again ? 6 : 5, args);
 	if (rc == 0 && token != NULL)
 		sio_stream_expiry_token(buffer_text(&stream->text), token);
 	if (stream->out.size > KEPT_MAX)
@@ -144,8 +144,8 @@ stream_set_lost(struct sio_stream *stream, struct sio_nsp *nsp, const struct sio
 	int rc;
 
 	if (!sio_expiry_wanted(nsp))
-		return stream_set(stream, nsp, record, ms, NULL, again, NULL);
-	rc = stream_set(stream, nsp, record, ms + SIO_EXPIRY_GRACE_MS, NULL, again, token);
+		return stream_set(stream, nsp, record, ms, again, NULL);
+	rc = stream_set(stream, nsp, record, ms + SIO_EXPIRY_GRACE_MS, again, token);
 	if (rc == 0)
 		sio_expiry_add(stream->recovery->expiry, nsp, record->pid, ms, text_of(token, SIO_EXPIRY_TOKEN));
 	return rc;
@@ -190,7 +190,7 @@ stream_store(struct sio_stream *stream, struct sio_recovery_session *session, co
 	if (rc == 0 && lost)
 		rc = stream_set_lost(stream, nsp, &record, stream_window(stream), session->saved);
 	else if (rc == 0)
-		rc = stream_set(stream, nsp, &record, sio_stream_live_ms(stream), session, session->saved, NULL);
+		rc = stream_set(stream, nsp, &record, sio_stream_live_ms(stream), session->saved, NULL);
 	buffer_fini(&rooms);
 	buffer_fini(&packed);
 	return rc;
@@ -209,7 +209,7 @@ stream_store_or_remove(
 	if (rc == 0)
 		session->saved = true;
 	else
-		sio_stream_write_failed(stream, session_pid(session), lost ? NULL : session, rc);
+		sio_stream_write_failed(stream, session_pid(session), rc);
 }
 
 static void

@@ -1,16 +1,21 @@
 /*
  * The writes of sessions to Redis, whose answers are checked. If Redis refuses a record, because its memory is full
  * or an ACL forbids it, it still has an older one, with which the client would come back with wrong rooms or data. So
- * the older record is removed:
+ * the older record is removed. The newest command of a session decides what follows:
  *
- *   Redis has not taken            what follows
- *   the record of a live session   DEL. The session is stored again after 1 to 32 s, or at its next change
- *   the record of a lost client    DEL
- *   a DEL                          DEL again after 1 to 32 s, unless the session has been stored meanwhile, until
- *                                  the record must have expired
+ *   Redis has not taken                what follows
+ *   the newest command, a SET          DEL. If the client is connected, its session is stored again after 1 to 32 s,
+ *                                      or at its next change
+ *   a SET without XX, if all later     the same, because the later ones have no key that they could replace
+ *   commands are SETs with XX
+ *   the newest command, a DEL          DEL again after 1 to 32 s, until the record must have expired
+ *   another command                    nothing
  *
- * If a later command for the session has been sent, that one decides. While Redis has an outdated record, no worker
- * continues it: the record names this worker, which no longer has the session (sio_stream_claim.c).
+ * If Redis answers nil to the newest command, a SET with XX, another server has claimed the session, or Redis has
+ * lost it. The record is not made again, because the client may have continued the session elsewhere.
+ *
+ * While Redis has an outdated record, no worker continues it: the record names this worker, which no longer has the
+ * session (sio_stream_claim.c).
  */
 #include "node/socketio/sio_stream_write.h"
 
@@ -21,6 +26,7 @@
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_expiry.h"
+#include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_stream_key.h"
 #include "node/socketio/sio_stream_session.h"
 #include "node/socketio/sio_stream_store.h"
@@ -28,37 +34,87 @@
 #define WAIT_MS 600000 /* how long a command may wait while Redis is away, and then for its answer */
 #define AGAIN_MIN_MS 1000
 #define AGAIN_MAX_MS 32000
-#define REMOVALS_MAX 16384 /* DELs that wait for their next attempt; beyond that, the oldest are dropped */
+
+enum write_kind { WRITE_SET, WRITE_SET_XX, WRITE_DEL };
 
 struct stream_write {
-	struct list link; /* in stream->writes, or in stream->removals */
+	struct table_node node; /* in stream->newest by the pid; its key is NULL if a later command has been sent */
+	struct list link;	/* in stream->writes, or in stream->removals */
 	struct bus_stream_question question;
 	struct sio_stream *stream;
-	enum { WRITE_LIVE, WRITE_LOST, WRITE_REMOVAL } kind;
-	uint32_t save_no; /* LIVE: of the session */
-	uint64_t until;	  /* REMOVAL: loop time when the record must have expired */
+	struct stream_write *needs; /* SET_XX: the SET without XX before it, if that is not answered; else NULL */
+	enum write_kind kind;
+	uint64_t until; /* DEL: loop time when the record must have expired */
 	uint8_t pid_n;
 	char pid[SIO_STREAM_PID_MAX];
 };
 
 static void write_on_end(struct bus_stream_question *question, int error, const struct resp_item *answer);
 
+static struct text
+write_pid(const struct stream_write *write)
+{
+	return text_of(write->pid, write->pid_n);
+}
+
 static struct stream_write *
-write_new(struct sio_stream *stream, struct text pid, struct sio_recovery_session *live)
+write_new(struct sio_stream *stream, struct text pid, enum write_kind kind)
 {
 	struct stream_write *write = mem_zalloc(sizeof *write);
 
 	must(pid.n <= SIO_STREAM_PID_MAX);
 	write->stream = stream;
-	write->kind = live != NULL ? WRITE_LIVE : WRITE_LOST;
+	write->kind = kind;
 	write->pid_n = (uint8_t)pid.n;
 	memcpy(write->pid, pid.at, pid.n);
 	list_init(&write->link);
-	if (live != NULL) {
-		stream->save_no += stream->save_no == UINT32_MAX ? 2 : 1; /* 0 means none */
-		write->save_no = live->save_no = stream->save_no;
-	}
 	return write;
+}
+
+/* The write must be in no list. */
+static void
+write_free(struct stream_write *write)
+{
+	if (write->node.key != NULL)
+		table_remove(&write->stream->newest, &write->node);
+	mem_free(write);
+}
+
+/* Returns the newest command of the session that is not done, or NULL. */
+static struct stream_write *
+write_find(const struct sio_stream *stream, struct text pid)
+{
+	struct table_node *node = table_find(&stream->newest, pid);
+
+	return node != NULL ? container_of(node, struct stream_write, node) : NULL;
+}
+
+/* Takes a DEL out of those that wait for their next attempt. */
+static void
+removal_unqueue(struct stream_write *write)
+{
+	list_remove(&write->link);
+	write->stream->removals_count--;
+}
+
+/* Makes the write the newest one of its session. Forgets a DEL that waits. */
+static void
+write_is_newest(struct stream_write *write)
+{
+	struct sio_stream *stream = write->stream;
+	struct stream_write *old = write_find(stream, write_pid(write));
+
+	if (old != NULL) {
+		table_remove(&stream->newest, &old->node);
+		old->node.key = NULL;
+		if (write->kind == WRITE_SET_XX)
+			write->needs = old->kind == WRITE_SET ? old : old->needs;
+		if (old->kind == WRITE_DEL && old->question.command == NULL) {
+			removal_unqueue(old);
+			write_free(old);
+		}
+	}
+	table_add(&stream->newest, &write->node, write_pid(write));
 }
 
 static int
@@ -75,18 +131,13 @@ write_send(struct stream_write *write, unsigned count, const struct text *args)
 	return rc == ERROR_TOO_BIG ? ERROR_TOO_MANY : rc;
 }
 
-/* Returns the session, if this worker still has it. */
+/* Returns the session of the pid, if its socket is at this worker. */
 static struct sio_recovery_session *
-write_session(const struct stream_write *write)
+live_session(const struct sio_stream *stream, struct text pid)
 {
-	struct table_node *node = table_find(&write->stream->recovery->sessions, text_of(write->pid, SIO_PID_HANDLE));
-	struct sio_recovery_session *session =
-		node != NULL ? container_of(node, struct sio_recovery_session, node) : NULL;
+	struct sio_recovery_session *session = sio_recovery_session_find(stream->recovery, pid);
 
-	if (session == NULL || session->claimed || session->socket == NULL ||
-		!text_is(text_of(session->pid, session->pid_n), text_of(write->pid, write->pid_n)))
-		return NULL;
-	return session;
+	return session == NULL || session->claimed || session->socket == NULL ? NULL : session;
 }
 
 /* ------------------------------------------------------------------ again */
@@ -99,17 +150,25 @@ write_again_later(struct sio_stream *stream)
 }
 
 static void
+removals_drop_oldest(struct sio_stream *stream)
+{
+	struct stream_write *oldest = container_of(stream->removals.next, struct stream_write, link);
+
+	removal_unqueue(oldest);
+	write_free(oldest);
+	if (log_allow(&stream->removals_log, 1, stream->recovery->io->loop->now))
+		log_event(LOG_ERROR, "recovery", "warning",
+			LOG_STR("too many sessions wait to be removed from Redis; the oldest stay until they expire"),
+			NULL);
+}
+
+static void
 removal_later(struct stream_write *write)
 {
 	struct sio_stream *stream = write->stream;
 
-	if (stream->removals_count == REMOVALS_MAX) {
-		struct stream_write *oldest = container_of(stream->removals.next, struct stream_write, link);
-
-		list_remove(&oldest->link);
-		mem_free(oldest);
-		stream->removals_count--;
-	}
+	if (stream->removals_count == SIO_STREAM_REMOVALS_MAX)
+		removals_drop_oldest(stream);
 	list_add_tail(&stream->removals, &write->link);
 	stream->removals_count++;
 	write_again_later(stream);
@@ -118,20 +177,10 @@ removal_later(struct stream_write *write)
 static void
 removal_send(struct stream_write *write)
 {
-	struct text args[2] = {TEXT("DEL"), sio_stream_key(write->stream, text_of(write->pid, write->pid_n))};
+	struct text args[2] = {TEXT("DEL"), sio_stream_key(write->stream, write_pid(write))};
 
 	if (write_send(write, 2, args) != 0)
 		removal_later(write);
-}
-
-/* Makes the write the removal of its session. */
-static void
-removal_begin(struct stream_write *write)
-{
-	write->kind = WRITE_REMOVAL;
-	write->until =
-		write->stream->recovery->io->loop->now + sio_stream_live_ms(write->stream) + SIO_EXPIRY_GRACE_MS;
-	removal_send(write);
 }
 
 static void
@@ -144,11 +193,10 @@ removals_send(struct sio_stream *stream)
 	stream->removals_count = 0;
 	while (!list_empty(&due)) {
 		struct stream_write *write = container_of(due.next, struct stream_write, link);
-		const struct sio_recovery_session *session = write_session(write);
 
 		list_remove(&write->link);
-		if ((session != NULL && session->saved) || stream->recovery->io->loop->now >= write->until)
-			mem_free(write);
+		if (stream->recovery->io->loop->now >= write->until)
+			write_free(write);
 		else
 			removal_send(write);
 	}
@@ -196,7 +244,7 @@ reason_of_answer(struct text error)
 	return bus_error_is_refusal(error) ? SIO_UNSAVED_DENIED : SIO_UNSAVED_REFUSED;
 }
 
-/* Reports it once, until Redis stores sessions again. `answer`: the error of Redis, or TEXT_NONE. */
+/* Counts it, and logs it once until Redis stores sessions again. `answer`: the error of Redis, or TEXT_NONE. */
 static void
 report_unsaved(struct sio_stream *stream, enum sio_unsaved reason, struct text answer)
 {
@@ -224,82 +272,89 @@ report_saved(struct sio_stream *stream)
 	log_event(LOG_INFO, "recovery", "note", LOG_STR("sessions are stored in Redis again"), NULL);
 }
 
-/* The write was not taken. Removes the older record. */
+/* Redis does not have the newest record of the session. Removes the older one, and stores a live session again. */
 static void
-write_failed(struct stream_write *write, enum sio_unsaved reason, struct text answer)
+record_failed(struct sio_stream *stream, struct text pid, enum sio_unsaved reason)
 {
-	struct sio_stream *stream = write->stream;
-	struct sio_recovery_session *session = write->kind == WRITE_LIVE ? write_session(write) : NULL;
+	struct sio_recovery_session *session = live_session(stream, pid);
 
-	if (write->kind == WRITE_LIVE && (session == NULL || session->save_no != write->save_no)) {
-		mem_free(write); /* a later command decides */
-		return;
-	}
-	report_unsaved(stream, reason, answer);
 	if (session != NULL) {
 		session->saved = false;
-		session->save_no = 0;
 		list_remove(&session->kept);
 		if (reason != SIO_UNSAVED_TOO_BIG) {
 			list_add_tail(&stream->unsaved, &session->kept);
 			write_again_later(stream);
 		}
 	}
-	removal_begin(write);
-}
-
-static void
-write_taken(struct stream_write *write)
-{
-	struct sio_recovery_session *session = write->kind == WRITE_LIVE ? write_session(write) : NULL;
-
-	if (session != NULL && session->save_no == write->save_no)
-		session->save_no = 0;
-	if (write->kind != WRITE_REMOVAL)
-		report_saved(write->stream);
-	mem_free(write);
+	sio_stream_remove(stream, pid);
 }
 
 static void
 write_on_end(struct bus_stream_question *question, int error, const struct resp_item *answer)
 {
 	struct stream_write *write = container_of(question, struct stream_write, question);
+	struct sio_stream *stream = write->stream;
+	struct stream_write *newest = write_find(stream, write_pid(write));
+	bool needed = newest != NULL && newest->needs == write;
+	enum sio_unsaved reason;
 
 	list_remove(&write->link);
-	if (error == 0)
-		write_taken(write);
-	else if (write->kind == WRITE_REMOVAL)
+	if (needed)
+		newest->needs = NULL;
+	if (write->kind == WRITE_DEL && error != 0 && write == newest) {
 		removal_later(write);
-	else if (answer != NULL)
-		write_failed(write, reason_of_answer(answer->text), answer->text);
-	else
-		write_failed(write, reason_of_error(error), TEXT_NONE);
+		return;
+	}
+	if (write->kind != WRITE_DEL && error != 0) {
+		reason = answer != NULL ? reason_of_answer(answer->text) : reason_of_error(error);
+		report_unsaved(stream, reason, answer != NULL ? answer->text : TEXT_NONE);
+		if (write == newest || needed)
+			record_failed(stream, write_pid(write), reason);
+	} else if (write->kind != WRITE_DEL && answer->type != RESP_NIL) {
+		report_saved(stream);
+	}
+	write_free(write);
 }
 
 /* -------------------------------------------------------------------- calls */
 
 int
-sio_stream_write(struct sio_stream *stream, struct text pid, struct sio_recovery_session *live, unsigned count,
-	const struct text *args)
+sio_stream_write(struct sio_stream *stream, struct text pid, bool again, unsigned count, const struct text *args)
 {
-	struct stream_write *write = write_new(stream, pid, live);
+	struct stream_write *write = write_new(stream, pid, again ? WRITE_SET_XX : WRITE_SET);
 	int rc = write_send(write, count, args);
 
-	if (rc != 0)
-		mem_free(write);
+	if (rc == 0)
+		write_is_newest(write);
+	else
+		write_free(write);
 	return rc;
 }
 
 void
-sio_stream_write_failed(struct sio_stream *stream, struct text pid, struct sio_recovery_session *live, int error)
+sio_stream_write_failed(struct sio_stream *stream, struct text pid, int error)
 {
-	write_failed(write_new(stream, pid, live), reason_of_error(error), TEXT_NONE);
+	enum sio_unsaved reason = reason_of_error(error);
+
+	report_unsaved(stream, reason, TEXT_NONE);
+	record_failed(stream, pid, reason);
 }
 
 void
 sio_stream_remove(struct sio_stream *stream, struct text pid)
 {
-	removal_begin(write_new(stream, pid, NULL));
+	struct stream_write *write = write_find(stream, pid);
+	bool removes = write != NULL && write->kind == WRITE_DEL, sent = removes && write->question.command != NULL;
+
+	if (!removes) {
+		write = write_new(stream, pid, WRITE_DEL);
+		write_is_newest(write);
+	} else if (!sent) {
+		removal_unqueue(write);
+	}
+	write->until = stream->recovery->io->loop->now + sio_stream_live_ms(stream) + SIO_EXPIRY_GRACE_MS;
+	if (!sent)
+		removal_send(write);
 }
 
 /* -------------------------------------------------------------------- life */
@@ -307,6 +362,7 @@ sio_stream_remove(struct sio_stream *stream, struct text pid)
 void
 sio_stream_write_init(struct sio_stream *stream)
 {
+	table_init(&stream->newest);
 	list_init(&stream->writes);
 	list_init(&stream->removals);
 	list_init(&stream->unsaved);
@@ -324,7 +380,7 @@ sio_stream_write_fini(struct sio_stream *stream)
 		if (write->question.command != NULL)
 			broker_stream_cancel(stream->broker, &write->question);
 		list_remove(&write->link);
-		mem_free(write);
+		write_free(write);
 	}
 	while (!list_empty(&stream->unsaved))
 		list_remove(stream->unsaved.next);

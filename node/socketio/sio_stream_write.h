@@ -4,16 +4,16 @@
 
 #include "node/socketio/sio_stream_state.h"
 
+/* DELs that wait for their next attempt. Beyond that, the oldest are dropped, which is logged. */
+#define SIO_STREAM_REMOVALS_MAX 16384
+
 /*
- * Sends the SET of the session with this pid. `live`: the session of a connected socket; NULL: its client is away.
- * Returns 0, ERROR_TOO_MANY if too many commands wait, or another error. sio_stream_write_failed() must follow an
- * error.
+ * Sends the SET of the session with this pid. `again`: it has XX. Returns 0, ERROR_TOO_MANY if too many commands
+ * wait, or another error. sio_stream_write_failed() must follow an error.
  */
-int sio_stream_write(struct sio_stream *stream, struct text pid, struct sio_recovery_session *live, unsigned count,
-	const struct text *args);
+int sio_stream_write(struct sio_stream *stream, struct text pid, bool again, unsigned count, const struct text *args);
 /* The session could not be sent to Redis. `error` is the reason. */
-void sio_stream_write_failed(
-	struct sio_stream *stream, struct text pid, struct sio_recovery_session *live, int error);
+void sio_stream_write_failed(struct sio_stream *stream, struct text pid, int error);
 /* Removes a session from Redis. */
 void sio_stream_remove(struct sio_stream *stream, struct text pid);
 

@@ -12,6 +12,7 @@
 static struct {
 	struct buffer log;     /* the first word of each command, or the worker of a message; a blank */
 	struct buffer session; /* the last value of a SET */
+	bool replaces;	       /* that SET has XX */
 	struct bus_stream_question *question; /* the newest one; NULL: answered */
 	struct bus_stream_question *write;    /* the newest SET or DEL of a session by its worker */
 	bool up, gathered;
@@ -47,19 +48,33 @@ fake_stream_answer(int error, const struct resp_item *answer)
 	fake_turn();
 }
 
-/* Answers a SET or DEL of a session by its worker. `error`: of Redis; NULL: it was taken. */
+/* Ends a SET or DEL of a session by its worker. */
+static inline void
+fake_stream_end_write(struct bus_stream_question *write, const struct resp_item *answer)
+{
+	must(write != NULL && write->command != NULL);
+	if (fake_stream.write == write)
+		fake_stream.write = NULL;
+	write->command = NULL;
+	write->on_end(write, answer->type == RESP_ERROR ? ERROR_CLOSED : 0, answer);
+	fake_turn();
+}
+
+/* The same. `error`: of Redis; NULL: it was taken. */
 static inline void
 fake_stream_answer_write(struct bus_stream_question *write, const char *error)
 {
 	const struct resp_item answer = {.type = error != NULL ? RESP_ERROR : RESP_STATUS,
 		.text = error != NULL ? text_from(error) : TEXT("OK")};
 
-	must(write != NULL && write->command != NULL);
-	if (fake_stream.write == write)
-		fake_stream.write = NULL;
-	write->command = NULL;
-	write->on_end(write, error != NULL ? ERROR_CLOSED : 0, &answer);
-	fake_turn();
+	fake_stream_end_write(write, &answer);
+}
+
+/* The key of a SET with XX does not exist. */
+static inline void
+fake_stream_answer_nil(struct bus_stream_question *write)
+{
+	fake_stream_end_write(write, &(struct resp_item){.type = RESP_NIL});
 }
 
 static inline int
@@ -84,6 +99,7 @@ broker_stream_ask(
 	if (text_is(args[0], TEXT("SET"))) {
 		buffer_reset(&fake_stream.session);
 		buffer_add_text(&fake_stream.session, args[2]);
+		fake_stream.replaces = count == 6;
 	}
 	if (fake_stream.full && question != NULL && question->reported)
 		return ERROR_TOO_BIG;

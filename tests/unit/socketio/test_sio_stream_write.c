@@ -8,6 +8,7 @@
 #include "common/base/base64.h"
 #include "node/socketio/sio_stream_session.h"
 #include "node/socketio/sio_stream_state.h"
+#include "node/socketio/sio_stream_write.h"
 
 #define FAKE_STREAM
 #include "tests/unit/log_lines.h"
@@ -16,9 +17,11 @@
 #include "tests/unit/socketio/fake_stream.h"
 
 #define OOM "OOM command not allowed when used memory > 'maxmemory'."
+#define MISCONF "MISCONF Redis is configured to save RDB snapshots"
 #define NOPERM "NOPERM User default has no permissions to run the 'set' command"
 
 static struct recovering client;
+static struct resp_item kept_record;
 
 static void
 window_is_2_minutes(struct sio_options *o)
@@ -76,6 +79,17 @@ static void
 answer_write(const char *error)
 {
 	fake_stream_answer_write(fake_stream.write, error);
+}
+
+/* Keeps the record that has been stored last, for an answer. */
+static void
+keep_record(void)
+{
+	static char copy[2048];
+
+	kept_record = (struct resp_item){.type = RESP_BULK, .text = buffer_text(&fake_stream.session)};
+	assert_true(kept_record.text.n < sizeof copy);
+	kept_record.text.at = memcpy(copy, kept_record.text.at, kept_record.text.n);
 }
 
 static void
@@ -151,7 +165,7 @@ a_removal_ends_with_its_record(void **state)
 	answer_write(OOM);
 	for (unsigned i = 0; fake_stream.write != NULL; i++) {
 		assert_in_range(i, 0, 20);
-		answer_write("MISCONF Redis is configured to save RDB snapshots");
+		answer_write(MISCONF);
 		fake_sleep(32000);
 	}
 	assert_in_range(fake_loop.now - before, 120000, 400000);
@@ -160,17 +174,148 @@ a_removal_ends_with_its_record(void **state)
 static void
 the_last_of_several_records_decides(void **state)
 {
-	struct bus_stream_question *first = fake_stream.write;
+	struct bus_stream_question *first;
 
 	(void)state;
+	answer_write(NULL);
 	join("room");
-	assert_asked("SET ");
+	first = fake_stream.write;
+	join("other room");
+	assert_asked("SET SET ");
 	fake_stream_answer_write(first, OOM);
 	assert_asked("");
 	answer_write(NULL);
 	fake_sleep(32000);
 	assert_false(has_asked("SET"));
-	assert_int_equal(unsaved(SIO_UNSAVED_OUT_OF_MEMORY), 0);
+	assert_int_equal(unsaved(SIO_UNSAVED_OUT_OF_MEMORY), 1);
+}
+
+/* The later records replace the first one only if Redis has taken it. */
+static void
+the_first_of_several_records_is_needed_by_the_others(void **state)
+{
+	struct bus_stream_question *first = fake_stream.write, *second;
+
+	(void)state;
+	join("room");
+	second = fake_stream.write;
+	join("other room");
+	assert_asked("SET SET ");
+	assert_true(fake_stream.replaces);
+	fake_stream_answer_write(first, OOM);
+	assert_asked("DEL ");
+	first = fake_stream.write;
+	fake_stream_answer_nil(second);
+	fake_stream_answer_write(first, NULL);
+	assert_false(logged("sessions are stored in Redis again"));
+	assert_int_equal(unsaved(SIO_UNSAVED_OUT_OF_MEMORY), 1);
+	fake_sleep(1000);
+	assert_asked("SET ");
+	assert_false(fake_stream.replaces);
+	answer_write(NULL);
+	assert_true(logged("sessions are stored in Redis again"));
+	fake_sleep(32000);
+	assert_false(has_asked("SET"));
+}
+
+static void
+the_record_of_a_lost_client_needs_the_first_one(void **state)
+{
+	struct bus_stream_question *first = fake_stream.write;
+
+	(void)state;
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_asked("SET ");
+	assert_true(fake_stream.replaces);
+	fake_stream_answer_write(first, OOM);
+	assert_asked("DEL ");
+	assert_int_equal(unsaved(SIO_UNSAVED_OUT_OF_MEMORY), 1);
+}
+
+/* Another server has claimed the session, or Redis has lost it. */
+static void
+a_record_that_is_gone_is_not_made_again(void **state)
+{
+	(void)state;
+	answer_write(NULL);
+	join("room");
+	assert_asked("SET ");
+	fake_stream_answer_nil(fake_stream.write);
+	fake_sleep(1000);
+	assert_asked("");
+	join("other room");
+	assert_asked("SET ");
+	assert_true(fake_stream.replaces);
+}
+
+/* After its loss, the client could otherwise not continue the session. */
+static void
+a_newer_record_ends_a_removal_that_waits(void **state)
+{
+	(void)state;
+	answer_write(MISCONF);
+	answer_write(MISCONF);
+	assert_asked("DEL ");
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_asked("SET ");
+	answer_write(NULL);
+	fake_sleep(32000);
+	assert_asked("");
+}
+
+static void
+a_newer_record_ends_a_removal_that_is_sent(void **state)
+{
+	struct bus_stream_question *removal;
+
+	(void)state;
+	answer_write(MISCONF);
+	removal = fake_stream.write;
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_asked("DEL SET ");
+	fake_stream_answer_write(removal, MISCONF);
+	answer_write(NULL);
+	fake_sleep(32000);
+	assert_asked("");
+}
+
+static void
+a_session_has_one_removal(void **state)
+{
+	(void)state;
+	answer_write(NULL);
+	fake_stream.full = true;
+	join("a");
+	join("b");
+	join("c");
+	assert_int_equal(unsaved(SIO_UNSAVED_QUEUE_FULL), 3);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	fake_stream.full = false;
+	fake_sleep(1000);
+	assert_asked("DEL ");
+}
+
+/* Beyond the limit, the oldest removal is forgotten, and the worker says so. */
+static void
+removals_that_wait_have_a_limit(void **state)
+{
+	char pid[SIO_STREAM_PID_MAX + 1];
+	unsigned removed = 0;
+
+	(void)state;
+	answer_write(NULL);
+	fake_stream.full = true;
+	for (unsigned i = 0; i <= SIO_STREAM_REMOVALS_MAX; i++) {
+		(void)snprintf(pid, sizeof pid, "%032u", i);
+		assert_false(logged("too many sessions wait to be removed"));
+		sio_stream_remove(fake_io->recovery->stream, text_from(pid));
+	}
+	assert_true(logged("too many sessions wait to be removed"));
+	fake_stream.full = false;
+	fake_sleep(1000);
+	for (size_t at = 0; at < fake_stream.log.len; at += strlen("DEL "))
+		removed++;
+	assert_int_equal(removed, SIO_STREAM_REMOVALS_MAX);
 }
 
 static void
@@ -195,20 +340,15 @@ a_session_waits_while_too_many_commands_wait(void **state)
 static void
 an_outdated_record_is_not_continued(void **state)
 {
-	struct resp_item record = {.type = RESP_BULK};
-	char copy[2048];
-
 	(void)state;
-	record.text = buffer_text(&fake_stream.session);
-	assert_true(record.text.n < sizeof copy);
-	record.text.at = memcpy(copy, record.text.at, record.text.n);
+	keep_record();
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	answer_write(OOM);
 	answer_write(OOM);
 	assert_asked("SET DEL ");
 	recovering_claim(&client, client.pid, NULL);
 	assert_asked("GETRANGE ");
-	fake_stream_answer(0, &record);
+	fake_stream_answer(0, &kept_record);
 	recovering_read(&client);
 	assert_true(client.connected && !client.recovered);
 	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_SESSION], 1);
@@ -222,6 +362,13 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_removal_that_redis_refuses_is_repeated, start, stop),
 		cmocka_unit_test_setup_teardown(a_removal_ends_with_its_record, start, stop),
 		cmocka_unit_test_setup_teardown(the_last_of_several_records_decides, start, stop),
+		cmocka_unit_test_setup_teardown(the_first_of_several_records_is_needed_by_the_others, start, stop),
+		cmocka_unit_test_setup_teardown(the_record_of_a_lost_client_needs_the_first_one, start, stop),
+		cmocka_unit_test_setup_teardown(a_record_that_is_gone_is_not_made_again, start, stop),
+		cmocka_unit_test_setup_teardown(a_newer_record_ends_a_removal_that_waits, start, stop),
+		cmocka_unit_test_setup_teardown(a_newer_record_ends_a_removal_that_is_sent, start, stop),
+		cmocka_unit_test_setup_teardown(a_session_has_one_removal, start, stop),
+		cmocka_unit_test_setup_teardown(removals_that_wait_have_a_limit, start, stop),
 		cmocka_unit_test_setup_teardown(a_session_waits_while_too_many_commands_wait, start, stop),
 		cmocka_unit_test_setup_teardown(an_outdated_record_is_not_continued, start, stop),
 	};
