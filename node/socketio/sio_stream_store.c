@@ -339,9 +339,15 @@ sio_stream_unclaim(struct sio_recovery_session *session)
 	buffer_init(&packed, SIO_STREAM_SESSION_MAX);
 	if (lost->data != NULL)
 		rc = json_to_msgpack(lost->data->owner.json, &lost->data->attachments, &packed);
+	if (rc == 0)
+		rc = buffer_error(&packed);
 	record.data = buffer_text(&packed);
-	if (rc == 0 && buffer_error(&packed) == 0 && end > now && session->nsp->broker != NULL)
-		(void)stream_set_lost(stream, session->nsp, &record, end - now, false);
+	if (end > now && session->nsp->broker != NULL) {
+		if (rc == 0)
+			rc = stream_set_lost(stream, session->nsp, &record, end - now, false);
+		if (rc != 0)
+			sio_stream_write_failed(stream, record.pid, rc);
+	}
 	buffer_fini(&packed);
 	sio_recovery_session_free(session);
 }

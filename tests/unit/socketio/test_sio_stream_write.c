@@ -354,6 +354,29 @@ an_outdated_record_is_not_continued(void **state)
 	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_SESSION], 1);
 }
 
+/* The client comes back and leaves before Redis answers that its session is its own. */
+static void
+a_session_that_cannot_be_stored_again_is_counted(void **state)
+{
+	const struct wire_stream_entry entry = {.id = {5, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
+
+	(void)state;
+	answer_write(NULL);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	keep_record();
+	answer_write(NULL);
+	recovering_claim(&client, client.pid, NULL);
+	fake_stream_answer(0, &kept_record);
+	fake_stream.question->on_entry(fake_stream.question, &entry);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	assert_asked("SET GETRANGE XRANGE DEL ");
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	fake_stream.full = true;
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_INTEGER, .integer = 1});
+	assert_int_equal(unsaved(SIO_UNSAVED_QUEUE_FULL), 1);
+	assert_true(logged("sessions are not stored in Redis: queue_full"));
+}
+
 int
 main(void)
 {
@@ -371,6 +394,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(removals_that_wait_have_a_limit, start, stop),
 		cmocka_unit_test_setup_teardown(a_session_waits_while_too_many_commands_wait, start, stop),
 		cmocka_unit_test_setup_teardown(an_outdated_record_is_not_continued, start, stop),
+		cmocka_unit_test_setup_teardown(a_session_that_cannot_be_stored_again_is_counted, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
