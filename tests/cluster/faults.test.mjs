@@ -150,18 +150,20 @@ test("after fifty faults, descriptors and memory are as before", { skip: !plain 
     },
   ];
   const measure = () => [...survivors(), ...workersOf(server)].map((pid) => ({ pid, fds: descriptors(pid), kb: written(pid) }));
+  // clients may be on another worker than before, so only the sum counts
+  const total = (all) => all.reduce((sum, { fds }) => sum + fds, 0);
+  let most = 0; // after a single fault, a connection to Redis may still be missing
   for (let i = 0; i < 8; i++) {
     await faults[i % 4]();
     await proven(sockets, `warm-up ${i}`);
+    most = Math.max(most, total(measure()));
   }
   const before = measure();
   for (let i = 0; i < 50; i++) {
     await faults[i % 4]();
     await proven(sockets, `round ${i}`);
   }
-  // clients may be on another worker than before, so only the sum counts
-  const total = (all) => all.reduce((sum, { fds }) => sum + fds, 0);
-  await until(() => total(measure()) <= total(before), "descriptors are back");
+  await until(() => total(measure()) <= most, "descriptors are back");
   assert.deepEqual(measure().map(({ pid }) => pid), before.map(({ pid }) => pid), "no process was replaced");
   for (const [i, { kb }] of measure().entries()) assert.ok(kb < before[i].kb + 1024, `process ${i}: ${before[i].kb} KiB, then ${kb} KiB`);
   leave(sockets);
