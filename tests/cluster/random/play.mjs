@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { World } from "./world.mjs";
 
-/** The share of the clients that come back and are recovered, beside those that have left or stayed away for too long. */
-const RECOVERED = 0.5;
+/**
+ * The share of the clients that come back and are recovered, of those that have neither left nor stayed away for too long. With
+ * streams, a busy machine makes more of them new: a worker takes Redis for lost if it does not answer for 2 s.
+ */
+const RECOVERED = { hub: 0.7, log: 0.7 }, RECOVERED_OTHERWISE = 0.5;
 
 /** `window`: the time in ms within which a client can come back; 0: the default, and no client stays away for longer. */
 export async function play(t, form, seed, stretches, window = 0) {
@@ -19,5 +22,5 @@ export async function play(t, form, seed, stretches, window = 0) {
   console.log(`# ${form}, seed ${seed}: ${stretches} stretches; ${[...world.returns].map(([what, n]) => `${n} ${what}`).join(", ")}`);
   const unwilling = Object.values(others).reduce((sum, n) => sum + n, 0);
   if (refuses) assert.ok(others[refuses] > 0, `no client came back that was new because of ${refuses}`);
-  else assert.ok(recovered > RECOVERED * (recovered + unwilling), "too few clients were recovered");
+  else assert.ok(recovered > (RECOVERED[form] ?? RECOVERED_OTHERWISE) * (recovered + unwilling), "too few clients were recovered");
 }
