@@ -173,6 +173,7 @@ bus_log_reach_message(struct bus_log *log, const struct bus_stamp *stamp)
 	memcpy(log->point.sender, stamp->sender.at, BUS_SENDER_LENGTH);
 	log->point.number = stamp->number;
 	log->point.event = stamp->event;
+	log->point.recorded = true;
 }
 
 /*
@@ -201,6 +202,7 @@ bus_log_on_message(struct bus_log *log, bool prefix, struct text name, struct te
 
 	if (!bus_stamp_take(message, log->sealed, &stamp)) {
 		log->point.event = 0;
+		log->point.recorded = false;
 		return true;
 	}
 	if (!log->behind)

@@ -19,6 +19,7 @@ struct bus_point {
 	char sender[BUS_SENDER_LENGTH];
 
 	uint64_t event; /* struct bus_stamp.event of the message in delivery */
+	bool recorded;	/* the message in delivery is in the log */
 	/* this node's events (bus_record()) without an answer from the server; all come after `floor` */
 	uint64_t open;
 	struct bus_position floor;

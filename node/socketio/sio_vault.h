@@ -18,9 +18,10 @@
  * time to live in Redis expires. If somebody wants to know when it ends, the worker that has stored it removes it
  * before (sio_expiry.h).
  *
- * A stranger is a server or an emitter that does not number its events. Each worker notes in Redis when it receives
- * such an event, and while the cluster contains Node.js servers. A client that may have missed such an event comes
- * back as a new one.
+ * A stranger is a server or an emitter that does not keep the log. Each worker notes in Redis when it receives an
+ * event of a stranger, and while the cluster contains Node.js servers. A client that may have missed such an event
+ * comes back as a new one. So does a client that has missed an event that is in the log without a number: its server
+ * has no recovery, or its worker had just started.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_H
 #define NODE_SOCKETIO_SIO_VAULT_H

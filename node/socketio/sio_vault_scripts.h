@@ -56,7 +56,7 @@ enum sio_vault_script {
 	 * client's former worker, its newest and its open events, local; maximum bytes, prefix of the namespace's
 	 * channels, channel (empty: only a check), head of the message, worker, rooms. Publishes the head, the id of
 	 * the last entry, LF and the records after the place, and gives the session to the worker. Returns R; N: the
-	 * claim has ended; G: events are missing from the log; S: a stranger has written to the rooms; T: too many
+	 * claim has ended; G: events are missing from the log; S: an event to the rooms has no number; T: too many
 	 * bytes.
 	 */
 	VAULT_READ,

@@ -79,13 +79,20 @@ sio_vault_note_lost(struct sio_vault *vault)
 	vault_note_stranger(vault, TEXT_NONE, 0);
 }
 
-/* An event without a number has arrived. Events of one millisecond share a note. */
+/*
+ * An event without a number has arrived. If it is in the log, as the first events of a worker are, VAULT_READ finds
+ * out who has missed it. A note would make all clients new whose offsets are older than the note, even if they have
+ * received the event. Events of one millisecond share a note.
+ */
 void
 sio_vault_stranger(struct sio_keep *keep, const struct sio_nsp *nsp)
 {
 	struct sio_vault *vault = keep->vault;
 	uint64_t now = keep->recovery->io->loop->now;
+	struct bus_point point;
 
+	if (bus_store_point(vault->bus, &point) && point.recorded)
+		return;
 	if (vault->stranger_nsp == nsp && vault->stranger_here == now)
 		return;
 	vault->stranger_nsp = nsp;

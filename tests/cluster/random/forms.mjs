@@ -9,9 +9,7 @@ export const SHAKEN_MS = 3000; // as long as this after an outage, a worker may 
 
 /** Workers have started. */
 async function begun(world) {
-  if (!world.form.unrecorded) return;
-  await world.recording();
-  world.mayBeNew("start");
+  if (world.form.unrecorded) await world.recording();
 }
 
 /** A worker is killed. What it had emitted before has left it; the events of the others may still be on their way. */
@@ -99,7 +97,7 @@ const STREAMS = { redis: true, args: ["--redis-mode", "streams"], channel: (nsp)
 /**
  * `nodes`: of two workers each. `peer`: the flags of a Node.js server that is there, too (tests/cluster/support/peer.mjs). `refuses`:
  * the reason for which every client is new. `channel`: each worker subscribes to it in Redis. `doubts`: while a worker is without Redis, its clients get events without
- * offsets. `unrecorded`: nobody records the first events of a worker that has just started, so they make clients new that are away.
+ * offsets. `unrecorded`: the first events of a worker that has just started have no numbers.
  */
 export const FORMS = {
   hub: { nodes: 1, args: [], failures: { worker, hub } },

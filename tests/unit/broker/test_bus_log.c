@@ -44,6 +44,31 @@ missed_messages_are_read_once_and_in_order(void **state)
 	close_log_bus();
 }
 
+/* Emitters and Node.js servers publish without the log. */
+static void
+messages_that_the_log_lacks_are_told_apart(void **state)
+{
+	struct bus_point point;
+	struct buffer out;
+
+	(void)state;
+	begin();
+	other_records(1, "news", "1", true);
+	RUN_UNTIL(news.messages == 1);
+	assert_true(bus_store_point(a.bus, &point) && point.recorded && point.event == 0);
+	buffer_init(&out, 256);
+	log_push_message(&out, TEXT("news"), TEXT("{\"m\":\"2\"}"));
+	conn_send_copy(server.subscriptions, out.data, out.len);
+	buffer_fini(&out);
+	RUN_UNTIL(news.messages == 2);
+	assert_true(bus_store_point(a.bus, &point) && !point.recorded);
+	lose_subscriptions();
+	other_records(2, "news", "3", false);
+	RUN_UNTIL(news.messages == 3);
+	assert_true(bus_store_point(a.bus, &point) && point.recorded && point.event == 0);
+	close_log_bus();
+}
+
 /* The position of an idle node is that of the last check message. */
 static void
 an_idle_node_has_a_position(void **state)
@@ -538,6 +563,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		LOG_CASE(messages_of_one_turn_leave_in_one_call),
 		LOG_CASE(missed_messages_are_read_once_and_in_order),
+		LOG_CASE(messages_that_the_log_lacks_are_told_apart),
 		LOG_CASE(an_idle_node_has_a_position),
 		LOG_CASE(what_is_heard_while_reading_is_held),
 		LOG_CASE(what_was_read_is_not_delivered_when_it_is_heard),

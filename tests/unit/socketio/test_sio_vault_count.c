@@ -1,4 +1,6 @@
-/* Claims of sessions at a Redis Cluster: the servers are counted at all of its members before a client is recovered.
+/*
+ * Strangers: servers and emitters that do not keep the log. At a Redis Cluster, the servers are counted at all of its
+ * members before a client is recovered.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -125,6 +127,39 @@ a_client_that_no_longer_waits_is_given_back(void **state)
 	assert_int_equal(count_calls(VAULT_RELEASE), 1);
 }
 
+/* ---------------------------------------------------------------- notes */
+
+static void
+another_server_emits(bool recorded)
+{
+	sio_nsp *nsp = sio_of(fake_io, "/");
+	const struct wire_target all = {.flags = 0};
+
+	redis.point.recorded = recorded;
+	fake_sleep(10); /* events of one millisecond share a note */
+	sio_core_broker_ops()->on_number(nsp, 0);
+	sio_core_broker_ops()->on_broadcast(nsp, &all, TEXT("[\"n\"]"), NULL);
+	fake_turn();
+}
+
+/* A client that has received an event which is in the log without a number can be recovered, and others, too. */
+static void
+only_events_that_the_log_lacks_are_noted(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	another_server_emits(true);
+	another_server_emits(true);
+	assert_int_equal(count_calls(VAULT_STRANGER), 0);
+	another_server_emits(false);
+	assert_int_equal(count_calls(VAULT_STRANGER), 1);
+	assert_true(text_is(called(VAULT_STRANGER)->args[0], TEXT("{socket.io-log}-stranger#/")));
+	another_server_emits(true);
+	assert_int_equal(count_calls(VAULT_STRANGER), 1);
+}
+
 int
 main(void)
 {
@@ -135,6 +170,7 @@ main(void)
 		CASE(a_count_that_fails_is_repeated_with_its_claim),
 		CASE(one_count_serves_all_claims_before_it),
 		CASE(a_client_that_no_longer_waits_is_given_back),
+		CASE(only_events_that_the_log_lacks_are_noted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
