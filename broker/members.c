@@ -114,6 +114,7 @@ members_on_servers(struct bus_count *query, int64_t count)
 	while ((node = table_next(&members->table, &cursor)) != NULL)
 		count -= member_is_present(member_of(node));
 	members->foreign = count > 0 ? count : 0;
+	members->counted_at = members->loop->now;
 }
 
 static void
@@ -520,8 +521,10 @@ members_stats(const struct members *members, struct members_stats *out)
 	struct members_cursor cursor = {.started = false};
 	const struct member_record *member;
 
-	*out = (struct members_stats){
-		.foreign = members->foreign, .conflicts = members->conflicts, .ignored = members->ignored};
+	*out = (struct members_stats){.foreign = members->foreign,
+		.counted_at = members->counted_at,
+		.conflicts = members->conflicts,
+		.ignored = members->ignored};
 	while ((member = members_next(members, &cursor)) != NULL)
 		out->count[member->state]++;
 }

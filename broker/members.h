@@ -95,6 +95,7 @@ struct members_options {
 struct members_stats {
 	uint32_t count[MEMBER_STATE_COUNT]; /* this node included unless it is an observer */
 	int64_t foreign;		    /* servers without heartbeats; -1: not known yet */
+	uint64_t counted_at;		    /* loop time at which they were counted; 0: not known yet */
 	uint32_t conflicts;		    /* bits 1 << enum member_conflict */
 	uint64_t ignored;		    /* heartbeats beyond MEMBERS_MAX */
 };

@@ -23,6 +23,7 @@ struct members {
 	struct bus_count servers, strangers, others;
 	bool asking_servers, asking_strangers, asking_others;
 	int64_t foreign;
+	uint64_t counted_at;
 	int64_t stranger_count, other_count;
 	uint32_t conflicts;
 	uint64_t warned[CONFLICT_COUNT]; /* loop time; 0: never */

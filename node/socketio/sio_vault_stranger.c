@@ -17,7 +17,7 @@ struct vault_note {
 enum sio_vault_strangers
 sio_vault_strangers(struct sio_vault *vault, int64_t servers)
 {
-	uint64_t now = vault->keep->recovery->io->loop->now;
+	uint64_t counted_at = vault->keep->recovery->io->loop->now;
 	struct members_stats members;
 	int64_t strangers;
 
@@ -26,13 +26,16 @@ sio_vault_strangers(struct sio_vault *vault, int64_t servers)
 	if (servers >= 0)
 		strangers = servers - members.count[MEMBER_SERVING] - members.count[MEMBER_DRAINING] -
 			    members.count[MEMBER_SILENT];
+	else if (members.foreign >= 0)
+		counted_at = members.counted_at; /* on a busy machine, long ago */
 	if (strangers == 0 || (servers >= 0 && strangers < 0)) {
 		vault->counted_since = 0;
 		return VAULT_NO_STRANGERS;
 	}
 	if (vault->counted_since == 0)
-		vault->counted_since = now;
-	return strangers > 0 && now - vault->counted_since >= SIO_VAULT_SURE_MS ? VAULT_STRANGERS : VAULT_PERHAPS;
+		vault->counted_since = counted_at;
+	return strangers > 0 && counted_at >= vault->counted_since + SIO_VAULT_SURE_MS ? VAULT_STRANGERS
+										       : VAULT_PERHAPS;
 }
 
 static void

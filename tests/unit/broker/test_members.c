@@ -471,10 +471,12 @@ servers_without_heartbeats_are_counted(void **state)
 	nodes[0].servers = ERROR_CLOSED;
 	run_for(1000);
 	assert_int_equal(stats_of(0).foreign, -1);
+	assert_int_equal(stats_of(0).counted_at, 0);
 	join(1);
 	nodes[0].servers = 5; /* this node, one member and three other servers */
 	run_for(2 * INTERVAL);
 	assert_int_equal(stats_of(0).foreign, 3);
+	assert_true(stats_of(0).counted_at > 0);
 	nodes[0].servers = 2;
 	run_for(2 * INTERVAL);
 	assert_int_equal(stats_of(0).foreign, 0);

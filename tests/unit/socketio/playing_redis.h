@@ -34,6 +34,7 @@ struct bus {
 	struct call calls[CALLS];
 	unsigned count;
 	int foreign;		   /* Node.js servers that the members have counted */
+	uint64_t counted_at;	   /* loop time of that count */
 	bool cluster;		   /* the server is in a Redis Cluster */
 	struct bus_count *counted; /* the count of servers under way */
 	unsigned counts;
@@ -190,7 +191,8 @@ void
 members_stats(const struct members *members, struct members_stats *out)
 {
 	(void)members;
-	*out = (struct members_stats){.count = {[MEMBER_SERVING] = 1}, .foreign = redis.foreign};
+	*out = (struct members_stats){
+		.count = {[MEMBER_SERVING] = 1}, .foreign = redis.foreign, .counted_at = redis.counted_at};
 }
 
 /* Returns the last call of a script, or NULL. */

@@ -160,6 +160,22 @@ only_events_that_the_log_lacks_are_noted(void **state)
 	assert_int_equal(count_calls(VAULT_STRANGER), 1);
 }
 
+/* A new node has been counted before it announced itself. The next count comes late, because the machine is busy. */
+static void
+a_count_that_is_out_of_date_makes_no_stranger(void **state)
+{
+	(void)state;
+	redis.foreign = 3;
+	redis.counted_at = fake_io->loop->now;
+	sleep_long(4000);
+	assert_int_equal(count_calls(VAULT_STRANGER), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		redis.counted_at = fake_io->loop->now;
+		sleep_long(1000);
+	}
+	assert_true(count_calls(VAULT_STRANGER) > 0);
+}
+
 int
 main(void)
 {
@@ -171,6 +187,7 @@ main(void)
 		CASE(one_count_serves_all_claims_before_it),
 		CASE(a_client_that_no_longer_waits_is_given_back),
 		CASE(only_events_that_the_log_lacks_are_noted),
+		CASE(a_count_that_is_out_of_date_makes_no_stranger),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
