@@ -7,9 +7,11 @@ const PAUSE_MS = 300;
 const LONG_PAUSE_MS = 1500; // after 2 s, a worker takes a stream that does not answer for lost
 export const SHAKEN_MS = 3000; // as long as this after an outage, a worker may take another one for dead
 
-/** Workers have started. */
+/** Workers have started. The hub does not keep what they emit before it has answered them, so older offsets lead nowhere. */
 async function begun(world) {
-  if (world.form.unrecorded) await world.recording();
+  if (!world.form.unrecorded) return;
+  await world.recording();
+  if (!world.redis) world.mayBeNew("start");
 }
 
 /** A worker is killed. What it had emitted before has left it; the events of the others may still be on their way. */
@@ -100,7 +102,7 @@ const STREAMS = { redis: true, args: ["--redis-mode", "streams"], channel: (nsp)
  * offsets. `unrecorded`: the first events of a worker that has just started have no numbers.
  */
 export const FORMS = {
-  hub: { nodes: 1, args: [], failures: { worker, hub } },
+  hub: { nodes: 1, args: [], unrecorded: true, failures: { worker, hub } },
   log: { ...LOG, nodes: 2, failures: { worker, hub, node, pause, restart, cut } },
   streams: { ...STREAMS, nodes: 2, failures: { worker, node, pause, restart, cut } },
   "log-nodejs": { ...LOG, nodes: 1, peer: [], refuses: "foreign", failures: { worker, hub, node, pause, peer } },
