@@ -89,8 +89,23 @@ export class Client {
     this.doubt = { why, until, sureAt: performance.now() + ms };
   }
 
+  /** Fails if the server has lost the client by itself, as by a ping timeout on a busy machine. */
+  #assertConnected() {
+    assert.ok(this.connected, `client ${this.id} lost its connection: ${this.lost?.how}`);
+  }
+
+  /** Asks the server. `what` names the answer in errors. An answer without the connection would be waited for in vain. */
+  async ask(what, ...args) {
+    let gone;
+    const lost = new Promise((_, reject) => (gone = (reason) => reject(new Error(`client ${this.id} lost its connection (${reason}) before ${what}`))));
+    this.#assertConnected();
+    this.socket.once("disconnect", gone);
+    return within(Promise.race([this.socket.emitWithAck(...args), lost]), what).finally(() => this.socket.off("disconnect", gone));
+  }
+
   /** Loses the connection. Resolves when the client has noticed it. */
   async lose(how) {
+    this.#assertConnected();
     const gone = next(this.socket, "disconnect");
     const { engine } = this.socket.io, { transport } = engine;
     if (how === "silent" && this.form.peer && !transport.ws) how = "close"; // endGhosts() could not end this one

@@ -35,6 +35,7 @@ class Observer {
   heard = new Map(); // observer → the last mark of it
   records = false; // its own last mark had an offset, so its worker records what it emits
   #wake = () => {};
+  #lost; // why the observer is no longer connected
 
   /** Calls `withoutOffset` when a mark comes without an offset. */
   constructor(socket, emitter, withoutOffset) {
@@ -46,13 +47,20 @@ class Observer {
       this.#wake();
     });
     socket.on("asked", (value, answer) => answer(value));
+    socket.on("disconnect", (reason) => {
+      this.#lost = reason;
+      this.#wake();
+    });
   }
 
   /** Resolves when a mark of each of `count` observers has come. */
   hears(mark, count) {
     const deaf = () => Array.from({ length: count }, (_, from) => from).filter((from) => !(this.heard.get(from) >= mark));
-    const all = new Promise((resolve) => {
-      this.#wake = () => deaf().length === 0 && resolve();
+    const all = new Promise((resolve, reject) => {
+      this.#wake = () => {
+        if (deaf().length === 0) resolve();
+        else if (this.#lost) reject(new Error(`an observer lost its connection (${this.#lost}) before mark ${mark}`));
+      };
       this.#wake();
     });
     return within(all, () => `mark ${mark} of the emitters ${deaf()} at the worker of ${this.socket.id}`);
@@ -205,7 +213,7 @@ export class World {
     if (!this.form.peer) return;
     await this.emit({ emitter: 0, to: [client], except: [], how: "kept", value: "number" });
     await this.settle();
-    await within(this.clients[client].socket.emitWithAck("rooms"), "an answer behind the event for a client");
+    await this.clients[client].ask("an answer behind the event for a client", "rooms");
   }
 
   /**
@@ -235,7 +243,7 @@ export class World {
     await this.settle();
     const leaves = one.rooms.delete(room);
     if (!leaves) one.rooms.add(room);
-    await within(one.socket.emitWithAck(leaves ? "leave" : "join", room), "the answer to a change of rooms");
+    await one.ask("the answer to a change of rooms", leaves ? "leave" : "join", room);
     await this.#newOffset(client);
     return leaves ? "leaves" : "joins";
   }
@@ -282,7 +290,7 @@ export class World {
     this.returns.set(result, (this.returns.get(result) ?? 0) + 1);
     if (result === "recovered") return result;
     await this.settle(); // what was on its way to the new client is delivered before the answer
-    await within(one.socket.emitWithAck("rooms"), "the rooms of a new client");
+    await one.ask("the rooms of a new client", "rooms");
     one.forget();
     await this.#newOffset(client);
     return result;
@@ -337,7 +345,7 @@ export class World {
     for (let client = 0; client < CLIENTS; client++) await this.#play(aReturn(random, client, limits), true);
     await this.settle();
     for (const client of this.clients) {
-      assert.deepEqual((await within(client.socket.emitWithAck("rooms"), "the rooms of a client")).sort(), [client.id, ...client.rooms].sort(), "the rooms of a client");
+      assert.deepEqual((await client.ask("the rooms of a client", "rooms")).sort(), [client.id, ...client.rooms].sort(), "the rooms of a client");
       client.check();
     }
   }
