@@ -6,7 +6,7 @@ import { once } from "node:events";
 import path from "node:path";
 import readline from "node:readline";
 import { io } from "socket.io-client";
-import { startEdge, Link, FLAG, rooms } from "./harness.mjs";
+import { startEdge, Link, LinkEnded, FLAG, orEnded, rooms } from "./harness.mjs";
 import { next, collect, patiently, within } from "../clients/support/wait.mjs";
 import { endsWithFile } from "../clients/support/leftovers.mjs";
 
@@ -23,11 +23,16 @@ async function withEdge(args, run) {
   }
 }
 
-/** A client that counts how often it was disconnected. */
-async function connect(edge, options = {}) {
+function open(edge, options = {}) {
   const client = io(edge.url, { forceNew: true, transports: ["websocket"], ...options });
   client.lost = [];
   client.on("disconnect", (reason) => client.lost.push(reason));
+  return client;
+}
+
+/** A client that counts how often it was disconnected. */
+async function connect(edge, options) {
+  const client = open(edge, options);
   await next(client, "connect");
   return client;
 }
@@ -107,18 +112,24 @@ test("the edge ends a silent link, and its clients go to the other backend", asy
   const silence = (ms) =>
     withEdge(["--backend-ping", String(ms / 10), "--backend-stall-timeout", String(ms)], async (edge) => {
       const links = [(await Link.open(edge)).serveEcho(), (await Link.open(edge)).serveEcho()];
-      const client = await connect(edge);
-      const [silent, other] = links.sort((a, b) => b.sockets.size - a.sockets.size);
-      silent.options.pong = false;
-      assert.equal((await silent.got("BYE")).reason, "timeout");
-      const answer = await Promise.race([client.emitWithAck("ask", 5), other.closed.then(() => "no backend is left")]);
-      assert.deepEqual(client.lost, []);
-      client.close();
-      await other.kill();
-      return answer;
+      const client = open(edge);
+      try {
+        const connected = new Promise((resolve) => client.once("connect", resolve));
+        const ended = links.map(({ closed }) => closed.then(() => Promise.reject(new LinkEnded("a link ended before the client came"))));
+        await within(Promise.race([connected, ...ended]), '"connect"');
+        const [silent, other] = links.sort((a, b) => b.sockets.size - a.sockets.size);
+        silent.options.pong = false;
+        assert.equal((await silent.got("BYE")).reason, "timeout");
+        const answer = await Promise.race([client.emitWithAck("ask", 5), other.closed.then(() => "no backend is left")]);
+        assert.deepEqual(client.lost, []);
+        await other.kill();
+        return answer;
+      } finally {
+        client.close();
+      }
     });
   // on a busy machine, the PONGs of the other backend may also come too late
-  assert.equal(await patiently(silence, (answer) => answer === 5, 1000), 5);
+  assert.equal(await patiently((ms) => orEnded(silence(ms)), (answer) => answer === 5, 1000), 5);
 });
 
 test("a new client goes to the backend that has the fewest clients", () =>

@@ -40,11 +40,11 @@ export class Program {
     for (const waiter of this.waiters) waiter();
   }
 
-  /** The first line, now or later, that matches. */
-  line(pattern) {
+  /** The line, now or later, that is the nth that matches. */
+  line(pattern, nth = 1) {
     const found = new Promise((resolve, reject) => {
       const look = () => {
-        const line = this.lines.find((each) => pattern.test(each));
+        const line = this.lines.filter((each) => pattern.test(each))[nth - 1];
         const ended = this.child.exitCode !== null || this.child.signalCode !== null;
         if (line === undefined && !ended) return;
         this.waiters.delete(look);
