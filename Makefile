@@ -285,6 +285,9 @@ $(FUZZ_CHECK_GOALS): fuzz-check-%: fuzz-build
 # ---------------------------------------------------------------------- test
 # The packages of npm are the same for all build folders.
 TESTS_NPM := build/tests-npm.stamp
+# TEST_FILES=tests/clients/x.test.mjs runs some of the files of test-clients, test-backends, test-cluster or test-load. A file that takes
+# longer than 15 minutes fails, and the next one runs.
+NODE_TEST := node --test --test-concurrency=1 --test-timeout=900000
 include tests/clients/app/app.mk
 include tests/backends/backends.mk
 include tests/cluster/cluster.mk
@@ -300,7 +303,7 @@ $(TESTS_NPM): tests/package-lock.json
 
 # Stock clients, browsers and raw bytes against the built programs; TEST_BUILD names the build folder.
 test-clients: all $(TEST_APP) $(PEER_APP) $(TESTS_NPM) admin-ui
-	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 node --test --test-concurrency=1 tests/clients/*.test.mjs
+	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 $(NODE_TEST) $(or $(TEST_FILES),tests/clients/*.test.mjs)
 
 # All programs that the steps of `make test` run from this build folder. They are built first, because steps that run at the same
 # time must not build in one folder.

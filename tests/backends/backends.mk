@@ -6,7 +6,7 @@ unit-javascript: $(TESTS_NPM)
 # Stock clients of backends behind the real program: a backend written by hand, and backends of the packages.
 .PHONY: test-backends
 test-backends: all $(TESTS_NPM)
-	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 node --test --test-concurrency=1 tests/backends/*.test.mjs
+	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 $(NODE_TEST) $(or $(TEST_FILES),tests/backends/*.test.mjs)
 
 # Two edges, three backends and 60 clients for MINUTES, with kills, deploys and other faults in turn; SEED=n repeats the faults.
 MINUTES ?= 10

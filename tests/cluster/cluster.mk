@@ -9,7 +9,7 @@ $(PEER_APP): tests/cluster/app/peer.c tests/clients/app/driven.h node/sockeye.h
 # Several nodes with real Redis servers, Node.js servers and balancers.
 .PHONY: test-cluster
 test-cluster: all $(PEER_APP) $(TESTS_NPM) admin-ui
-	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 node --test --test-concurrency=1 tests/cluster/*.test.mjs
+	TEST_BUILD=$(abspath $(BUILD)) timeout 1800 $(NODE_TEST) $(or $(TEST_FILES),tests/cluster/*.test.mjs)
 
 # Three nodes of two workers and a Node.js server for MINUTES, while Redis and its links fail in turn. Each round has the next
 # seed; SEED=n starts with that one. MODE=classic or ONLY=restart,failover limit what is played.

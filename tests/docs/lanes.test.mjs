@@ -1,4 +1,4 @@
-// The table at the end of `make test` says what failed, and which tests were left out and why.
+// The table at the end of `make test` says what failed, what passed only when it ran again alone, and which tests were left out and why.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -20,11 +20,26 @@ no-tool:
 	@printf 'ok 1 - %s # SKIP missing: tool\\n' one two
 fails:
 	@echo "SKIPPED: a part"; false
+late hard found:
+	@node --test --test-reporter=tap $(or $(TEST_FILES),steady.test.mjs $@.test.mjs)
 `);
+
+// `late` fails only the first time, `hard` each time; `found` fails once by what a sanitizer found
+const failing = (condition, says = "") => `
+import { existsSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+const again = existsSync(import.meta.filename + ".ran");
+writeFileSync(import.meta.filename + ".ran", "");
+test("a test", () => {
+  if (${condition}) throw new Error("${says}");
+});
+`;
+for (const [name, text] of Object.entries({ steady: failing("false"), late: failing("!again"), hard: failing("true"), found: failing("!again", "AddressSanitizer: leak") }))
+  writeFileSync(path.join(folder, `${name}.test.mjs`), text);
 
 /** Runs the steps in one lane. Returns the exit code, and the lines of the table without times and logs. */
 function run(...steps) {
-  const { MAKEFLAGS, MFLAGS, MAKELEVEL, ...env } = process.env;
+  const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, ...env } = process.env;
   const lanes = steps.map((step) => `one: ${step}`).join("\n");
   const { status, stdout } = spawnSync(script, [path.join(folder, "lanes")], { cwd: folder, env: { ...env, TEST_LANES: lanes }, encoding: "utf8" });
   const table = stdout.split("===== all steps, in the order in which they ended =====\n")[1].split("\n\n")[0].trim().split("\n");
@@ -40,4 +55,13 @@ test("a step that left tests out is skipped, with each reason once", () => {
 
 test("a failed step counts as failed, even if it also left tests out", () => {
   assert.deepEqual(run("fails", "passes"), { status: 1, table: ["FAILED make fails", "skipped: a part", "ok make passes"] });
+});
+
+test("a test file that fails runs again alone: a step that passes then is unsteady, and its failure is shown", () => {
+  assert.deepEqual(run("late", "hard"), { status: 1, table: ["unsteady make late", "FAILED make hard"] });
+  assert.deepEqual(run("late"), { status: 0, table: ["ok make late"] });
+});
+
+test("what a sanitizer has found fails at once", () => {
+  assert.deepEqual(run("found"), { status: 1, table: ["FAILED make found"] });
 });

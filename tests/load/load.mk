@@ -2,4 +2,4 @@
 # With the sanitizer build, tests that measure time are skipped.
 .PHONY: test-load
 test-load: $(BUILD)/sockeye $(BUILD)/sockeye-load $(BUILD)/apps/bench.so $(TESTS_NPM)
-	TEST_BUILD=$(abspath $(BUILD)) $(if $(SAN),TEST_SHORT=1) timeout 1200 node --test --test-concurrency=1 tests/load/*.test.mjs
+	TEST_BUILD=$(abspath $(BUILD)) $(if $(SAN),TEST_SHORT=1) timeout 1200 $(NODE_TEST) $(or $(TEST_FILES),tests/load/*.test.mjs)
