@@ -172,15 +172,16 @@ for (const [config, commands] of Object.entries(balancers))
     test("a node drains under clients that poll, and no client sees an error or misses a message", async () => {
       const options = { transports: ["polling"], forceNew: true, reconnectionDelay: 10, reconnectionDelayMax: 100 };
       const faults = [];
+      const late = []; // clients that come during the drain
       const join = () => {
         const socket = io(url(), options);
         socket.got = [];
         socket.on("news", (number) => socket.got.push(number));
         socket.on("connect_error", (error) => faults.push(error.message));
-        socket.on("disconnect", (reason) => {
+        socket.on("disconnect", (reason, details) => {
           socket.before ??= socket.got; // messages that came before the drain
           socket.got = [];
-          if (reason !== "io client disconnect" && reason !== "transport close") faults.push(reason);
+          if (reason !== "io client disconnect" && reason !== "transport close") faults.push([reason, details?.message, details?.description, details?.context?.responseText, late.includes(socket)]);
         });
         return socket;
       };
@@ -210,7 +211,6 @@ for (const [config, commands] of Object.entries(balancers))
       const slot = workerOf(sender);
       for (const socket of there) socket.slot = workerOf(socket);
       servers[1].child.kill("SIGTERM");
-      const late = [];
       let over = false;
       const arrivals = (async () => {
         while (!over) {

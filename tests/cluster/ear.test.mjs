@@ -280,7 +280,7 @@ test("a hub that hangs and is not restarted: its workers notice, say so, and go 
   const sockets = await witnesses(nodes, 2);
   const pid = hubOf(nodes[0]);
   process.kill(pid, "SIGSTOP");
-  await nodes[0].until(() => nodes[0].logged("bus").filter(({ reason }) => /did not come back through the hub/.test(reason)).length === 2);
+  await nodes[0].until(() => nodes[0].logged("bus").filter(({ reason }) => /did not come back through the hub/.test(reason)).length >= 2);
   sockets.push(...(await witnesses(nodes, 1))); // clients still come
   process.kill(pid, "SIGCONT");
   await nodes[0].until(() => nodes[0].logged("bus").filter(({ state }) => state === "up").length >= 4);
@@ -291,7 +291,7 @@ test("a hub that hangs and is not restarted: its workers notice, say so, and go 
     await until(async () => {
       const { error, answers } = await ask(from, "serverAsk", "question", 7);
       return error === null && answers.length === 2; // a server that counts as silent may answer nevertheless
-    }, "answers of the others", 4_000);
+    }, "answers of the others");
     await answered(from, sockets, 3);
   }
   for (const socket of sockets) assert.ok(socket.connected, "no client noticed");
