@@ -39,14 +39,15 @@ function makeAdapterClass(Base, backend) {
 			Object.defineProperty(nsp, "_ids", { get: () => backend.ids, set: (id) => (backend.ids = id % 0x100000000), configurable: true });
 		}
 
-		_find(id) {
+		/* The socket with this id, also while its middlewares run. */
+		find(id) {
 			return this.nsp.sockets.get(id) ?? this.opening.get(id);
 		}
 
 		/* ------------------------------------------------------------ rooms */
 
 		addAll(id, rooms) {
-			const socket = this._find(id);
+			const socket = this.find(id);
 			if (socket?._handle > 0 && !socket._handedOff) {
 				const fresh = [];
 				for (const room of rooms) if (room !== id && !this.sids.get(id)?.has(room)) fresh.push(room);
@@ -73,14 +74,14 @@ function makeAdapterClass(Base, backend) {
 		}
 
 		del(id, room) {
-			const socket = this._find(id);
+			const socket = this.find(id);
 			if (socket?._handle > 0 && !socket._handedOff) sendRooms(socket, T.LEAVE, [room]);
 			super.del(id, room);
 			if (socket?.recovered) this._delOtherForm(id, room);
 		}
 
 		delAll(id) {
-			const socket = this._find(id);
+			const socket = this.find(id);
 			if (socket?._handle > 0 && !socket._leaving && !socket._handedOff) {
 				const rooms = this.sids.get(id);
 				if (rooms?.size > 0) sendRooms(socket, T.LEAVE, rooms);

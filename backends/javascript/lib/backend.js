@@ -22,6 +22,7 @@ const { drain } = require("./drain");
 /* Events that only socket.io itself emits. */
 const RESERVED = new Set(["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"]);
 const REMEMBER_REQUEST = 60000;
+const FORMER_MS = 5000; // for which a socket that comes back waits until its former socket has left
 
 class Opening {
 	constructor(link, handle, connection) {
@@ -57,6 +58,7 @@ class Backend extends EventEmitter {
 		this.sessionCount = 0;
 		this.dirtyLinks = [];
 		this.touched = new Set(); // sockets whose data may have changed
+		this.successors = new Map(); // socket -> functions that open sockets of the same id when it has left
 		this.flushing = false;
 		this.hasRead = false; // bytes were read, and nothing was written since
 		this.flush = this.flush.bind(this);
@@ -333,13 +335,13 @@ class Backend extends EventEmitter {
 		opening.recovered = (flags & F.RECOVERED) !== 0;
 		link.opened.set(handle, opening);
 		if (connection._ready) connection._ready.then(() => this._open(name, opening));
-		// The socket of the same id leaves first if its CLOSED came just before (see _closeSocket()).
-		else if (opening.recovered) process.nextTick(() => this._open(name, opening));
 		else this._open(name, opening);
 	}
 
 	_open(name, opening) {
 		if (opening.gone) return;
+		const former = opening.recovered ? this.io._nsps.get(name)?.adapter.find(opening.sid) : undefined;
+		if (former !== undefined) return this._openAfter(former, name, opening);
 		// Most clients send no auth. null stands for an empty object, which is made on first use.
 		const auth = opening.auth === "" || opening.auth === "{}" ? null : JSON.parse(opening.auth);
 		this._lookUp(name, auth, (nsp) => {
@@ -351,6 +353,29 @@ class Backend extends EventEmitter {
 			link.end();
 			link.opened.delete(handle);
 		});
+	}
+
+	/*
+	 * A client may come back before its loss is noticed, and by another worker. Then its former socket may still be here: the
+	 * edge has sent CLOSED first, but by another link, which is read later. The former socket must leave first, because the
+	 * rooms belong to the id. A link that is silent must not keep the client out.
+	 */
+	_openAfter(former, name, opening) {
+		const timer = setTimeout(() => this._closeSocket(former._link, former, "transport close"), FORMER_MS).unref();
+		const open = () => {
+			clearTimeout(timer);
+			this._open(name, opening);
+		};
+		if (!this.successors.has(former)) this.successors.set(former, []);
+		this.successors.get(former).push(open);
+	}
+
+	/* The namespace no longer knows the socket. Its listeners for "disconnect" are called in this turn, before the successors open. */
+	onLeft(socket) {
+		const waiting = this.successors.get(socket);
+		if (waiting === undefined) return;
+		this.successors.delete(socket);
+		for (const open of waiting) process.nextTick(open);
 	}
 
 	/* Calls done(namespace), or done() if the namespace does not exist. */

@@ -36,6 +36,7 @@ function makeSocketClass(Socket) {
 		_cleanup() {
 			this._leaving = true;
 			super._cleanup();
+			this._link.owner.onLeft(this);
 		}
 
 		buildHandshake(auth) {
@@ -172,6 +173,7 @@ function makeSocketClass(Socket) {
 			this._handedOff = true;
 			this.adapter.removeQuietly(this.id);
 			this.nsp._remove(this);
+			this._link.owner.onLeft(this);
 		}
 	}
 	return BackendSocket;

@@ -232,6 +232,43 @@ test("malformed args from an edge end the link", async (t) => {
 	await edge.link();
 });
 
+test("a client is back by another worker, whose link is read first: the former socket leaves first", async (t) => {
+	const { edge, io, link } = await behind(t, { edge: { workers: 2 } });
+	const second = await edge.link();
+	const seen = [];
+	io.on("connection", (socket) => {
+		seen.push(`${socket.id} ${socket.recovered}`);
+		socket.on("disconnect", (reason) => seen.push(reason));
+		socket.on("e", (n) => seen.push(n));
+	});
+	const former = await join(io, link, { sid: "ada" });
+	former.join("lobby");
+	await link.next("JOIN");
+	await second.client({ sid: "ada", again: { rooms: ["lobby"], recovered: true } });
+	await second.client({ session: 3, handle: 4, sid: "bob" });
+	assert.equal((await second.next("ACCEPT")).handle, 4); // ada waits
+	link.send("EVENT", { handle: 2, args: ["e", 1] });
+	link.send("CLOSED", { handle: 2, rest: "transport close" });
+	assert.equal((await second.next("ACCEPT")).handle, 2);
+	assert.deepEqual(seen, ["ada false", "bob false", 1, "transport close", "ada true"]);
+	const socket = io.sockets.sockets.get("ada");
+	assert.deepEqual([...socket.rooms], ["ada", "lobby"]);
+	socket.join("attic");
+	await second.next("JOIN"); // without a LEAVE before it
+	assert.equal(link.frames.length, 0);
+
+	// a worker that is silent
+	t.mock.timers.enable({ apis: ["setTimeout"] });
+	await link.client({ session: 5, handle: 6, sid: "ada", again: { recovered: true } });
+	await link.client({ session: 7, handle: 8, sid: "eve" });
+	assert.equal((await link.next("ACCEPT")).handle, 8);
+	t.mock.timers.tick(5000);
+	t.mock.timers.reset();
+	assert.equal((await link.next("ACCEPT")).handle, 6);
+	assert.deepEqual(seen.slice(5), ["eve false", "transport close", "ada true"]);
+	assert.deepEqual([...io.sockets.sockets.get("ada").rooms], ["ada"]);
+});
+
 test("mirrorData: changed data is sent at the end of the turn", async (t) => {
 	const { io, link } = await behind(t, { mirrorData: true });
 	io.on("connection", (socket) => {

@@ -121,7 +121,8 @@ export class FakeLink {
 			this.json("SESSION", { ...defaults, ...about }, { handle: session });
 		}
 		const texts = [sid, JSON.stringify(auth)];
-		if (again) this.send("OPEN", { nsp, handle, id: session, texts, flags: F.REATTACH, rooms: again.rooms ?? [], lateTexts: [again.data ?? ""] });
+		const flags = again?.recovered ? F.REATTACH | F.RECOVERED : F.REATTACH;
+		if (again) this.send("OPEN", { nsp, handle, id: session, texts, flags, rooms: again.rooms ?? [], lateTexts: [again.data ?? ""] });
 		else this.send("OPEN", { nsp, handle, id: session, texts });
 		return handle;
 	}
