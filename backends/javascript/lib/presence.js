@@ -118,6 +118,7 @@ class Presence {
 	read(name, room, { limit, user } = {}) {
 		if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0)) throw new TypeError(`presence(): \`limit\` must be a whole number, 0 or more, not ${limit}`);
 		const wanted = user === undefined ? "" : userOf(user);
+		if (user === "") return Promise.resolve({ count: 0, users: [] }); // the edge would list all users
 		return new Promise((resolve, reject) => {
 			const link = this.reporter ?? this.backend.edges.ready[0];
 			if (link === undefined) return reject(fault("presence()", "unsupported", "no edge is attached"));

@@ -84,6 +84,7 @@ test("presence() tells who is in a room", async (t) => {
 	assert.deepEqual([second.nsp, parts.u32(), parts.text(), parts.text()], [1, 0, "7", "ada"]);
 	last(link, second, 0, "not-found");
 	await assert.rejects(one, { code: "not-found", message: /name it in the option `presence`/ });
+	assert.deepEqual(await io.presence("room:a", { user: "" }), { count: 0, users: [] });
 	assert.throws(() => io.presence("a", { limit: -1 }), /`limit`/);
 	await assert.rejects(io.presence("x".repeat(65536)), /65,535/);
 	const lost = io.presence("room:a");

@@ -128,7 +128,7 @@ class Presence:
     # ------------------------------------------------------------------- users
 
     def set(self, socket: Socket, user: Optional[str], data: Any) -> None:
-        text = _user(user or "")
+        text = _user("" if user is None else user)
         json_text = frames.dumps(data) if text and data is not None else b""
         if len(json_text) > MAX_DATA:
             raise ValueError(f"set_present(): the data has more than {MAX_DATA} bytes as JSON")
@@ -140,7 +140,9 @@ class Presence:
     def read(self, mesh: Mesh, namespace: str, room: Any, limit: Optional[int], user: Optional[str], done: Done) -> None:
         if limit is not None and (not isinstance(limit, int) or limit < 0):
             raise ValueError(f"limit must be a whole number, 0 or more, not {limit!r}")
-        wanted = _user(user or "")
+        wanted = _user("" if user is None else user)
+        if user == "":
+            return done(Present(0, []))  # the edge would list all users
         if len(str(room).encode()) > 65535:
             raise ValueError("the name of a room is longer than 65,535 bytes")
         what = f"the presence in {room!r}"

@@ -93,7 +93,7 @@ class Async(Case):
         for wanted in (["grüß", b'{"n":1}'], ["bob", b""], ["", b""]):
             got = await aside(link.expect, frames.USER)
             self.assertEqual((got.handle, texts(got, 1)), (handle, wanted))
-        for wrong in (7, "a\0", "x" * 257):
+        for wrong in (7, 0, "a\0", "x" * 257):
             with self.assertRaisesRegex(ValueError, "at most 256 bytes"):
                 self.sio.set_present("S" * 20, wrong)
         with self.assertRaisesRegex(ValueError, "4096 bytes"):
@@ -116,8 +116,10 @@ class Async(Case):
         with self.assertRaisesRegex(sockeye.PresenceError, "has no presence: name it") as caught:
             await none
         self.assertEqual(caught.exception.code, "not-found")
-        with self.assertRaises(ValueError):
-            await self.sio.presence("room:a", limit=-1)
+        self.assertEqual(await self.sio.presence("room:a", user=""), sockeye.Present(0, []))
+        for wrong in ({"limit": -1}, {"user": 0}):
+            with self.assertRaises(ValueError):
+                await self.sio.presence("room:a", **wrong)
         lost = asyncio.ensure_future(self.sio.presence("room:a"))
         await aside(link.expect, frames.WHO)
         link.cut()
