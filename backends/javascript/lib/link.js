@@ -207,7 +207,7 @@ class EdgeLink {
 	 */
 	endOrWarn(what) {
 		const dropped = this._end();
-		if (dropped > 0) warnTooBig(what, dropped, this.maxFrame);
+		if (dropped > 0) warnSometimes(what, tooBig(dropped, this.maxFrame));
 		return dropped === 0;
 	}
 
@@ -330,16 +330,16 @@ function parse(bytes, start, end) {
 const WARN_EVERY = 60_000;
 const warned = new Map(); // what: when, in ms
 
-/* Warns of each kind of message at most once a minute: clients may cause many of them. */
-function warnTooBig(what, size, max) {
+/* Warns of each kind of message at most once a minute: clients may cause many of them. `what` names the message. */
+function warnSometimes(what, text) {
 	const now = performance.now();
 	if (now - (warned.get(what) ?? -Infinity) < WARN_EVERY) return;
 	warned.set(what, now);
-	process.emitWarning(`${what} ${tooBig(size, max)}`, "SockeyeWarning");
+	process.emitWarning(`${what} ${text}`, "SockeyeWarning");
 }
 
 function tooBig(size, max) {
 	return `of ${size} bytes is not sent: a frame to the edge can have at most ${max} bytes (--backend-max-frame)`;
 }
 
-module.exports = { EdgeLink };
+module.exports = { EdgeLink, warnSometimes };

@@ -7,6 +7,7 @@ const { T, F, U32 } = require("./frame");
 const { encodeArgs } = require("./args");
 const { makeHandshake } = require("./connection");
 const { Acks } = require("./acks");
+const { warnSometimes } = require("./link");
 
 const CONNECT = 0;
 const DISCONNECT = 1;
@@ -157,8 +158,8 @@ function makeSocketClass(Socket) {
 			let json;
 			try {
 				json = JSON.stringify(this.data) ?? "";
-			} catch {
-				return; // cannot be written as JSON now; a later change may fix that
+			} catch (error) {
+				return warnSometimes("A change of socket.data", `is not kept at the edge: ${error.message}`);
 			}
 			if (json === (this._mirrored ?? "{}")) return;
 			this._mirrored = json;

@@ -288,6 +288,18 @@ test("mirrorData: changed data is sent at the end of the turn", async (t) => {
 	assert.equal(link.frames.length, 0);
 });
 
+test("mirrorData: data that JSON cannot express stays at the edge as it was, with a warning", async (t) => {
+	const { io, link } = await behind(t, { mirrorData: true });
+	const socket = await join(io, link);
+	socket.data.n = 1n;
+	const [[warning]] = await Promise.all([once(process, "warning"), socket.emit("e")]);
+	assert.match(warning.message, /^A change of socket.data is not kept at the edge: .*BigInt/);
+	await link.next("EMIT");
+	socket.data.n = 2;
+	socket.emit("e");
+	assert.equal(String((await link.next("DATA")).body), '{"n":2}');
+});
+
 test("mirrorData: data is at the edge before the client hears of it", async (t) => {
 	const { io, link } = await behind(t, { mirrorData: true });
 	io.use((socket, next) => {
