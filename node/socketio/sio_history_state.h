@@ -85,6 +85,21 @@ sio_history_waits(const struct sio_socket *s)
 	return s->extra != NULL && s->extra->joins != NULL && s->nsp->io->history->work->waits(s);
 }
 
+/* Appends what the joins of the socket have sent, or nothing. */
+static inline void
+sio_history_give(const struct sio_socket *s, struct buffer *out)
+{
+	if (s->extra != NULL && s->extra->joins != NULL)
+		s->nsp->io->history->work->give(s, out);
+}
+
+/* Returns true if the socket must not get a missed event, because it has got it, or newer ones, with a history. */
+static inline bool
+sio_history_covers(const struct sio_socket *s, const struct wire_target *to)
+{
+	return s->extra != NULL && s->extra->joins != NULL && s->nsp->io->history->work->covers(s, to);
+}
+
 /* Returns the key of a room in the store, valid until the next call. */
 static inline struct text
 sio_history_key(struct sio_history *history, struct text nsp, struct text room)

@@ -214,7 +214,7 @@ replay_repeats(const struct sio_socket *s, struct keep_reader in)
 	for (; !repeats && !in.bad && count != 0; count--) {
 		(void)keep_get_text(&in); /* the offset */
 		repeats = wire_read_broadcast(&message, keep_get_text(&in)) >= 0 &&
-			  s->nsp->io->history->work->covers(s, &message.target);
+			  sio_history_covers(s, &message.target);
 	}
 	wire_message_fini(&message);
 	return repeats;

@@ -62,7 +62,7 @@ sio_keep_put_given(struct buffer *out, const struct sio_socket *s)
 	if (s->extra == NULL || s->extra->joins == NULL)
 		return;
 	keep_put_text(out, TEXT(""));
-	s->nsp->io->history->work->give(s, out);
+	sio_history_give(s, out);
 	put_length(out, at);
 }
 

@@ -50,7 +50,7 @@ struct sio_recovery_lost {
 	struct list stored; /* in recovery->stored while stored; ended: in recovery->ended_now */
 	struct sio_stored *data;
 	char *rooms; /* see sio_recovery_room_write() */
-	char *given; /* several workers: see sio_history_given.h */
+	char *given; /* several workers, or streams mode: see sio_history_given.h */
 	uint32_t rooms_n, room_count, given_n;
 	uint64_t asked;	   /* several workers, claimed: nonce of the REPLAY */
 	uint32_t bytes;	   /* charged to the store */

@@ -41,6 +41,10 @@ sio_stream_claim_session(const struct stream_claim *claim)
 		return NULL;
 	}
 	session->lost->data = data;
+	if (!sio_recovery_session_take_given(session, record->given)) {
+		sio_recovery_session_free(session);
+		return NULL;
+	}
 	session->own = record->own;
 	session->ghost = claim->ghost;
 	session->start = record->start;

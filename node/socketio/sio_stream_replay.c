@@ -16,6 +16,7 @@
 #include "common/base/mem.h"
 #include "node/socketio/sio_client.h"
 #include "node/socketio/sio_event.h"
+#include "node/socketio/sio_history_state.h"
 #include "node/socketio/sio_recovery.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_selector.h"
@@ -187,10 +188,12 @@ replay_filter(struct stream_replay *replay, const struct wire_stream_entry *entr
 		return; /* not a broadcast of the namespace, or one that every server has dropped as malformed */
 	if (!sio_recovery_session_rooms(s->session, &rooms))
 		replay->result = SIO_RECOVERY_FAILED;
-	else if (replay_wants(&rooms, &replay->message))
-		replay_keep(replay, number);
-	else
+	else if (!replay_wants(&rooms, &replay->message))
 		replay->bytes += EXCLUDED_COST;
+	else if (sio_history_covers(s, &replay->message.target))
+		replay->result = SIO_RECOVERY_OFFSET_GONE; /* see sio_history_given.h */
+	else
+		replay_keep(replay, number);
 	sio_recovery_rooms_fini(&rooms);
 	if (replay->result == SIO_RECOVERY_RECOVERED && replay->bytes > replay->nsp->io->max_emit)
 		replay->result = SIO_RECOVERY_TOO_BIG;

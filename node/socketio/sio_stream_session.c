@@ -40,14 +40,26 @@ put_rooms(struct buffer *out, const struct sio_stream_session *session)
 }
 
 static void
+put_given(struct buffer *out, struct text given)
+{
+	if (given.n == 0)
+		return;
+	put_text(out, TEXT("given"));
+	msgpack_add_length(out, MSGPACK_BIN_8, (uint32_t)given.n);
+	buffer_add_text(out, given);
+}
+
+/* The numbers come last: they differ for each loss, and the end of the session is its token (sio_stream_expiry.h). */
+static void
 put_ours(struct buffer *out, const struct sio_stream_session *session)
 {
 	put_text(out, TEXT("sockeye"));
-	buffer_add_byte(out, MSGPACK_FIXMAP | 8);
+	buffer_add_byte(out, (uint8_t)(MSGPACK_FIXMAP | (session->given.n > 0 ? 9 : 8)));
 	put_text(out, TEXT("nsp"));
 	put_text(out, session->nsp);
 	put_text(out, TEXT("owner"));
 	put_text(out, session->owner);
+	put_given(out, session->given);
 	put_number(out, "start", session->start);
 	put_number(out, "last", session->last);
 	put_number(out, "heard", session->heard);
@@ -100,6 +112,17 @@ get_number(struct msgpack_input *in, uint64_t *out)
 	if (msgpack_item_read(in, &item) <= 0 || item.kind != MSGPACK_KIND_UINT)
 		return ERROR_SYNTAX;
 	*out = item.uint;
+	return 0;
+}
+
+static int
+get_bytes(struct msgpack_input *in, struct text *out)
+{
+	struct msgpack_item item;
+
+	if (msgpack_item_read(in, &item) <= 0 || item.kind != MSGPACK_KIND_BIN)
+		return ERROR_SYNTAX;
+	*out = item.body;
 	return 0;
 }
 
@@ -222,6 +245,8 @@ get_ours(struct msgpack_input *in, struct sio_stream_session *out)
 			rc = get_text(in, &out->nsp);
 		} else if (rc == 0 && text_is(key, TEXT("owner"))) {
 			rc = get_text(in, &out->owner);
+		} else if (rc == 0 && text_is(key, TEXT("given"))) {
+			rc = get_bytes(in, &out->given);
 		} else if (rc == 0) {
 			rc = get_value(in, &other); /* a member of a later version */
 		}

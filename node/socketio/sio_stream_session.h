@@ -5,6 +5,7 @@
  * the member `sockeye`, which Node.js ignores:
  *
  *   nsp, owner     the namespace, and the uid of the worker that has the socket; empty uid: the client is away
+ *   given          what the client has got with histories (sio_history_given.h), as a bin value; absent: nothing
  *   start          position of the first CONNECT; positions are numbers (broker/stream_number.h)
  *   last           number of the last event that was for the socket
  *   heard          position at the loss: everything up to it was delivered
@@ -43,6 +44,7 @@ struct sio_stream_session {
 	bool ours; /* the member is present */
 	struct text nsp, owner;
 	uint64_t start, last, heard, moved, since, lost;
+	struct text given; /* it is checked when the socket gets it */
 };
 
 /* Appends the map. `tag` is the size of the seal that the caller appends next; 0: none. The buffer keeps errors. */

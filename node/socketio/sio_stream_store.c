@@ -171,7 +171,7 @@ stream_store(struct sio_stream *stream, struct sio_recovery_session *session, co
 		.since = session->changed_head,
 		.lost = lost ? loop_wall_ms() : 0,
 	};
-	struct buffer rooms, packed;
+	struct buffer rooms, packed, given;
 	int rc = 0;
 
 	if (session->start >= nsp->log->floor)
@@ -180,19 +180,25 @@ stream_store(struct sio_stream *stream, struct sio_recovery_session *session, co
 		record.moved = UINT64_MAX; /* no offset shows that the client has got the history of its room */
 	buffer_init(&rooms, SIO_STREAM_SESSION_MAX);
 	buffer_init(&packed, SIO_STREAM_SESSION_MAX);
+	buffer_init(&given, SIO_STREAM_SESSION_MAX);
 	stream_put_rooms(&rooms, s);
+	sio_history_give(s, &given);
 	if (data != NULL)
 		rc = json_to_msgpack(data->owner.json, &data->attachments, &packed);
 	if (rc == 0)
-		rc = buffer_error(&rooms) != 0 ? buffer_error(&rooms) : buffer_error(&packed);
+		rc = buffer_error(&rooms) != 0	  ? buffer_error(&rooms)
+		     : buffer_error(&packed) != 0 ? buffer_error(&packed)
+						  : buffer_error(&given);
 	record.rooms = buffer_text(&rooms);
 	record.data = buffer_text(&packed);
+	record.given = buffer_text(&given);
 	if (rc == 0 && lost)
 		rc = stream_set_lost(stream, nsp, &record, stream_window(stream), session->saved);
 	else if (rc == 0)
 		rc = stream_set(stream, nsp, &record, sio_stream_live_ms(stream), session->saved, NULL);
 	buffer_fini(&rooms);
 	buffer_fini(&packed);
+	buffer_fini(&given);
 	return rc;
 }
 
@@ -332,6 +338,7 @@ sio_stream_unclaim(struct sio_recovery_session *session)
 		.moved = session->changed_last,
 		.since = session->changed_head,
 		.lost = session->lost_at,
+		.given = text_of(lost->given, lost->given_n),
 	};
 	struct buffer packed;
 	int rc = 0;

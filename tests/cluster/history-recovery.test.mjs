@@ -84,6 +84,30 @@ test("a client that has not received all of the history comes back as a new one"
   }
 });
 
+/** Adds the event of this room to the stream again, as one of another server: as if Redis took its entry only now. */
+async function addLate(room) {
+  const entries = await redis.command("XRANGE", "socket.io", "-", "+");
+  const data = entries.map(([, fields]) => fields[fields.indexOf("data") + 1]).find((data) => data.includes(`"rooms":["${room}"]`));
+  await redis.command("XADD", "socket.io", "*", "uid", "0123456789abcdef", "nsp", "/", "type", "3", "data", data);
+}
+
+test("an event of the history that reaches the stream after the loss, or after the return, is not sent twice", async (t) => {
+  const writer = await client(t, nodes[0]), socket = await client(t, nodes[1]), got = collect(socket, "said");
+  await say(writer, "room:late", 1);
+  await keeps(socket, "room:late", [1]);
+  assert.equal((await ask(socket, "join with history", "room:late", 0)).sent, 1);
+  await comeBack(socket, nodes[0]);
+  assert.equal(socket.recovered, true);
+  await addLate("room:late");
+  await say(writer, "room:late", 2);
+  await got.take(2);
+  await comeBack(socket, nodes[1]);
+  assert.equal(socket.recovered, true);
+  await comeBack(socket, nodes[0], () => addLate("room:late"));
+  assert.equal(socket.recovered, false);
+  assert.deepEqual(got.seen.map(([n]) => n), [1, 2]);
+});
+
 async function losses(t, nodes, room) {
   const writer = await client(t, nodes[0]);
   let number = 0, writing = true, recovered = 0;

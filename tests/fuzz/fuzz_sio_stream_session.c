@@ -37,13 +37,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (sio_stream_session_read(text_of((const char *)data + 1, n - 1), seal, &rooms, &session) == 0) {
 		look_at_rooms(&session);
 		if (!session.ours)
-			session.nsp = session.owner = TEXT("");
+			session.nsp = session.owner = session.given = TEXT("");
 		sio_stream_session_write(&map, &session, seal);
 		assert(buffer_error(&map) == 0);
 		assert(sio_stream_session_read(buffer_text(&map), seal, &rooms_again, &again) == 0);
 		assert(again.room_count == session.room_count && again.own == session.own);
 		assert(session.room_count == 0 || text_is(again.rooms, session.rooms));
 		assert(text_is(again.sid, session.sid) && text_is(again.pid, session.pid));
+		assert(text_is(again.given, session.given));
 		assert(again.start == session.start && again.since == session.since && again.lost == session.lost);
 	}
 	buffer_fini(&rooms);

@@ -13,14 +13,8 @@
 #include "node/socketio/sio_history_join.h"
 #include "node/socketio/sio_stream_session.h"
 
-#define FAKE_STREAM
-#include "tests/unit/socketio/recovering.h"
-#include "tests/unit/socketio/fake_broker.h"
-#include "tests/unit/socketio/fake_history.h"
-#include "tests/unit/socketio/fake_stream.h"
+#include "tests/unit/socketio/joining_streams.h"
 
-static struct recovering client;
-static unsigned read_count; /* of client.got */
 static unsigned joined_calls, joined_sent;
 static int joined_error;
 static bool joined_gone;
@@ -35,55 +29,11 @@ on_joined(sio_socket *s, int error, unsigned sent, void *arg)
 	joined_gone = s == NULL;
 }
 
-static void
-change(struct sio_options *o)
-{
-	o->max_disconnection_duration = 120000;
-	o->history = (char *)"room*=100";
-}
-
-/* Returns the number of the entry with the id ms-0. */
-static uint64_t
-at(uint64_t ms)
-{
-	return stream_number_of((struct wire_stream_id){ms, 0});
-}
-
 static int
-start(void **state)
+set_up(void **state)
 {
-	(void)state;
-	memset(&client, 0, sizeof client);
-	read_count = joined_calls = joined_sent = 0;
-	recovering_start(change);
-	fake_broker_start(BUS_FORM_STREAMS);
-	fake_stream_start();
-	fake_stream.up = true;
-	fake_stream.position = at(5);
-	sio_core_set_broker(fake_io, &fake_broker);
-	store_start();
-	recovering_return(&client);
-	assert_true(client.connected);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	sio_core_set_history(fake_io, NULL);
-	sio_core_set_broker(fake_io, NULL);
-	recovering_stop();
-	fake_stream_stop();
-	fake_broker_stop();
-	store_stop();
-	return 0;
-}
-
-static sio_nsp *
-nsp(void)
-{
-	return sio_of(fake_io, "/");
+	joined_calls = joined_sent = 0;
+	return start(state);
 }
 
 static void
@@ -97,46 +47,6 @@ join(void)
 {
 	assert_int_equal(sio_join_with_history(recovering_socket(&client), "room", 0, on_joined, NULL), 0);
 	fake_turn();
-}
-
-/* This worker reads back its entry with this number; its id is ms-0. */
-static void
-read_own(uint64_t number, uint64_t ms)
-{
-	sio_core_broker_ops()->on_own(nsp(), number, at(ms));
-	fake_stream.position = at(ms);
-	fake_turn();
-}
-
-/* This worker reads an event of another server, whose mark is (PEER, number). */
-static void
-hear(uint64_t number, int n, uint64_t ms)
-{
-	struct text name = TEXT("room");
-	struct wire_target to = {.rooms = &name, .room_count = 1, .mark = {PEER, number}};
-	char json[32];
-
-	snprintf(json, sizeof json, "[\"e\",%d]", n);
-	sio_core_broker_ops()->on_number(nsp(), at(ms));
-	sio_core_broker_ops()->on_broadcast(nsp(), &to, text_from(json), NULL);
-	sio_core_broker_ops()->on_number(nsp(), 0);
-	fake_stream.position = at(ms);
-	fake_turn();
-}
-
-/* The numbers that the client has got since the last call. */
-static const char *
-got(void)
-{
-	static char numbers[8192];
-	size_t n = 0;
-
-	recovering_read(&client);
-	numbers[0] = '\0';
-	for (; read_count < client.count; read_count++)
-		n += (size_t)snprintf(
-			numbers + n, sizeof numbers - n, "%s%d", n > 0 ? " " : "", client.got[read_count]);
-	return numbers;
 }
 
 /* Returns how often the server has sent these bytes to the client. */
@@ -566,25 +476,26 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_history_has_one_place_among_the_live_events, start, stop),
-		cmocka_unit_test_setup_teardown(only_the_last_event_has_an_offset, start, stop),
-		cmocka_unit_test_setup_teardown(who_has_not_got_all_of_the_history_is_new, start, stop),
-		cmocka_unit_test_setup_teardown(who_is_lost_before_the_history_has_come_is_new, start, stop),
-		cmocka_unit_test_setup_teardown(a_room_without_events_needs_no_entry, start, stop),
-		cmocka_unit_test_setup_teardown(without_the_stream_the_history_comes_at_once, start, stop),
-		cmocka_unit_test_setup_teardown(if_the_stream_hangs_the_history_comes_without_an_offset, start, stop),
-		cmocka_unit_test_setup_teardown(an_overtaken_place_leaves_offsets_valid, start, stop),
-		cmocka_unit_test_setup_teardown(a_late_place_shows_that_an_event_is_lost, start, stop),
-		cmocka_unit_test_setup_teardown(without_an_answer_the_newer_events_come, start, stop),
-		cmocka_unit_test_setup_teardown(a_late_copy_is_neither_sent_nor_replayed, start, stop),
-		cmocka_unit_test_setup_teardown(who_missed_the_event_before_a_late_copy_is_new, start, stop),
-		cmocka_unit_test_setup_teardown(joins_of_one_turn_share_an_entry, start, stop),
-		cmocka_unit_test_setup_teardown(joins_of_one_socket_share_an_offset, start, stop),
-		cmocka_unit_test_setup_teardown(leaving_forgets_the_place, start, stop),
-		cmocka_unit_test_setup_teardown(the_server_leaves_the_store_while_the_place_is_awaited, start, stop),
-		cmocka_unit_test_setup_teardown(too_many_events_before_the_place, start, stop),
-		cmocka_unit_test_setup_teardown(an_excluded_event_is_no_repeat, start, stop),
-		cmocka_unit_test_setup_teardown(an_event_that_the_bus_refuses_is_stored_once, start, stop),
+		cmocka_unit_test_setup_teardown(the_history_has_one_place_among_the_live_events, set_up, stop),
+		cmocka_unit_test_setup_teardown(only_the_last_event_has_an_offset, set_up, stop),
+		cmocka_unit_test_setup_teardown(who_has_not_got_all_of_the_history_is_new, set_up, stop),
+		cmocka_unit_test_setup_teardown(who_is_lost_before_the_history_has_come_is_new, set_up, stop),
+		cmocka_unit_test_setup_teardown(a_room_without_events_needs_no_entry, set_up, stop),
+		cmocka_unit_test_setup_teardown(without_the_stream_the_history_comes_at_once, set_up, stop),
+		cmocka_unit_test_setup_teardown(
+			if_the_stream_hangs_the_history_comes_without_an_offset, set_up, stop),
+		cmocka_unit_test_setup_teardown(an_overtaken_place_leaves_offsets_valid, set_up, stop),
+		cmocka_unit_test_setup_teardown(a_late_place_shows_that_an_event_is_lost, set_up, stop),
+		cmocka_unit_test_setup_teardown(without_an_answer_the_newer_events_come, set_up, stop),
+		cmocka_unit_test_setup_teardown(a_late_copy_is_neither_sent_nor_replayed, set_up, stop),
+		cmocka_unit_test_setup_teardown(who_missed_the_event_before_a_late_copy_is_new, set_up, stop),
+		cmocka_unit_test_setup_teardown(joins_of_one_turn_share_an_entry, set_up, stop),
+		cmocka_unit_test_setup_teardown(joins_of_one_socket_share_an_offset, set_up, stop),
+		cmocka_unit_test_setup_teardown(leaving_forgets_the_place, set_up, stop),
+		cmocka_unit_test_setup_teardown(the_server_leaves_the_store_while_the_place_is_awaited, set_up, stop),
+		cmocka_unit_test_setup_teardown(too_many_events_before_the_place, set_up, stop),
+		cmocka_unit_test_setup_teardown(an_excluded_event_is_no_repeat, set_up, stop),
+		cmocka_unit_test_setup_teardown(an_event_that_the_bus_refuses_is_stored_once, set_up, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

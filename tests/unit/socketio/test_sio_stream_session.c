@@ -180,6 +180,29 @@ a_session_is_read_as_it_was_written(void **state)
 	}
 }
 
+/* The session still ends with the numbers of the loss, from which its worker recognises it (sio_stream_expiry.h). */
+static void
+a_session_has_what_its_client_has_got_with_histories(void **state)
+{
+	static const size_t sizes[] = {1, 255, 256, 65536};
+	struct sio_stream_session session = own_session(), read;
+	static const char zeros[65536];
+	char end[30];
+
+	(void)state;
+	sio_stream_session_write(&map, &session, 0);
+	memcpy(end, map.data + map.len - sizeof end, sizeof end);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		session.given = text_of(zeros, sizes[i]);
+		buffer_reset(&map);
+		buffer_reset(&rooms);
+		sio_stream_session_write(&map, &session, 0);
+		assert_memory_equal(map.data + map.len - sizeof end, end, sizeof end);
+		assert_int_equal(sio_stream_session_read(buffer_text(&map), 0, &rooms, &read), 0);
+		assert_true(text_is(read.given, session.given) && read.lost == session.lost);
+	}
+}
+
 static void
 a_malformed_session_is_refused(void **state)
 {
@@ -200,6 +223,8 @@ a_malformed_session_is_refused(void **state)
 		BAD("\x83\xa3sid\x01\xa3pid\xa1p\xa5rooms\x90"),
 		BAD("\x84\xa3sid\xa1s\xa3pid\xa1p\xa5rooms\x90\xa7sockeye\x80"), /* without positions */
 		BAD("\x84\xa3sid\xa1s\xa3pid\xa1p\xa5rooms\x90\xa7sockeye\x81\xa5start\xff"),
+		BAD("\x84\xa3sid\xa1s\xa3pid\xa1p\xa5rooms\x90\xa7sockeye\x81\xa5given\xa1x"), /* not bytes */
+		BAD("\x84\xa3sid\xa1s\xa3pid\xa1p\xa5rooms\x90\xa7sockeye\x81\xa5given\xc6\xff\xff\xff\xff"),
 		BAD("\x82\xa3sid\xa1s\xa5rooms\x90"),
 		BAD("\x82\xa3pid\xa1p\xa5rooms\x90"),
 		BAD("\x82\xa3sid\xa1s\xa3pid\xa1p"),
@@ -222,6 +247,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_session_without_data_is_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_session_begins_as_one_of_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_session_is_read_as_it_was_written, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_session_has_what_its_client_has_got_with_histories, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_malformed_session_is_refused, set_up, tear_down),
 	};
 
