@@ -172,6 +172,38 @@ a_client_that_comes_back_unchanged_costs_no_message(void **state)
 }
 
 static void
+join_late(sio_socket *s, const char *reason, void *arg)
+{
+	(void)reason;
+	(void)arg;
+	assert_int_equal(sio_join(s, "late room"), 0);
+}
+
+static bool told_late_room;
+
+static void
+look_for_late_room(struct text message)
+{
+	if (message.at[1] == SIO_KEEP_SESSION && text_has(message, TEXT("late room")))
+		told_late_room = true;
+}
+
+static void
+the_keeper_learns_of_a_room_joined_while_disconnecting(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	recovering_return(&c);
+	sio_on_disconnecting(sio_of(fake_io, "/"), join_late, NULL);
+	told_late_room = false;
+	fake_broker.on_kept = look_for_late_room;
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	assert_true(told_late_room);
+	assert_told(SIO_KEEP_STORE);
+}
+
+static void
 a_namespace_that_is_made_later_has_the_epoch_of_its_name(void **state)
 {
 	char epoch[SIO_EPOCH_LENGTH];
@@ -406,6 +438,8 @@ main(void)
 			the_keeper_learns_of_data_that_a_middleware_sets_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_client_that_comes_back_unchanged_costs_no_message, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_keeper_learns_of_a_room_joined_while_disconnecting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_namespace_that_is_made_later_has_the_epoch_of_its_name, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -34,6 +34,30 @@ a_room_change_while_disconnecting_skips_no_event(void **state)
 }
 
 static void
+join_late(sio_socket *s, const char *reason, void *arg)
+{
+	(void)reason;
+	(void)arg;
+	assert_int_equal(sio_join(s, "late room"), 0);
+}
+
+static void
+a_room_joined_while_disconnecting_belongs_to_the_session(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	recovering_return(&c);
+	emit(1);
+	recovering_read(&c);
+	sio_on_disconnecting(sio_of(fake_io, "/"), join_late, NULL);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	sio_emit(sio_to(sio_all(sio_of(fake_io, "/")), "late room"), "e", "i", 2);
+	assert_back(&c, 2);
+	assert_true(sio_in_room(recovering_socket(&c), "late room"));
+}
+
+static void
 an_event_outside_the_own_room_is_not_left_out(void **state)
 {
 	struct recovering c = {0};
@@ -233,6 +257,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		CASE(a_room_change_while_disconnecting_skips_no_event),
+		CASE(a_room_joined_while_disconnecting_belongs_to_the_session),
 		CASE(an_event_outside_the_own_room_is_not_left_out),
 		CASE(an_event_outside_the_own_room_while_disconnecting_is_not_left_out),
 		CASE(an_event_to_a_socket_that_leaves_is_missed),

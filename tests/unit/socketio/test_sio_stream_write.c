@@ -377,6 +377,36 @@ a_session_that_cannot_be_stored_again_is_counted(void **state)
 	assert_true(logged("sessions are not stored in Redis: queue_full"));
 }
 
+static void
+join_late(sio_socket *s, const char *reason, void *arg)
+{
+	(void)reason;
+	(void)arg;
+	assert_int_equal(sio_join(s, "late room"), 0);
+}
+
+static void
+a_room_joined_while_disconnecting_is_stored(void **state)
+{
+	struct sio_stream_session record;
+	struct buffer map, rooms;
+	uint8_t *room;
+
+	(void)state;
+	sio_on_disconnecting(sio_of(fake_io, "/"), join_late, NULL);
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	keep_record();
+	buffer_init(&map, 4096);
+	buffer_init(&rooms, 4096);
+	room = buffer_room(&map, BASE64_DECODED_MAX(kept_record.text.n));
+	map.len = (size_t)base64_decode(kept_record.text, room);
+	assert_int_equal(sio_stream_session_read(buffer_text(&map), 0, &rooms, &record), 0);
+	assert_int_equal(record.room_count, 1);
+	assert_true(text_has(record.rooms, TEXT("late room")) && record.owner.n == 0);
+	buffer_fini(&map);
+	buffer_fini(&rooms);
+}
+
 int
 main(void)
 {
@@ -395,6 +425,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_session_waits_while_too_many_commands_wait, start, stop),
 		cmocka_unit_test_setup_teardown(an_outdated_record_is_not_continued, start, stop),
 		cmocka_unit_test_setup_teardown(a_session_that_cannot_be_stored_again_is_counted, start, stop),
+		cmocka_unit_test_setup_teardown(a_room_joined_while_disconnecting_is_stored, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -451,6 +451,29 @@ a_session_that_is_gone_or_malformed_is_not_reported(void **state)
 	assert_int_equal(ended.count, 0);
 }
 
+static void
+join_late(sio_socket *s, const char *reason, void *arg)
+{
+	(void)reason;
+	(void)arg;
+	assert_int_equal(sio_join(s, "late room"), 0);
+}
+
+static void
+a_room_joined_while_disconnecting_is_saved(void **state)
+{
+	struct recovering c = {0};
+	const struct call *save;
+
+	(void)state;
+	arrive(&c);
+	sio_on_disconnecting(sio_of(fake_io, "/"), join_late, NULL);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	save = called(VAULT_SAVE);
+	assert_true(text_has(save->args[4], TEXT("late room")));
+	assert_true(save < called(VAULT_STORE));
+}
+
 /* ------------------------------------------------------------------- late */
 
 /* The connection to Redis is lost with all calls that wait for an answer. */
@@ -658,6 +681,7 @@ main(void)
 		CASE(what_a_lost_connection_has_not_taken_is_sent_again_soon),
 		CASE(the_worker_that_has_stored_a_session_removes_and_reports_it),
 		CASE(a_session_that_is_gone_or_malformed_is_not_reported),
+		CASE(a_room_joined_while_disconnecting_is_saved),
 		CASE(what_redis_did_not_learn_of_a_lost_socket_is_written_later),
 		CASE(a_socket_that_leaves_with_a_saved_session_needs_nothing_later),
 		CASE(a_session_that_ended_without_redis_ends_later),
