@@ -193,17 +193,18 @@ sio_vault_late_end(struct sio_vault *vault, const char pid[SIO_PID_LENGTH])
 	return &late->call;
 }
 
-void
+bool
 sio_vault_late_saved(struct sio_vault *vault, const char handle[SIO_PID_HANDLE], uint32_t save_no, bool taken)
 {
 	struct vault_late *late = late_find(vault, handle);
 
 	if (late == NULL || late->state != LATE_HOPES || late->ends || late->save_no != save_no)
-		return;
+		return false;
 	if (taken)
 		late_free(late);
 	else
 		late_becomes_due(late, 0);
+	return true;
 }
 
 /* ------------------------------------------------------------------- Redis is back */

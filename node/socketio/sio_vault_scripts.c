@@ -21,6 +21,11 @@ static const char save[] =
 	    "redis.call('PEXPIRE', KEYS[1], ARGV[2])\n"
 	    "return '1'\n";
 
+static const char withdraw[] = "local h = redis.call('HMGET', KEYS[1], 'w', 'v')\n"
+			       "if h[1] ~= ARGV[1] or h[2] then return '0' end\n"
+			       "redis.call('HDEL', KEYS[1], 's')\n"
+			       "return '1'\n";
+
 static const char late[] = NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'v')\n"
 			       "if h[1] and (h[1] ~= ARGV[1] or h[2]) then return 'X' end\n"
 			       "redis.call('HSET', KEYS[1], 's', ARGV[4], 'c', ARGV[5], 'n', ARGV[3], 'w', ARGV[1],\n"
@@ -66,11 +71,12 @@ static const char release[] = "local v = redis.call('HGET', KEYS[1], 'v')\n"
 /* A worker without a subscription in Redis counts as dead. If it lives, its next write of the session returns X. */
 static const char claim[] =
 	NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'n', 'v', 't', 'l', 's', 'c', 'q', 'm')\n"
-	    "if not (h[1] and h[6] and h[7]) then return 'N' end\n"
+	    "if not h[1] then return 'N' end\n"
 	    "if h[2] ~= ARGV[3] then return 'F' end\n"
 	    "if h[3] and h[3] ~= ARGV[2] and tonumber(h[4] or '0') > now then return 'N' end\n"
 	    "if h[5] and redis.call('PUBLISH', ARGV[5] .. h[1], ARGV[6]) > 0 then return 'L' end\n"
 	    "if h[5] and ARGV[8] == '0' then return 'W' end\n"
+	    "if not (h[6] and h[7]) then return 'N' end\n"
 	    "redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%d', now + ARGV[4]))\n"
 	    "redis.call('HDEL', KEYS[1], 'l')\n"
 	    "local left = redis.call('PTTL', KEYS[1])\n"
@@ -152,6 +158,7 @@ static const char stranger[] = NOW "redis.call('SET', KEYS[1], string.format('%d
 
 static const struct text scripts[VAULT_SCRIPTS] = {
 	[VAULT_SAVE] = {save, sizeof save - 1},
+	[VAULT_WITHDRAW] = {withdraw, sizeof withdraw - 1},
 	[VAULT_LATE] = {late, sizeof late - 1},
 	[VAULT_QUIET] = {quiet, sizeof quiet - 1},
 	[VAULT_STORE] = {store, sizeof store - 1},

@@ -5,7 +5,7 @@
  *   field   value
  *   w       the channel (BUS_KEEP_ID) of the worker that has the session, or had it last
  *   n       namespace
- *   s       what the message CLAIMED (sio_keep_wire.h) contains from "own" on
+ *   s       what the message CLAIMED (sio_keep_wire.h) contains from "own" on; absent: Redis has refused a newer one
  *   c, q    marks (sio_vault_place.h): when the rooms last changed, and a later one
  *   m       Redis's time of the last mark, in ms
  *   l       present while its socket is connected
@@ -23,6 +23,11 @@ enum sio_vault_script {
 	 * rooms have changed. Returns 1, or X if another worker has or claims the session.
 	 */
 	VAULT_SAVE,
+	/*
+	 * KEYS: session. ARGV: worker. Redis has refused a newer s, so removes the older one. The worker can still be
+	 * asked for the session. Returns 1; 0 if another worker has or claims the session.
+	 */
+	VAULT_WITHDRAW,
 	/* KEYS: session. ARGV: worker, ms to live, mark. Returns 1; X as above; 0 if the session is missing. */
 	VAULT_QUIET,
 	/*

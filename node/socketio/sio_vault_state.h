@@ -118,8 +118,8 @@ void sio_vault_late_deaf(struct sio_vault *vault, const struct sio_recovery_sess
 void sio_vault_late_leave(struct sio_vault *vault, const struct sio_recovery_session *session);
 /* The session ends. Returns the call for VAULT_END, or NULL. */
 struct bus_call *sio_vault_late_end(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
-/* A save has been answered. */
-void sio_vault_late_saved(struct sio_vault *vault, const char handle[SIO_PID_HANDLE], uint32_t save_no, bool taken);
+/* A save has been answered. Returns true if it was the last one of a socket that has left. */
+bool sio_vault_late_saved(struct sio_vault *vault, const char handle[SIO_PID_HANDLE], uint32_t save_no, bool taken);
 /* Sends what is due, if the bus is up. */
 void sio_vault_late_send(struct sio_vault *vault);
 /* A session is asked for whose socket has left. Returns false unless this worker has told Redis now, or has begun to.

@@ -1,6 +1,8 @@
 /*
  * The writes of sessions to Redis whose answers are checked. What Redis has not taken is written again while the
- * socket is connected. After that, sio_vault_late.c has it.
+ * socket is connected. After that, sio_vault_late.c has it. If Redis refuses a save, because its memory is full, it
+ * still has an older one, with which the client would come back with wrong rooms or data after the death of this
+ * worker. So the older one is removed.
  */
 #include "common/base/error.h"
 #include "common/base/mem.h"
@@ -18,7 +20,7 @@ struct vault_write {
 	struct sio_vault *vault;
 	bool saves;
 	uint32_t save_no;
-	char handle[SIO_PID_HANDLE];
+	char pid[SIO_PID_LENGTH];
 };
 
 struct sio_recovery_session *
@@ -37,16 +39,28 @@ vault_lose_session(struct sio_recovery_session *session)
 		sio_recovery_end_ghost(NULL, session->socket);
 }
 
-static void
+/* Returns true if the save is the newest one of its session. */
+static bool
 vault_saved(
 	struct sio_vault *vault, struct sio_recovery_session *session, const struct vault_write *write, bool taken)
 {
-	sio_vault_late_saved(vault, write->handle, write->save_no, taken);
 	if (session == NULL || session->save_no != write->save_no)
-		return;
+		return sio_vault_late_saved(vault, write->pid, write->save_no, taken);
 	session->save_refused = !taken;
 	if (taken)
 		session->save_no = 0;
+	return true;
+}
+
+/* Removes the rooms and data of an older save. They are not removed again if this fails. */
+static void
+vault_withdraw(struct sio_vault *vault, const struct vault_write *write)
+{
+	char key[SIO_VAULT_KEY_MAX];
+	const struct text args[2] = {sio_vault_key(vault, text_of(write->pid, SIO_PID_LENGTH), key),
+		text_of(vault->keep->bus.id, BUS_KEEP_ID)};
+
+	sio_vault_call(vault, VAULT_WITHDRAW, 1, args, 2, NULL);
 }
 
 static void
@@ -54,13 +68,13 @@ vault_on_written(struct bus_call *call, int error, struct text value)
 {
 	struct vault_write *write = container_of(call, struct vault_write, call);
 	struct sio_vault *vault = write->vault;
-	struct sio_recovery_session *session = sio_vault_session(vault, write->handle);
+	struct sio_recovery_session *session = sio_vault_session(vault, write->pid);
 	bool lost = error == 0 && text_is(value, TEXT("X"));
 	bool again = error != 0 || text_is(value, TEXT("0"));
 
 	list_remove(&write->link);
-	if (write->saves)
-		vault_saved(vault, session, write, !again);
+	if (write->saves && vault_saved(vault, session, write, !again) && error == ERROR_UNSUPPORTED)
+		vault_withdraw(vault, write);
 	again = again && session != NULL && !session->claimed && session->socket != NULL &&
 		session->socket->state == SIO_CONNECTED && (write->saves || error == 0);
 	mem_free(write);
@@ -102,7 +116,7 @@ sio_vault_write_new(struct sio_vault *vault, struct sio_recovery_session *sessio
 		write->save_no = session->save_no = vault->save_no;
 		session->save_refused = false;
 	}
-	memcpy(write->handle, session->pid, SIO_PID_HANDLE);
+	memcpy(write->pid, session->pid, SIO_PID_LENGTH);
 	list_add_tail(&vault->writes, &write->link);
 	return &write->call;
 }

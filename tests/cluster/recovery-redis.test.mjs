@@ -290,6 +290,29 @@ test("clients that missed events while there was no log are new", async (t) => {
   assert.equal(socket.recovered, false);
 });
 
+test("a client whose newest rooms Redis has refused is new after the death of its node", async (t) => {
+  const { redis, nodes } = await cluster(t);
+  const socket = await client(t, nodes[0]);
+  await join(socket, "room");
+  const saved = async (text) => {
+    for (const key of await redis.command("KEYS", "{socket.io-log}-session#*")) if ((await redis.command("HGET", key, "s"))?.includes(text)) return true;
+    return false;
+  };
+  const until = (text, wanted) => within((async () => {
+    while ((await saved(text)) !== wanted) await new Promise(setImmediate);
+  })(), `${text} in Redis: ${wanted}`);
+  await until(socket.id, true);
+  await redis.command("ACL", "SETUSER", "default", "-hset");
+  await join(socket, "new room");
+  await until(socket.id, false);
+  for (const slot of [0, 1]) process.kill(pidOf(nodes[0], slot), "SIGKILL");
+  nodes[0].child.kill("SIGKILL");
+  nodes[0].stop = async () => {};
+  await redis.command("ACL", "SETUSER", "default", "+hset");
+  await comeBack(socket, nodes[1]);
+  assert.equal(socket.recovered, false);
+});
+
 test("a server that keeps the log without recovery makes the clients that have missed its events new", async (t) => {
   const { redis, nodes } = await cluster(t);
   const plain = await startSockeye(path.join(build, "tests/everything.so"), ["--redis", redis.url, "--redis-log"]);

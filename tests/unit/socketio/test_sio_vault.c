@@ -378,6 +378,55 @@ what_a_lost_connection_has_not_taken_is_sent_again_soon(void **state)
 	}
 }
 
+static void
+join(const struct recovering *c, const char *room)
+{
+	assert_int_equal(sio_join(recovering_socket(c), room), 0);
+	fake_turn();
+}
+
+/* With the older record, the client could be recovered in its older rooms after the death of the worker. */
+static void
+an_older_record_is_withdrawn_if_redis_refuses_a_newer_one(void **state)
+{
+	struct recovering c = {0};
+	struct call *first;
+
+	(void)state;
+	arrive(&c);
+	join(&c, "one");
+	first = called(VAULT_SAVE);
+	join(&c, "two");
+	answer(first, ERROR_UNSUPPORTED, TEXT("OOM command not allowed"));
+	assert_null(called(VAULT_WITHDRAW)); /* the newer one decides */
+	answer(called(VAULT_SAVE), ERROR_CLOSED, TEXT_NONE);
+	assert_null(called(VAULT_WITHDRAW)); /* Redis may have taken it */
+	sleep_long(2000);
+	answer(called(VAULT_SAVE), ERROR_UNSUPPORTED, TEXT("OOM command not allowed"));
+	assert_int_equal(count_calls(VAULT_WITHDRAW), 1);
+	assert_true(text_is(called(VAULT_WITHDRAW)->args[0], first->args[0]));
+	assert_true(text_is(called(VAULT_WITHDRAW)->args[1], first->args[1]));
+	sleep_long(2000);
+	answer(called(VAULT_SAVE), 0, TEXT("1"));
+	assert_int_equal(count_calls(VAULT_WITHDRAW), 1);
+}
+
+static void
+an_older_record_of_a_lost_client_is_withdrawn_too(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	join(&c, "one");
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	assert_null(called(VAULT_LATE));
+	answer_all(VAULT_SAVE, ERROR_UNSUPPORTED, TEXT("OOM command not allowed"));
+	assert_int_equal(count_calls(VAULT_WITHDRAW), 1);
+	sleep_long(100);
+	assert_true(called(VAULT_LATE) > called(VAULT_WITHDRAW));
+}
+
 static struct {
 	unsigned count;
 	char id[SIO_ID_LENGTH + 1];
@@ -679,6 +728,8 @@ main(void)
 		CASE_MIDDLEWARES(a_replay_after_a_time_without_a_log_fails_at_once),
 		CASE(what_redis_refuses_is_sent_again_after_longer_and_longer_pauses),
 		CASE(what_a_lost_connection_has_not_taken_is_sent_again_soon),
+		CASE(an_older_record_is_withdrawn_if_redis_refuses_a_newer_one),
+		CASE(an_older_record_of_a_lost_client_is_withdrawn_too),
 		CASE(the_worker_that_has_stored_a_session_removes_and_reports_it),
 		CASE(a_session_that_is_gone_or_malformed_is_not_reported),
 		CASE(a_room_joined_while_disconnecting_is_saved),
