@@ -76,6 +76,12 @@ members_on_announcement(struct bus_presence *presence, struct text channel, stru
 		members_on_forged(broker, payload);
 }
 
+static void
+members_on_hearing(struct bus_presence *presence)
+{
+	members_return(container_of(presence, struct broker, presence)->members);
+}
+
 /* ------------------------------------------------------------------ counts */
 
 static void
@@ -151,8 +157,9 @@ broker_members_init(struct broker *broker, const struct broker_options *options)
 	broker->clients = options->clients;
 	broker->clients_arg = options->clients_arg;
 	broker->members = members_new(broker->loop, &own, &members_ops, broker);
-	broker->presence =
-		(struct bus_presence){.id = members_id(broker->members), .on_announcement = members_on_announcement};
+	broker->presence = (struct bus_presence){.id = members_id(broker->members),
+		.on_announcement = members_on_announcement,
+		.on_hearing = members_on_hearing};
 	if (own.alone)
 		return;
 	form->enter(broker->end, &broker->presence);

@@ -63,6 +63,8 @@ struct bus_member {
 struct bus_presence {
 	struct text id; /* the owner's bytes; empty: the node only listens */
 	void (*on_announcement)(struct bus_presence *presence, struct text channel, struct text payload);
+	/* From now on, announcements are heard. Called again when the connection has been lost and made again. */
+	void (*on_hearing)(struct bus_presence *presence);
 	void *form_data; /* private to the form */
 };
 

@@ -22,6 +22,15 @@ presence_on_announcement(struct bus_subscription *subscription, struct text chan
 	data->presence->on_announcement(data->presence, channel, payload);
 }
 
+static void
+presence_on_confirmed(struct bus_subscription *subscription)
+{
+	struct bus_presence *presence = container_of(subscription, struct bus_presence_data, common)->presence;
+
+	if (presence->on_hearing != NULL)
+		presence->on_hearing(presence);
+}
+
 /* Nodes are counted by these channels; nothing is published there. */
 static void
 presence_on_own(struct bus_subscription *subscription, struct text channel, struct text payload)
@@ -55,6 +64,7 @@ bus_presence_enter(
 	buffer_init(&data->own_name, NAME_MAX_BYTES);
 	wire_channel_members(&data->common_name, text_from(key), TEXT_NONE);
 	wire_channel_members(&data->own_name, text_from(key), presence->id);
+	data->common.on_confirmed = presence_on_confirmed;
 	presence_subscribe(data, &data->common, &data->common_name, presence_on_announcement);
 	if (presence->id.n > 0)
 		presence_subscribe(data, &data->own, &data->own_name, presence_on_own);

@@ -408,6 +408,15 @@ members_touch(struct members *members)
 }
 
 void
+members_return(struct members *members)
+{
+	if (members->beaten == 0)
+		return;
+	members->self.beat.hello = true;
+	members_hurry(members, 0);
+}
+
+void
 members_drain(struct members *members)
 {
 	if (members->self.state != MEMBER_SERVING)

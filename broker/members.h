@@ -122,6 +122,11 @@ void members_meet(struct members *members, enum member_conflict conflict);
 
 /* This node's namespaces have changed: the next heartbeat comes soon. */
 void members_touch(struct members *members);
+/*
+ * This node hears the others again. Others may have taken it for lost meanwhile, and it may have missed heartbeats,
+ * so it asks for heartbeats as a newcomer does. Does nothing before the first heartbeat.
+ */
+void members_return(struct members *members);
 /* This node drains, and tells the others at once. */
 void members_drain(struct members *members);
 /* Sends the last heartbeat. */

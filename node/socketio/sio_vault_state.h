@@ -48,6 +48,7 @@ struct sio_vault {
 	struct wheel_entry timer;
 	uint64_t tick_at;	/* loop time of the next once-a-second work */
 	uint64_t gaps;		/* of the last struct bus_point */
+	uint64_t counted_at;	/* loop time of the newest count of servers */
 	uint64_t counted_since; /* loop time since which every count found strangers; 0: the last count found none */
 	uint64_t stranger_at;	/* loop time of the next note of a Node.js server */
 	uint64_t stranger_here; /* loop time of the last note of a stranger's event */

@@ -28,6 +28,9 @@ sio_vault_strangers(struct sio_vault *vault, int64_t servers)
 			    members.count[MEMBER_SILENT];
 	else if (members.foreign >= 0)
 		counted_at = members.counted_at; /* on a busy machine, long ago */
+	if (counted_at < vault->counted_at)
+		return vault->counted_since == 0 ? VAULT_NO_STRANGERS : VAULT_PERHAPS;
+	vault->counted_at = counted_at;
 	if (strangers == 0 || (servers >= 0 && strangers < 0)) {
 		vault->counted_since = 0;
 		return VAULT_NO_STRANGERS;

@@ -463,6 +463,32 @@ namespaces_are_told_soon(void **state)
 	assert_in_range(nodes[1].sent - before, 1, 2);
 }
 
+/* Its connection was lost for so short a time that it did not miss a heartbeat of its own. */
+static void
+a_member_that_returns_is_known_again_soon(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	join(0);
+	join(1);
+	run_for(2000);
+	nodes[1].gone = nodes[1].frozen = true;
+	members_probe(nodes[0].members);
+	assert_int_equal(state_of(0, id_of(1)), MEMBER_LOST);
+	nodes[0].gone = true;
+	members_probe(nodes[1].members);
+	assert_int_equal(state_of(1, id_of(0)), MEMBER_LOST);
+	nodes[0].gone = nodes[1].gone = nodes[1].frozen = false;
+	before = nodes[0].sent + nodes[1].sent;
+	members_return(nodes[1].members);
+	run_for(20);
+	assert_int_equal(state_of(0, id_of(1)), MEMBER_SERVING);
+	run_for(500);
+	assert_int_equal(state_of(1, id_of(0)), MEMBER_SERVING);
+	assert_int_equal(nodes[0].sent + nodes[1].sent - before, 2);
+}
+
 static void
 servers_without_heartbeats_are_counted(void **state)
 {
@@ -579,6 +605,7 @@ main(void)
 		CASE(a_stopped_process_blames_nobody),
 		CASE(a_restarted_worker_replaces_itself),
 		CASE(namespaces_are_told_soon),
+		CASE(a_member_that_returns_is_known_again_soon),
 		CASE(servers_without_heartbeats_are_counted),
 		CASE(conflicts_are_named_once),
 		CASE(another_secret_is_named),

@@ -176,6 +176,32 @@ a_count_that_is_out_of_date_makes_no_stranger(void **state)
 	assert_true(count_calls(VAULT_STRANGER) > 0);
 }
 
+/* The others come back one after another, and are counted before they have announced themselves. */
+static void
+after_a_loss_of_redis_strangers_are_counted_anew(void **state)
+{
+	(void)state;
+	redis.foreign = 1;
+	redis.counted_at = fake_io->loop->now;
+	sleep_long(1600);
+	redis.counted_at = fake_io->loop->now;
+	keep->bus.on_ready(&keep->bus);
+	sleep_long(1100);
+	assert_int_equal(count_calls(VAULT_STRANGER), 0);
+}
+
+static void
+a_count_that_is_older_than_that_of_a_claim_is_ignored(void **state)
+{
+	(void)state;
+	redis.foreign = 1;
+	redis.counted_at = fake_io->loop->now;
+	fake_sleep(10);
+	assert_int_equal(sio_vault_strangers(keep->vault, 1), VAULT_NO_STRANGERS);
+	sleep_long(1600);
+	assert_int_equal(sio_vault_strangers(keep->vault, 2), VAULT_PERHAPS);
+}
+
 int
 main(void)
 {
@@ -188,6 +214,8 @@ main(void)
 		CASE(a_client_that_no_longer_waits_is_given_back),
 		CASE(only_events_that_the_log_lacks_are_noted),
 		CASE(a_count_that_is_out_of_date_makes_no_stranger),
+		CASE(after_a_loss_of_redis_strangers_are_counted_anew),
+		CASE(a_count_that_is_older_than_that_of_a_claim_is_ignored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
