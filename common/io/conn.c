@@ -12,7 +12,11 @@
  *   finishing     queue written, FIN sent          lingering (dead if the peer's FIN came first)
  *   lingering     peer's FIN, or linger_ms passed  dead (with the reason of conn_finish())
  *   open, finishing   no byte accepted in stall_ms dead (stalled)
- *   any           conn_close(), socket failure     dead
+ *   open          a write fails                    write failed: input continues, nothing is queued any more
+ *   write failed  end of input, or nothing to read dead (reset)
+ *                 time limit of the state          dead (reset)
+ *                 conn_finish()                    dead
+ *   any           conn_close(), a read fails       dead
  *   dead          end of the turn                  on_closed, freed
  */
 #include "common/io/conn.h"
@@ -72,7 +76,7 @@ conn_wanted_events(const struct conn *c)
 		events |= EV_WRITE;
 	else if (!c->eof && !c->paused && !c->heavy)
 		events |= EV_READ;
-	if (c->blocked)
+	if (c->blocked && !c->write_failed)
 		events |= c->write_waits_read ? EV_READ : EV_WRITE;
 	return events;
 }
@@ -106,7 +110,7 @@ conn_handshake(struct conn *c)
 	int result = stream_of(c)->handshake(c);
 
 	loop_spend(loop_of(c), LOOP_WORK_HANDSHAKE);
-	if (result == STREAM_WAIT) {
+	if (result == STREAM_WAIT && !c->write_failed) {
 		conn_update_events(c);
 		return;
 	}
@@ -115,7 +119,8 @@ conn_handshake(struct conn *c)
 		return;
 	}
 	c->handshaking = false;
-	loop_disarm(loop_of(c), &c->guard);
+	if (!c->write_failed)
+		loop_disarm(loop_of(c), &c->guard);
 	if (c->out.bytes > 0 || c->finishing)
 		conn_mark_dirty(c);
 	/* the request often arrives with the last handshake message, where no poll reports it */
@@ -158,7 +163,7 @@ conn_on_guard(struct wheel_entry *entry)
 	struct conn *c = container_of(entry, struct conn, guard);
 
 	/* while lingering, conn_close() keeps the reason of conn_finish() */
-	conn_close(c, c->handshaking ? REASON_TLS_TIMEOUT : REASON_STALLED);
+	conn_close(c, c->handshaking ? REASON_TLS_TIMEOUT : c->write_failed ? REASON_RESET : REASON_STALLED);
 }
 
 static void
@@ -309,7 +314,7 @@ conn_finish(struct conn *c, unsigned reason)
 	c->corked = false;
 	c->paused = c->resume = false;
 	conn_drop_kept(c);
-	if (c->handshaking && c->out.bytes == 0) {
+	if (c->write_failed || (c->handshaking && c->out.bytes == 0)) {
 		conn_close(c, reason);
 		return;
 	}

@@ -10,6 +10,11 @@
  * connection dead. The end of the turn calls on_closed and then frees the connection. A pointer is valid until
  * on_closed returns. After each up-call, the caller only needs to check conn_dead().
  *
+ * If a write fails, the peer is gone. The owner still gets what the peer had sent before, in the same turn if it is
+ * not too much, and then on_closed with REASON_RESET. Until then, conn_send() and conn_end() do nothing, the queue
+ * stays as it is, and on_drain and on_eof are not called. If the owner has paused, a client's connection waits for
+ * conn_resume() for linger_ms at most, and a service's for stall_ms.
+ *
  * The owner may change during the life of a connection (HTTP, then WebSocket): see conn_set_owner().
  */
 #ifndef COMMON_IO_CONN_H

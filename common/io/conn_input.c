@@ -172,7 +172,9 @@ conn_read(struct conn *c)
 		c->hurried = true;
 		conn_relink(c);
 	}
-	if (got == STREAM_EOF)
+	if (got <= 0 && c->write_failed)
+		conn_close(c, REASON_RESET); /* after STREAM_WAIT, too: all that the peer had sent has been read */
+	else if (got == STREAM_EOF)
 		conn_read_eof(c);
 	else if (got < 0 && got != STREAM_WAIT)
 		conn_stream_failed(c, got);
@@ -183,6 +185,8 @@ conn_read(struct conn *c)
 		return;
 	if (c->more && !c->paused && !c->eof && !c->lingering && !c->put_off)
 		conn_put_off(c, false);
+	if (c->write_failed && !c->paused)
+		conn_resume(c);
 	conn_update_events(c);
 }
 
@@ -245,8 +249,12 @@ conn_resume_now(struct conn *c)
 		conn_deliver_kept(c);
 	if (c->dead)
 		return;
-	if (c->more && !c->put_off && !c->paused && !c->eof && !c->handshaking)
-		conn_read(c);
+	if ((c->more || c->write_failed) && !c->put_off && !c->paused && !c->eof && !c->handshaking) {
+		if (c->write_failed && !c->service && loop_turn_spent(loop_of(c)))
+			conn_put_off(c, false);
+		else
+			conn_read(c);
+	}
 	conn_update_events(c);
 }
 

@@ -55,8 +55,9 @@ struct conn {
 	uint32_t kept_len;
 	uint16_t peer_port;
 	uint8_t peer_family;
-	bool hurried : 1; /* has left loop.unflushed once since its last flush */
-	bool ahead : 1;	  /* conn_set_ahead() */
+	bool hurried : 1;      /* has left loop.unflushed once since its last flush */
+	bool ahead : 1;	       /* conn_set_ahead() */
+	bool write_failed : 1; /* see conn_write_failed(); `ending` and `blocked` are set, too */
 	uint8_t peer_address[16];
 	struct wheel_entry deadline; /* deadline of the owner */
 	void (*on_deadline)(struct conn *c);
@@ -155,6 +156,11 @@ void conn_flush_now(struct conn *c);
 void conn_write_now(struct conn *c);
 /* Arms the timer that limits how long the remaining output may take before the end. */
 void conn_guard_end(struct conn *c);
+/*
+ * Called when the socket accepts nothing more, because the peer is gone. What the peer had sent before is still read
+ * and passed to the owner, up to the end of input; then the connection closes with REASON_RESET. Makes no up-call.
+ */
+void conn_write_failed(struct conn *c);
 /* Drops the queue. */
 void conn_queue_clear(struct conn *c);
 /* Frees the unused chunks that the loop keeps. */

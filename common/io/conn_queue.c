@@ -194,6 +194,28 @@ conn_watch_stall(struct conn *c, bool progress)
 		loop_arm(loop_of(c), &c->guard, c->limits->stall_ms);
 }
 
+void
+conn_write_failed(struct conn *c)
+{
+	/* the limit is for an owner that has paused */
+	uint64_t limit = c->limits->linger_ms > 0 && !c->service ? c->limits->linger_ms : c->limits->stall_ms;
+
+	if (c->dead || c->write_failed)
+		return;
+	if (c->finishing || c->eof || limit == 0) {
+		conn_close(c, REASON_RESET);
+		return;
+	}
+	/* the queue stays, so that its bytes do not look as if they had left */
+	c->write_failed = c->ending = c->blocked = true;
+	c->read_waits_write = c->write_waits_read = c->corked = false;
+	loop_arm(loop_of(c), &c->guard, limit);
+	/* in this turn, so that the owner of a link soon knows that the link has ended */
+	if (!c->paused)
+		conn_resume(c);
+	conn_update_events(c);
+}
+
 /* Writes until the queue is empty, the kernel accepts no more, or FLUSH_BUDGET is used up. Makes no up-call. */
 static void
 conn_write(struct conn *c)
@@ -206,10 +228,12 @@ conn_write(struct conn *c)
 
 		if (n == STREAM_WAIT)
 			break;
-		if (n < 0) {
+		if (n == STREAM_RESET)
+			conn_write_failed(c);
+		else if (n < 0)
 			conn_stream_failed(c, n);
+		if (c->dead || c->write_failed)
 			return;
-		}
 		conn_queue_advance(c, (size_t)n);
 		done += (size_t)n;
 	}
@@ -259,7 +283,7 @@ conn_send_fin(struct conn *c)
 		return;
 	}
 	result = conn_shutdown(c);
-	if (result == STREAM_WAIT)
+	if (result == STREAM_WAIT || c->dead)
 		return;
 	if (result < 0 || c->eof || c->limits->linger_ms == 0) {
 		conn_close(c, c->reason);
@@ -277,10 +301,10 @@ conn_send_end(struct conn *c)
 {
 	int result = conn_shutdown(c);
 
-	if (result == 0)
+	if (result == 0 && !c->write_failed)
 		loop_disarm(loop_of(c), &c->guard);
 	else if (result != STREAM_WAIT)
-		conn_close(c, REASON_RESET);
+		conn_write_failed(c);
 }
 
 void
@@ -335,7 +359,9 @@ conn_make_room(struct conn *c, size_t n)
 		return true;
 	if (c->out.bytes > 0 && !c->blocked && !c->handshaking) {
 		conn_write(c);
-		if (!c->dead && !conn_would_overflow(c, n))
+		if (c->dead || c->write_failed)
+			return false;
+		if (!conn_would_overflow(c, n))
 			return true;
 	}
 	conn_close(c, REASON_SLOW_READER);

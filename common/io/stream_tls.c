@@ -26,9 +26,15 @@ static pthread_once_t tls_bio_method_once = PTHREAD_ONCE_INIT;
 static int
 tls_bio_write(BIO *bio, const char *at, int n)
 {
-	int64_t sent = stream_transmit(BIO_get_data(bio), at, (size_t)n);
+	struct conn *c = BIO_get_data(bio);
+	int64_t sent = c->write_failed ? STREAM_RESET : stream_transmit(c, at, (size_t)n);
 
 	BIO_clear_retry_flags(bio);
+	if (sent == STREAM_RESET) {
+		/* OpenSSL reads on only if it does not learn of the failure */
+		conn_write_failed(c);
+		return n;
+	}
 	if (sent == STREAM_WAIT)
 		BIO_set_retry_write(bio);
 	return sent < 0 ? -1 : (int)sent;

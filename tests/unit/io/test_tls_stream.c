@@ -327,6 +327,36 @@ a_peer_that_leaves_without_close_notify_is_peer_closed(void **state)
 	client_close(&cl);
 }
 
+/* The server learns of the peer's death from a write: in the handshake from that of its session tickets. */
+static void
+the_last_words_of_a_peer_arrive_after_a_failed_write(void **state)
+{
+	(void)state;
+	for (int in_handshake = 0; in_handshake < 2; in_handshake++) {
+		struct probe p;
+		struct client cl;
+
+		open_pair(&p, &cl, &probe_limits, &probe_ops_eof, 0);
+		BOTH_UNTIL(&cl, in_handshake ? SSL_is_init_finished(cl.ssl) : !p.conn->handshaking);
+		assert_int_equal(p.conn->handshaking, in_handshake);
+		assert_int_equal(SSL_write(cl.ssl, "last words", 10), 10);
+		close(cl.fd);
+		cl.fd = -1;
+		if (!in_handshake) {
+			conn_send_copy(p.conn, "answer", 6);
+			conn_write_now(p.conn);
+			assert_int_equal(conn_queued(p.conn), 6);
+		}
+		assert_int_equal(p.datas + p.closings, 0);
+		RUN_UNTIL(p.closings);
+		assert_got(p.got, "last words");
+		assert_int_equal(p.eofs, 0);
+		assert_int_equal(p.reason, REASON_RESET);
+		probe_fini(&p);
+		client_close(&cl);
+	}
+}
+
 static void
 a_connection_outlives_its_context(void **state)
 {
@@ -383,6 +413,7 @@ main(void)
 		CASE(the_peers_close_notify_is_answered),
 		CASE(what_is_queued_reaches_a_peer_that_has_ended),
 		CASE(a_peer_that_leaves_without_close_notify_is_peer_closed),
+		CASE(the_last_words_of_a_peer_arrive_after_a_failed_write),
 		CASE(a_connection_outlives_its_context),
 		CASE(a_stalled_tls_peer_is_cut),
 	};
