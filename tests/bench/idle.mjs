@@ -3,8 +3,8 @@
 // and RESULTS.md stays as it is. The default number of clients and the last other number each have a section there.
 //
 // BENCH_IDLE_CLIENTS (100000), BENCH_IDLE_MINUTES (10), BENCH_IDLE_RATE of connects per second (2000), BENCH_IDLE_PING_INTERVAL in
-// seconds (25, the default of Socket.IO), BENCH_IDLE_WORKERS, and BENCH_IDLE_PROCESSES of the load tester (as many as cores, at
-// least 2, and more if the limit of file descriptors requires it).
+// seconds (25, the default of Socket.IO, or more if the cores are too few for so many heartbeats), BENCH_IDLE_WORKERS, and
+// BENCH_IDLE_PROCESSES of the load tester (as many as cores, at least 2, and more if the limit of file descriptors requires it).
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
@@ -22,6 +22,7 @@ const LEFT_MS = 10_000; // until memory is measured again
 const CLIENTS = 100_000;
 const CONNECT_RATE = 2000; // per second: both sides share the machine
 const PING_INTERVAL_S = 25;
+const HEARTBEATS_PER_CORE = 8000; // per second, with both sides on the core
 const PATIENCE_MS = 180_000; // in addition to twice the time for connecting, and to the time for leaving
 const LEAVE_MS = 1; // of each client, as sockeye-load allows
 const UNEVEN = 1.1; // a worker may have this many times the mean
@@ -42,9 +43,10 @@ function settings() {
   const workers = setting("BENCH_IDLE_WORKERS", Math.max(cores, Math.ceil((clients * UNEVEN) / possible)));
   const processes = setting("BENCH_IDLE_PROCESSES", Math.max(cores, Math.ceil(clients / possible)));
   const files = demandFiles(RESERVE + Math.ceil(Math.max((clients * UNEVEN) / workers, clients / processes)));
+  const pingInterval = setting("BENCH_IDLE_PING_INTERVAL", Math.max(PING_INTERVAL_S, Math.ceil(clients / (cores * HEARTBEATS_PER_CORE))));
   return {
-    clients, workers, processes, files, minutes: setting("BENCH_IDLE_MINUTES", 10),
-    rate: setting("BENCH_IDLE_RATE", CONNECT_RATE), pingInterval: setting("BENCH_IDLE_PING_INTERVAL", PING_INTERVAL_S),
+    clients, workers, processes, files, pingInterval, minutes: setting("BENCH_IDLE_MINUTES", 10),
+    rate: setting("BENCH_IDLE_RATE", CONNECT_RATE),
   };
 }
 
