@@ -129,8 +129,8 @@ export class Client {
     const { socket, id, lost } = this, { _lastOffset: offset } = socket, had = this.got.length, began = performance.now();
     moveTo(socket, server);
     socket.auth = { delay };
-    let early;
-    socket.once("connect", () => (early = this.got.length)); // later, live events may have come, too
+    let early, doubt;
+    socket.once("connect", () => ({ got: { length: early }, doubt } = this)); // later, live events may have come, too, and have ended the doubt
     const back = new Promise((resolve, reject) => socket.once("connect", resolve).once("connect_error", reject));
     socket.connect();
     await within(back, `the client to connect to ${server.url}`).finally(() => socket.off("connect").off("connect_error"));
@@ -145,15 +145,15 @@ export class Client {
     }
     assert.notEqual(this.id, id, "a new client has its old id");
     assert.equal(early, had, "an event came to a client that is new");
-    return lost ? this.#reason(lost, { offset, away: began - lost.at, took, window }) : "first";
+    return lost ? this.#reason(lost, { offset, away: began - lost.at, took, window, doubt }) : "first";
   }
 
-  #reason(lost, { offset, away, took, window }) {
+  #reason(lost, { offset, away, took, window, doubt = this.doubt }) {
     if (lost.how === "leave") return "left";
     if (this.form.refuses) return this.form.refuses;
     if (lost.from.peer && !lost.stored) return "Node.js"; // it stores a session when it notices the loss
     if ((lost.from.peer || this.server.peer) && !OFFSET_OF_STREAM.test(offset)) return "no offset"; // of its unrecorded events, clients take texts for offsets
-    if (this.doubt) return this.doubt.why;
+    if (doubt) return doubt.why;
     if (window && away + took > window) return "expired";
     if (took > PATIENCE_MS) return "no answer";
     throw new Error(`the client was not recovered ${Math.round(away)} ms after its loss (${lost.how}) with the offset ${offset}, and nothing explains it`);
