@@ -211,6 +211,13 @@ waiting_publish_is_early(const struct bus *bus, const struct waiting_publish *wa
 	return bus->ordered && !bus_has_heard(bus, waiting->after);
 }
 
+/* After a failed write, the link is only read to its end. What is published meanwhile waits for the next link. */
+static bool
+bus_commands_flow(const struct bus *bus)
+{
+	return conn_sends(bus->commands.conn) && conn_queued(bus->commands.conn) < QUEUED_MAX;
+}
+
 void
 bus_send_waiting(struct bus *bus)
 {
@@ -221,7 +228,7 @@ bus_send_waiting(struct bus *bus)
 		bus_send_trial(bus);
 		return;
 	}
-	while (!list_empty(&bus->waiting) && conn_queued(bus->commands.conn) < QUEUED_MAX) {
+	while (!list_empty(&bus->waiting) && bus_commands_flow(bus)) {
 		struct waiting_publish *waiting = container_of(bus->waiting.next, struct waiting_publish, link);
 
 		if (waiting_publish_is_early(bus, waiting))
@@ -249,8 +256,7 @@ bus_flows(const struct bus *bus)
 		      waiting_publish_is_early(bus, container_of(bus->waiting.next, struct waiting_publish, link)) ||
 		      (bus->log != NULL && bus_log_flushes(bus->log));
 
-	return bus->state == BUS_UP && !bus->holding && !bus->careful && moving &&
-	       conn_queued(bus->commands.conn) < QUEUED_MAX;
+	return bus->state == BUS_UP && !bus->holding && !bus->careful && moving && bus_commands_flow(bus);
 }
 
 bool

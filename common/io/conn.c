@@ -451,6 +451,12 @@ conn_dead(const struct conn *c)
 }
 
 bool
+conn_sends(const struct conn *c)
+{
+	return !c->dead && !c->finishing && !c->ending;
+}
+
+bool
 conn_finishing(const struct conn *c)
 {
 	return c->finishing;

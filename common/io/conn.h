@@ -12,8 +12,9 @@
  *
  * If a write fails, the peer is gone. The owner still gets what the peer had sent before, in the same turn if it is
  * not too much, and then on_closed with REASON_RESET. Until then, conn_send() and conn_end() do nothing, the queue
- * stays as it is, and on_drain and on_eof are not called. If the owner has paused, a client's connection waits for
- * conn_resume() for linger_ms at most, and a service's for stall_ms.
+ * stays as it is, conn_sends() is false, and on_drain and on_eof are not called. If the owner has paused, a client's
+ * connection waits for conn_resume() for linger_ms at most, and a service's, or a client's without linger_ms, for
+ * stall_ms. A connection without these limits, one that is finishing, and one whose input has ended close at once.
  *
  * The owner may change during the life of a connection (HTTP, then WebSocket): see conn_set_owner().
  */
@@ -184,6 +185,7 @@ void conn_each(struct loop *l, void (*visit)(struct conn *c, void *user), void *
 
 bool conn_dead(const struct conn *c);	   /* closed; only on_closed is still to come */
 bool conn_finishing(const struct conn *c); /* conn_finish() was called */
+bool conn_sends(const struct conn *c);	   /* open in both directions, and no write has failed */
 
 /*
  * Passes kept bytes to on_data again at the end of this turn, and resumes reading. An owner calls it when it can

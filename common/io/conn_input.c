@@ -160,7 +160,8 @@ conn_read(struct conn *c)
 		got = stream_receive(c, l->scratch, LOOP_SCRATCH_SIZE);
 	else
 		got = stream_of(c)->read(c, l->scratch + kept, LOOP_SCRATCH_SIZE - kept);
-
+	if (c->dead) /* TLS has written, and failed */
+		return;
 	c->continues = filled;
 	loop_spend(l, LOOP_WORK_READ + (got > 0 ? (uint64_t)got : 0));
 	if (got > 0 && c->dirty && !c->hurried) {

@@ -8,7 +8,7 @@ order_join_one(struct sio_socket *s, const struct text *rooms, unsigned rooms_co
 {
 	int rc = 0;
 
-	/* a socket may join while its middlewares run and while connected; later it has left all rooms for good */
+	/* while its middlewares run, and while it is connected; a selection has no sockets that are leaving */
 	if (s->state != SIO_WAITING && s->state != SIO_CONNECTED)
 		return 0;
 	for (unsigned i = 0; i < rooms_count && rc == 0; i++)

@@ -332,7 +332,7 @@ vault_on_ready(struct bus_keep *bus)
 
 	vault_look(vault);
 	if (vault->was_ready) {
-		vault->back_at = loop->now;
+		vault->back_at = vault->counted_at = loop->now;
 		vault->counted_since = 0; /* others are still on their way back, and may look like strangers */
 		vault->refused_until = vault->tick_at = 0; /* what Redis has not taken is sent at once */
 		loop_arm(loop, &vault->timer, START_MS);

@@ -22,11 +22,13 @@ sio_vault_strangers(struct sio_vault *vault, int64_t servers)
 	int64_t strangers;
 
 	members_stats(broker_members(vault->keep->broker), &members);
+	if (servers < 0 && members.foreign < 0) /* not counted yet */
+		return VAULT_PERHAPS;
 	strangers = members.foreign;
 	if (servers >= 0)
 		strangers = servers - members.count[MEMBER_SERVING] - members.count[MEMBER_DRAINING] -
 			    members.count[MEMBER_SILENT];
-	else if (members.foreign >= 0)
+	else
 		counted_at = members.counted_at; /* on a busy machine, long ago */
 	if (counted_at < vault->counted_at)
 		return vault->counted_since == 0 ? VAULT_NO_STRANGERS : VAULT_PERHAPS;

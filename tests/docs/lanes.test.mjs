@@ -39,7 +39,7 @@ for (const [name, text] of Object.entries({ steady: failing("false"), late: fail
 
 /** Runs the steps in one lane. Returns the exit code, and the lines of the table without times and logs. */
 function run(...steps) {
-  const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, ...env } = process.env;
+  const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, TEST_FILES, ...env } = process.env;
   const lanes = steps.map((step) => `one: ${step}`).join("\n");
   const { status, stdout } = spawnSync(script, [path.join(folder, "lanes")], { cwd: folder, env: { ...env, TEST_LANES: lanes }, encoding: "utf8" });
   const table = stdout.split("===== all steps, in the order in which they ended =====\n")[1].split("\n\n")[0].trim().split("\n");

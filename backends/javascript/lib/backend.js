@@ -361,7 +361,10 @@ class Backend extends EventEmitter {
 	 * rooms belong to the id. A link that is silent must not keep the client out.
 	 */
 	_openAfter(former, name, opening) {
-		const timer = setTimeout(() => this._closeSocket(former._link, former, "transport close"), FORMER_MS).unref();
+		const timer = setTimeout(() => {
+			this._closeSocket(former._link, former, "transport close");
+			setImmediate(() => this.successors.has(former) && former._cleanup()); // its listener of "disconnecting" has thrown
+		}, FORMER_MS).unref();
 		const open = () => {
 			clearTimeout(timer);
 			this._open(name, opening);

@@ -139,6 +139,7 @@ answer(struct probe *p, uint8_t *at, size_t n)
 {
 	size_t queued = conn_queued(p->conn);
 
+	assert_false(conn_sends(p->conn));
 	buffer_add(&p->got, at, n);
 	conn_send_copy(p->conn, "answer", 6);
 	conn_cork(p->conn);

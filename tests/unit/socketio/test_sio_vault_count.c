@@ -184,8 +184,21 @@ after_a_loss_of_redis_strangers_are_counted_anew(void **state)
 	redis.foreign = 1;
 	redis.counted_at = fake_io->loop->now;
 	sleep_long(1600);
-	redis.counted_at = fake_io->loop->now;
 	keep->bus.on_ready(&keep->bus);
+	sleep_long(500); /* the count from before the loss is still there */
+	redis.counted_at = fake_io->loop->now;
+	sleep_long(600);
+	assert_int_equal(count_calls(VAULT_STRANGER), 0);
+}
+
+static void
+the_first_count_makes_no_stranger_however_late_it_comes(void **state)
+{
+	(void)state;
+	redis.foreign = -1;
+	sleep_long(3000);
+	redis.foreign = 1;
+	redis.counted_at = fake_io->loop->now;
 	sleep_long(1100);
 	assert_int_equal(count_calls(VAULT_STRANGER), 0);
 }
@@ -215,6 +228,7 @@ main(void)
 		CASE(only_events_that_the_log_lacks_are_noted),
 		CASE(a_count_that_is_out_of_date_makes_no_stranger),
 		CASE(after_a_loss_of_redis_strangers_are_counted_anew),
+		CASE(the_first_count_makes_no_stranger_however_late_it_comes),
 		CASE(a_count_that_is_older_than_that_of_a_claim_is_ignored),
 	};
 
