@@ -32,6 +32,7 @@ static sio_server *server;
 static sio_nsp *board;
 static struct line *lines; /* a ring */
 static unsigned n_lines, oldest, max_lines, asked;
+static bool cleared; /* since this worker asked the others for the board */
 static uint64_t *drawn;
 
 static bool read_line(sio_value value, struct line *line) {
@@ -49,6 +50,18 @@ static void keep_line(const struct line *line) {
 		n_lines++;
 	else
 		oldest = (oldest + 1) % max_lines;
+}
+
+/* The same line twice looks like one. */
+static bool has_line(const struct line *line) {
+	for (unsigned i = 0; i < n_lines; i++)
+		if (memcmp(&lines[i], line, sizeof *line) == 0) return true;
+	return false;
+}
+
+static void clear(void) {
+	n_lines = oldest = 0;
+	cleared = true;
 }
 
 /* Returns the whole board as one array. */
@@ -74,7 +87,7 @@ static void on_line(sio_socket *socket, sio_event *event, void *arg) {
 }
 
 static void on_clear(sio_socket *socket, sio_event *event, void *arg) {
-	n_lines = 0;
+	clear();
 	sio_server_side_emit(board, "clear", NULL);
 	sio_emit(sio_all(board), "board", "[]");
 }
@@ -86,13 +99,16 @@ static void on_their_line(sio_nsp *nsp, sio_event *event, void *arg) {
 	if (read_line(sio_arg(event, 0), &line)) keep_line(&line);
 }
 
-static void on_their_clear(sio_nsp *nsp, sio_event *event, void *arg) { n_lines = 0; }
+static void on_their_clear(sio_nsp *nsp, sio_event *event, void *arg) { clear(); }
 
 static void on_question(sio_nsp *nsp, sio_event *event, void *arg) { sio_ack(event, "L", list_lines()); }
 
 static void ask(sio_server *io, void *arg);
 
-/* Takes over the longest board of the others. Lines drawn here meanwhile are added at its end. */
+/*
+ * Takes over the longest board of the others. It may have lines that have also come here by themselves; those that it
+ * does not have are added at its end. After a clear the answers are out of date, and the board here is whole.
+ */
 static void on_boards(sio_server *io, int error, const sio_answers *answers, void *arg) {
 	sio_value longest = {0}, one;
 	struct line line, *mine = lines;
@@ -101,6 +117,7 @@ static void on_boards(sio_server *io, int error, const sio_answers *answers, voi
 	size_t cursor = 0;
 	for (unsigned i = 0; i < sio_answers_count(answers); i++)
 		if (sio_length(sio_answer(answers, i)) > sio_length(longest)) longest = sio_answer(answers, i);
+	if (cleared) return;
 	if (sio_length(longest) <= n_lines) {
 		if (sio_answers_count(answers) == 0)
 			sio_timer_once(io, ASK_MS, ask, NULL); /* no other worker has answered yet */
@@ -110,7 +127,10 @@ static void on_boards(sio_server *io, int error, const sio_answers *answers, voi
 	n_lines = oldest = 0;
 	while (sio_each(longest, &cursor, NULL, &one))
 		if (read_line(one, &line)) keep_line(&line);
-	for (unsigned i = 0; i < n_mine; i++) keep_line(&mine[(first + i) % max_lines]);
+	for (unsigned i = 0; i < n_mine; i++) {
+		const struct line *own = &mine[(first + i) % max_lines];
+		if (!has_line(own)) keep_line(own);
+	}
 	free(mine);
 	snprintf(count, sizeof count, "%u", n_lines);
 	sio_log(io, "board", "lines", count, NULL);
@@ -119,6 +139,7 @@ static void on_boards(sio_server *io, int error, const sio_answers *answers, voi
 
 /* Asks the others for the board, because a worker starts with an empty one, also after a crash. */
 static void ask(sio_server *io, void *arg) {
+	cleared = false;
 	if (asked++ < ASK_TIMES && sio_server_side_emit_ack(board, 2000, on_boards, NULL, "board", NULL) != 0)
 		sio_timer_once(io, ASK_MS, ask, NULL);
 }
