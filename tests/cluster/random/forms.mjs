@@ -14,11 +14,15 @@ async function begun(world) {
   if (!world.redis) world.mayBeNew("start");
 }
 
-/** A worker is killed. What it had emitted before has left it; the events of the others may still be on their way. */
+/**
+ * A worker is killed. With Redis, what it had emitted before has arrived everywhere, and only events of the others are on their way.
+ * Without, its own may be, too: they are safe as soon as the worker has acknowledged them.
+ */
 async function worker(world, { node, slot, meanwhile }) {
   const server = world.nodes[node], pid = pidOf(server, slot), dying = 2 * node + slot;
-  await world.settle();
-  world.emitAll(meanwhile.filter(({ emitter }) => emitter !== dying));
+  if (world.redis) await world.settle();
+  world.emitAll(world.redis ? meanwhile.filter(({ emitter }) => emitter !== dying) : meanwhile);
+  if (!world.redis) await world.acknowledged(dying);
   const gone = world.disconnections(server, slot);
   process.kill(pid, "SIGKILL");
   await gone;

@@ -33,6 +33,7 @@ async function connected(socket) {
 /** A client at one worker. It emits, and hears what all others of its kind say. */
 class Observer {
   heard = new Map(); // observer → the last mark of it
+  acknowledged = undefined; // resolves when the worker has answered the last emit
   records = false; // its own last mark had an offset, so its worker records what it emits
   #wake = () => {};
   #lost; // why the observer is no longer connected
@@ -182,11 +183,11 @@ export class World {
 
   /** Emits an event. Returns its number, which the event gets for the trace. */
   #emit(event) {
-    const { emitter, to, except, how, value } = event, { emitters } = this;
+    const { emitter, to, except, how, value } = event, { emitters } = this, observer = this.observers[emitter];
     this.#emitter = emitter;
     do this.#number++;
     while (this.#number % emitters !== emitter);
-    const n = this.#number, { socket } = this.observers[emitter];
+    const n = this.#number, { socket } = observer;
     const target = { to: to.map((room) => this.clients[room]?.id ?? room), except };
     for (const client of this.clients) client.wants(target, n, COPIES[how]);
     const data = VALUES[value](n);
@@ -195,9 +196,14 @@ export class World {
       socket.emit("ask", { ...target, timeout: ACKNOWLEDGED_MS }, how, data, () => {});
     } else {
       this.#late ||= how === "volatile" && this.form.doubts;
-      socket.emit("emit", { ...target, [how]: true }, how, [data], () => {});
+      observer.acknowledged = new Promise((answered) => socket.emit("emit", { ...target, [how]: true }, how, [data], answered));
     }
     return (event.number = n);
+  }
+
+  /** Resolves when a worker has acknowledged what it has emitted. */
+  async acknowledged(emitter) {
+    await within(this.observers[emitter].acknowledged, () => `the acknowledgements of emitter ${emitter}`);
   }
 
   /** What workers emit while something else happens. */
