@@ -816,9 +816,9 @@ SIO_API const char *sio_transport(const sio_socket *socket); /* "polling" or "we
 
 /*
  * Join and leave rooms, in middlewares, while the socket is connected, and in listeners of "disconnecting". With
- * connection state recovery, the rooms after these listeners are those of a client that comes back. At other times
- * sio_join() does nothing. sio_sockets_join() does not find a socket that is "disconnecting". Joining a room twice, or
- * leaving a room the socket is not in, has no effect.
+ * connection state recovery, a client that comes back has the rooms that its socket had after these listeners. At other
+ * times sio_join() does nothing. sio_sockets_join() does not find a socket that is "disconnecting". Joining a room
+ * twice, or leaving a room the socket is not in, has no effect.
  *
  * sio_join() takes effect at once for messages of this node. For messages of other nodes it may need a round trip to
  * Redis. Meanwhile this node holds back what it sends to the client and to other nodes. A server that learns of the

@@ -8,7 +8,7 @@ order_join_one(struct sio_socket *s, const struct text *rooms, unsigned rooms_co
 {
 	int rc = 0;
 
-	/* while its middlewares run, and while it is connected; a selection has no sockets that are leaving */
+	/* a socket may join while its middlewares run and while it is connected; selections contain no others */
 	if (s->state != SIO_WAITING && s->state != SIO_CONNECTED)
 		return 0;
 	for (unsigned i = 0; i < rooms_count && rc == 0; i++)

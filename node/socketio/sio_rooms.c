@@ -463,8 +463,7 @@ sio_join(sio_socket *s, const char *room)
 	SIO_NEEDS(SIO_A_SOCKET, s, SIO_ERR_ARGUMENT);
 	if (!sio_is_name(room))
 		return sio_misused(__func__, room, NULL, NULL, SIO_ERR_ARGUMENT);
-	/* the rooms of a socket that is "disconnecting" are those of its session; later it has left all rooms for
-	 * good */
+	/* while a socket is "disconnecting", it may join, because its session keeps its rooms; later it has none */
 	if (s->state == SIO_CLOSING || s->state == SIO_GONE)
 		return 0;
 	return sio_rooms_join(s, text_from(room));

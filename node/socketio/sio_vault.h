@@ -20,8 +20,8 @@
  *
  * A stranger is a server or an emitter that does not keep the log. Each worker notes in Redis when it receives an
  * event of a stranger, and while the cluster contains Node.js servers. A client that may have missed such an event
- * comes back as a new one. So does a client that has missed an event that is in the log without a number: its server
- * has no recovery, or its worker had just started.
+ * comes back as a new one. So does a client that has missed an event without a number in the log. Such an event comes
+ * from a server without recovery, or from a worker that had just started.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_H
 #define NODE_SOCKETIO_SIO_VAULT_H

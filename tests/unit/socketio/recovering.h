@@ -183,4 +183,13 @@ recovering_socket(const struct recovering *c)
 	return sio_find(sio_of(fake_io, c->nsp != NULL ? c->nsp : "/"), c->sid);
 }
 
+/* A listener of "disconnecting". */
+static inline void
+join_late(sio_socket *s, const char *reason, void *arg)
+{
+	(void)reason;
+	(void)arg;
+	assert_int_equal(sio_join(s, "late room"), 0);
+}
+
 #endif

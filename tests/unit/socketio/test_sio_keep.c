@@ -171,14 +171,6 @@ a_client_that_comes_back_unchanged_costs_no_message(void **state)
 	assert_told(SIO_KEEP_REPLAY);
 }
 
-static void
-join_late(sio_socket *s, const char *reason, void *arg)
-{
-	(void)reason;
-	(void)arg;
-	assert_int_equal(sio_join(s, "late room"), 0);
-}
-
 static bool told_late_room;
 
 static void

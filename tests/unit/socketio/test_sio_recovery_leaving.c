@@ -34,14 +34,6 @@ a_room_change_while_disconnecting_skips_no_event(void **state)
 }
 
 static void
-join_late(sio_socket *s, const char *reason, void *arg)
-{
-	(void)reason;
-	(void)arg;
-	assert_int_equal(sio_join(s, "late room"), 0);
-}
-
-static void
 a_room_joined_while_disconnecting_belongs_to_the_session(void **state)
 {
 	struct recovering c = {0};

@@ -378,14 +378,6 @@ a_session_that_cannot_be_stored_again_is_counted(void **state)
 }
 
 static void
-join_late(sio_socket *s, const char *reason, void *arg)
-{
-	(void)reason;
-	(void)arg;
-	assert_int_equal(sio_join(s, "late room"), 0);
-}
-
-static void
 a_room_joined_while_disconnecting_is_stored(void **state)
 {
 	struct sio_stream_session record;

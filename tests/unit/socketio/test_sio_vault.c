@@ -501,14 +501,6 @@ a_session_that_is_gone_or_malformed_is_not_reported(void **state)
 }
 
 static void
-join_late(sio_socket *s, const char *reason, void *arg)
-{
-	(void)reason;
-	(void)arg;
-	assert_int_equal(sio_join(s, "late room"), 0);
-}
-
-static void
 a_room_joined_while_disconnecting_is_saved(void **state)
 {
 	struct recovering c = {0};
