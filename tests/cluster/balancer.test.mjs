@@ -2,7 +2,7 @@
 // and the upgrade, no session is ever unknown, and each client gets each broadcast once, in the order of its sender. A
 // drain of one node disconnects no clients of the others.
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -11,10 +11,9 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
 import { endsWithFile } from "../clients/support/leftovers.mjs";
-import { request } from "../clients/support/raw.mjs";
 import { root } from "../clients/support/server.mjs";
 import { next, until, within } from "../clients/support/wait.mjs";
-import { balancers, configuration, connects } from "./support/balancer.mjs";
+import { balancers, connects, startBalancer } from "./support/balancer.mjs";
 import { members, startNode } from "./support/cluster.mjs";
 import { workerOf } from "./support/recovery.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
@@ -91,34 +90,23 @@ ${server(servers[0], 0)}
   for (const node of servers) await node.stop();
 });
 
-for (const [config, commands] of Object.entries(balancers))
+for (const config of Object.keys(balancers))
   describe(config, () => {
-    let servers, balancer, port;
+    let servers, balancer, url;
 
     before(async () => {
       servers = await nodes();
       await members(redis, 6);
-      port = await freePort();
-      const [program, args, check] = commands(dir, configuration(dir, config, servers, port));
-      execFileSync(program, check, { stdio: "pipe" });
-      balancer = endsWithFile(spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] }));
-      balancer.output = "";
-      balancer.stderr.on("data", (chunk) => (balancer.output += chunk));
-      balancer.exited = once(balancer, "exit");
-      await until(() => connects(port), `${program} listens`);
-      // the balancer's checks have found the nodes
-      await until(async () => (await request({ port }, "/socket.io/?EIO=4&transport=polling")).status === 200, "a node is found");
+      balancer = await startBalancer(dir, config, servers);
+      ({ url } = balancer);
     });
     after(async () => {
-      balancer.kill("SIGTERM");
-      await balancer.exited;
-      for (const server of servers) await server.stop().catch(() => {});
+      await balancer?.stop();
+      for (const server of servers ?? []) await server.stop().catch(() => {});
     });
 
-    const url = () => `http://127.0.0.1:${port}`;
-
     test("the doctor finds nothing wrong", async () => {
-      const { code, output } = await doctor(url(), `http://127.0.0.1:${servers[0].admin.port}`);
+      const { code, output } = await doctor(url, `http://127.0.0.1:${servers[0].admin.port}`);
       assert.equal(code, 0, output);
       assert.match(output, /Nothing is wrong/);
       assert.doesNotMatch(output, /FAIL/);
@@ -127,7 +115,7 @@ for (const [config, commands] of Object.entries(balancers))
     test("no session is unknown; broadcasts arrive once and in order; a node drains", async () => {
       const sockets = [];
       for (let i = 0; i < 36; i++) {
-        const socket = io(url(), { transports: TRANSPORTS[i % 3], forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 500 });
+        const socket = io(url, { transports: TRANSPORTS[i % 3], forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 500 });
         socket.kind = TRANSPORTS[i % 3].at(-1);
         socket.got = [];
         socket.faults = [];
@@ -174,7 +162,7 @@ for (const [config, commands] of Object.entries(balancers))
       const faults = [];
       const late = []; // clients that come during the drain
       const join = () => {
-        const socket = io(url(), options);
+        const socket = io(url, options);
         socket.got = [];
         socket.on("news", (number) => socket.got.push(number));
         socket.on("connect_error", (error) => faults.push(error.message));
@@ -196,7 +184,7 @@ for (const [config, commands] of Object.entries(balancers))
       while (!sender?.io.engine.id.startsWith("AC")) {
         if (sender) elsewhere.push(sender);
         assert.ok(elsewhere.length < 200, "a client gets to the node");
-        sender = io(url(), { transports: ["websocket"], forceNew: true, reconnection: false });
+        sender = io(url, { transports: ["websocket"], forceNew: true, reconnection: false });
         await next(sender, "connect");
       }
       for (const socket of elsewhere) socket.disconnect();

@@ -7,7 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { endsWithFile } from "../clients/support/leftovers.mjs";
-import { root, startSockeye } from "../clients/support/server.mjs";
+import { build, root, startSockeye } from "../clients/support/server.mjs";
 import { within } from "../clients/support/wait.mjs";
 import { balancers, configuration, connects } from "./support/balancer.mjs";
 import { freePort } from "./support/redis.mjs";
@@ -21,6 +21,15 @@ for (const config of [...Object.keys(balancers), "haproxy-backends.cfg"])
     const [program, , check] = (balancers[config] ?? balancers["haproxy.cfg"])(dir, path.join(root, "deploy", config));
     execFileSync(program, check, { stdio: "pipe" });
   });
+
+test("nginx closes its idle connections before the nodes do", () => {
+  const help = execFileSync(path.join(build, "sockeye"), ["--help"], { encoding: "utf8" });
+  const node = Number(help.match(/--keep-alive-timeout[^]*?default (\d+)s/)[1]);
+  const text = readFileSync(path.join(root, "deploy/nginx.conf"), "utf8");
+  const times = [...text.matchAll(/^\t\tkeepalive_timeout (\d+)s;$/gm)].map(([, seconds]) => Number(seconds));
+  assert.equal(times.length, text.match(/^\tupstream /gm).length);
+  for (const seconds of times) assert.ok(seconds < node, `${seconds} s, ${node} s at the node`);
+});
 
 test("the doctor names a node whose id no rule knows", async () => {
   const servers = await Promise.all([1, 2, 3].map(async (id) => {

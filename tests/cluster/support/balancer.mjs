@@ -46,9 +46,12 @@ export function configuration(dir, file, servers, port) {
 export async function startBalancer(dir, config, servers) {
   const port = await freePort();
   const [program, args] = balancers[config](dir, configuration(dir, config, servers, port));
-  const child = endsWithFile(spawn(program, args, { stdio: "ignore" }));
+  let output = "";
+  const child = endsWithFile(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] }), () => output);
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
   const exited = once(child, "exit");
-  const serves = async () => (await connects(port)) && (await request({ port }, "/socket.io/?EIO=4&transport=polling")).status === 200;
+  // a balancer that is still starting may close connections
+  const serves = async () => (await connects(port)) && (await request({ port }, "/socket.io/?EIO=4&transport=polling").catch(() => ({}))).status === 200;
   await until(serves, `${program} has found a node`);
   return {
     port,
