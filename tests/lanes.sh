@@ -2,9 +2,10 @@
 # Runs several lanes of `make` at the same time: lanes.sh FOLDER. The Makefile's target `test` calls it. Each line of $TEST_LANES
 # is one step: "lane: arguments of make". The steps of a lane run one after the other. They continue after a failure, so one run
 # shows every failure. The output of a step goes to a file in FOLDER, and is printed as a whole when the step ends. Then come a
-# table of all steps and, last, what each failed step says about its failures. A step that left tests out is `skipped` in the table,
-# with the reasons below; this is not a failure. Nor is an `unsteady` step: some of its test files failed beside the other lanes, and
-# passed when they ran again alone. Such a test is at fault all the same, or the program is, so its failures are shown, too.
+# table of all steps, what each failed step says about its failures and, last, a line for each failed test of node --test. A step that
+# left tests out is `skipped` in the table, with the reasons below; this is not a failure. Nor is an `unsteady` step: some of its test
+# files failed beside the other lanes, and passed when they ran again alone. Such a test is at fault all the same, or the program is,
+# so its failures are shown, too.
 set -uo pipefail
 
 folder=$1
@@ -71,6 +72,20 @@ explain() {
 	}
 	NR <= until { show($0) }
 	END { if (shown > 400) print "(and " shown - 400 " more lines)" }
+	' "$1"
+}
+
+# failures LOG: prints a line for each failed test of node --test: where it is, its name, and the beginning of its error
+failures() {
+	awk '
+	/^ *not ok / { test = $0; sub(/^ *not ok [0-9]* - /, "", test); place = error = ""; next }
+	test == "" { next }
+	/^ *location: / { place = $0; sub(/^ *location: ./, "", place); sub(/.$/, "", place); sub(/^.*\/tests\//, "tests/", place) }
+	/^ *failureType: .(subtestsFailed|cancelledByParent)/ { test = "" }
+	/^ *code: / { lines = 0 }
+	lines > 0 { lines--; sub(/^ */, ""); error = error " " $0 }
+	/^ *error: / { error = $0; sub(/^ *error: /, "", error); if (sub(/^\|-?$/, "", error)) lines = 12 }
+	/^ *\.\.\.$/ && !lines { print "  " place ": " test ": " substr(error, 1, 400); test = "" }
 	' "$1"
 }
 
@@ -150,4 +165,9 @@ while read -r line; do
 	printf '\n===== %s =====\n' "$line"
 	explain "${line##* }"
 done < <(grep -E '^(FAILED|unsteady)' "$folder/steps")
+while read -r log arguments; do
+	printf '\nfailed tests of make %s\n' "$arguments"
+	failures "$log"
+	[ ! -e "${log%.log}-again.log" ] || printf '  when they ran again: %s\n' "$(failures "${log%.log}-again.log")"
+done <"$folder/failed"
 ! grep -q ^FAILED "$folder/steps"

@@ -34,16 +34,22 @@ test("a test", () => {
   if (${condition}) throw new Error("${says}");
 });
 `;
-for (const [name, text] of Object.entries({ steady: failing("false"), late: failing("!again"), hard: failing("true"), found: failing("!again", "AddressSanitizer: leak") }))
+for (const [name, text] of Object.entries({ steady: failing("false"), late: failing("!again"), hard: failing("true", "false and true"), found: failing("!again", "AddressSanitizer: leak") }))
   writeFileSync(path.join(folder, `${name}.test.mjs`), text);
 
-/** Runs the steps in one lane. Returns the exit code, and the lines of the table without times and logs. */
-function run(...steps) {
+/** Runs the steps in one lane. Returns the exit code, the lines of the table without times and logs, and the lines after "failed tests". */
+function play(...steps) {
   const { MAKEFLAGS, MFLAGS, MAKELEVEL, NODE_TEST_CONTEXT, TEST_FILES, ...env } = process.env;
   const lanes = steps.map((step) => `one: ${step}`).join("\n");
   const { status, stdout } = spawnSync(script, [path.join(folder, "lanes")], { cwd: folder, env: { ...env, TEST_LANES: lanes }, encoding: "utf8" });
   const table = stdout.split("===== all steps, in the order in which they ended =====\n")[1].split("\n\n")[0].trim().split("\n");
-  return { status, table: table.map((line) => line.trim().replace(/ +\d+ s +\d+ s of processor +one +/, " ").replace(/ +\S+\.log$/, "")) };
+  const failed = stdout.split("\nfailed tests of ").slice(1).map((part) => part.trim().split("\n").map((line) => line.trim()));
+  return { status, failed, table: table.map((line) => line.trim().replace(/ +\d+ s +\d+ s of processor +one +/, " ").replace(/ +\S+\.log$/, "")) };
+}
+
+function run(...steps) {
+  const { status, table } = play(...steps);
+  return { status, table };
 }
 
 test("a step that left tests out is skipped, with each reason once", () => {
@@ -60,6 +66,11 @@ test("a failed step counts as failed, even if it also left tests out", () => {
 test("a test file that fails runs again alone: a step that passes then is unsteady, and its failure is shown", () => {
   assert.deepEqual(run("late", "hard"), { status: 1, table: ["unsteady make late", "FAILED make hard"] });
   assert.deepEqual(run("late"), { status: 0, table: ["ok make late"] });
+});
+
+test("the last lines name each failed test, its place and its error", () => {
+  assert.deepEqual(play("hard").failed, [["make hard", `${folder}/hard.test.mjs:6:1: a test: 'false and true'`, `when they ran again:   ${folder}/hard.test.mjs:6:1: a test: 'false and true'`]]);
+  assert.deepEqual(play("passes").failed, []);
 });
 
 test("what a sanitizer has found fails at once", () => {
