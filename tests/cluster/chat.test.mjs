@@ -5,7 +5,6 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
-import { createClient } from "redis";
 import { io } from "socket.io-client";
 import { parse } from "yaml";
 import { endsWithFile } from "../clients/support/leftovers.mjs";
@@ -101,7 +100,7 @@ test("many who ask at the same time who is here share the answers of the other s
 test("a server that does not answer is not counted, and delays no other", async () => {
   const redis = await Redis.start();
   const servers = [await startSockeye("chat", ["--redis", redis.url]), await startNodeChat(redis.url)];
-  const silent = createClient({ url: redis.url });
+  const silent = redis.client();
   await silent.connect();
   for (const nsp of ["/", "/admin"]) await silent.subscribe(`socket.io-request#${nsp}#`, () => {}); // like a server that hangs
   const sockets = [];

@@ -7,7 +7,6 @@ import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { io } from "socket.io-client";
-import { createClient } from "redis";
 import { root } from "../clients/support/server.mjs";
 import { collect, next } from "../clients/support/wait.mjs";
 import { ask, connect, startNode } from "./support/cluster.mjs";
@@ -78,7 +77,7 @@ describe("a namespace that is new on a node", () => {
     const wanted = [];
     await ask(listener, "join", "red");
     await ask(listener, "join", "7");
-    const publisher = createClient({ url: redis.url });
+    const publisher = redis.client();
     await publisher.connect();
     for (const line of readFileSync(path.join(root, "tests/data/wire/emitters.txt"), "utf8").trim().split("\n")) {
       const [name, channel, hex] = line.split("\t");

@@ -6,7 +6,6 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClient } from "redis";
 import { makeCertificate } from "../clients/support/tls.mjs";
 import { next, until } from "../clients/support/wait.mjs";
 import { ask, connect, members, startNode, startPeer } from "./support/cluster.mjs";
@@ -18,7 +17,7 @@ const notepack = createRequire(import.meta.url)("notepack.io");
 /** A broadcast of another server. Resolves with the number of copies that Redis has sent. */
 async function publish(redis, room, event, ...args) {
   const message = notepack.encode(["another", { type: 2, data: [event, ...args], nsp: "/" }, { rooms: [room], except: [], flags: {} }]);
-  const client = await createClient({ url: redis.url }).connect();
+  const client = await redis.client().connect();
   const copies = await client.publish(`socket.io#/#${room}#`, message);
   await client.disconnect();
   return copies;

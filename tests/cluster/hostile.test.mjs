@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
-import { commandOptions, createClient } from "redis";
+import { commandOptions } from "redis";
 import { request } from "../clients/support/raw.mjs";
 import { plain } from "../clients/support/server.mjs";
 import { next, until } from "../clients/support/wait.mjs";
@@ -21,7 +21,7 @@ before(async () => {
   admin = { port: await freePort() };
   a = await startNode("a", redis, ["--admin-port", String(admin.port)]);
   b = await startNode("b", redis);
-  publisher = await createClient({ url: redis.url }).connect();
+  publisher = await redis.client().connect();
 });
 after(async () => {
   await publisher?.disconnect();

@@ -4,7 +4,6 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClient } from "redis";
 import { root } from "../clients/support/server.mjs";
 import { collect } from "../clients/support/wait.mjs";
 import { ask, connect, members, startNode } from "./support/cluster.mjs";
@@ -18,7 +17,7 @@ const gaps = (node) => node.logged("bus").filter(({ warning }) => warning === "m
 
 /** Sends commands on one connection, without waiting in between. */
 async function pipeline(redis, ...commands) {
-  const client = createClient({ url: redis.url });
+  const client = redis.client();
   client.on("error", () => {});
   await client.connect();
   const answers = await Promise.all(commands.map((args) => client.sendCommand(args)));
@@ -77,7 +76,7 @@ test("one entry has the messages of a turn, and the log is trimmed by messages",
     await news.take(i + 49);
   }
   assert.deepEqual(news.seen.map(([n]) => n), Array.from({ length: total }, (_, i) => i + 1));
-  const client = createClient({ url: redis.url });
+  const client = redis.client();
   await client.connect();
   const entries = await client.xRange(LOG, "-", "+");
   const messages = entries.reduce((sum, { message }) => sum + (message.m.match(/-\d+\/[amjs][\w-]{12}\/\d+/g) ?? []).length, 0);

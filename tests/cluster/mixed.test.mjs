@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
-import { createClient } from "redis";
 import { collect, next, patiently, within } from "../clients/support/wait.mjs";
 import { ask, members, startNode, startPeer } from "./support/cluster.mjs";
 import { operations, settle } from "./support/operations.mjs";
@@ -19,7 +18,7 @@ before(async () => {
   servers.c2 = await startNode("c2", redis, ["--workers", "1"]);
   servers.js1 = await startPeer("js1", redis);
   servers.js2 = await startPeer("js2", redis, ["--specific"]);
-  publisher = await createClient({ url: redis.url }).connect();
+  publisher = await redis.client().connect();
   await members(redis, 4);
   await members(redis, 4, "/team");
 });

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
-import { createClient } from "redis";
 import parser from "socket.io-msgpack-parser";
 import { collect, next } from "../clients/support/wait.mjs";
 import { ask, connect, members, startNode, startPeer } from "./support/cluster.mjs";
@@ -18,7 +17,7 @@ before(async () => {
   servers.c1 = await startNode("c1", redis, ["--workers", "1"]);
   servers.c2 = await startNode("c2", redis, ["--workers", "1"]);
   servers.js = await startPeer("js", redis);
-  publisher = await createClient({ url: redis.url }).connect();
+  publisher = await redis.client().connect();
   await members(redis, 3);
   sockets.c1 = await connect(servers.c1, { parser });
   sockets.c1json = await connect(servers.c1);

@@ -262,7 +262,7 @@ test("an event that nobody records makes the clients that may have missed it new
   const heard = next(witness, "n");
   const { encode } = await import("notepack.io");
   const packet = encode(["emitter", { type: 2, data: ["n", 1], nsp: "/" }, { rooms: ["room"], except: [], flags: {} }]);
-  const publisher = (await import("redis")).createClient({ url: redis.url });
+  const publisher = redis.client();
   await publisher.connect();
   await publisher.publish("socket.io#/#room#", packet);
   await publisher.disconnect();

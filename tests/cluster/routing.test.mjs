@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
-import { createClient } from "redis";
 import { ask, connect, members, startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { Redis, freePort } from "./support/redis.mjs";
 import { until, within } from "../clients/support/wait.mjs";
@@ -26,7 +25,7 @@ test("broadcasts to rooms, to one socket and to all arrive once where there are 
   const redis = await Redis.start();
   const nodes = [await start("a", redis), await start("b", redis), await start("c", redis, ["--redis-routing-max", "3"]), await start("d", redis, ["--redis-routing", "all"])];
   const peer = await startPeer("js", redis);
-  const publisher = await createClient({ url: redis.url }).connect();
+  const publisher = await redis.client().connect();
   const emitter = new Emitter(publisher);
   await members(redis, 5);
   const [a, b, c, d, js] = await Promise.all([...nodes, peer].map((server) => connect(server)));

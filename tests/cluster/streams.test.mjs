@@ -2,7 +2,6 @@
 // @socket.io/redis-streams-adapter. Every operation is requested and checked on each side.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { createClient } from "redis";
 import { collect, next, patiently, within } from "../clients/support/wait.mjs";
 import { ask, connect, startNode, startPeer, subscribers } from "./support/cluster.mjs";
 import { operations, settle } from "./support/operations.mjs";
@@ -19,7 +18,7 @@ before(async () => {
   servers.c2 = await startNode("c2", redis, ["--workers", "1", ...MODE]);
   servers.js1 = await startPeer("js1", redis, ["--streams=1"]);
   servers.js2 = await startPeer("js2", redis, ["--streams=1"]);
-  publisher = await createClient({ url: redis.url }).connect();
+  publisher = await redis.client().connect();
   await subscribers(redis, 4, "socket.io#/#");
   await subscribers(redis, 4, "socket.io#/team#");
 });

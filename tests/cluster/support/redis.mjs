@@ -7,7 +7,7 @@ import path from "node:path";
 import { createClient } from "redis";
 import { endsWithFile } from "../../clients/support/leftovers.mjs";
 import { freePort } from "../../clients/support/port.mjs";
-import { within } from "../../clients/support/wait.mjs";
+import { WAIT_MS, within } from "../../clients/support/wait.mjs";
 
 export { freePort };
 
@@ -54,11 +54,15 @@ export class Redis {
     this.child.kill("SIGCONT");
   }
 
+  /** Returns a client that has still to connect. On a busy machine, this may take longer than the 5 s that clients wait by default. */
+  client() {
+    return createClient({ url: this.url, socket: { connectTimeout: WAIT_MS } });
+  }
+
   /** Sends one command; resolves with its answer. */
   async command(...args) {
-    const client = createClient({ url: this.url });
-    client.on("error", () => {}); // it connects again: on a busy machine, a connect may take longer than the client's time-out
-    await within(client.connect(), "redis-server to accept a client");
+    const client = this.client();
+    await client.connect();
     try {
       return await client.sendCommand(args);
     } finally {
