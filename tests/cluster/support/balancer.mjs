@@ -52,7 +52,7 @@ export async function startBalancer(dir, config, servers) {
   const exited = once(child, "exit");
   // a balancer that is still starting may close connections
   const serves = async () => (await connects(port)) && (await request({ port }, "/socket.io/?EIO=4&transport=polling").catch(() => ({}))).status === 200;
-  await until(serves, `${program} has found a node`);
+  await until(serves, () => `${program} has found a node; it says:\n${output}`);
   return {
     port,
     url: `http://127.0.0.1:${port}`,

@@ -43,7 +43,7 @@ export async function subscribers(redis, n, channel, how = "NUMSUB") {
     [, count] = await redis.command("PUBSUB", how, channel);
     return Number(count) === n;
   };
-  await until(look, () => `${n} servers subscribe to ${channel}, not ${count}`);
+  await until(look, () => `${n} servers subscribe to ${channel} at ${redis.url}, not ${count}`);
 }
 
 /** Waits until `n` servers subscribe to the requests of a namespace. */
