@@ -30,7 +30,8 @@ function numberOf(value) {
 }
 
 export class Client {
-  #unkept = new Map(); // number of an event that is not recorded → how often it may still come
+  #unkept = new Map(); // number of an event that is not recorded → how often it may still come, and to whom
+  #fresh = false; // new, and events that were emitted before may still come: the client is in no rooms when they arrive
   #ghosts = []; // connections that the client has forgotten, and that the server may take for open
   #faults = [];
 
@@ -51,6 +52,7 @@ export class Client {
 
   /** Begins again as a new client: in no rooms, without events. */
   forget() {
+    this.#fresh = false;
     this.rooms = new Set();
     this.got = [];
     this.wanted = [];
@@ -67,18 +69,22 @@ export class Client {
   }
 
   #getsUnkept(n, last) {
-    const left = this.#unkept.get(n) ?? 0;
-    if (left === 0 && !this.repeats) this.#faults.push(`event ${n}, which is not recorded, came once too often`);
-    this.#unkept.set(n, left - 1);
+    const event = this.#unkept.get(n) ?? { left: 0 };
+    const { left } = event, wanted = this.#fresh ? event.ofAll : event.ofRooms;
+    if (!(left > 0 && wanted) && !this.repeats) this.#faults.push(`event ${n}, which is not recorded, came ${left > 0 ? "to a client that it was not for" : "once too often"}`);
+    event.left--;
     if (typeof last === "function") last(n);
   }
 
-  /** An event is emitted to a target, at most `copies` times if it is not recorded. */
+  /**
+   * An event is emitted to a target, at most `copies` times if it is not recorded. The rooms that the client is in when the event
+   * arrives decide whether the client gets it. They are those of now, unless the client becomes new in the meantime.
+   */
   wants({ to, except }, n, copies) {
     const inOneOf = (rooms) => rooms.some((room) => room === this.id || this.rooms.has(room));
-    if ((to.length > 0 && !inOneOf(to)) || inOneOf(except)) return;
-    if (copies === undefined) this.wanted.push(n);
-    else this.#unkept.set(n, copies);
+    const ofAll = to.length === 0, ofRooms = (ofAll || inOneOf(to)) && !inOneOf(except);
+    if (copies !== undefined) this.#unkept.set(n, { left: copies, ofAll, ofRooms });
+    else if (ofRooms) this.wanted.push(n);
   }
 
   /**
@@ -130,7 +136,10 @@ export class Client {
     moveTo(socket, server);
     socket.auth = { delay };
     let early, doubt;
-    socket.once("connect", () => ({ got: { length: early }, doubt } = this)); // later, live events may have come, too, and have ended the doubt
+    socket.once("connect", () => {
+      ({ got: { length: early }, doubt } = this); // later, live events may have come, too, and have ended the doubt
+      this.#fresh = !socket.recovered;
+    });
     const back = new Promise((resolve, reject) => socket.once("connect", resolve).once("connect_error", reject));
     socket.connect();
     await within(back, `the client to connect to ${server.url}`).finally(() => socket.off("connect").off("connect_error"));
