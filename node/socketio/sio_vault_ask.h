@@ -18,6 +18,7 @@ struct vault_ask {
 	uint64_t nonce;			      /* of the struct keep_ask */
 	uint64_t again_at;		      /* loop time of the next attempt; 0: the call or `wait` waits */
 	uint64_t pause;
+	uint64_t open_until;  /* loop time when waiting for open events ends; 0: nothing has waited for them */
 	uint64_t local;	      /* replay: this worker's events before the question */
 	uint64_t sent;	      /* replay: this worker's events that were sent before the script */
 	uint64_t gaps;	      /* replay: gaps of struct bus_point when `wait` could begin */
@@ -72,5 +73,10 @@ void sio_vault_read(struct vault_ask *ask, const struct sio_vault_from *from, st
 	uint32_t room_count, struct text own_room, bool publishes);
 /* Translates the answer of VAULT_READ. */
 enum sio_recovery_result sio_vault_read_result(struct text answer);
+/*
+ * Returns true if the log must be read again after a pause: it lacks events that the session's worker has delivered
+ * and still holds back. False, if they have been awaited for long enough.
+ */
+bool sio_vault_read_waits(struct vault_ask *ask, struct text answer);
 
 #endif

@@ -12,6 +12,7 @@
  *   CHECK    the log is complete                 answered; the session is a struct vault_claimed
  *            it is not                           answered; the session is released
  *            the bus is down                     CLAIM, after a pause
+ *            the worker holds events back        CLAIM, after a pause
  *   any      the question has ended, and Redis   GIVE BACK, until Redis has confirmed it
  *            may have the claim
  */
@@ -102,7 +103,7 @@ vault_on_checked(struct bus_call *call, int error, struct text value)
 
 	if (question == NULL)
 		vault_give_back(ask);
-	else if (error == ERROR_CLOSED)
+	else if (error == ERROR_CLOSED || (error == 0 && sio_vault_read_waits(ask, value)))
 		vault_claim_again(ask);
 	else if (result == SIO_RECOVERY_RECOVERED)
 		vault_hand_over(ask, question);
@@ -305,8 +306,8 @@ vault_send_claim(struct vault_ask *ask)
 }
 
 /*
- * The connection was lost while the log was being checked. The claim is still valid, so repeating it finds the
- * session again.
+ * The connection was lost while the log was being checked, or the log lacks events that are still to come. The claim
+ * is still valid, so repeating it finds the session again.
  */
 static void
 vault_claim_again(struct vault_ask *ask)

@@ -7,7 +7,8 @@
 #include "node/socketio/sio_server.h"
 #include "node/socketio/sio_vault_ask.h"
 
-#define READ_ARGS 16 /* keys and arguments of VAULT_READ, without the rooms */
+#define READ_ARGS 17 /* keys and arguments of VAULT_READ, without the rooms */
+#define OPEN_MS 4000 /* open events are awaited for so long: redisSettle, which is 3 s by default, and a bit more */
 
 enum sio_recovery_result
 sio_vault_read_result(struct text answer)
@@ -26,6 +27,18 @@ sio_vault_read_result(struct text answer)
 	}
 }
 
+bool
+sio_vault_read_waits(struct vault_ask *ask, struct text answer)
+{
+	uint64_t now = ask->vault->keep->recovery->io->loop->now;
+
+	if (!text_is(answer, TEXT("O")))
+		return false;
+	if (ask->open_until == 0)
+		ask->open_until = now + OPEN_MS;
+	return now < ask->open_until;
+}
+
 void
 sio_vault_read(struct vault_ask *ask, const struct sio_vault_from *from, struct text nsp, struct text rooms,
 	uint32_t room_count, struct text own_room, bool publishes)
@@ -35,12 +48,15 @@ sio_vault_read(struct vault_ask *ask, const struct sio_vault_from *from, struct 
 	char key[SIO_VAULT_KEY_MAX], floor[BUS_POSITION_TEXT_MAX], entry[BUS_POSITION_TEXT_MAX], head[32];
 	struct vault_number number, newest, open, local, max;
 	struct text *args = mem_alloc((READ_ARGS + room_count + 1) * sizeof *args);
-	struct buffer channel, prefix;
+	struct buffer channel, prefix, owners;
 	const char *at = rooms.at;
 	unsigned n = READ_ARGS;
 
 	buffer_init(&channel, SIZE_MAX / 2); /* redisKey and the namespace limit the names */
 	buffer_init(&prefix, SIZE_MAX / 2);
+	buffer_init(&owners, SIZE_MAX / 2);
+	if (place->open < UINT32_MAX) /* otherwise it is unknown which events are open (bus_store.c) */
+		bus_keep_channel(&owners, vault->key, TEXT(""));
 	if (publishes)
 		bus_keep_channel(&channel, vault->key, text_of(vault->keep->bus.id, BUS_KEEP_ID));
 	wire_channel_broadcast(&prefix, vault->key, nsp, TEXT_NONE);
@@ -62,6 +78,7 @@ sio_vault_read(struct vault_ask *ask, const struct sio_vault_from *from, struct 
 	args[13] = buffer_text(&channel);
 	args[14] = text_of(head, (size_t)snprintf(head, sizeof head, "R%llu ", (unsigned long long)ask->nonce));
 	args[15] = text_of(vault->keep->bus.id, BUS_KEEP_ID);
+	args[16] = buffer_text(&owners);
 	for (uint32_t i = 0; i < room_count; i++)
 		args[n++] = sio_recovery_room_read(&at);
 	if (own_room.n != 0)
@@ -70,5 +87,6 @@ sio_vault_read(struct vault_ask *ask, const struct sio_vault_from *from, struct 
 	sio_vault_call(vault, VAULT_READ, 2, args, n, &ask->call);
 	buffer_fini(&channel);
 	buffer_fini(&prefix);
+	buffer_fini(&owners);
 	mem_free(args);
 }

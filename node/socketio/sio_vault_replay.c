@@ -5,6 +5,8 @@
  *   own events wait to be sent, or the bus is    the replay is tried again after a pause
  *   down
  *   the bus has rooms to confirm                 the replay waits for it
+ *   the log lacks events that the former worker  the replay is tried again after a pause
+ *   of the session holds back
  *   the log is incomplete                        the question is answered: the client is new
  *   the message of the script arrives            the question is answered with the events
  */
@@ -122,6 +124,8 @@ vault_on_replay_answer(struct bus_call *call, int error, struct text value)
 
 	if (sio_vault_question(ask) == NULL)
 		sio_vault_ask_free(ask);
+	else if (error == 0 && sio_vault_read_waits(ask, value))
+		sio_vault_pause_longer(ask);
 	else if (result != SIO_RECOVERY_RECOVERED)
 		vault_fail_replay(ask, result);
 	/* otherwise the script's message arrives on the subscription link */

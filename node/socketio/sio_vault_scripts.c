@@ -89,7 +89,8 @@ static const char claim[] =
 /*
  * Everything up to the place counts as received. After it, every message to the whole namespace or to the session's
  * rooms must carry an event number, and no event may carry "!", the sign that earlier events were never recorded.
- * The open events of the client's worker must be in the log.
+ * The open events of the client's worker must be in the log. If only they are missing and that worker is subscribed,
+ * the answer is O: after an outage, a worker holds its events until the others are back (bus_settle.c).
  */
 static const char read[] =
 	"local a = ARGV\n"
@@ -97,7 +98,7 @@ static const char read[] =
 	"local floor, place, sender, number, own = a[2], a[3], a[4], a[5], a[6]\n"
 	"local newest, open, have = tonumber(a[7]), tonumber(a[8]), tonumber(a[9])\n"
 	"local limit, prefix, rooms = tonumber(a[10]), a[11], {}\n"
-	"for i = 15, #a do rooms[a[i] .. '#'] = true end\n"
+	"for i = 16, #a do rooms[a[i] .. '#'] = true end\n"
 	"rooms[''] = true\n"
 	"local function parts(id)\n"
 	"  local ms, seq = string.match(id, '^(%d+)-(%d+)$')\n"
@@ -144,6 +145,10 @@ static const char read[] =
 	"    end\n"
 	"  end\n"
 	"  if #entries < 64 then break end\n"
+	"end\n"
+	"if lacks > 0 and met and found and a[15] ~= '' then\n"
+	"  local owner = redis.call('HGET', KEYS[1], 'w')\n"
+	"  return redis.call('PUBSUB', 'NUMSUB', a[15] .. (owner or ''))[2] > 0 and 'O' or 'G'\n"
 	"end\n"
 	"if not (met and found and lacks == 0) then return 'G' end\n"
 	"if a[12] ~= '' then\n"

@@ -170,6 +170,75 @@ a_replay_that_fails_at_once_calls_back_later(void **state)
 	assert_int_equal(count_calls(VAULT_READ), 0);
 }
 
+/*
+ * After an outage, the worker that the client has lost waits for the other servers before it sends the events that
+ * the client has already received.
+ */
+static void
+events_that_their_worker_holds_back_are_awaited(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	answer(called(VAULT_READ), 0, TEXT("O"));
+	sleep_long(3000);
+	assert_int_equal(count_calls(VAULT_READ), 2);
+	answer(called(VAULT_READ), 0, TEXT("O"));
+	sleep_long(400);
+	assert_int_equal(count_calls(VAULT_READ), 3);
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+}
+
+static void
+events_that_their_worker_holds_back_are_awaited_before_middlewares(void **state)
+{
+	struct recovering c = {0};
+	struct text first;
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	first = called(VAULT_CLAIM)->args[4];
+	answer_claim();
+	answer(called(VAULT_READ), 0, TEXT("O"));
+	sleep_long(400);
+	assert_int_equal(count_calls(VAULT_CLAIM), 2);
+	assert_true(text_is(called(VAULT_CLAIM)->args[4], first));
+	answer_claim();
+	answer(called(VAULT_READ), 0, TEXT("R"));
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+}
+
+/* The worker has dropped them, as a full queue makes it do. */
+static void
+events_that_never_come_are_not_awaited_for_long(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	for (unsigned i = 0; i < 50; i++) {
+		answer_all(VAULT_READ, 0, TEXT("O"));
+		sleep_long(100);
+	}
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_OFFSET_GONE], 1);
+	assert_true(list_empty(&keep->vault->asks));
+}
+
 /* The script has published what it found, and this worker has lost the connection that hears it. */
 static void
 a_replay_whose_message_is_lost_leaves_nothing(void **state)
@@ -716,6 +785,9 @@ main(void)
 		CASE(a_replay_whose_rooms_are_not_confirmed_fails),
 		CASE(a_client_that_leaves_before_its_replay_ends_the_subscription),
 		CASE(a_replay_that_fails_at_once_calls_back_later),
+		CASE(events_that_their_worker_holds_back_are_awaited),
+		CASE_MIDDLEWARES(events_that_their_worker_holds_back_are_awaited_before_middlewares),
+		CASE(events_that_never_come_are_not_awaited_for_long),
 		CASE(a_replay_whose_message_is_lost_leaves_nothing),
 		CASE_MIDDLEWARES(a_replay_after_a_time_without_a_log_fails_at_once),
 		CASE(what_redis_refuses_is_sent_again_after_longer_and_longer_pauses),
