@@ -30,14 +30,12 @@
 #include "common/base/utf8.h"
 #include "node/engineio/eio_cookie.h"
 #include "node/engineio/eio_payload_v3.h"
+#include "node/engineio/eio_polling_body.h"
 #include "node/engineio/eio_queue.h"
 
 #define SPARE_BODY_MAX 4096 /* bytes of memory for a body that wait for the next one */
 #define CLOSE_GRACE_MS                                                                                               \
 	20 /* by how much two requests that are sent at the same time on two connections can arrive apart */
-
-/* A function that finds the next packet of a body, as eio_payload_next(). */
-typedef int decode_next(struct eio_payload *payload, struct eio_packet *out);
 
 /* The carrier of a session on polling. */
 struct polling {
@@ -46,7 +44,7 @@ struct polling {
 	struct http_request *post;  /* the POST whose body is being read or handled */
 	struct buffer body;	    /* the body of the POST */
 	struct eio_payload payload; /* the packets not handled yet */
-	decode_next *next;	    /* decodes the body */
+	eio_polling_next *next;	    /* decodes the body */
 	struct wheel_entry grace;   /* runs while a POST with only the close packet waits for a poll */
 	struct eio_queue queue;	    /* packets that wait for a poll */
 	bool ready; /* the body is complete; its packets are handled at the end of this turn, or of several turns */
@@ -94,58 +92,17 @@ reply_ok(struct http_request *r)
 	http_reply(r, 200, "text/html", TEXT("ok"), false);
 }
 
-/* The body of the reply to a poll. */
-struct polling_reply {
-	struct block *block; /* NULL: memory ran out */
-	size_t from;	     /* where the body begins in the block */
-	const char *type;
-};
-
-/* Makes the messages one payload. */
-static struct polling_reply
-encode_payload(const struct polling *polling, struct eio_message *const *messages, unsigned n)
-{
-	struct polling_reply reply = {.type = "text/plain; charset=UTF-8"};
-	bool binary = !polling->b64;
-
-	if (polling->session->revision == 3) {
-		reply.block = eio_payload_v3_encode(messages, n, &binary);
-		if (binary)
-			reply.type = "application/octet-stream";
-	} else if (n == 1 && !messages[0]->binary) {
-		reply.block = block_ref(messages[0]->frame.block);
-		reply.from = messages[0]->frame.payload_at;
-	} else {
-		reply.block = eio_payload_encode(messages, n);
-	}
-	return reply;
-}
-
-/* Makes a payload a script. */
-static struct polling_reply
-encode_script(const struct polling *polling, struct polling_reply payload)
-{
-	struct polling_reply reply = {.type = "application/javascript; charset=UTF-8"};
-
-	if (payload.block == NULL)
-		return reply;
-	reply.block = eio_jsonp_encode(polling->jsonp.index,
-		text_of((const char *)payload.block->data + payload.from, payload.block->len - payload.from));
-	block_unref(payload.block);
-	return reply;
-}
-
 /* Answers the poll with the messages as one payload. */
 static void
 answer_poll(struct polling *polling, struct eio_message *const *messages, unsigned n)
 {
-	struct polling_reply reply = encode_payload(polling, messages, n);
+	struct eio_polling_reply reply = eio_polling_encode(polling->session, polling->b64, messages, n);
 	struct http_request *r = polling->get;
 	bool compress = false;
 	size_t length;
 
 	if (polling->jsonp.on)
-		reply = encode_script(polling, reply);
+		reply = eio_polling_encode_script(polling->jsonp.index, reply);
 	if (reply.block == NULL) { /* the poll stays; the session ends with its connection */
 		conn_no_memory(http_request_conn(r));
 		return;
@@ -529,20 +486,6 @@ post_body(struct http_request *r, void *user, const uint8_t *data, size_t n)
 		refuse_post(polling, r);
 }
 
-/* Replaces a form by the payload in it. An error stays in the buffer until the body is handled. */
-static void
-decode_form(struct polling *polling)
-{
-	struct buffer *body = &polling->body;
-	int64_t n = eio_jsonp_decode(body->data, body->len);
-
-	loop_spend(polling->session->all->loop, body->len);
-	if (n < 0)
-		buffer_fail(body, (int)n);
-	else
-		body->len = (size_t)n;
-}
-
 /*
  * Defers the packets to the end of the turn. If a client sends a poll and a POST on two connections, both may be read
  * in one turn, in either order; the poll must be known when the POST is handled.
@@ -554,7 +497,7 @@ post_complete(struct http_request *r, void *user)
 
 	(void)r;
 	if (polling->jsonp.on)
-		decode_form(polling);
+		eio_polling_decode_form(polling->session->all->loop, &polling->body);
 	polling->ready = true;
 	eio_session_dirty(polling->session);
 }
@@ -579,23 +522,6 @@ static const struct http_exchange_ops post_ops = {
 	.on_abort = post_aborted,
 };
 
-/* Compares the media type without its parameters. */
-static bool
-is_octet_stream(const struct http_request *r)
-{
-	struct text type = http_header_get(r, "content-type"), media;
-
-	return text_cut(&type, ';', &media) && text_is_nocase(text_trim(media), TEXT("application/octet-stream"));
-}
-
-static decode_next *
-decoder_for(const struct eio_session *s, const struct http_request *r)
-{
-	if (s->revision == 4)
-		return eio_payload_next;
-	return is_octet_stream(r) ? eio_payload_v3_next_binary : eio_payload_v3_next;
-}
-
 static void
 handle_post(struct polling *polling, struct http_request *r)
 {
@@ -604,7 +530,7 @@ handle_post(struct polling *polling, struct http_request *r)
 	if (polling->post != NULL) {
 		eio_session_end(s, EIO_CAUSE_PUSH_OVERLAP, NULL);
 		reply_empty(r, 400);
-	} else if (is_octet_stream(r) && (s->revision == 4 || polling->jsonp.on)) {
+	} else if (eio_polling_is_binary(r) && (s->revision == 4 || polling->jsonp.on)) {
 		/* revision 4 and JSONP send binary only as base64; the request must be answered (CVE-2026-59725) */
 		eio_session_end(s, EIO_CAUSE_CONTENT, NULL);
 		reply_empty(r, 400);
@@ -613,7 +539,7 @@ handle_post(struct polling *polling, struct http_request *r)
 	} else {
 		eio_session_input(s);
 		polling->post = r;
-		polling->next = decoder_for(s, r);
+		polling->next = eio_polling_decoder(s, r);
 		body_begin(polling);
 		/* post_body() enforces the limit, because the HTTP layer's limit would look like a peer that left */
 		http_wait(r, &post_ops, polling, UINT64_MAX);

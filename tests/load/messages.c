@@ -8,14 +8,12 @@
 #include <stdio.h>
 
 #include "common/base/base64.h"
-#include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "tests/load/load.h"
 #include "tests/load/message.h"
 
-#define PAIRS_MAX (UINT64_C(1) << 26) /* trackers of one run: 1 GiB */
-#define SETTLED_CHECK_MAX 1000000     /* more trackers than this are not checked several times per second */
+#define SETTLED_CHECK_MAX 1000000 /* more trackers than this are not checked several times per second */
 #define RING_MIN 64
 #define RING_MAX (1u << 20)
 #define JOIN_ID (UINT64_C(1) << 40) /* id of the acknowledgement of "join"; messages have smaller ids */
@@ -55,35 +53,6 @@ struct messages {
 };
 
 /* ------------------------------------------------------------------- who */
-
-uint64_t
-messages_senders(const struct load_options *o)
-{
-	return o->senders > 0 ? o->senders : o->scenario->all_send ? o->clients : 1;
-}
-
-/* Sender number j is client floor(j * clients / senders), which spreads the senders evenly over the processes. */
-bool
-messages_is_sender(const struct load_options *o, uint64_t client, uint64_t *sender)
-{
-	uint64_t senders = messages_senders(o);
-
-	*sender = (client * senders + o->clients - 1) / o->clients;
-	return *sender < senders && *sender * o->clients / senders == client;
-}
-
-int
-messages_check(const struct load_options *o, char *error)
-{
-	uint64_t senders = messages_senders(o);
-
-	if (o->scenario->audience <= AUDIENCE_SELF || senders <= PAIRS_MAX / o->clients)
-		return 0;
-	snprintf(error, OPTION_ERROR_MAX,
-		"option --senders: %llu senders with %llu receivers exceed the limit of %llu pairs",
-		(unsigned long long)senders, (unsigned long long)o->clients, (unsigned long long)PAIRS_MAX);
-	return ERROR_ARGUMENT;
-}
 
 static uint64_t
 number_of(const struct load *load, const struct load_client *c)
