@@ -155,6 +155,9 @@ struct eio_session *eio_find(const struct eio_server *server, struct text sid);
 /* Iterates over all sessions. Sessions may be closed during the iteration. */
 struct eio_session *eio_next(const struct eio_server *server, struct table_cursor *cursor);
 
+/* Returns true if POSTs may be under way from clients whose sessions have just been closed (eio_departed.h). */
+bool eio_awaits_posts(const struct eio_server *server);
+
 /* Refuses new sessions from now on, with 503 and Retry-After. Open sessions continue. */
 void eio_server_drain(struct eio_server *server);
 

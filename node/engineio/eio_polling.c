@@ -10,6 +10,7 @@
  *                                      413 above maxHttpBufferSize, and the session closes: transport error
  *   POST     another POST in progress  400, and the session closes: transport error; the first POST is cut off
  *   POST     the session is paused     handled and answered after the session is resumed
+ *   POST     CLOSED by the server      200 "ok" if it was being read, or arrives within EIO_DEPARTED_MS; ignored
  *   other                              500
  *
  * If a POST contains only "1" and no poll waits, the POST is held for CLOSE_GRACE_MS. The client may have sent a poll
@@ -391,7 +392,10 @@ polling_stop(struct eio_session *s, void *carrier, unsigned reason)
 	struct polling *polling = carrier;
 	bool closed = s->state == EIO_STATE_CLOSED;
 	bool by_client = closed && eio_cause_reason((enum eio_cause)s->cause) == EIO_TRANSPORT_CLOSE;
+	bool by_server = closed && eio_cause_reason((enum eio_cause)s->cause) == EIO_FORCED_CLOSE;
 
+	if (by_server)
+		eio_departed_add(&s->all->departed, eio_sid(s), s->all->loop->now);
 	if (closed && !s->discard)
 		flush_queue(polling);
 	if (polling->get != NULL)
@@ -402,7 +406,7 @@ polling_stop(struct eio_session *s, void *carrier, unsigned reason)
 		queue_hand_over(polling);
 	if (polling->handling) /* dispatch_post() answers the POST and frees the carrier */
 		return;
-	if (polling->post != NULL && polling->ready)
+	if (polling->post != NULL && (polling->ready || by_server))
 		reply_ok(polling->post);
 	else if (polling->post != NULL)
 		http_destroy(polling->post, reason);
@@ -556,6 +560,12 @@ eio_polling_request(struct eio_session *s, struct http_request *r)
 		handle_post(s->carrier, r);
 	else
 		reply_empty(r, 500);
+}
+
+void
+eio_polling_late(struct http_request *r)
+{
+	reply_ok(r);
 }
 
 void

@@ -14,4 +14,7 @@ void eio_polling_open(struct eio_session *s, struct http_request *r, bool b64, s
 /* Handles another request of a session on polling. */
 void eio_polling_request(struct eio_session *s, struct http_request *r);
 
+/* Answers a POST of a session that is gone, which the server has just closed (eio_departed.h). */
+void eio_polling_late(struct http_request *r);
+
 #endif

@@ -335,6 +335,14 @@ eio_session_request(struct eio_server *server, struct http_request *r, struct ei
 		eio_polling_request(arrival.session, r);
 }
 
+/* Answers a POST whose session the server closed while the POST was under way. */
+static void
+eio_late_request(struct eio_server *server, struct http_request *r)
+{
+	eio_ask_headers(server, r, NULL, false);
+	eio_polling_late(r);
+}
+
 void
 eio_handle(struct eio_server *server, struct http_request *r)
 {
@@ -351,7 +359,9 @@ eio_handle(struct eio_server *server, struct http_request *r)
 	fault = eio_verify(&server->gate, r, &arrival);
 	if (fault == EIO_CONTEXT_COUNT && arrival.session == NULL)
 		fault = eio_room_for(server, server->pendings.count);
-	if (fault != EIO_CONTEXT_COUNT)
+	if (arrival.late)
+		eio_late_request(server, r);
+	else if (fault != EIO_CONTEXT_COUNT)
 		eio_refuse_request(server, r, &arrival, fault, NULL);
 	else if (arrival.session == NULL)
 		eio_pending_ask(&server->pendings, r, arrival);
@@ -386,6 +396,12 @@ struct eio_session *
 eio_next(const struct eio_server *server, struct table_cursor *cursor)
 {
 	return eio_sessions_next(&server->sessions, cursor);
+}
+
+bool
+eio_awaits_posts(const struct eio_server *server)
+{
+	return server->sessions.loop->now < server->sessions.departed.until;
 }
 
 void

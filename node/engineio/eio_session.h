@@ -9,6 +9,7 @@
 #include "common/base/list.h"
 #include "node/engineio/eio.h"
 #include "node/engineio/eio_cause.h"
+#include "node/engineio/eio_departed.h"
 #include "node/engineio/eio_payload.h"
 #include "node/engineio/eio_tables.h"
 #include "node/engineio/eio_transport.h"
@@ -36,6 +37,7 @@ struct eio_sessions {
 	char *open_tail[2];		   /* open packets after the sid; index: whether an upgrade is offered */
 	struct eio_message *ping, *pong, *noop, *close, *initial; /* packets that are the same for all sessions */
 	struct buffer spare_body; /* memory for the body of the next POST (eio_polling.c) */
+	struct eio_departed departed;
 };
 
 enum eio_state { EIO_STATE_OPEN, EIO_STATE_CLOSING, EIO_STATE_CLOSED };

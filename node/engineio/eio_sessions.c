@@ -183,6 +183,7 @@ eio_sessions_fini(struct eio_sessions *all)
 	eio_message_unref(all->close);
 	eio_message_unref(all->initial);
 	buffer_fini(&all->spare_body);
+	eio_departed_fini(&all->departed);
 	mem_free(all->open_tail[false]);
 	mem_free(all->open_tail[true]);
 	table_fini(&all->table);

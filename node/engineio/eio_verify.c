@@ -227,5 +227,9 @@ eio_verify(struct eio_gate *gate, const struct http_request *r, struct eio_arriv
 	/* a poll after the deadline finds no session; a POST is accepted because it may bring the pong */
 	if (out->session != NULL && r->method == HTTP_GET && eio_session_expire(out->session))
 		out->session = eio_sessions_find(all, text_of(sid, (size_t)n));
-	return out->session != NULL ? verify_further(out->session, out, websocket) : EIO_CONTEXT_SID;
+	if (out->session != NULL)
+		return verify_further(out->session, out, websocket);
+	out->late = n > 0 && r->method == HTTP_POST && !websocket && !out->upgrade &&
+		    eio_departed_has(&all->departed, text_of(sid, (size_t)n), all->loop->now);
+	return EIO_CONTEXT_SID;
 }

@@ -16,6 +16,7 @@ struct eio_arrival {
 	bool asked;		     /* on_headers was called */
 	uint32_t ticket;	     /* the number given to eio_allow_as() */
 	struct eio_session *session; /* the session that the sid names; NULL: a handshake */
+	bool late;		     /* a POST of a session that the server has just closed: EIO_CONTEXT_SID */
 };
 
 /* Returns true if the request asks for an HTTP upgrade to WebSocket. */

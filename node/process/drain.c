@@ -9,13 +9,17 @@
 #define PACE_MAX_MS 100 /* longest time between two clients; so a few clients do not take the whole time */
 #define LOOK_MS 10	/* time between two checks for remaining clients */
 
-/* Relayed connections belong to clients of siblings. They end when the siblings send those clients away. */
+/*
+ * Clients on polling may send POSTs until they know that their sessions have closed. Relayed connections belong to
+ * clients of siblings. They end when the siblings send those clients away.
+ */
 bool
 drain_has_clients(const struct drain *drain)
 {
 	const uint64_t *count = drain->loop->counters.value;
 
-	return eio_count(drain->engine) > 0 || count[COUNT_RELAYS_OPENED] != count[COUNT_RELAYS_CLOSED];
+	return eio_count(drain->engine) > 0 || eio_awaits_posts(drain->engine) ||
+	       count[COUNT_RELAYS_OPENED] != count[COUNT_RELAYS_CLOSED];
 }
 
 static bool

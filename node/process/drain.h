@@ -29,7 +29,10 @@ struct drain {
 	bool (*may_end)(struct drain *drain, bool empty);
 };
 
-/* Returns true if clients are left: sessions, or connections that are relayed for the sessions of siblings. */
+/*
+ * Returns true if clients are left: sessions, clients that may have sent a POST before they knew of the close, or
+ * connections that are relayed for the sessions of siblings.
+ */
 bool drain_has_clients(const struct drain *drain);
 
 /* Set `over`, `may_end` and `upstream` first. `over` is called from the loop, not from drain_start(). */

@@ -318,6 +318,8 @@ test_ends(void **state)
 	older_poll(p.get, V3_POLLING, p.sid);
 	assert_reply(p.get, 200, "___eio[2](\"1:61:1\");");
 	assert_closed(2, "forced close");
+	jsonp_post(p.post, V3_POLLING, p.sid, "d=6%3A4never"); /* it was under way */
+	assert_reply(p.post, 200, "ok");
 
 	jsonp_handshake(p.get, "EIO=4&transport=polling&j=2", 2, p.sid);
 	eio_close(sv.app.last, false);

@@ -210,7 +210,10 @@ test_close_timeout(void **state)
 	server_stop();
 }
 
-/* When the server closes, a push that is still being read is cut off. */
+/*
+ * When the server closes, a push that is still being read is answered, and the rest of it is dropped. The client
+ * learns of the close from its poll.
+ */
 static void
 test_close_during_post(void **state)
 {
@@ -226,8 +229,12 @@ test_close_during_post(void **state)
 	pump_settle();
 	eio_close(sv.app.last, false);
 	assert_reply(p.get, 200, "1");
-	assert_false(client_try_reply(p.post));
+	assert_reply(p.post, 200, "ok");
 	assert_closed(1, "forced close");
+	client_printf(p.post, "never!");
+	client_poll(p.post, p.sid); /* the connection goes on */
+	assert_reply(p.post, 400, "{\"code\":1,\"message\":\"Session ID unknown\"}");
+	assert_string_equal(sv.app.log, "");
 	pair_close(&p);
 	server_stop();
 }

@@ -1,6 +1,6 @@
 /*
- * Which clients a drain closes when memory for the list of all clients is missing. The test replaces the engine and
- * the clients.
+ * Which clients a drain closes when memory for the list of all clients is missing, and when a drain ends. The test
+ * replaces the engine and the clients.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,12 +23,20 @@ struct eio_session {
 
 static struct eio_session sessions[SESSIONS];
 static unsigned open_now, named, told, over;
+static bool posts_under_way;
 
 unsigned
 eio_count(const struct eio_server *e)
 {
 	(void)e;
 	return open_now;
+}
+
+bool
+eio_awaits_posts(const struct eio_server *e)
+{
+	(void)e;
+	return posts_under_way;
 }
 
 struct eio_session *
@@ -134,12 +142,37 @@ test_ends_when_it_may(void **state)
 	ev_loop_destroy(ev);
 }
 
+/* A drain waits for the POSTs that its last clients may have sent, but not beyond its time. */
+static void
+test_waits_for_posts(void **state)
+{
+	struct ev_loop *ev = ev_loop_new(EVFLAG_AUTO);
+	struct drain d = {.over = is_over};
+	struct loop l;
+
+	(void)state;
+	loop_init(&l, ev);
+	over = open_now = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		posts_under_way = true;
+		drain_start(&d, &l, NULL, NULL, 1000);
+		run_for(&l, 900);
+		assert_int_equal(over, i);
+		posts_under_way = i == 1; /* in the first round, the time of the POSTs ends before the drain's */
+		run_for(&l, i == 1 ? 200 : 20);
+		assert_int_equal(over, i + 1);
+	}
+	loop_fini(&l);
+	ev_loop_destroy(ev);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_many_as_there_is_memory_for),
 		cmocka_unit_test(test_ends_when_it_may),
+		cmocka_unit_test(test_waits_for_posts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
