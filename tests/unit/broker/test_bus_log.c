@@ -21,6 +21,9 @@ messages_of_one_turn_leave_in_one_call(void **state)
 	assert_int_equal(LOG->counter, 3);
 	assert_true(text_starts(entry_text(1), TEXT("4 45\nnews{\"m\":\"1\",\"position\":\"1000-1/j")));
 	assert_string_equal(texts_of(&news), "1 2 3 ");
+	record(&a, "4");
+	RUN_UNTIL(stats_of(&a).published == 4);
+	assert_int_equal(LOG->calls, 2);
 	close_log_bus();
 }
 

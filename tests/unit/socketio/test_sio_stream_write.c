@@ -399,10 +399,28 @@ a_room_joined_while_disconnecting_is_stored(void **state)
 	buffer_fini(&rooms);
 }
 
+/* The entry that the broker adds for a broadcast is all that it costs Redis. */
+static void
+a_broadcast_asks_redis_for_nothing(void **state)
+{
+	(void)state;
+	fake_stream.up = true;
+	answer_write(NULL);
+	buffer_reset(&fake_broker.log);
+	for (int i = 0; i < 3; i++) {
+		sio_emit(sio_all(sio_of(fake_io, "/")), "e", "i", i);
+		fake_turn();
+	}
+	assert_true(text_is(
+		fake_broker_log(), TEXT("numbered / [\"e\",0]\nnumbered / [\"e\",1]\nnumbered / [\"e\",2]\n")));
+	assert_asked("");
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_broadcast_asks_redis_for_nothing, start, stop),
 		cmocka_unit_test_setup_teardown(a_record_that_redis_refuses_is_removed_and_stored_later, start, stop),
 		cmocka_unit_test_setup_teardown(a_removal_that_redis_refuses_is_repeated, start, stop),
 		cmocka_unit_test_setup_teardown(a_removal_ends_with_its_record, start, stop),

@@ -148,6 +148,32 @@ a_claim_is_tried_again_however_many_others_come(void **state)
 	assert_true(tried > 2);
 }
 
+/* --------------------------------------------------------------- broadcasts */
+
+/* The transaction in which the bus records a broadcast (bus_log_write.c) is all that it costs Redis. */
+static void
+a_broadcast_runs_no_script(void **state)
+{
+	struct broker_nsp nsp = {.broker = &fake_broker, .name = TEXT("/")};
+	struct recovering c = {0};
+	unsigned before;
+
+	(void)state;
+	arrive(&c);
+	sleep_long(2000);
+	sio_of(fake_io, "/")->broker = &nsp;
+	before = redis.count;
+	buffer_reset(&fake_broker.log);
+	for (int i = 0; i < 3; i++) {
+		sio_emit(sio_all(sio_of(fake_io, "/")), "e", "i", i);
+		fake_turn();
+	}
+	assert_true(text_is(
+		fake_broker_log(), TEXT("broadcast / [\"e\",0]\nbroadcast / [\"e\",1]\nbroadcast / [\"e\",2]\n")));
+	assert_int_equal(redis.count, before);
+	sio_of(fake_io, "/")->broker = NULL;
+}
+
 /* ------------------------------------------------------------------ replays */
 
 static void
@@ -784,6 +810,7 @@ main(void)
 		CASE(a_replay_that_was_put_off_waits_for_the_rooms_too),
 		CASE(a_replay_whose_rooms_are_not_confirmed_fails),
 		CASE(a_client_that_leaves_before_its_replay_ends_the_subscription),
+		CASE(a_broadcast_runs_no_script),
 		CASE(a_replay_that_fails_at_once_calls_back_later),
 		CASE(events_that_their_worker_holds_back_are_awaited),
 		CASE_MIDDLEWARES(events_that_their_worker_holds_back_are_awaited_before_middlewares),
