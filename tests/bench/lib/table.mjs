@@ -1,4 +1,5 @@
 // The result as Markdown.
+import { rows } from "./rows.mjs";
 import { servers } from "./servers.mjs";
 
 const ids = Object.keys(servers);
@@ -28,13 +29,15 @@ function valueOf(of) {
   return `${number(of.value)}${of.testerBound ? "*" : ""}${of.failed > 0 ? "†" : ""}`;
 }
 
+const alsoTitle = (id) => rows.find((row) => row.id === id).also.title;
+
 export const valueTable = (results) =>
   align(
     [
       ["work", "unit", ...titles, ...ratioHeads],
-      ...results.flatMap(({ title, unit, alsoUnit, medians, ratios }) => [
+      ...results.flatMap(({ id: row, title, unit, alsoUnit, medians, ratios }) => [
         [title, unit, ...ids.map((id) => valueOf(medians[id])), ...ratioIds.map((id) => times(ratios[id]))],
-        ...(alsoUnit ? [["  when all have left", alsoUnit, ...ids.map((id) => number(medians[id]?.also)), ...ratioIds.map(() => "")]] : []),
+        ...(alsoUnit ? [[`  ${alsoTitle(row)}`, alsoUnit, ...ids.map((id) => number(medians[id]?.also)), ...ratioIds.map(() => "")]] : []),
       ]),
     ],
     2,
