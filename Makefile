@@ -62,9 +62,11 @@ endif
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -Wformat=2 -Wundef
 OPT  ?= -O2
 HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+# A failed check of UBSan is a trap, and ASan prints its stack (common/base/must.c). Texts about all checks would be 6 MB of a
+# program's data, which LeakSanitizer searches whenever a process ends.
 # The reports of the sanitizers need functions and lines (-g1). Types and variables would take an eighth of the compiler's time.
 ifdef SAN
-OPT := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT := -Og -g1 -fsanitize=address,undefined -fsanitize-undefined-trap-on-error -fno-omit-frame-pointer
 HARDEN :=
 endif
 ifdef DEBUG
@@ -73,10 +75,9 @@ HARDEN := -DSIO_CHECKED
 endif
 override CFLAGS += -std=c11 -D_GNU_SOURCE -g $(OPT) $(HARDEN) $(WARN) -fPIC -fvisibility=hidden -fno-strict-aliasing \
 	-DSOCKEYE_VERSION='"$(VERSION)"' -I. -Inode $(LIB_CFLAGS)
-# UBSan describes each of its checks with pointers. Without -no-pie, the start of a program would write all of them.
+# ASan describes each global variable with pointers. Without -no-pie, the start of a program would write all of them.
 # clang does not use -no-pie for a shared object, and says so.
-override LDFLAGS += $(if $(SAN),-fsanitize=address$(comma)undefined -no-pie -Wno-unused-command-line-argument)
-comma := ,
+override LDFLAGS += $(if $(SAN),-fsanitize=address -no-pie -Wno-unused-command-line-argument)
 
 # ------------------------------------------------------------------- layers
 # One archive per layer. A program of a layer links with this layer and all layers below it.
@@ -209,13 +210,16 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/
 # less than a second. A third of the linker's time goes into their symbols, so gold links them where it is installed.
 UNIT_FLAGS := -O0 -U_FORTIFY_SOURCE -Wno-unknown-warning-option -Wno-maybe-uninitialized $(if $(shell command -v ld.gold),-fuse-ld=gold)
 
+# must.o sets the options of ASan, in programs that do not use it, too.
+UNIT_OBJ := $(if $(SAN),$(BUILD)/obj/common/base/must.o)
+
 # A program ends at its first failure: the cleanup of a test that failed halfway may abort before cmocka prints the failure. All
 # programs run, so one run shows every program that fails.
 define unit_layer
 $(BUILD)/unit/$(1)/%: tests/unit/$(1)/%.c $(call below,$(1))
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$(Q)$$(CC) $$(CFLAGS) $$(UNIT_FLAGS) -MMD -MP $$(LDFLAGS) $$< $(call below,$(1)) $(call below,$(1)) $$(LIBS) -lcmocka -o $$@
+	$(Q)$$(CC) $$(CFLAGS) $$(UNIT_FLAGS) -MMD -MP $$(LDFLAGS) $$< $(UNIT_OBJ) $(call below,$(1)) $(call below,$(1)) $$(LIBS) -lcmocka -o $$@
 .PHONY: unit-$(1)
 unit-$(1): $$(filter $(BUILD)/unit/$(1)/%,$$(UNIT_TESTS))
 	@failed=; for t in $$^; do echo "== $$$$t"; CMOCKA_TEST_ABORT=1 timeout 300 $$$$t || failed="$$$$failed $$$$t"; done; \

@@ -3,6 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/asan.h"
+#ifdef WITH_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 static char broken_invariant[256];
 
 void
@@ -19,3 +24,15 @@ must_broken(void)
 {
 	return broken_invariant;
 }
+
+#ifdef WITH_ASAN
+/*
+ * The checks of UBSan are traps (Makefile). With 2, ASan prints the stack of each trap, even if the program or cmocka
+ * has a handler of its own for SIGILL.
+ */
+__attribute__((visibility("default"))) const char *
+__asan_default_options(void)
+{
+	return "handle_sigill=2";
+}
+#endif

@@ -12,16 +12,13 @@
 
 #include <stddef.h>
 
+#include "common/base/asan.h"
+
 #define SMALL_MAX 2048 /* bytes */
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef WITH_ASAN
 #define SMALL_KEPT_MAX 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SMALL_KEPT_MAX 0
-#endif
-#endif
-#ifndef SMALL_KEPT_MAX
+#else
 #define SMALL_KEPT_MAX (256 * 1024)
 #endif
 

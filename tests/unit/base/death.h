@@ -9,17 +9,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* True if fn() ended by abort(). `said` receives its stderr, NUL-terminated. */
-static inline bool
-aborts(void (*fn)(void), char *said, size_t size)
+/* Returns how the process of fn() ended, as from waitpid(). `said` receives its stderr, NUL-terminated. */
+static inline int
+end_of(void (*fn)(void), char *said, size_t size)
 {
-	int ends[2], status = 0;
+	int ends[2], status = -1;
 	size_t used = 0;
 	ssize_t got;
 	pid_t child;
 
 	if (pipe(ends) != 0 || (child = fork()) < 0)
-		return false;
+		return -1;
 	if (child == 0) {
 		signal(SIGABRT, SIG_DFL);
 		dup2(ends[1], 2);
@@ -34,6 +34,15 @@ aborts(void (*fn)(void), char *said, size_t size)
 	said[used] = '\0';
 	close(ends[0]);
 	waitpid(child, &status, 0);
+	return status;
+}
+
+/* True if fn() ended by abort(). `said` is as above. */
+static inline bool
+aborts(void (*fn)(void), char *said, size_t size)
+{
+	int status = end_of(fn, said, size);
+
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 

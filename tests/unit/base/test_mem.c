@@ -9,16 +9,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "common/base/asan.h"
 #include "common/base/mem.h"
 #include "tests/unit/base/death.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN
-#endif
-#endif
 
 static void
 test_sizes_of_nothing(void **state)
