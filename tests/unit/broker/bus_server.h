@@ -65,7 +65,7 @@ serve(struct conn *c, const struct hub_command *command)
 			return;
 		}
 		say(c, ":1\r\n");
-		if (server.deaf)
+		if (server.deaf || server.subscriptions == NULL) /* the subscriber may have left already */
 			return;
 		say(server.subscriptions, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", args[1].n,
 			(int)args[1].n, args[1].at, args[2].n, (int)args[2].n, args[2].at);
