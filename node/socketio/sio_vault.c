@@ -48,7 +48,7 @@ vault_write_place(const struct sio_recovery_placer *placer, bool own, char *out)
 
 /* ---------------------------------------------------------------- sessions */
 
-/* The mark of a session that begins, before anything is sent to its socket. */
+/* The mark of a session that begins or is continued, before anything is sent to its socket. */
 struct vault_first {
 	struct list link;
 	char handle[SIO_PID_HANDLE];
@@ -57,18 +57,41 @@ struct vault_first {
 };
 
 static void
-vault_begin_session(struct sio_keep *keep, struct sio_recovery_session *session)
+vault_note_first(
+	struct sio_vault *vault, const struct sio_recovery_session *session, const struct sio_vault_before *before)
 {
 	struct vault_first *first = mem_zalloc(sizeof *first);
 
 	memcpy(first->handle, session->pid, SIO_PID_HANDLE);
-	list_add_tail(&keep->vault->firsts, &first->link);
-	session->bound_origin = 0;
-	if (!sio_vault_mark(keep->vault, session, first->mark, &first->n))
+	list_add_tail(&vault->firsts, &first->link);
+	if (!sio_vault_mark(vault, session, before, first->mark, &first->n))
 		first->n = 0;
 }
 
-/* Takes the first mark of the session, if it has one. Sessions are saved in the order in which they begin. */
+static void
+vault_begin_session(struct sio_keep *keep, struct sio_recovery_session *session)
+{
+	session->bound_origin = 0;
+	vault_note_first(keep->vault, session, NULL);
+}
+
+void
+sio_vault_replayed(
+	struct sio_vault *vault, struct sio_recovery_session *session, const struct sio_vault_before *before)
+{
+	session->bound_changed = SIO_VAULT_REPLAYED;
+	vault_note_first(vault, session, before);
+}
+
+static void
+vault_drop_first(struct vault_first *first)
+{
+	list_remove(&first->link);
+	mem_free(first);
+}
+
+/* Takes the noted mark of the session, if it has one. Sessions are saved in the order in which their marks are noted.
+ */
 static bool
 vault_take_first(
 	struct sio_vault *vault, const struct sio_recovery_session *session, char mark[SIO_MARK_MAX], size_t *n)
@@ -79,13 +102,14 @@ vault_take_first(
 	{
 		struct vault_first *first = container_of(it, struct vault_first, link);
 
-		if (memcmp(first->handle, session->pid, SIO_PID_HANDLE) != 0)
-			continue;
-		memcpy(mark, first->mark, first->n);
-		*n = first->n;
-		list_remove(it);
-		mem_free(first);
-		return *n != 0;
+		if (memcmp(first->handle, session->pid, SIO_PID_HANDLE) == 0) {
+			memcpy(mark, first->mark, first->n);
+			*n = first->n;
+			vault_drop_first(first);
+			return *n != 0;
+		}
+		if (sio_vault_session(vault, first->handle) == NULL)
+			vault_drop_first(first);
 	}
 	return false;
 }
@@ -93,12 +117,8 @@ vault_take_first(
 static void
 vault_forget_firsts(struct sio_vault *vault)
 {
-	while (!list_empty(&vault->firsts)) {
-		struct vault_first *first = container_of(vault->firsts.next, struct vault_first, link);
-
-		list_remove(&first->link);
-		mem_free(first);
-	}
+	while (!list_empty(&vault->firsts))
+		vault_drop_first(container_of(vault->firsts.next, struct vault_first, link));
 }
 
 static void
@@ -116,8 +136,9 @@ vault_save(struct sio_keep *keep, struct sio_recovery_session *session, bool nee
 		session->bound_origin = keep->origin;
 		session->bound_sum = session->log->head + 1;
 	}
-	first = vault_take_first(vault, session, mark, &mark_n) && !needs_offset && session->bound_changed == 0;
-	if (open && !first && !sio_vault_mark(vault, session, mark, &mark_n))
+	first = vault_take_first(vault, session, mark, &mark_n) && !needs_offset &&
+		(session->bound_changed == 0 || session->bound_changed == SIO_VAULT_REPLAYED);
+	if (open && !first && !sio_vault_mark(vault, session, NULL, mark, &mark_n))
 		return;
 	if (!sio_vault_record(vault, session, &packed))
 		return;
@@ -146,7 +167,7 @@ vault_place(
 	if (left) {
 		sio_vault_store(vault, session);
 		sio_vault_late_leave(vault, session);
-	} else if (sio_vault_mark(vault, session, mark, &mark_n)) {
+	} else if (sio_vault_mark(vault, session, NULL, mark, &mark_n)) {
 		args[2] = sio_vault_number(&ttl, sio_vault_live_ms(vault));
 		args[3] = text_of(mark, mark_n);
 		sio_vault_call(vault, VAULT_QUIET, 1, args, 4, sio_vault_write_new(vault, session, false));
@@ -277,6 +298,7 @@ vault_pause(struct sio_vault *vault)
 	sio_keep_fail_asks(keep, false);
 	sio_vault_end_count(vault);
 	sio_vault_end_asks(vault); /* sio_keep_send_claims() repeats the claims */
+	vault_forget_firsts(vault);
 	sio_vault_late_clear(vault);
 	log_event(LOG_WARN, "recovery", "warning",
 		LOG_STR("Redis keeps no log for this worker, so clients that lose their connection come back as new"),

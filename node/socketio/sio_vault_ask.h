@@ -44,8 +44,7 @@ struct vault_claimed {
 	struct list link;
 	char pid[SIO_PID_LENGTH];
 	char claim[SIO_VAULT_CLAIM];
-	struct sio_vault_from from;
-	uint64_t offset_origin, offset_sum; /* of the client's offset; origin 0: the client sent none */
+	struct sio_vault_before before; /* what the client has */
 };
 
 /* Makes the ask of a question. `again` makes each further attempt, `answer` receives the answers of its calls. */

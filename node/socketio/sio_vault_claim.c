@@ -84,9 +84,8 @@ vault_hand_over(struct vault_ask *ask, const struct keep_ask *question)
 	claimed = mem_zalloc(sizeof *claimed);
 	memcpy(claimed->pid, ask->pid, SIO_PID_LENGTH);
 	memcpy(claimed->claim, ask->claim, SIO_VAULT_CLAIM);
-	claimed->from = ask->from;
-	claimed->offset_origin = ask->offset.at.origin;
-	claimed->offset_sum = ask->offset.at.heard + ask->offset.at.local;
+	claimed->before = (struct sio_vault_before){
+		ask->offset.at.origin, ask->offset.at.heard + ask->offset.at.local, ask->from};
 	list_add_tail(&ask->vault->claimed, &claimed->link);
 	vault_answer_claim(ask, SIO_RECOVERY_RECOVERED);
 }

@@ -133,7 +133,7 @@ sio_vault_late_deaf(struct sio_vault *vault, const struct sio_recovery_session *
 
 	if (late == NULL)
 		late_overflows(vault);
-	else if (!sio_vault_mark(vault, session, late->mark, &late->mark_n))
+	else if (!sio_vault_mark(vault, session, NULL, late->mark, &late->mark_n))
 		late_free(late);
 }
 

@@ -119,27 +119,52 @@ cut_origin(struct text *rest, uint64_t *origin)
 	return part.n == SIO_ORIGIN_LENGTH || text_is(part, TEXT("-"));
 }
 
+static size_t
+before_write(const struct sio_vault_before *before, char out[SIO_MARK_MAX / 2])
+{
+	char offset[ORIGIN_TEXT_MAX], origin[ORIGIN_TEXT_MAX], place[SIO_PLACE_MAX + 1];
+
+	origin_write(before->offset_origin, offset);
+	origin_write(before->from.origin, origin);
+	(void)sio_vault_place_write(&before->from.place, place);
+	return (size_t)snprintf(out, SIO_MARK_MAX / 2, " %s %" PRIu64 " %s %" PRIu64 " %s", offset,
+		before->offset_sum, origin, before->from.local, place);
+}
+
 size_t
 sio_vault_mark_write(const struct sio_vault_mark *mark, char out[SIO_MARK_MAX])
 {
 	char bound[ORIGIN_TEXT_MAX], origin[ORIGIN_TEXT_MAX], place[SIO_PLACE_MAX + 1];
+	size_t n;
 
 	origin_write(mark->bound_origin, bound);
 	origin_write(mark->origin, origin);
 	(void)sio_vault_place_write(&mark->place, place);
-	return (size_t)snprintf(out, SIO_MARK_MAX, "%s %" PRIu64 " %" PRIu64 " %s %" PRIu64 " %" PRIu64 " %s", bound,
+	n = (size_t)snprintf(out, SIO_MARK_MAX / 2, "%s %" PRIu64 " %" PRIu64 " %s %" PRIu64 " %" PRIu64 " %s", bound,
 		mark->bound_sum, mark->start, origin, mark->sum, mark->local, place);
+	return mark->replayed ? n + before_write(&mark->before, out + n) : n;
+}
+
+static bool
+before_read(struct text rest, struct sio_vault_before *before)
+{
+	return cut_origin(&rest, &before->offset_origin) && cut_number(&rest, " ", &before->offset_sum) &&
+	       cut_origin(&rest, &before->from.origin) && cut_number(&rest, " ", &before->from.local) &&
+	       sio_vault_place_read(rest, &before->from.place);
 }
 
 bool
 sio_vault_mark_read(struct text text, struct sio_vault_mark *mark)
 {
-	struct text rest = text;
+	struct text rest = text, place;
 
-	return cut_origin(&rest, &mark->bound_origin) && cut_number(&rest, " ", &mark->bound_sum) &&
-	       cut_number(&rest, " ", &mark->start) && cut_origin(&rest, &mark->origin) &&
-	       cut_number(&rest, " ", &mark->sum) && cut_number(&rest, " ", &mark->local) &&
-	       sio_vault_place_read(rest, &mark->place);
+	mark->before = (struct sio_vault_before){.offset_origin = 0};
+	if (!(cut_origin(&rest, &mark->bound_origin) && cut_number(&rest, " ", &mark->bound_sum) &&
+		    cut_number(&rest, " ", &mark->start) && cut_origin(&rest, &mark->origin) &&
+		    cut_number(&rest, " ", &mark->sum) && cut_number(&rest, " ", &mark->local)))
+		return false;
+	mark->replayed = place_cut(&rest, " ", &place) != 0;
+	return sio_vault_place_read(place, &mark->place) && (!mark->replayed || before_read(rest, &mark->before));
 }
 
 /* ------------------------------------------------------------------ choice */
@@ -160,14 +185,34 @@ has_got(const struct sio_vault_mark *mark, const struct sio_vault_offset *offset
 	return offset->at.origin == mark->origin && sum >= mark->start;
 }
 
+/*
+ * Returns true if the client has received nothing of the mark's replay. Replayed events have the end of the replay as
+ * their place, so an offset with the same sum is not one of theirs if its place is earlier.
+ */
+static bool
+is_before(const struct sio_vault_mark *mark, const struct sio_vault_offset *offset)
+{
+	const struct sio_vault_before *before = &mark->before;
+
+	if (!mark->replayed)
+		return false;
+	if (offset == NULL)
+		return before->offset_origin == 0;
+	return offset->at.origin == before->offset_origin &&
+	       offset->at.heard + offset->at.local == before->offset_sum &&
+	       bus_position_compare(offset->place.entry, before->from.place.entry) <= 0;
+}
+
 bool
 sio_vault_choose(const struct sio_vault_mark *changed, const struct sio_vault_mark *quiet,
 	const struct sio_vault_offset *offset, struct sio_vault_from *out)
 {
 	const struct sio_vault_mark *best = changed;
 
-	if (!has_got(changed, offset))
-		return false;
+	if (!has_got(changed, offset)) {
+		*out = changed->before.from;
+		return is_before(changed, offset);
+	}
 	/* all marks and later offsets are from one worker, whose sums grow in the order of the log */
 	if (quiet != NULL && quiet->origin == changed->origin && has_got(quiet, offset))
 		best = quiet;

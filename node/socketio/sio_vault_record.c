@@ -7,22 +7,26 @@
 #include "node/socketio/sio_vault_state.h"
 
 bool
-sio_vault_mark(
-	const struct sio_vault *vault, const struct sio_recovery_session *session, char out[SIO_MARK_MAX], size_t *n)
+sio_vault_mark(const struct sio_vault *vault, const struct sio_recovery_session *session,
+	const struct sio_vault_before *before, char out[SIO_MARK_MAX], size_t *n)
 {
 	const struct sio_keep *keep = vault->keep;
 	const struct sio_socket *s = session->socket;
 	struct sio_vault_mark mark = {
 		.start = session->start, .origin = keep->origin, .sum = session->log->head, .local = keep->local};
+	uint64_t last = session->claimed ? 0 : s->last_event;
 	struct bus_point point;
 
 	if (!sio_vault_where(vault, &mark.place, &point))
 		return false;
-	mark.bound_origin = s->last_event != 0 ? keep->origin : session->bound_origin;
-	mark.bound_sum = s->last_event != 0 ? s->last_event : session->bound_sum;
+	mark.bound_origin = last != 0 ? keep->origin : session->bound_origin;
+	mark.bound_sum = last != 0 ? last : session->bound_sum;
 	if (sio_history_waits(s)) {
 		mark.bound_origin = keep->origin;
 		mark.bound_sum = SIO_KEEP_UNREACHED;
+	} else if (before != NULL) {
+		mark.replayed = true;
+		mark.before = *before;
 	}
 	*n = sio_vault_mark_write(&mark, out);
 	return true;

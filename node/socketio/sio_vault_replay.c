@@ -101,7 +101,7 @@ vault_try_replay(struct vault_ask *ask)
 		return SIO_RECOVERY_RECOVERED;
 	}
 	memcpy(ask->claim, claimed->claim, SIO_VAULT_CLAIM);
-	sio_vault_read(ask, &claimed->from, sio_nsp_text(session->nsp),
+	sio_vault_read(ask, &claimed->before.from, sio_nsp_text(session->nsp),
 		text_of(session->lost->rooms, session->lost->rooms_n), session->lost->room_count,
 		session->own ? text_of(session->lost->sid, SIO_ID_LENGTH) : TEXT_NONE, true);
 	return SIO_RECOVERY_RECOVERED;
@@ -221,7 +221,7 @@ vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log
 
 /*
  * Makes the session live at this worker. If `count` events are replayed, the client can be recovered again only with
- * the offset of the last one; otherwise the bound of its own offset stays.
+ * the offset of the last one, or with its own offset if it receives none of them.
  */
 static void
 vault_continue(struct sio_vault *vault, struct sio_recovery_session *session, const struct vault_ask *ask,
@@ -231,10 +231,12 @@ vault_continue(struct sio_vault *vault, struct sio_recovery_session *session, co
 	uint64_t sum = log->heard + ask->sent;
 
 	session->start = sum;
-	session->bound_origin = count != 0 ? log->origin : claimed->offset_origin;
-	session->bound_sum = count != 0 ? sum : claimed->offset_sum;
+	session->bound_origin = count != 0 ? log->origin : claimed->before.offset_origin;
+	session->bound_sum = count != 0 ? sum : claimed->before.offset_sum;
 	session->bound_changed = 1;
 	log->head = log->heard + vault->keep->local;
+	if (count != 0)
+		sio_vault_replayed(vault, session, &claimed->before);
 }
 
 static void
@@ -251,7 +253,7 @@ vault_on_missed(struct sio_vault *vault, struct vault_ask *ask, struct sio_recov
 
 	buffer_init(&messages, SIZE_MAX / 2);
 	buffer_init(&out, SIZE_MAX / 2);
-	count = vault_read_missed(records, session, &claimed->from, &messages);
+	count = vault_read_missed(records, session, &claimed->before.from, &messages);
 	if (count < 0 || buffer_error(&messages) != 0) {
 		vault_fail_replay(ask, SIO_RECOVERY_FAILED);
 		buffer_fini(&messages);

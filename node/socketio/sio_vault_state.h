@@ -38,7 +38,7 @@ struct sio_vault {
 	struct list notes; /* struct vault_note that wait for an answer */
 	unsigned note_count;
 	bool unnoted;		/* Redis may have missed a note of a stranger */
-	struct list firsts;	/* struct vault_first of the sessions that began in this turn */
+	struct list firsts;	/* struct vault_first of the sessions that began or were continued in this turn */
 	struct list asks;	/* struct vault_ask */
 	struct list claimed;	/* struct vault_claimed */
 	struct bus_count count; /* of the servers, for claims */
@@ -55,6 +55,17 @@ struct sio_vault {
 	const struct sio_nsp *stranger_nsp; /* the namespace of that event, which may be gone */
 	struct buffer out;		    /* scratch */
 };
+
+/* sio_vault.c */
+
+/* The value of bound_changed in a session whose bound has changed only by a replay. */
+#define SIO_VAULT_REPLAYED 2
+/*
+ * Missed events are replayed to the session's socket: notes its mark, with what the client has from before. Set the
+ * bound first. It is written with the session, unless the socket's rooms change before that.
+ */
+void sio_vault_replayed(
+	struct sio_vault *vault, struct sio_recovery_session *session, const struct sio_vault_before *before);
 
 /* sio_vault_call.c */
 
@@ -82,9 +93,12 @@ uint64_t sio_vault_live_ms(const struct sio_vault *vault);
 
 /* sio_vault_record.c */
 
-/* Writes the mark of a client that has received all events so far. Returns false if the place is unknown. */
-bool sio_vault_mark(
-	const struct sio_vault *vault, const struct sio_recovery_session *session, char out[SIO_MARK_MAX], size_t *n);
+/*
+ * Writes the mark of a client that has received all events so far. `before`: what it has from before a replay; NULL:
+ * no events are replayed to it. Returns false if the place is unknown.
+ */
+bool sio_vault_mark(const struct sio_vault *vault, const struct sio_recovery_session *session,
+	const struct sio_vault_before *before, char out[SIO_MARK_MAX], size_t *n);
 /* Packs field s of a session with a socket. `*out` is valid until the next call. Returns false without memory. */
 bool sio_vault_record(struct sio_vault *vault, const struct sio_recovery_session *session, struct text *out);
 

@@ -131,20 +131,23 @@ test("a client that comes to another node before its loss is noticed takes its s
   }
 });
 
+/** Resolves with what a client knows that has received one event and is lost. */
+async function lostClient(node, driver, t) {
+  const socket = await client(t, node);
+  const got = collect(socket, "n");
+  await emit(driver, [socket.id], 1);
+  await got.take(1);
+  const { id, _pid: pid, _lastOffset: offset } = socket;
+  const gone = next(socket, "disconnect");
+  socket.io.engine.close();
+  await gone;
+  return { id, pid, offset };
+}
+
 test("a pid restores one socket, in its namespace, with an offset of the log", async (t) => {
   const { nodes } = await cluster(t);
   const driver = await client(t, nodes[1]);
-  const lost = async () => {
-    const socket = await client(t, nodes[0]);
-    const got = collect(socket, "n");
-    await emit(driver, [socket.id], 1);
-    await got.take(1);
-    const { id, _pid: pid, _lastOffset: offset } = socket;
-    const gone = next(socket, "disconnect");
-    socket.io.engine.close();
-    await gone;
-    return { id, pid, offset };
-  };
+  const lost = () => lostClient(nodes[0], driver, t);
   const one = await lost();
   const offsets = ["", "0-0", "18446744073709551615-18446744073709551615", "x".repeat(1 << 16), one.offset.slice(1),
     `${one.offset}~`, one.offset.replace(/:.*/, ""), one.offset.replace(/:/, ":-")];
@@ -165,6 +168,28 @@ test("a pid restores one socket, in its namespace, with an offset of the log", a
   const winners = claims.filter(({ sid }) => sid === two.id);
   assert.ok(winners.length > 0);
   if (winners.length === 2) await Promise.race(winners.map(({ ws }) => ws.closed));
+});
+
+test("what was replayed to a client that is lost again is replayed at its next return", async (t) => {
+  const { nodes } = await cluster(t);
+  const driver = await client(t, nodes[1]);
+  const { id, pid, offset } = await lostClient(nodes[0], driver, t);
+  for (const n of [2, 3]) await emit(driver, [id], n);
+  for (let i = 0; i < 6; i++) {
+    const { ws, sid } = await returnsWith(t, nodes[i % 2], { pid, offset });
+    assert.equal(sid, id, `return ${i}`);
+    if (i % 3 === 0) ws.close(); // otherwise the next connection takes the session over
+  }
+  const ws = await Ws.open(nodes[0], "/socket.io/");
+  t.after(() => ws.close());
+  ws.send(`40${JSON.stringify({ pid, offset })}`);
+  const events = [];
+  while (events.length < 2) {
+    const text = await ws.message();
+    if (text.startsWith("42")) events.push(JSON.parse(text.slice(2)));
+    else if (text.startsWith("40")) assert.equal(JSON.parse(text.slice(2)).pid, pid);
+  }
+  assert.deepEqual(events.map(([, n]) => n), [2, 3]);
 });
 
 test("after an outage of Redis, clients recover if Redis has kept its data", async (t) => {

@@ -104,36 +104,6 @@ a_client_that_is_back_while_it_waits_is_new(void **state)
 	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_OFFSET_GONE], 1);
 }
 
-/* The script has found one event of another worker, which is in the history. */
-static void
-answer_read_with_the_event(void)
-{
-	const struct wire_target to = {.rooms = &room, .room_count = 1, .mark = {PEER, 1}};
-	const struct bus_stamp stamp = {
-		.position = {1, 0}, .kind = 'a', .sender = TEXT("oooooooooooo"), .number = 1, .event = 1};
-	const struct text channel = TEXT("socket.io#/#room#"), request = called(VAULT_READ)->args[14];
-	char head[BUS_RECORD_HEAD_MAX];
-	struct bus_stamped stamped;
-	struct buffer message, out;
-
-	buffer_init(&message, 1 << 16);
-	buffer_init(&out, 1 << 16);
-	assert_int_equal(wire_write_broadcast(&message, TEXT("uid"), TEXT("/"), &to, TEXT("[\"e\",1]"), NULL), 0);
-	bus_stamp_add(buffer_text(&message), &stamp, &stamped);
-	buffer_add_text(&out, request);
-	buffer_add_text(&out, TEXT("2-0\n"));
-	buffer_add(&out, head, bus_record_write_head(head, channel.n, bus_stamped_size(&stamped)));
-	buffer_add_text(&out, channel);
-	buffer_add_byte(&out, (uint8_t)stamped.first);
-	buffer_add(&out, message.data + 1, stamped.end - 1);
-	buffer_add(&out, stamped.tail, stamped.tail_n);
-	answer(called(VAULT_READ), 0, TEXT("R"));
-	keep->bus.on_message(&keep->bus, buffer_text(&out));
-	fake_turn();
-	buffer_fini(&message);
-	buffer_fini(&out);
-}
-
 static void
 an_event_of_the_history_is_not_replayed(void **state)
 {
@@ -146,7 +116,7 @@ an_event_of_the_history_is_not_replayed(void **state)
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	recovering_return(&client);
 	answer_claim();
-	answer_read_with_the_event();
+	answer_read_with_event(room, 1, "2-0");
 	recovering_read(&client);
 	assert_true(client.connected && !client.recovered);
 	assert_int_equal(client.count, 1);
@@ -164,7 +134,7 @@ an_event_that_is_in_no_history_is_replayed(void **state)
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	recovering_return(&client);
 	answer_claim();
-	answer_read_with_the_event();
+	answer_read_with_event(room, 1, "2-0");
 	recovering_read(&client);
 	assert_true(client.recovered);
 	assert_int_equal(client.count, 1);

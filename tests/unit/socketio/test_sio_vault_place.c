@@ -87,12 +87,15 @@ static void
 marks_are_written_and_read(void **state)
 {
 	static const char *const bad[] = {"", "- 0 0 - 0 0", "- 0 0 short 0 0 1-0", "- x 0 workerAA 0 0 1-0",
-		"- 0 0 workerAA 0 0 1-0 ", "workerA 0 0 workerAA 0 0 1-0"};
+		"- 0 0 workerAA 0 0 1-0 ", "workerA 0 0 workerAA 0 0 1-0", "- 0 0 workerAA 0 0 1-0 - 0 workerAA 0",
+		"- 0 0 workerAA 0 0 1-0 - 0 workerAA 0 1-0 "};
 	struct sio_vault_mark mark;
 
 	(void)state;
 	(void)mark_of("- 0 10 workerAA 12 3 5-1");
 	(void)mark_of("workerBB 9 10 workerAA 12 3 5-1.Q8Y0uvXk3J1b.17~3~1~4-0");
+	(void)mark_of("workerAA 9 9 workerAA 12 3 5-1 workerBB 7 workerCC 2 3-1.Q8Y0uvXk3J1b.17~3~1~4-0");
+	(void)mark_of("workerAA 9 9 workerAA 12 3 5-1 - 0 workerAA 2 3-1");
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_false(sio_vault_mark_read(text_from(bad[i]), &mark));
 }
@@ -151,6 +154,31 @@ an_offset_of_another_worker_counts_only_as_the_bound(void **state)
 	assert_int_equal(chosen(came, NULL, NULL), -1);
 }
 
+static void
+the_offset_from_before_a_replay_counts_until_something_of_it_is_received(void **state)
+{
+	static const char by_offset[] = "workerAA 40 40 workerAA 40 0 100-0 workerBB 7 workerBB 2 30-0";
+	static const char by_mark[] = "workerAA 40 40 workerAA 40 0 100-0 - 0 workerBB 2 20-0";
+	static const char quiet[] = "workerAA 45 40 workerAA 50 0 110-0";
+	static const char unheard[] = "workerAA 40 40 workerAA 40 0 100-0 workerAA 38 workerAA 2 30-0";
+
+	(void)state;
+	assert_int_equal(chosen(by_offset, NULL, "epochepo5.workerBB2:30-0"), 30);
+	assert_int_equal(chosen(by_offset, quiet, "epochepo5.workerBB2:25-0"), 30); /* the log was read from a mark */
+	assert_int_equal(chosen(by_offset, NULL, "epochepo5.workerBB1:29-0"), -1);
+	assert_int_equal(chosen(by_offset, NULL, "epochepo5.workerCC2:30-0"), -1);
+	assert_int_equal(chosen(by_offset, NULL, NULL), -1);
+	assert_int_equal(chosen(by_mark, quiet, NULL), 20);
+	assert_int_equal(chosen(by_mark, NULL, "epochepo5.workerBB2:30-0"), -1);
+	/* the whole replay, or more, has been received; or a part of it */
+	assert_int_equal(chosen(by_offset, NULL, "epochepo40.workerAA0:100-0"), 100);
+	assert_int_equal(chosen(by_offset, quiet, "epochepo45.workerAA0:105-0"), 110);
+	assert_int_equal(chosen(by_offset, NULL, "epochepo39.workerAA0:100-0"), -1);
+	/* events that this worker had not heard: one of the replay has the number of the client's own offset */
+	assert_int_equal(chosen(unheard, NULL, "epochepo38.workerAA0:30-0"), 30);
+	assert_int_equal(chosen(unheard, NULL, "epochepo38.workerAA0:100-0"), -1);
+}
+
 int
 main(void)
 {
@@ -161,6 +189,7 @@ main(void)
 		cmocka_unit_test(marks_are_written_and_read),
 		cmocka_unit_test(the_last_place_that_the_client_has_reached_is_chosen),
 		cmocka_unit_test(an_offset_of_another_worker_counts_only_as_the_bound),
+		cmocka_unit_test(the_offset_from_before_a_replay_counts_until_something_of_it_is_received),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,131 @@
+/*
+ * Connection state recovery with sessions in Redis: a client that is lost again before it has received what was
+ * replayed to it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/socketio/playing_redis.h"
+
+/* Redis takes the session as it was saved last. Returns its mark. */
+static struct sio_vault_mark
+take_saved(void)
+{
+	const struct call *save = called(VAULT_SAVE);
+	struct sio_vault_mark saved;
+
+	assert_non_null(save);
+	assert_true(text_is(save->args[6], TEXT("1"))); /* it replaces the marks before */
+	assert_true(sio_vault_mark_read(save->args[5], &saved));
+	buffer_reset(&record);
+	buffer_add_text(&record, save->args[4]);
+	buffer_reset(&mark);
+	buffer_add_text(&mark, save->args[5]);
+	answer_all(VAULT_SAVE, 0, TEXT("1"));
+	return saved;
+}
+
+/* The client comes back. One event is replayed to it, which it does not receive. Returns the saved mark. */
+static struct sio_vault_mark
+lose_a_replay(struct recovering *c)
+{
+	recovering_return(c);
+	answer_claim();
+	answer_read_with_event(TEXT_NONE, 1, "2-0");
+	return take_saved();
+}
+
+static void
+a_replay_is_repeated_until_it_arrives(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_true(lose_a_replay(&c).replayed);
+		recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	}
+	recovering_return(&c);
+	answer_claim();
+	/* the log is read from where the client was at first */
+	assert_true(text_is(called(VAULT_READ)->args[4], TEXT("1-0")));
+	answer_read_with_event(TEXT_NONE, 1, "2-0");
+	recovering_read(&c);
+	assert_true(c.recovered);
+	assert_int_equal(c.count, 1);
+	assert_int_equal(c.got[0], 1);
+}
+
+/* The rooms of the session would decide about the replayed events, too. */
+static void
+a_replay_is_not_repeated_if_rooms_have_changed(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	(void)lose_a_replay(&c);
+	assert_int_equal(sio_join(sio_find(sio_of(fake_io, "/"), c.sid), "room"), 0);
+	fake_turn();
+	assert_false(take_saved().replayed);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_OFFSET_GONE], 1);
+}
+
+/* Nothing was replayed, so the client's own offset stays the bound. */
+static void
+an_empty_replay_notes_nothing(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	answer_read();
+	assert_false(take_saved().replayed);
+	assert_true(list_empty(&keep->vault->firsts));
+}
+
+/* A listener of "disconnecting" or a middleware may end the session before it is saved. */
+static void
+a_session_that_ends_at_once_leaves_nothing(void **state)
+{
+	struct recovering c = {0}, other = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	answer_read_with_event(TEXT_NONE, 1, "2-0");
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	arrive(&other);
+	assert_true(list_empty(&keep->vault->firsts));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(a_replay_is_repeated_until_it_arrives),
+		CASE(a_replay_is_not_repeated_if_rooms_have_changed),
+		CASE(an_empty_replay_notes_nothing),
+		CASE(a_session_that_ends_at_once_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
