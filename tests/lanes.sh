@@ -2,10 +2,11 @@
 # Runs several lanes of `make` at the same time: lanes.sh FOLDER. The Makefile's target `test` calls it. Each line of $TEST_LANES
 # is one step: "lane: arguments of make". The steps of a lane run one after the other. They continue after a failure, so one run
 # shows every failure. The output of a step goes to a file in FOLDER, and is printed as a whole when the step ends. Then come a
-# table of all steps, what each failed step says about its failures and, last, a line for each failed test of node --test. A step that
-# left tests out is `skipped` in the table, with the reasons below; this is not a failure. Nor is an `unsteady` step: some of its test
-# files failed beside the other lanes, and passed when they ran again alone. Such a test is at fault all the same, or the program is,
-# so its failures are shown, too.
+# table of all steps, what each failed step says about its failures and, last, a line for each failed test.
+#
+# A step that left tests out is `skipped` in the table, with the reasons below; this is not a failure. Nor is an `unsteady` step: some
+# of its test files failed beside the other lanes, and passed when they ran again alone. Such a test is at fault all the same, or the
+# program is, so its failures are shown, too.
 set -uo pipefail
 
 folder=$1
@@ -75,7 +76,8 @@ explain() {
 	' "$1"
 }
 
-# failures LOG: prints a line for each failed test of node --test: where it is, its name, and the beginning of its error
+# failures LOG: prints a line for each failed test of node --test: where it is, its name, and the beginning of its error. Of other
+# programs it prints the first lines that tell of a failure.
 failures() {
 	awk '
 	/^ *not ok / { test = $0; sub(/^ *not ok [0-9]* - /, "", test); place = error = ""; next }
@@ -87,6 +89,7 @@ failures() {
 	/^ *error: / { error = $0; sub(/^ *error: /, "", error); if (sub(/^\|-?$/, "", error)) lines = 12 }
 	/^ *\.\.\.$/ && !lines { print "  " place ": " test ": " substr(error, 1, 400); test = "" }
 	' "$1"
+	grep -q '^# fail ' "$1" || grep -E ' error: |\[  FAILED  \]|^(FAIL|ERROR|FAILED): ?|broken invariant|Sanitizer: |^make.*\*\*\*' "$1" | head -8 | cut -c1-400 | sed 's/^/  /'
 }
 
 # skips LOG: prints what kept tests from running: "SKIPPED: reason" of a script, or "missing: program" as the reason of a test of

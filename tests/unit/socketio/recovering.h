@@ -189,7 +189,7 @@ join_late(sio_socket *s, const char *reason, void *arg)
 {
 	(void)reason;
 	(void)arg;
-	assert_int_equal(sio_join(s, "late room"), 0);
+	must(sio_join(s, "late room") == 0);
 }
 
 #endif
