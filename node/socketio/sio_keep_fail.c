@@ -45,7 +45,7 @@ sio_keep_time_out(struct sio_keep *keep, struct keep_ask *ask)
 		sio_keep_claim_end(ask, SIO_RECOVERY_NO_HUB, NULL); /* sio_keep_claimed() handles a late answer */
 		return;
 	}
-	if (keep->welcome)
-		keep->peer->end(keep, ask->pid);
+	if (keep->welcome && sio_keep_replay_session(keep, ask) != NULL)
+		keep->peer->end(keep, ask->pid); /* a socket that has left has released its session */
 	sio_keep_replay_fail(keep, ask, SIO_RECOVERY_NO_HUB);
 }

@@ -187,13 +187,13 @@ hub_on_welcome(struct sio_keep *keep, struct keep_reader *in)
 	sio_keep_send_claims(keep);
 }
 
-/* TAKE: the client is back at another worker, so its socket leaves this worker. */
+/* TAKE: the client is back again, so its socket leaves this worker. The session may still be claimed. */
 static void
 hub_on_take(struct sio_keep *keep, struct keep_reader *in)
 {
 	struct sio_recovery_session *session = sio_recovery_session_find(keep->recovery, keep_get_text(in));
 
-	if (session != NULL && session->socket != NULL && !session->claimed)
+	if (session != NULL && session->socket != NULL)
 		sio_recovery_end_ghost(NULL, session->socket);
 }
 

@@ -225,12 +225,16 @@ sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in)
 {
 	struct keep_ask *ask = sio_keep_ask_take(keep, keep_get_u64(in));
 	unsigned result = keep_get_u8(in);
-	struct text pid = keep_get_bytes(in, SIO_PID_LENGTH);
-	uint64_t number = keep_get_u64(in);
 	struct sio_recovery_session *session = ask != NULL ? sio_keep_replay_session(keep, ask) : NULL;
 	struct sio_socket *s = session != NULL ? session->socket : NULL;
+	uint64_t number;
 
+	(void)keep_get_bytes(in, SIO_PID_LENGTH);
+	number = keep_get_u64(in);
 	keep->answered_at = keep->recovery->io->loop->now;
+	/* a socket whose client is closing gets no event, because it releases its session when it leaves */
+	if (s != NULL && !sio_client_open(s->client))
+		s = NULL;
 	if (result == SIO_RECOVERY_RECOVERED && s != NULL && replay_repeats(s, *in)) {
 		keep->peer->end(keep, ask->pid); /* the session is live for the peer */
 		result = SIO_RECOVERY_OFFSET_GONE;
@@ -242,11 +246,7 @@ sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in)
 		sio_keep_trim(keep);
 		return;
 	}
-	if (s == NULL) {
-		/* the session is live for the peer; it ends, because the socket has left */
-		if (result == SIO_RECOVERY_RECOVERED && pid.n == SIO_PID_LENGTH)
-			keep->peer->end(keep, pid.at);
-	} else {
+	if (s != NULL) {
 		replay_answered(s, ask, in, number);
 		ask->then_enter(s);
 	}

@@ -7,13 +7,14 @@
  *   HELLO    former origin, its counts: events,      WELCOME   key of the epochs, number
  *            messages
  *   SESSION  a live session: see below               UNKNOWN   the keeper does not know the origin: send HELLO
- *   STORE    pid, quiet (last, heard, local)         TAKE      pid: the client is back at another worker
+ *   STORE    pid, quiet (last, heard, local)         TAKE      pid: the client is back again
  *   QUIET    as STORE, but the session stays live    CLAIMED   nonce, result, pid, the session
  *   END      pid                                     REPLAYED  nonce, result, pid, number, events
  *   CLAIM    nonce, max bytes, pid, offset, nsp      ENDED     why, sid, nsp, data
  *   REPLAY   nonce, max bytes, pid
  *   RELEASE  pid: the claimed session is not
- *            continued                               OTHER_VERSION
+ *            continued; its client has got no
+ *            event of REPLAYED                       OTHER_VERSION
  *
  * Every message begins with the version, the type and the origin of the worker. In a message from a worker, the name
  * of its channel, the count of its recorded events and the count of its messages under this origin follow. A gap in

@@ -43,15 +43,6 @@ origin_lose(struct sio_keeper *keeper, struct keeper_origin *origin, uint64_t no
 	sio_keeper_trim(keeper);
 }
 
-/* Frees the session. A claim that waits for it is answered with NO_SESSION. */
-static void
-session_drop(struct sio_keeper *keeper, struct keeper_session *session)
-{
-	if (session->past != NULL && session->past->waiting != NULL)
-		sio_keeper_answer_claim(keeper, &session->past->waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);
-	sio_keeper_session_free(keeper, session);
-}
-
 /*
  * The worker has started again under another origin. Ends its sessions here; the worker sends those that it still
  * has.
@@ -60,7 +51,7 @@ static void
 origin_replace(struct sio_keeper *keeper, struct keeper_origin *origin)
 {
 	while (!list_empty(&origin->sessions))
-		session_drop(keeper, container_of(origin->sessions.next, struct keeper_session, link));
+		sio_keeper_session_drop(keeper, container_of(origin->sessions.next, struct keeper_session, link));
 	origin_free(keeper, origin);
 }
 
@@ -207,7 +198,7 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 		past->changed = at;
 	}
 	if (!sio_keeper_session_take(session, rooms, (uint32_t)count, data, given))
-		session_drop(keeper, session); /* no memory: the stored rooms and data are out of date */
+		sio_keeper_session_drop(keeper, session); /* no memory: the stored rooms and data are out of date */
 }
 
 static void
@@ -246,16 +237,19 @@ keeper_on_end(struct sio_keeper *keeper, struct keeper_origin *origin, struct ke
 	if (session->origin != origin &&
 		!(session->state == KEEPER_CLAIMED && sio_keeper_session_worker(session) == origin->id))
 		return;
-	session_drop(keeper, session);
+	sio_keeper_session_drop(keeper, session);
 }
 
 static void
-keeper_on_release(struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in)
+keeper_on_release(struct sio_keeper *keeper, struct keeper_origin *origin, struct keep_reader *in, uint64_t now)
 {
 	struct keeper_session *session = sio_keeper_session_find(keeper, keep_get_text(in));
 
-	if (!in->bad && sio_keeper_session_at(session, origin->id, KEEPER_CLAIMED))
-		sio_keeper_session_store(keeper, session);
+	if (in->bad || session == NULL || session->origin != origin)
+		return;
+	sio_keeper_undo_replay(session);
+	sio_keeper_session_store(keeper, session);
+	sio_keeper_session_stored(keeper, session, now);
 }
 
 /*
@@ -296,7 +290,7 @@ keeper_read(
 	} else if (type == SIO_KEEP_REPLAY) {
 		sio_keeper_on_replay(keeper, origin, in);
 	} else if (type == SIO_KEEP_RELEASE) {
-		keeper_on_release(keeper, origin, in);
+		keeper_on_release(keeper, origin, in, now);
 	}
 }
 

@@ -9,9 +9,13 @@
  * number, and the worker delivers the later ones as they arrive.
  *
  *   session   ends by
- *   live      STORE, or its worker is gone: stored; END: freed
+ *   live      STORE, or its worker is gone: stored; RELEASE, because the socket left before the answer to REPLAY
+ *             arrived: stored as before REPLAY; END: freed
  *   stored    CLAIM: claimed; its window ends, or a limit: freed
  *   claimed   REPLAY: live; RELEASE, or the claiming worker is gone: stored again, its window goes on
+ *
+ * A claim of a live or claimed session waits, and the session's worker is told to end the socket (TAKE). When the
+ * session is stored, the claim that has waited longest gets it.
  */
 #ifndef NODE_SOCKETIO_SIO_KEEPER_H
 #define NODE_SOCKETIO_SIO_KEEPER_H

@@ -4,7 +4,7 @@
 #include "node/socketio/sio_keeper_missed.h"
 #include "node/socketio/sio_keeper_session.h"
 
-#define CLAIM_MS 5000	/* a claim that has waited longer for the socket is replaced by the next claim */
+#define WAITING_MAX 16	/* claims of one session that wait; further ones are refused */
 #define ANSWER_MS 20000 /* no worker waits longer for an answer (sio_keep_ask.h) */
 
 /* ------------------------------------------------------------------ claim */
@@ -85,46 +85,69 @@ keeper_decide_claim(
 	sio_keeper_session_give(keeper, session, origin);
 }
 
+/* Asks the worker that has the session, or has claimed it, to end the socket. */
+static void
+session_send_take(struct sio_keeper *keeper, const struct keeper_session *session)
+{
+	struct buffer *out = sio_keeper_begin(keeper, SIO_KEEP_TAKE, session->origin->id);
+	char pid[SIO_PID_LENGTH];
+
+	sio_keeper_id_unpack(session->pid, SIO_PID_LENGTH, pid);
+	keep_put_text(out, text_of(pid, SIO_PID_LENGTH));
+	sio_keeper_send(keeper, session->origin->channel);
+}
+
 void
 sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now)
 {
-	struct keeper_waiting *waiting = session->past != NULL ? session->past->waiting : NULL;
+	struct keeper_waiting *waiting;
 
-	if (waiting == NULL)
-		return;
-	session->past->waiting = NULL;
-	if (now - waiting->since <= ANSWER_MS)
-		keeper_decide_claim(keeper, session, &waiting->claim, now);
-	mem_free(waiting);
+	while (session->state == KEEPER_STORED && (waiting = sio_keeper_session_next(session)) != NULL) {
+		if (now - waiting->since <= ANSWER_MS)
+			keeper_decide_claim(keeper, session, &waiting->claim, now);
+		mem_free(waiting);
+	}
+	if (session->past->waiting != NULL)
+		session_send_take(keeper, session);
+}
+
+void
+sio_keeper_session_drop(struct sio_keeper *keeper, struct keeper_session *session)
+{
+	struct keeper_waiting *waiting;
+
+	while ((waiting = sio_keeper_session_next(session)) != NULL) {
+		sio_keeper_answer_claim(keeper, &waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);
+		mem_free(waiting);
+	}
+	sio_keeper_session_free(keeper, session);
 }
 
 /*
  * The client is back before its loss was noticed. Asks the worker that has the session to end the socket; the claim
- * waits until it has left. Returns SIO_RECOVERY_RECOVERED, or why the claim fails at once.
+ * waits until it has left. If the client was lost several times, its claims get the session one after the other, and
+ * the last one keeps it. Returns SIO_RECOVERY_RECOVERED, or why the claim fails at once.
  */
 static enum sio_recovery_result
 session_wait(struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
 {
-	struct keeper_past *past = sio_keeper_session_past(session);
-	struct keeper_waiting *waiting = past->waiting;
-	char pid[SIO_PID_LENGTH];
-	struct buffer *out;
+	struct keeper_waiting **end = &sio_keeper_session_past(session)->waiting, *waiting;
+	unsigned count = 0;
 
-	if (waiting != NULL && now - waiting->since <= CLAIM_MS)
+	for (; *end != NULL; end = &(*end)->next)
+		count++;
+	if (count == WAITING_MAX)
 		return SIO_RECOVERY_NO_SESSION;
 	if (claim->offset.n > SIO_OFFSET_MAX)
 		return SIO_RECOVERY_OFFSET_GONE;
-	if (waiting == NULL)
-		past->waiting = waiting = mem_alloc(sizeof *waiting);
+	*end = waiting = mem_alloc(sizeof *waiting);
+	waiting->next = NULL;
 	waiting->claim = *claim;
 	waiting->claim.ghost = true;
 	waiting->claim.offset.at = waiting->offset;
 	waiting->since = now;
 	memcpy(waiting->offset, claim->offset.at, claim->offset.n);
-	out = sio_keeper_begin(keeper, SIO_KEEP_TAKE, session->origin->id);
-	sio_keeper_id_unpack(session->pid, SIO_PID_LENGTH, pid);
-	keep_put_text(out, text_of(pid, SIO_PID_LENGTH));
-	sio_keeper_send(keeper, session->origin->channel);
+	session_send_take(keeper, session);
 	return SIO_RECOVERY_RECOVERED;
 }
 
@@ -134,14 +157,14 @@ keeper_claim(struct sio_keeper *keeper, const struct claim *claim, struct text p
 	struct keeper_session *session = sio_keeper_session_find(keeper, pid);
 	enum sio_recovery_result result = SIO_RECOVERY_RECOVERED;
 
-	if (session == NULL || session->state == KEEPER_CLAIMED)
+	if (session == NULL)
 		result = SIO_RECOVERY_NO_SESSION;
 	else if (!text_is(nsp, text_of(session->log->name, session->log->node.key_len)))
 		result = SIO_RECOVERY_FOREIGN;
-	else if (session->state == KEEPER_LIVE)
-		result = session_wait(keeper, session, claim, now);
-	else
+	else if (session->state == KEEPER_STORED)
 		keeper_decide_claim(keeper, session, claim, now);
+	else
+		result = session_wait(keeper, session, claim, now);
 	if (result != SIO_RECOVERY_RECOVERED)
 		sio_keeper_answer_claim(keeper, claim, result, session);
 }
@@ -224,6 +247,7 @@ session_continue(
 	struct keeper_session *session, const struct sio_recovery_position *at, bool replayed, uint64_t number)
 {
 	struct keeper_past *past = sio_keeper_session_past(session);
+	const struct keeper_bound entry = past->entry;
 	bool shown = past->from.origin != 0;
 
 	/* `from` replaces `before`: session_covers() has checked that it includes the events before that change */
@@ -232,9 +256,25 @@ session_continue(
 	if (shown)
 		session->needs_offset = false; /* from now on `before` requires the offset */
 	past->entry = replayed ? (struct keeper_bound){at->origin, at->heard + at->local} : past->before;
+	past->former.entry = entry; /* in the place of `from` */
+	past->former.start = past->start;
+	session->was_quiet = session->quiet;
 	session->quiet = false;
 	past->start = number + session->origin->local;
 	session->state = KEEPER_LIVE;
+}
+
+/* `before` stays: it requires the offset that the client has sent, and its next claim has the same offset. */
+void
+sio_keeper_undo_replay(struct keeper_session *session)
+{
+	struct keeper_past *past = sio_keeper_session_past(session);
+
+	if (session->state != KEEPER_LIVE)
+		return;
+	past->entry = past->former.entry;
+	past->start = past->former.start;
+	session->quiet = session->was_quiet;
 }
 
 void
@@ -261,9 +301,9 @@ sio_keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origin, st
 	if (result == SIO_RECOVERY_RECOVERED) {
 		at = replay_write(out, session, &missed);
 		session_continue(session, &at, missed.count != 0, keeper->number);
-	} else if (sio_keeper_session_at(session, origin->id, KEEPER_CLAIMED)) {
-		sio_keeper_session_free(keeper, session); /* the socket continues as a new one */
 	}
 	sio_keeper_send(keeper, origin->channel);
+	if (sio_keeper_session_at(session, origin->id, KEEPER_CLAIMED))
+		sio_keeper_session_drop(keeper, session); /* the socket continues as a new one */
 	sio_recovery_found_fini(&missed);
 }

@@ -15,8 +15,15 @@ void sio_keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origi
 /* Answers a claim. `session` may be NULL unless `result` is SIO_RECOVERY_RECOVERED. */
 void sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, enum sio_recovery_result result,
 	const struct keeper_session *session);
-/* The session has been stored. Answers the claim that waits for this, if there is one. */
+/* The session has been stored. Decides the claims that wait for this, until one of them has the session. */
 void sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now);
+/*
+ * The client of a live session has got none of the events of its replay: restores what shows which events it has got.
+ * Does nothing if the session is only claimed.
+ */
+void sio_keeper_undo_replay(struct keeper_session *session);
+/* Frees the session. Claims that wait for it are answered with NO_SESSION. */
+void sio_keeper_session_drop(struct sio_keeper *keeper, struct keeper_session *session);
 /* Answers the claims that have waited because their sessions were unknown (struct keeper_parked). */
 void sio_keeper_unpark(struct sio_keeper *keeper, uint64_t now);
 

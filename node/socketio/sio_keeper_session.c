@@ -73,15 +73,27 @@ session_unlink(struct sio_keeper *keeper, struct keeper_session *session)
 	keeper->store.bytes -= session_cost(session);
 }
 
+struct keeper_waiting *
+sio_keeper_session_next(struct keeper_session *session)
+{
+	struct keeper_waiting *first = session->past != NULL ? session->past->waiting : NULL;
+
+	if (first != NULL)
+		session->past->waiting = first->next;
+	return first;
+}
+
 void
 sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session)
 {
+	struct keeper_waiting *waiting;
+
+	while ((waiting = sio_keeper_session_next(session)) != NULL)
+		mem_free(waiting);
 	session_unlink(keeper, session);
 	session->log->sessions--;
 	table_remove(&keeper->sessions, &session->node);
 	mem_free(session->kept);
-	if (session->past != NULL)
-		mem_free(session->past->waiting);
 	mem_free(session->past);
 	mem_free(session);
 }

@@ -58,8 +58,9 @@ struct claim {
 	bool has_offset, ghost; /* ghost: the session was live, and its socket had to leave first */
 };
 
-/* A claim that waits until the live socket of the session has left. */
+/* A claim that waits until the socket that has the session, or has claimed it before, has left. */
 struct keeper_waiting {
+	struct keeper_waiting *next; /* the claim that came after it, or NULL */
 	struct claim claim;
 	uint64_t since;
 	char offset[SIO_OFFSET_MAX];
@@ -77,8 +78,14 @@ struct keeper_past {
 	/* when the rooms last changed: the last event for the socket, and the position of the worker */
 	struct keeper_bound before;
 	struct sio_recovery_position changed;
-	struct sio_recovery_position from; /* claimed: the offset of the client; origin 0: it sent none */
-	struct keeper_waiting *waiting;	   /* live: the waiting claim; NULL: none */
+	union {
+		struct sio_recovery_position from; /* claimed: the offset of the client; origin 0: it sent none */
+		struct {
+			uint64_t start;
+			struct keeper_bound entry;
+		} former; /* live: what they were before REPLAY; see sio_keeper_undo_replay() */
+	};
+	struct keeper_waiting *waiting; /* live, claimed: the waiting claims, the oldest first; NULL: none */
 };
 
 /*
@@ -101,8 +108,9 @@ struct keeper_session {
 	/* when its worker last sent STORE or QUIET: the last event for the socket, and its position */
 	uint64_t last, quiet_heard, quiet_local;
 	struct keeper_kept *kept; /* NULL: all of it is empty */
-	enum keeper_state state : 4;
+	enum keeper_state state : 3;
 	bool quiet : 1;	       /* its worker has sent STORE or QUIET */
+	bool was_quiet : 1;    /* live: `quiet` before REPLAY */
 	bool orphan : 1;       /* stored because its worker was gone; false: by STORE */
 	bool own : 1;	       /* the socket is in its own room */
 	bool needs_offset : 1; /* the client must send an offset that is not older than its first position */

@@ -347,6 +347,90 @@ replays_wait_for_their_turn(void **state)
 	assert_true(list_empty(&keep->waiting));
 }
 
+/*
+ * The client comes back, and has missed an event. Begins the answer to the question for it, which arrives when the
+ * client is lost again.
+ */
+static void
+come_back_for_a_moment(struct recovering *c, struct buffer *out)
+{
+	const struct wire_target all = {0};
+	struct buffer payload;
+
+	recovering_return(c);
+	recovering_lose(c, EIO_TRANSPORT_CLOSE);
+	claim_again(c);
+	assert_told(SIO_KEEP_REPLAY);
+	answer_question(out, SIO_KEEP_REPLAYED, c->pid);
+	keep_put_u64(out, 1);
+	keep_put_u64(out, 1);
+	keep_put_text(out, TEXT("offset"));
+	buffer_init(&payload, 1 << 20);
+	assert_int_equal(wire_write_broadcast(&payload, TEXT("uid"), TEXT("/"), &all, TEXT("[\"e\",1]"), NULL), 0);
+	keep_put_text(out, buffer_text(&payload));
+	buffer_fini(&payload);
+}
+
+/* The session is given back once, and the answer that arrives too late ends nothing. */
+static void
+assert_released(struct buffer *answer_to_replay)
+{
+	uint64_t sent = keep->sent;
+
+	assert_told(SIO_KEEP_RELEASE);
+	answer(answer_to_replay);
+	assert_int_equal(keep->sent, sent);
+	assert_int_equal(keep->replays_asked, 0);
+}
+
+static void
+a_client_lost_before_its_replay_leaves_the_session_to_the_next(void **state)
+{
+	struct recovering lost = {0}, ghost = {0};
+	struct buffer replayed, take;
+
+	(void)state;
+	come_back_for_a_moment(&lost, &replayed);
+	recovering_lose(&lost, EIO_TRANSPORT_CLOSE);
+	assert_released(&replayed);
+	/* it is back at another worker before this one has noticed */
+	come_back_for_a_moment(&ghost, &replayed);
+	answer_begin(&take, SIO_KEEP_TAKE);
+	keep_put_text(&take, text_of(ghost.pid, SIO_PID_LENGTH));
+	answer(&take);
+	assert_released(&replayed);
+}
+
+static void
+a_client_that_is_closing_gets_no_replay(void **state)
+{
+	struct recovering c = {0};
+	struct buffer replayed;
+
+	(void)state;
+	come_back_for_a_moment(&c, &replayed);
+	c.session->open = false; /* the end of the turn tells the client's sockets */
+	answer(&replayed);
+	assert_told(SIO_KEEP_RELEASE);
+}
+
+static void
+a_replay_that_is_not_answered_ends_no_session_that_was_given_back(void **state)
+{
+	struct recovering c = {0};
+	struct buffer replayed;
+	uint64_t sent;
+
+	(void)state;
+	come_back_for_a_moment(&c, &replayed);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	sent = keep->sent;
+	fake_sleep(8000);
+	assert_int_equal(keep->sent, sent);
+	assert_true(list_empty(&keep->asked));
+	buffer_fini(&replayed);
+}
+
 /* After the death of a worker, the hub may need longer than 5 s for all of its clients. Claims wait up to 20 s while
  * answers arrive. */
 static void
@@ -439,6 +523,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			a_socket_that_is_new_in_the_end_passes_the_middlewares, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_socket_that_is_new_in_the_end_may_be_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_client_lost_before_its_replay_leaves_the_session_to_the_next, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_client_that_is_closing_gets_no_replay, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_replay_that_is_not_answered_ends_no_session_that_was_given_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(asks_wait_longer_while_others_are_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(replays_wait_for_their_turn, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_keeper_of_another_version_refuses_for_good, set_up, tear_down),

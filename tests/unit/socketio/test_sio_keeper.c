@@ -27,7 +27,7 @@ struct worker {
 	/* of its last answer */
 	uint8_t type;
 	unsigned result, count, takes, ended, unknown;
-	uint64_t number;
+	uint64_t answered, number;
 	char offset[64], key[SIO_KEEP_KEY];
 };
 
@@ -70,7 +70,7 @@ on_send(void *arg, struct text channel, struct text message)
 	}
 	if (w->type != SIO_KEEP_CLAIMED && w->type != SIO_KEEP_REPLAYED)
 		return;
-	assert_int_equal(keep_get_u64(&in), nonce);
+	w->answered = keep_get_u64(&in);
 	w->result = keep_get_u8(&in);
 	(void)keep_get_bytes(&in, SIO_PID_LENGTH);
 	if (w->type == SIO_KEEP_REPLAYED)
@@ -194,6 +194,20 @@ assert_claim(struct worker *w, const char *offset, enum sio_recovery_result resu
 {
 	settled_claim(w, PID, offset, "/");
 	assert_int_equal(w->type, SIO_KEEP_CLAIMED);
+	assert_int_equal(w->answered, nonce);
+	assert_int_equal(w->result, result);
+}
+
+static void
+assert_replay(struct worker *w, enum sio_recovery_result result)
+{
+	begin(w, SIO_KEEP_REPLAY);
+	keep_put_u64(&out, ++nonce);
+	keep_put_u64(&out, MAX_BYTES);
+	keep_put_text(&out, text_of(PID, SIO_PID_LENGTH));
+	send_it(w);
+	assert_int_equal(w->type, SIO_KEEP_REPLAYED);
+	assert_int_equal(w->answered, nonce);
 	assert_int_equal(w->result, result);
 }
 
@@ -202,13 +216,7 @@ static void
 assert_back(struct worker *w, const char *offset, unsigned count)
 {
 	assert_claim(w, offset, SIO_RECOVERY_RECOVERED);
-	begin(w, SIO_KEEP_REPLAY);
-	keep_put_u64(&out, ++nonce);
-	keep_put_u64(&out, MAX_BYTES);
-	keep_put_text(&out, text_of(PID, SIO_PID_LENGTH));
-	send_it(w);
-	assert_int_equal(w->type, SIO_KEEP_REPLAYED);
-	assert_int_equal(w->result, SIO_RECOVERY_RECOVERED);
+	assert_replay(w, SIO_RECOVERY_RECOVERED);
 	assert_int_equal(w->count, count);
 	w->heard = w->number;
 }
@@ -386,8 +394,6 @@ a_ghost_leaves_first(void **state)
 	store(&a, 0);
 	assert_int_equal(b.type, SIO_KEEP_CLAIMED);
 	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
-	/* claimed once at a time */
-	assert_claim(&a, NULL, SIO_RECOVERY_NO_SESSION);
 	pid_message(&b, SIO_KEEP_RELEASE);
 	/* a worker that dies gives its ghosts away as well */
 	assert_back(&b, NULL, 0);
@@ -410,6 +416,125 @@ a_claim_is_answered_as_long_as_its_worker_waits(void **state)
 	store(&a, 0);
 	assert_int_equal(b.type, SIO_KEEP_CLAIMED);
 	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
+}
+
+/* The client is lost again before its session is continued, and so are its next claims. The last one keeps it. */
+static void
+claims_get_the_session_one_after_the_other(void **state)
+{
+	struct worker *const workers[] = {&a, &b};
+	uint64_t first;
+	char got[64];
+
+	(void)state;
+	session(&a);
+	emit_to(&a, TEXT_NONE, got);
+	store(&a, a.heard + a.local);
+	emit_to(&b, TEXT_NONE, NULL);
+	assert_claim(&a, got, SIO_RECOVERY_RECOVERED);
+	first = nonce;
+	for (unsigned i = 1; i < 10; i++) {
+		claim_as(workers[i % 2], PID, got, "/");
+		assert_int_not_equal(workers[i % 2]->type, SIO_KEEP_CLAIMED);
+		assert_int_equal(a.takes, i);
+	}
+	for (unsigned i = 1; i < 10; i++) {
+		b.takes = 0;
+		pid_message(workers[(i - 1) % 2], SIO_KEEP_RELEASE);
+		assert_int_equal(workers[i % 2]->answered, first + i);
+		assert_int_equal(workers[i % 2]->result, SIO_RECOVERY_RECOVERED);
+		assert_int_equal(b.takes, i % 2 == 1 && i != 9);
+	}
+	assert_replay(&b, SIO_RECOVERY_RECOVERED);
+	assert_int_equal(b.count, 1);
+}
+
+/* Another claim waits while the session is claimed. */
+static void
+claim_twice(void)
+{
+	session(&a);
+	store(&a, 0);
+	assert_claim(&b, NULL, SIO_RECOVERY_RECOVERED);
+	claim_as(&a, PID, NULL, "/");
+	assert_int_equal(b.takes, 1);
+	assert_int_equal(a.type, 0);
+}
+
+static void
+a_claim_that_waits_is_answered_if_the_replay_fails(void **state)
+{
+	(void)state;
+	claim_twice();
+	b.local++; /* an event that the keeper does not get */
+	emit_to(&b, TEXT_NONE, NULL);
+	assert_replay(&b, SIO_RECOVERY_OFFSET_GONE);
+	assert_int_equal(a.type, SIO_KEEP_CLAIMED);
+	assert_int_equal(a.result, SIO_RECOVERY_NO_SESSION);
+}
+
+static void
+the_claims_that_wait_are_limited(void **state)
+{
+	(void)state;
+	claim_twice();
+	for (unsigned i = 1; i < 16; i++) {
+		claim_as(&a, PID, NULL, "/");
+		assert_int_equal(a.type, 0);
+	}
+	assert_claim(&a, NULL, SIO_RECOVERY_NO_SESSION);
+}
+
+/*
+ * The socket leaves before the answer to its REPLAY arrives. The client has got nothing, and the next worker gets
+ * everything for it, also if the client was idle and its offset is older than the log.
+ */
+static void
+a_replay_that_reaches_no_socket_is_repeated(void **state)
+{
+	struct worker *const workers[] = {&b, &a};
+	uint64_t last;
+	char got[64];
+
+	(void)state;
+	session(&a);
+	emit_to(&a, TEXT_NONE, got);
+	last = a.heard + a.local;
+	emit_to(&b, TEXT("elsewhere"), NULL);
+	a.heard = 3; /* the number of this event */
+	now += WINDOW_MS + 45001;
+	sio_keeper_sweep(keeper, now);
+	store(&a, last);
+	emit_to(&b, TEXT_NONE, NULL);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_back(workers[i % 2], got, i + 1);
+		emit_to(workers[i % 2], TEXT_NONE, NULL); /* before its socket leaves */
+		pid_message(workers[i % 2], SIO_KEEP_RELEASE);
+	}
+	/* a claim that waits gets the session at once */
+	assert_back(&b, got, 5);
+	claim_as(&a, PID, got, "/");
+	assert_int_equal(b.takes, 1);
+	assert_int_equal(a.type, 0);
+	pid_message(&b, SIO_KEEP_RELEASE);
+	assert_int_equal(a.answered, nonce);
+	assert_replay(&a, SIO_RECOVERY_RECOVERED);
+	assert_int_equal(a.count, 5);
+	/* this client gets them, and at its next worker only a volatile event, with the worker's offset */
+	store(&a, 0);
+	assert_back(&b, a.offset, 0);
+	emit_to(&a, TEXT("elsewhere"), NULL);
+	hears(&b, got);
+	emit_to(&a, TEXT("elsewhere"), NULL);
+	b.heard++;
+	now += WINDOW_MS + 45001;
+	sio_keeper_sweep(keeper, now);
+	store(&b, 0);
+	emit_to(&b, TEXT_NONE, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_back(&a, got, 1);
+		pid_message(&a, SIO_KEEP_RELEASE);
+	}
 }
 
 /* The session has been sent by another connection, which the hub reads later. */
@@ -698,6 +823,10 @@ main(void)
 		CASE(an_idle_client_needs_no_old_events),
 		CASE(a_ghost_leaves_first),
 		CASE(a_claim_is_answered_as_long_as_its_worker_waits),
+		CASE(claims_get_the_session_one_after_the_other),
+		CASE(a_claim_that_waits_is_answered_if_the_replay_fails),
+		CASE(the_claims_that_wait_are_limited),
+		CASE(a_replay_that_reaches_no_socket_is_repeated),
 		CASE(a_claim_waits_for_what_is_under_way),
 		CASE(what_cannot_be_shown_is_refused),
 		CASE(the_worker_that_had_the_session_reports_its_end),
