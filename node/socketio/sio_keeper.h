@@ -9,8 +9,8 @@
  * number, and the worker delivers the later ones as they arrive.
  *
  *   session   ends by
- *   live      STORE, or its worker is gone: stored; RELEASE, because the socket left before the answer to REPLAY
- *             arrived: stored as before REPLAY; END: freed
+ *   live      STORE, or its worker is gone: stored; RELEASE, because the socket left, or its client was closing,
+ *             before the answer to REPLAY arrived: stored as before REPLAY; END: freed
  *   stored    CLAIM: claimed; its window ends, or a limit: freed
  *   claimed   REPLAY: live; RELEASE, or the claiming worker is gone: stored again, its window goes on
  *

@@ -134,6 +134,8 @@ session_wait(struct sio_keeper *keeper, struct keeper_session *session, const st
 	struct keeper_waiting **end = &sio_keeper_session_past(session)->waiting, *waiting;
 	unsigned count = 0;
 
+	while (*end != NULL && now - (*end)->since > ANSWER_MS)
+		mem_free(sio_keeper_session_next(session));
 	for (; *end != NULL; end = &(*end)->next)
 		count++;
 	if (count == WAITING_MAX)

@@ -90,11 +90,8 @@ vault_drop_first(struct vault_first *first)
 	mem_free(first);
 }
 
-/* Takes the noted mark of the session, if it has one. Sessions are saved in the order in which their marks are noted.
- */
-static bool
-vault_take_first(
-	struct sio_vault *vault, const struct sio_recovery_session *session, char mark[SIO_MARK_MAX], size_t *n)
+static struct vault_first *
+vault_find_first(struct sio_vault *vault, const char pid[SIO_PID_LENGTH])
 {
 	struct list *it, *next;
 
@@ -102,16 +99,36 @@ vault_take_first(
 	{
 		struct vault_first *first = container_of(it, struct vault_first, link);
 
-		if (memcmp(first->handle, session->pid, SIO_PID_HANDLE) == 0) {
-			memcpy(mark, first->mark, first->n);
-			*n = first->n;
-			vault_drop_first(first);
-			return *n != 0;
-		}
+		if (memcmp(first->handle, pid, SIO_PID_HANDLE) == 0)
+			return first;
 		if (sio_vault_session(vault, first->handle) == NULL)
 			vault_drop_first(first);
 	}
-	return false;
+	return NULL;
+}
+
+/* Takes the noted mark of the session, if it has one. Sessions are saved in the order in which marks are noted. */
+static bool
+vault_take_first(
+	struct sio_vault *vault, const struct sio_recovery_session *session, char mark[SIO_MARK_MAX], size_t *n)
+{
+	struct vault_first *first = vault_find_first(vault, session->pid);
+
+	if (first == NULL)
+		return false;
+	memcpy(mark, first->mark, first->n);
+	*n = first->n;
+	vault_drop_first(first);
+	return *n != 0;
+}
+
+void
+sio_vault_not_replayed(struct sio_vault *vault, const char pid[SIO_PID_LENGTH])
+{
+	struct vault_first *first = vault_find_first(vault, pid);
+
+	if (first != NULL)
+		vault_drop_first(first);
 }
 
 static void

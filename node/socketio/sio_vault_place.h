@@ -17,8 +17,8 @@
  *   mark = <bound origin or -> <bound sum> <start> <origin> <sum> <local> <place> [ <before> ]
  *   before = <offset's origin or -> <offset's sum> <origin or -> <local> <place>
  *
- * A sum is heard + local of struct sio_recovery_position. It grows with each event that the worker delivers. `start`
- * is the sum at which the session came to its worker.
+ * A sum is heard + local of struct sio_recovery_position. It grows with each event that the worker delivers or
+ * replays. `start` is the sum at which the session came to its worker.
  *
  * `before` is written when missed events are replayed, whose last one is the bound. If they are lost on the way, the
  * client comes back with the offset that it had before, and the log is read from this origin, local and place again.

@@ -260,6 +260,9 @@ vault_on_missed(struct sio_vault *vault, struct vault_ask *ask, struct sio_recov
 		return;
 	}
 	memcpy(pid, ask->pid, SIO_PID_LENGTH);
+	/* replayed events count as heard, so that their sums are above that of the client's offset */
+	keep->heard += (uint64_t)count;
+	sio_keep_hear(session->log, keep->heard);
 	vault_continue(vault, session, ask, claimed, (uint64_t)count);
 	question->own = ask->sent;
 	keep_put_u64(&out, ask->nonce);
@@ -274,6 +277,8 @@ vault_on_missed(struct sio_vault *vault, struct vault_ask *ask, struct sio_recov
 	session = sio_recovery_session_find(keep->recovery, text_of(pid, SIO_PID_LENGTH));
 	if (session != NULL && !session->claimed)
 		sio_keep_touched(session);
+	else
+		sio_vault_not_replayed(vault, pid);
 	buffer_fini(&messages);
 	buffer_fini(&out);
 }

@@ -66,6 +66,8 @@ struct sio_vault {
  */
 void sio_vault_replayed(
 	struct sio_vault *vault, struct sio_recovery_session *session, const struct sio_vault_before *before);
+/* The client has left before the replay reached it: forgets that mark, if it has not been written. */
+void sio_vault_not_replayed(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
 
 /* sio_vault_call.c */
 

@@ -361,41 +361,50 @@ answer_read(void)
 }
 
 /*
- * The script has found one event of another worker to a room, or to all (TEXT_NONE): ["e",number], after which the
- * log is at the position `end`.
+ * Begins the message of a script that has found one event of another worker to a room, or to all (TEXT_NONE):
+ * ["e",number]. After it, the log is at the position `end`.
  */
 static inline void
-answer_read_with_event(struct text room, unsigned number, const char *end)
+found_event(struct buffer *out, struct text room, unsigned number, const char *end)
 {
 	const struct wire_target to = {.rooms = &room, .room_count = room.n != 0, .mark = {UINT64_C(0x1234), number}};
 	const struct bus_stamp stamp = {
 		.position = {1, 0}, .kind = 'a', .sender = TEXT("oooooooooooo"), .number = number, .event = number};
 	const struct text request = called(VAULT_READ)->args[14];
-	struct buffer channel, data, message, out;
+	struct buffer channel, data, message;
 	char head[BUS_RECORD_HEAD_MAX];
 	struct bus_stamped stamped;
 
 	buffer_init(&channel, 1 << 16);
 	buffer_init(&data, 1 << 16);
 	buffer_init(&message, 1 << 16);
-	buffer_init(&out, 1 << 16);
+	buffer_init(out, 1 << 16);
 	wire_channel_broadcast(&channel, TEXT("socket.io"), TEXT("/"), room);
 	buffer_printf(&data, "[\"e\",%u]", number);
 	assert_int_equal(wire_write_broadcast(&message, TEXT("uid"), TEXT("/"), &to, buffer_text(&data), NULL), 0);
 	bus_stamp_add(buffer_text(&message), &stamp, &stamped);
-	buffer_add_text(&out, request);
-	buffer_printf(&out, "%s\n", end);
-	buffer_add(&out, head, bus_record_write_head(head, channel.len, bus_stamped_size(&stamped)));
-	buffer_add_text(&out, buffer_text(&channel));
-	buffer_add_byte(&out, (uint8_t)stamped.first);
-	buffer_add(&out, message.data + 1, stamped.end - 1);
-	buffer_add(&out, stamped.tail, stamped.tail_n);
-	answer(called(VAULT_READ), 0, TEXT("R"));
-	keep->bus.on_message(&keep->bus, buffer_text(&out));
-	fake_turn();
+	buffer_add_text(out, request);
+	buffer_printf(out, "%s\n", end);
+	buffer_add(out, head, bus_record_write_head(head, channel.len, bus_stamped_size(&stamped)));
+	buffer_add_text(out, buffer_text(&channel));
+	buffer_add_byte(out, (uint8_t)stamped.first);
+	buffer_add(out, message.data + 1, stamped.end - 1);
+	buffer_add(out, stamped.tail, stamped.tail_n);
 	buffer_fini(&channel);
 	buffer_fini(&data);
 	buffer_fini(&message);
+}
+
+/* The script has found this event. */
+static inline void
+answer_read_with_event(struct text room, unsigned number, const char *end)
+{
+	struct buffer out;
+
+	found_event(&out, room, number, end);
+	answer(called(VAULT_READ), 0, TEXT("R"));
+	keep->bus.on_message(&keep->bus, buffer_text(&out));
+	fake_turn();
 	buffer_fini(&out);
 }
 
