@@ -18,7 +18,8 @@ void sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *clai
 /* The session has been stored. Decides the claims that wait for this, until one of them has the session. */
 void sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now);
 /*
- * The client of a live session has got none of the events of its replay: restores what shows which events it has got.
+ * No event of a replay has reached the client of this live session. Restores what the session said before the replay
+ * about the events that the client has received.
  * Does nothing if the session is only claimed.
  */
 void sio_keeper_undo_replay(struct keeper_session *session);

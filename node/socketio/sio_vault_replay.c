@@ -220,8 +220,8 @@ vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log
 }
 
 /*
- * Makes the session live at this worker. If `count` events are replayed, the client can be recovered again only with
- * the offset of the last one, or with its own offset if it receives none of them.
+ * Makes the session live at this worker. If `count` events are replayed, the client can be recovered again in two
+ * cases: it sends the offset of the last one, or it has received none of them and sends the same offset as now.
  */
 static void
 vault_continue(struct sio_vault *vault, struct sio_recovery_session *session, const struct vault_ask *ask,
@@ -260,7 +260,7 @@ vault_on_missed(struct sio_vault *vault, struct vault_ask *ask, struct sio_recov
 		return;
 	}
 	memcpy(pid, ask->pid, SIO_PID_LENGTH);
-	/* replayed events count as heard, so that their sums are above that of the client's offset */
+	/* the worker counts replayed events as heard: each of them has a larger sum than the client's offset */
 	keep->heard += (uint64_t)count;
 	sio_keep_hear(session->log, keep->heard);
 	vault_continue(vault, session, ask, claimed, (uint64_t)count);

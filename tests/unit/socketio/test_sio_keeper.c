@@ -483,7 +483,7 @@ the_claims_that_wait_are_limited(void **state)
 		assert_int_equal(a.type, 0);
 	}
 	assert_claim(&a, NULL, SIO_RECOVERY_NO_SESSION);
-	now += 20001; /* nobody waits for their answers any more */
+	now += 20001; /* the workers no longer wait for answers to these claims */
 	claim_as(&a, PID, NULL, "/");
 	assert_int_equal(a.type, 0);
 }

@@ -38,6 +38,18 @@ lose_a_replay(struct recovering *c)
 	return take_saved();
 }
 
+/* The event is from this worker, and the log has it. */
+static void
+arrive_and_get_an_event(struct recovering *c)
+{
+	arrive(c);
+	sio_emit(sio_all(sio_of(fake_io, "/")), "e", "i", 7);
+	fake_turn();
+	recovering_read(c);
+	assert_int_equal(c->count, 1);
+	redis.sent = keep->local;
+}
+
 static void
 a_replay_is_repeated_until_it_arrives(void **state)
 {
@@ -62,8 +74,8 @@ a_replay_is_repeated_until_it_arrives(void **state)
 }
 
 /*
- * The client has an offset of this worker, which has not heard the missed event: it is subscribed to nobody's rooms.
- * The replay must not end with the number that this offset has.
+ * The client's offset is from this worker. The worker has not heard the missed event, because it subscribes only to
+ * rooms that have a socket here. The replay must not end with the number of this offset.
  */
 static void
 an_offset_of_this_worker_is_not_taken_for_the_end_of_the_replay(void **state)
@@ -71,12 +83,7 @@ an_offset_of_this_worker_is_not_taken_for_the_end_of_the_replay(void **state)
 	struct recovering c = {0};
 
 	(void)state;
-	arrive(&c);
-	sio_emit(sio_all(sio_of(fake_io, "/")), "e", "i", 7);
-	fake_turn();
-	recovering_read(&c);
-	assert_int_equal(c.count, 1);
-	redis.sent = keep->local;
+	arrive_and_get_an_event(&c);
 	for (unsigned i = 0; i < 3; i++) {
 		recovering_lose(&c, EIO_TRANSPORT_CLOSE);
 		(void)lose_a_replay(&c);
@@ -99,11 +106,7 @@ an_offset_of_this_worker_is_no_bound_after_a_change_of_rooms(void **state)
 	struct recovering c = {0};
 
 	(void)state;
-	arrive(&c);
-	sio_emit(sio_all(sio_of(fake_io, "/")), "e", "i", 7);
-	fake_turn();
-	recovering_read(&c);
-	redis.sent = keep->local;
+	arrive_and_get_an_event(&c);
 	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
 	(void)lose_a_replay(&c);
 	assert_int_equal(sio_join(sio_find(sio_of(fake_io, "/"), c.sid), "room"), 0);
