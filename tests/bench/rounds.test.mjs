@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { endAll, endWithThis, failure, launchUntil, reasonIn } from "./lib/processes.mjs";
+import { repeatText, withBefore } from "./lib/repeat.mjs";
 import { measureRows } from "./lib/rounds.mjs";
 import { rows } from "./lib/rows.mjs";
 import { failedRun, ownFailures, reasonOf, runOf, summarise } from "./lib/summary.mjs";
@@ -87,6 +88,23 @@ test("rows that are measured again replace those of the last whole run, which sa
   assert.equal(againLines(both), "Measured again later (2026-12-01, commit b, medians of 5 rounds of 2 s): echo by TLS, 100 clients.");
   assert.equal(merged(whole, await again(nodeFails)).results[1].medians.sockeye.value, 90);
   assert.equal(merged(whole, await again(async () => good(NaN))).results[1].medians.sockeye.value, 2);
+});
+
+test("a repeat is compared with the run before, by rates and by processor time, if machine and peers are the same", async () => {
+  const whole = async (on, sockeye, node, cost) =>
+    wholeRun((await measured(["echo", "tls", "beside"], async (row, id) => (row.id === "beside" && id === "node" ? failedRun("gone") : { ...good(id === "node" ? node : sockeye), cost: id === "node" ? cost : 1 }))).results, on, { rounds: 3 });
+  const before = JSON.parse(JSON.stringify(await whole({ date: "2026-12-01", commit: "a", peer: "P" }, 30, 10, 3)));
+  const now = await whole({ date: "2026-12-02", commit: "b", peer: "P" }, 36, 10, 3.15);
+  const text = repeatText(withBefore(now, before));
+  assert.match(text, /^The ratios of 3 rows beside those of the run before \(2026-12-01, commit a\)\. They differ by at most 10 % in 0 of 2 cases, and by processor time in 2 of 2\./);
+  assert.match(text, /\| echo, 100 clients +\| +20(\.0)? % \| +\| +\| +\| +5(\.00)? % \|/);
+  assert.equal(new Set(text.split("\n").slice(2).map((line) => line.split("|").length)).size, 1, text);
+  assert.ok(!/NaN|Infinity|undefined/.test(text), text);
+  assert.equal(repeatText(withBefore({ ...now, on: { ...now.on, peer: "Q" } }, before)), "");
+  assert.equal(repeatText(withBefore(now, undefined)), "");
+  const both = merged(before, { ...now, results: now.results.slice(0, 1) });
+  assert.match(repeatText(both.results), /^The ratios of a row beside those of the run before \(2026-12-01, commit a\)/);
+  assert.match(repeatText(merged(both, now).results), /\(2026-12-02, commit b; 2026-12-01, commit a\)/);
 });
 
 test("a row that depends on a row without a figure is left out", async () => {

@@ -22,6 +22,7 @@ import { writeSection, writeWhole } from "./lib/results.mjs";
 import { filesOf, rows } from "./lib/rows.mjs";
 import { measureRows, TRIES } from "./lib/rounds.mjs";
 import { present, servers, start } from "./lib/servers.mjs";
+import { repeatText, withBefore } from "./lib/repeat.mjs";
 import { ownFailures, runOf } from "./lib/summary.mjs";
 import { costTable, faultLines, latencyTable, number, spreadTable, targetTable, valueTable } from "./lib/table.mjs";
 import { againLines, file as wholeFile, merged, planText, readWhole, wholeRun } from "./lib/whole.mjs";
@@ -80,6 +81,7 @@ const absentLines = () =>
 function textOf(run) {
   const { results, plan, on } = run;
   const faults = [...absentLines(), ...faultLines(results)];
+  const repeated = repeatText(results);
   const any = (what) => results.some(({ medians }) => Object.values(medians).some(what));
   return [
     "## The peers side by side",
@@ -94,6 +96,7 @@ function textOf(run) {
     "### Microseconds of the server's processor for each delivery (for each client where they connect)", costTable(results),
     "### Latency, ms: p50 / p99", latencyTable(results),
     "### How far the rounds lie apart, and the ratios of single rounds", spreadTable(results),
+    ...(repeated ? ["### How far a repeat lies apart", repeated] : []),
     ...(faults.length > 0 ? ["### What went wrong in single runs", faults.join("\n")] : []),
   ].filter(Boolean).join("\n\n");
 }
@@ -116,16 +119,18 @@ function planOf() {
   return { rounds, mostRounds: Math.max(rounds, setting("BENCH_MOST_ROUNDS", 3 * rounds)), seconds: setting("BENCH_SECONDS", 5), leftOut };
 }
 
-/** The last whole run if this one replaces some of its rows. */
-function wholeToMerge() {
-  if (process.env.BENCH_MERGE !== "1") return undefined;
+/** Whether this run replaces some rows of the last whole run. */
+function isMerging(last) {
+  if (process.env.BENCH_MERGE !== "1") return false;
   if (!process.env.BENCH_ROWS) throw new Error("BENCH_MERGE=1 needs BENCH_ROWS");
-  return readWhole();
+  if (!last) throw new Error(`BENCH_MERGE: there is no ${path.relative(root, wholeFile)}; run make bench without BENCH_ROWS first`);
+  return true;
 }
 
 await main(async () => {
   const wanted = wantedRows();
-  const whole = wholeToMerge();
+  const last = readWhole();
+  const merging = isMerging(last);
   for (const line of absentLines()) say(line);
   const files = Math.min(filesPossible(), Math.max(...wanted.map(filesOf)));
   const plan = planOf();
@@ -137,11 +142,11 @@ await main(async () => {
     measureOnce: (row, id, options) => measureOnce(row, id, options, files), watchOthers, present, isEnding, say,
     keep: (known) => keep(wholeRun(known, on, plan), name),
   });
-  const run = wholeRun(results, on, plan);
+  const run = wholeRun(withBefore({ on, results }, last), on, plan);
   process.stdout.write(`${textOf(run)}\n`);
   const failed = ownFailures(results);
-  if (whole) {
-    const both = merged(whole, run);
+  if (merging) {
+    const both = merged(last, run);
     keep(both, path.parse(wholeFile).name);
     publish(both);
   } else if (!process.env.BENCH_ROWS && results.some(({ medians }) => Number.isFinite(medians.sockeye.value))) publish(run);

@@ -3,8 +3,8 @@ import { rows } from "./rows.mjs";
 import { servers } from "./servers.mjs";
 
 const ids = Object.keys(servers);
-const ratioHeads = ["to Node.js", "to bun-engine", "to the floor", "per turn"];
-const ratioIds = ["node", "bunEngine", "floor", "floorPerTurn"];
+export const ratioHeads = ["to Node.js", "to bun-engine", "to the floor", "per turn"];
+export const ratioIds = ["node", "bunEngine", "floor", "floorPerTurn"];
 const titles = ids.map((id) => servers[id].title);
 
 export function number(value) {

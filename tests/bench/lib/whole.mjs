@@ -2,7 +2,8 @@
 // `again` lists the later runs, { date, commit, plan, titles }, that have replaced some of its rows.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { output, root } from "./paths.mjs";
+import { output } from "./paths.mjs";
+import { withBefore } from "./repeat.mjs";
 
 export const file = path.join(output, "results.json");
 
@@ -10,16 +11,14 @@ export const wholeRun = (results, on, { rounds, mostRounds, seconds }) => ({ on,
 
 /** A whole run whose rows are replaced by those that were measured again. Rows without a figure of Sockeye replace nothing. */
 export function merged(whole, { on, plan, results }) {
-  const known = results.filter(({ medians }) => Number.isFinite(medians.sockeye.value));
+  const known = withBefore({ on, results }, whole).filter(({ medians }) => Number.isFinite(medians.sockeye.value));
   const rows = whole.results.map((row) => known.find(({ id }) => id === row.id) ?? row);
   const again = { date: on.date, commit: on.commit, plan, titles: known.map(({ title }) => title) };
   return { ...whole, results: rows, again: [...whole.again, again] };
 }
 
-export function readWhole() {
-  if (!existsSync(file)) throw new Error(`BENCH_MERGE: there is no ${path.relative(root, file)}; run make bench without BENCH_ROWS first`);
-  return JSON.parse(readFileSync(file, "utf8"));
-}
+/** The last whole run on this machine, or nothing. */
+export const readWhole = () => (existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined);
 
 /** "medians of 3 rounds of 2 s, up to 9 where they disagree" */
 export function planText({ rounds, mostRounds, seconds }) {
