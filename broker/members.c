@@ -115,6 +115,7 @@ members_on_servers(struct bus_count *query, int64_t count)
 		count -= member_is_present(member_of(node));
 	members->foreign = count > 0 ? count : 0;
 	members->counted_at = members->loop->now;
+	members->counted_arrived = members->arrived;
 }
 
 static void
@@ -389,6 +390,7 @@ members_hear(struct members *members, const struct beat *beat)
 	}
 	member->beat = *beat; /* its id, which is the key, stays the same */
 	member->heard = members->loop->now;
+	members->arrived += !member_is_present(member);
 	member_set_state(member, member_heard_state(member));
 	if (beat->hello)
 		members_answer_hello(members);
@@ -532,6 +534,8 @@ members_stats(const struct members *members, struct members_stats *out)
 
 	*out = (struct members_stats){.foreign = members->foreign,
 		.counted_at = members->counted_at,
+		.arrived = members->arrived,
+		.counted_arrived = members->counted_arrived,
 		.conflicts = members->conflicts,
 		.ignored = members->ignored};
 	while ((member = members_next(members, &cursor)) != NULL)

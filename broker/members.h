@@ -96,6 +96,8 @@ struct members_stats {
 	uint32_t count[MEMBER_STATE_COUNT]; /* this node included unless it is an observer */
 	int64_t foreign;		    /* servers without heartbeats; -1: not known yet */
 	uint64_t counted_at;		    /* loop time at which they were counted; 0: not known yet */
+	uint64_t arrived;		    /* how often a member has appeared, or come back after it was gone */
+	uint64_t counted_arrived;	    /* `arrived` at the time of that count */
 	uint32_t conflicts;		    /* bits 1 << enum member_conflict */
 	uint64_t ignored;		    /* heartbeats beyond MEMBERS_MAX */
 };

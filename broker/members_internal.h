@@ -24,6 +24,7 @@ struct members {
 	bool asking_servers, asking_strangers, asking_others;
 	int64_t foreign;
 	uint64_t counted_at;
+	uint64_t arrived, counted_arrived; /* see struct members_stats */
 	int64_t stranger_count, other_count;
 	uint32_t conflicts;
 	uint64_t warned[CONFLICT_COUNT]; /* loop time; 0: never */

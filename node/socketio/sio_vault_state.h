@@ -50,6 +50,8 @@ struct sio_vault {
 	uint64_t gaps;		/* of the last struct bus_point */
 	uint64_t counted_at;	/* loop time of the newest count of servers */
 	uint64_t counted_since; /* loop time since which every count found strangers; 0: the last count found none */
+	uint64_t since_count;	/* strangers of that first count */
+	uint64_t since_arrived; /* members that had arrived by then (struct members_stats) */
 	uint64_t stranger_at;	/* loop time of the next note of a Node.js server */
 	uint64_t stranger_here; /* loop time of the last note of a stranger's event */
 	const struct sio_nsp *stranger_nsp; /* the namespace of that event, which may be gone */
@@ -151,7 +153,8 @@ void sio_vault_late_clear(struct sio_vault *vault);
 /*
  * Returns whether the cluster contains Node.js servers, which do not record what they send. A new Sockeye node looks
  * like a Node.js server until it has announced itself. So strangers count as certain only when every count for
- * SIO_VAULT_SURE_MS has found some.
+ * SIO_VAULT_SURE_MS has found some, and the first of these counts found more than the nodes that have announced
+ * themselves since. Otherwise each count may have found another new node.
  */
 #define SIO_VAULT_SURE_MS 1500
 enum sio_vault_strangers { VAULT_NO_STRANGERS, VAULT_PERHAPS, VAULT_STRANGERS };

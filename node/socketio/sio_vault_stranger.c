@@ -17,7 +17,7 @@ struct vault_note {
 enum sio_vault_strangers
 sio_vault_strangers(struct sio_vault *vault, int64_t servers)
 {
-	uint64_t counted_at = vault->keep->recovery->io->loop->now;
+	uint64_t counted_at = vault->keep->recovery->io->loop->now, arrived;
 	struct members_stats members;
 	int64_t strangers;
 
@@ -25,11 +25,14 @@ sio_vault_strangers(struct sio_vault *vault, int64_t servers)
 	if (servers < 0 && members.foreign < 0) /* not counted yet */
 		return VAULT_PERHAPS;
 	strangers = members.foreign;
-	if (servers >= 0)
+	arrived = members.arrived;
+	if (servers >= 0) {
 		strangers = servers - members.count[MEMBER_SERVING] - members.count[MEMBER_DRAINING] -
 			    members.count[MEMBER_SILENT];
-	else
+	} else {
 		counted_at = members.counted_at; /* on a busy machine, long ago */
+		arrived = members.counted_arrived;
+	}
 	if (counted_at < vault->counted_at)
 		return vault->counted_since == 0 ? VAULT_NO_STRANGERS : VAULT_PERHAPS;
 	vault->counted_at = counted_at;
@@ -37,8 +40,12 @@ sio_vault_strangers(struct sio_vault *vault, int64_t servers)
 		vault->counted_since = 0;
 		return VAULT_NO_STRANGERS;
 	}
-	if (vault->counted_since == 0)
+	/* the strangers of the first count may be the members that have arrived since */
+	if (vault->counted_since == 0 || members.arrived - vault->since_arrived >= vault->since_count) {
 		vault->counted_since = counted_at;
+		vault->since_count = (uint64_t)strangers;
+		vault->since_arrived = arrived;
+	}
 	return strangers > 0 && counted_at >= vault->counted_since + SIO_VAULT_SURE_MS ? VAULT_STRANGERS
 										       : VAULT_PERHAPS;
 }

@@ -476,6 +476,7 @@ a_member_that_returns_is_known_again_soon(void **state)
 	nodes[1].gone = nodes[1].frozen = true;
 	members_probe(nodes[0].members);
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_LOST);
+	assert_int_equal(stats_of(0).arrived, 1);
 	nodes[0].gone = true;
 	members_probe(nodes[1].members);
 	assert_int_equal(state_of(1, id_of(0)), MEMBER_LOST);
@@ -484,6 +485,7 @@ a_member_that_returns_is_known_again_soon(void **state)
 	members_return(nodes[1].members);
 	run_for(20);
 	assert_int_equal(state_of(0, id_of(1)), MEMBER_SERVING);
+	assert_int_equal(stats_of(0).arrived, 2);
 	run_for(500);
 	assert_int_equal(state_of(1, id_of(0)), MEMBER_SERVING);
 	assert_int_equal(nodes[0].sent + nodes[1].sent - before, 2);
@@ -503,6 +505,8 @@ servers_without_heartbeats_are_counted(void **state)
 	run_for(2 * INTERVAL);
 	assert_int_equal(stats_of(0).foreign, 3);
 	assert_true(stats_of(0).counted_at > 0);
+	assert_int_equal(stats_of(0).arrived, 1);
+	assert_int_equal(stats_of(0).counted_arrived, 1);
 	nodes[0].servers = 2;
 	run_for(2 * INTERVAL);
 	assert_int_equal(stats_of(0).foreign, 0);

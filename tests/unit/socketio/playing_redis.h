@@ -35,6 +35,8 @@ struct bus {
 	unsigned count;
 	int foreign;		   /* Node.js servers that the members have counted */
 	uint64_t counted_at;	   /* loop time of that count */
+	uint64_t counted_arrived;  /* nodes that had announced themselves by then */
+	uint64_t arrived;	   /* by now */
 	bool cluster;		   /* the server is in a Redis Cluster */
 	struct bus_count *counted; /* the count of servers under way */
 	unsigned counts;
@@ -191,8 +193,11 @@ void
 members_stats(const struct members *members, struct members_stats *out)
 {
 	(void)members;
-	*out = (struct members_stats){
-		.count = {[MEMBER_SERVING] = 1}, .foreign = redis.foreign, .counted_at = redis.counted_at};
+	*out = (struct members_stats){.count = {[MEMBER_SERVING] = 1},
+		.foreign = redis.foreign,
+		.counted_at = redis.counted_at,
+		.arrived = redis.arrived,
+		.counted_arrived = redis.counted_arrived};
 }
 
 /* Returns the last call of a script, or NULL. */

@@ -176,6 +176,58 @@ a_count_that_is_out_of_date_makes_no_stranger(void **state)
 	assert_true(count_calls(VAULT_STRANGER) > 0);
 }
 
+/* For `seconds`, each count finds `n` servers that send no heartbeats. */
+static void
+count_each_second(int n, unsigned seconds)
+{
+	for (unsigned i = 0; i < seconds; i++) {
+		redis.foreign = n;
+		redis.counted_at = fake_io->loop->now;
+		redis.counted_arrived = redis.arrived;
+		sleep_long(1000);
+	}
+}
+
+/* Each count finds another new node, which announces itself soon after it. */
+static void
+nodes_that_start_one_after_another_are_no_strangers(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		count_each_second(1, 1);
+		redis.arrived++;
+	}
+	assert_int_equal(count_calls(VAULT_STRANGER), 0);
+	count_each_second(1, 4);
+	assert_true(count_calls(VAULT_STRANGER) > 0);
+}
+
+static void
+a_stranger_is_found_while_a_node_starts(void **state)
+{
+	(void)state;
+	count_each_second(2, 1);
+	redis.arrived++;
+	count_each_second(1, 2);
+	assert_true(count_calls(VAULT_STRANGER) > 0);
+}
+
+/* The node has announced itself between the count and the look at it. */
+static void
+a_node_that_arrives_right_after_a_count_is_no_stranger(void **state)
+{
+	(void)state;
+	count_each_second(1, 1);
+	count_each_second(1, 1);
+	redis.arrived += 2;
+	redis.foreign = 1;
+	redis.counted_at = fake_io->loop->now;
+	redis.counted_arrived = redis.arrived - 1;
+	sleep_long(1000);
+	count_each_second(1, 1);
+	assert_int_equal(count_calls(VAULT_STRANGER), 0);
+}
+
 /* The others come back one after another, and are counted before they have announced themselves. */
 static void
 after_a_loss_of_redis_strangers_are_counted_anew(void **state)
@@ -227,6 +279,9 @@ main(void)
 		CASE(a_client_that_no_longer_waits_is_given_back),
 		CASE(only_events_that_the_log_lacks_are_noted),
 		CASE(a_count_that_is_out_of_date_makes_no_stranger),
+		CASE(nodes_that_start_one_after_another_are_no_strangers),
+		CASE(a_stranger_is_found_while_a_node_starts),
+		CASE(a_node_that_arrives_right_after_a_count_is_no_stranger),
 		CASE(after_a_loss_of_redis_strangers_are_counted_anew),
 		CASE(the_first_count_makes_no_stranger_however_late_it_comes),
 		CASE(a_count_that_is_older_than_that_of_a_claim_is_ignored),
