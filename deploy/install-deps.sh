@@ -107,6 +107,7 @@ table() {
 		END
 		;;
 	deb) cat <<-'END'
+		file   usr/share/build-essential/list|usr/share/doc/build-essential/copyright build-essential
 		cmd    dpkg-buildpackage      dpkg-dev
 		cmd    dh                     debhelper
 		cmd    lintian                lintian

@@ -82,7 +82,7 @@ failures() {
 	awk '
 	/^ *not ok / { test = $0; sub(/^ *not ok [0-9]* - /, "", test); place = error = ""; next }
 	test == "" { next }
-	/^ *location: / { place = $0; sub(/^ *location: ./, "", place); sub(/.$/, "", place); sub(/^.*\/tests\//, "tests/", place) }
+	/^ *location: / { place = $0; sub(/^ *location: .(file:\/\/)?/, "", place); sub(/.$/, "", place); sub(/^.*\/tests\//, "tests/", place) }
 	/^ *failureType: .(subtestsFailed|cancelledByParent)/ { test = "" }
 	/^ *code: / { lines = 0 }
 	lines > 0 { lines--; sub(/^ */, ""); error = error " " $0 }
@@ -99,12 +99,12 @@ skips() {
 }
 
 # failed_files LOG: prints the files of the tests that failed. Prints nothing if node --test has not run all of its files, and nothing
-# after a crash or what a sanitizer found: those fail for certain.
+# after a crash or what a sanitizer found: those fail for certain. Node.js 18 writes the place as a URL.
 failed_files() {
 	grep -q '^# fail ' "$1" && ! grep -vE '^ *(# Subtest|ok|not ok)' "$1" | grep -qE 'event=crash|broken invariant|Sanitizer: |runtime error: ' || return 0
 	awk '
 	/^ *not ok / { failed = 1 }
-	failed && sub(/^ *location: ./, "") && sub(/:[0-9]+:[0-9]+.$/, "")
+	failed && sub(/^ *location: .(file:\/\/)?/, "") && sub(/:[0-9]+:[0-9]+.$/, "")
 	/^ *\.\.\.$/ { failed = 0 }
 	' "$1" | sort -u
 }

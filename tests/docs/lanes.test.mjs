@@ -28,8 +28,8 @@ late hard found:
 const failing = (condition, says = "") => `
 import { existsSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-const again = existsSync(import.meta.filename + ".ran");
-writeFileSync(import.meta.filename + ".ran", "");
+const ran = new URL(import.meta.url + ".ran"), again = existsSync(ran);
+writeFileSync(ran, "");
 test("a test", () => {
   if (${condition}) throw new Error("${says}");
 });

@@ -258,12 +258,16 @@ test("a client is back by another worker, whose link is read first: the former s
 	assert.equal(link.frames.length, 0);
 
 	const late = async (handle, sid) => {
-		t.mock.timers.enable({ apis: ["setTimeout"] });
+		const due = [];
+		const { setTimeout } = globalThis;
+		const timers = t.mock.method(globalThis, "setTimeout", (done, ms, ...args) =>
+			ms === 5000 ? (due.push(done), { unref() {} }) : setTimeout(done, ms, ...args));
 		await link.client({ session: handle - 1, handle, sid: "ada", again: { recovered: true } });
 		await link.client({ session: handle + 1, handle: handle + 2, sid });
 		assert.equal((await link.next("ACCEPT")).handle, handle + 2);
-		t.mock.timers.tick(5000);
-		t.mock.timers.reset();
+		timers.mock.restore();
+		assert.equal(due.length, 1);
+		due[0]();
 		assert.equal((await link.next("ACCEPT")).handle, handle);
 		return seen.splice(0);
 	};
