@@ -29,6 +29,22 @@ app_open_object(const char *file)
 	return object;
 }
 
+/* Of a text file, dlopen() says only "file too short" or "invalid ELF header". It reports what cannot be opened. */
+static bool
+app_is_object(const char *file)
+{
+	static const char elf[4] = {0x7f, 'E', 'L', 'F'};
+	char first[sizeof elf];
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return true;
+	n = read(fd, first, sizeof first);
+	close(fd);
+	return n == (ssize_t)sizeof elf && memcmp(first, elf, sizeof elf) == 0;
+}
+
 static int
 app_check_file(const char *file, char error[APP_ERROR_MAX])
 {
@@ -40,6 +56,13 @@ app_check_file(const char *file, char error[APP_ERROR_MAX])
 	}
 	if (!S_ISREG(st.st_mode)) {
 		snprintf(error, APP_ERROR_MAX, "cannot load application %s: not a regular file", file);
+		return ERROR_SYSTEM;
+	}
+	if (!app_is_object(file)) {
+		snprintf(error, APP_ERROR_MAX,
+			"cannot load application %s: not a shared object; build a C file with cc -shared -fPIC, "
+			"run another program with --exec",
+			file);
 		return ERROR_SYSTEM;
 	}
 	return 0;

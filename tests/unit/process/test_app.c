@@ -78,12 +78,15 @@ directory(void **state)
 static void
 not_an_object(void **state)
 {
+	static const char *const texts[] = {"int sio_app(void);\n", "x", ""};
 	struct fixture *f = *state;
 
-	scratch_write(&f->scratch, "text.so", "int sio_app(void);\n");
-	assert_int_equal(load(f, "text.so"), ERROR_SYSTEM);
-	assert_non_null(strstr(f->error, "text.so"));
-	assert_null(f->app.object);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		scratch_write(&f->scratch, "app.c", texts[i]);
+		assert_int_equal(load(f, "app.c"), ERROR_SYSTEM);
+		assert_non_null(strstr(f->error, "app.c: not a shared object; build a C file with cc -shared"));
+		assert_null(f->app.object);
+	}
 }
 
 static void
