@@ -2,9 +2,18 @@
 # Checks everything between clients and Sockeye, and reports what is wrong: deploy/doctor.sh [URL [ADMIN_URL]]
 #   URL        the address that clients use, with the balancer (default http://localhost:3000); SOCKEYE_PATH sets the path
 #   ADMIN_URL  a node's --admin-port, e.g. http://localhost:9100
-# It takes one ping interval (25 s). Exit code: 0, or 1 if something is wrong. Needs curl.
+# It takes one ping interval (25 s). Exit code: 0, 1 if something is wrong, 2 for invalid usage. Needs curl.
 set -u
 
+case ${1:-} in
+-h | --help)
+	sed -n '2,/^# It takes/s/^# //p' "$0"
+	exit 0 ;;
+-*)
+	echo "${0##*/}: unknown option $1; see --help" >&2
+	exit 2 ;;
+esac
+command -v curl >/dev/null || { echo "${0##*/}: curl is missing; install it" >&2; exit 1; }
 url=${1:-http://localhost:3000}
 admin=${2:-}
 engine="${url%/}${SOCKEYE_PATH:-/socket.io}/?EIO=4"

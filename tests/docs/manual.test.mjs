@@ -80,3 +80,13 @@ test("the installed configuration is valid, and so is each line of it that is a 
   const key = ["/etc/ssl/certs/chat.pem", "/etc/ssl/private/chat.key"];
   check(text.replace(/^#(?=\w+ = )/gm, "").split("\n").filter((line) => !key.some((file) => line.includes(file))).join("\n"));
 });
+
+test("the doctor prints its usage, and refuses unknown options", () => {
+  const usage = run("deploy/doctor.sh", ["--help"]);
+  for (const text of ["[URL [ADMIN_URL]]", "--admin-port", "SOCKEYE_PATH", "Exit code"]) assert.ok(usage.includes(text), text);
+  assert.doesNotMatch(usage, /^#/m);
+  const got = spawnSync("deploy/doctor.sh", ["--hlep"], { cwd: root, encoding: "utf8" });
+  assert.deepEqual([got.status, got.stdout, got.stderr], [2, "", "doctor.sh: unknown option --hlep; see --help\n"]);
+  const bare = spawnSync("/bin/sh", ["deploy/doctor.sh"], { cwd: root, encoding: "utf8", env: { PATH: dir } });
+  assert.deepEqual([bare.status, bare.stderr], [1, "doctor.sh: curl is missing; install it\n"]);
+});
