@@ -167,6 +167,11 @@ void eio_server_close(struct eio_server *server);
 struct text eio_sid(const struct eio_session *s); /* valid as long as the session */
 void *eio_owner(const struct eio_session *s);	  /* the result of on_open */
 const struct eio_handshake *eio_session_handshake(const struct eio_session *s);
+/*
+ * Returns when the session began, by loop_clock_us(). The open packet leaves later than that. So of two sessions of
+ * one client, the one that it opened first began first, whichever processes of the machine have them.
+ */
+uint64_t eio_session_began(const struct eio_session *s);
 const char *eio_transport(const struct eio_session *s); /* "polling" or "websocket" */
 /* Returns the protocol revision: 4, or 3 for a client that the option allowEIO3 admitted. */
 unsigned eio_session_revision(const struct eio_session *s);

@@ -115,6 +115,7 @@ eio_handshake_new(const struct http_request *r)
 	if (handshake == NULL)
 		return NULL;
 	handshake->issued = loop_wall_ms();
+	handshake->began = loop_clock_us();
 	handshake->secure = http_client_secure(r);
 	handshake->xdomain = http_header_get(r, "origin").at != NULL;
 	handshake->address_len = (uint8_t)address.n;

@@ -12,6 +12,7 @@
 
 struct eio_handshake {
 	uint64_t issued; /* ms since the epoch */
+	uint64_t began;	 /* the same moment by loop_clock_us(), which all processes of the machine share */
 	bool secure;	 /* received over TLS */
 	bool xdomain;	 /* had an Origin field */
 	uint8_t address_len;

@@ -463,6 +463,12 @@ eio_session_handshake(const struct eio_session *s)
 	return s->handshake;
 }
 
+uint64_t
+eio_session_began(const struct eio_session *s)
+{
+	return s->handshake->began;
+}
+
 const char *
 eio_transport(const struct eio_session *s)
 {

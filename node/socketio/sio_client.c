@@ -34,6 +34,12 @@ sio_client_open(const struct sio_client *c)
 	return !c->closed && c->session != NULL && eio_is_open(c->session);
 }
 
+uint64_t
+sio_client_began(const struct sio_client *c)
+{
+	return c->session != NULL ? eio_session_began(c->session) : 0;
+}
+
 static void
 client_timed_out(struct wheel_entry *entry)
 {

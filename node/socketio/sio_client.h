@@ -57,6 +57,8 @@ void sio_client_end(struct sio_client *c, unsigned reason);
 void sio_client_failed(struct sio_client *c, const char *message);
 /* Returns true until the client is closed or has gone. */
 bool sio_client_open(const struct sio_client *c);
+/* Returns when the session began (eio_session_began()), or 0 if it is gone. */
+uint64_t sio_client_began(const struct sio_client *c);
 /* The client has joined a namespace. Ends connectTimeout the first time. */
 void sio_client_joined(struct sio_client *c);
 /* Charges bytes kept for the client to its session's budget (eio_hold()). Does nothing without a session. */

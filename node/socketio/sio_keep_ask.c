@@ -82,6 +82,7 @@ sio_keep_claim(struct sio_client *c, struct sio_nsp *nsp, struct text pid, const
 	ask = sio_keep_ask_new(keep, &keep->asked, pid.at);
 	ask->step = step;
 	ask->then_connect = then;
+	ask->began = sio_client_began(c);
 	ask->has_offset = offset != NULL;
 	/* a longer offset is replaced by an empty one, which is invalid, too */
 	if (offset != NULL && offset->n <= keep->offset_max) {

@@ -63,6 +63,7 @@ hub_save(struct sio_keep *keep, struct sio_recovery_session *session, bool needs
 	keep_put_text(out, sio_nsp_text(session->nsp));
 	buffer_add_byte(out, needs_offset);
 	buffer_add_byte(out, s->in_own_room);
+	keep_put_u64(out, s->recovered ? sio_client_began(s->client) : 0);
 	keep_put_u64(out, session->start_heard);
 	keep_put_u64(out, session->start - session->start_heard);
 	buffer_add_byte(out, session->changed_head != 0 || session->changed_last != 0 || session->asked_history);
@@ -110,6 +111,7 @@ hub_claim(struct sio_keep *keep, const struct keep_ask *ask)
 	buffer_add_byte(out, ask->has_offset);
 	keep_put_text(out, text_of(ask->offset, ask->offset_n));
 	keep_put_text(out, sio_nsp_text(ask->step->made));
+	keep_put_u64(out, ask->began);
 	keep_send(keep);
 }
 

@@ -49,6 +49,7 @@ struct keep_ask {
 	void (*then_enter)(struct sio_socket *s);
 	uint64_t head; /* replay: head of the log when it was asked */
 	uint64_t own;  /* replay: the answer contains this worker's events up to this number; 0: those up to `head` */
+	uint64_t began; /* claim: when the connection began (eio_session_began()) */
 	char pid[SIO_PID_LENGTH];
 	char offset[SIO_OFFSET_LONG];
 	uint8_t offset_n;

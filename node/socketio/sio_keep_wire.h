@@ -10,7 +10,8 @@
  *   STORE    pid, quiet (last, heard, local)         TAKE      pid: the client is back again
  *   QUIET    as STORE, but the session stays live    CLAIMED   nonce, result, pid, the session
  *   END      pid                                     REPLAYED  nonce, result, pid, number, events
- *   CLAIM    nonce, max bytes, pid, offset, nsp      ENDED     why, sid, nsp, data
+ *   CLAIM    nonce, max bytes, pid, offset, nsp,     ENDED     why, sid, nsp, data
+ *            when the connection began
  *   REPLAY   nonce, max bytes, pid
  *   RELEASE  pid: the claimed session is not
  *            continued; its client has got no
@@ -21,9 +22,10 @@
  * the second count shows that a message was dropped on the way: the keeper then answers UNKNOWN.
  *
  * The fields of SESSION are pid, sid, nsp; whether the client must send an offset; whether the socket is in its own
- * room; the position at which the session began (heard, local); whether the rooms have changed, and where they last
- * changed (last, heard, local); the number of other rooms, these rooms, and data. If joins with history have sent
- * events to the socket, their marks follow (sio_history_given.h).
+ * room; when the connection of a recovered client began, else 0; the position at which the session began (heard,
+ * local); whether the rooms have changed, and where they last changed (last, heard, local); the number of other
+ * rooms, these rooms, and data. If joins with history have sent events to the socket, their marks follow
+ * (sio_history_given.h).
  *
  * During an upgrade of a running server, workers of the former program meet the hub of the new one. The keeper
  * answers a message of another version with OTHER_VERSION, and reads only its head, up to the name of the channel.
@@ -40,7 +42,7 @@
 #include "common/base/text.h"
 #include "node/socketio/sio_recovery_log.h"
 
-#define SIO_KEEP_VERSION 33 /* raise it with every change of the messages; greater than all message types */
+#define SIO_KEEP_VERSION 34 /* raise it with every change of the messages; greater than all message types */
 
 enum sio_keep_message {
 	SIO_KEEP_OTHER_VERSION,

@@ -164,6 +164,7 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 {
 	struct text pid = keep_get_text(in), sid = keep_get_text(in), nsp = keep_get_text(in), rooms, data, given;
 	bool needs_offset = keep_get_u8(in) != 0, own = keep_get_u8(in) != 0, changed;
+	uint64_t began = keep_get_u64(in);
 	struct sio_recovery_position first = position_read(in, origin->id), at;
 	struct keeper_session *session = sio_keeper_session_find(keeper, pid);
 	struct keeper_past *past;
@@ -188,6 +189,8 @@ keeper_on_session(struct sio_keeper *keeper, struct keeper_origin *origin, struc
 		if (session == NULL)
 			return;
 		session->needs_offset = needs_offset;
+		if (began != 0)
+			sio_keeper_session_past(session)->newest = began;
 	} else if (!sio_keeper_session_at(session, origin->id, KEEPER_LIVE)) {
 		return;
 	}

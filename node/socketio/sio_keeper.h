@@ -15,7 +15,9 @@
  *   claimed   REPLAY: live; RELEASE, or the claiming worker is gone: stored again, its window goes on
  *
  * A claim of a live or claimed session waits, and the session's worker is told to end the socket (TAKE). When the
- * session is stored, the claim that has waited longest gets it.
+ * session is stored, the claim gets it. Of several claims, only the one whose connection began last waits. The others
+ * are refused: the client has left their connections. The workers and the hub are on one machine, so they share a
+ * clock.
  */
 #ifndef NODE_SOCKETIO_SIO_KEEPER_H
 #define NODE_SOCKETIO_SIO_KEEPER_H

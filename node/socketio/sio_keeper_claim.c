@@ -4,7 +4,6 @@
 #include "node/socketio/sio_keeper_missed.h"
 #include "node/socketio/sio_keeper_session.h"
 
-#define WAITING_MAX 16	/* claims of one session that wait; further ones are refused */
 #define ANSWER_MS 20000 /* no worker waits longer for an answer (sio_keep_ask.h) */
 
 /* ------------------------------------------------------------------ claim */
@@ -100,57 +99,68 @@ session_send_take(struct sio_keeper *keeper, const struct keeper_session *sessio
 void
 sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now)
 {
-	struct keeper_waiting *waiting;
+	struct keeper_waiting *waiting = sio_keeper_session_waiting(session);
 
-	while (session->state == KEEPER_STORED && (waiting = sio_keeper_session_next(session)) != NULL) {
-		if (now - waiting->since <= ANSWER_MS)
-			keeper_decide_claim(keeper, session, &waiting->claim, now);
-		mem_free(waiting);
-	}
-	if (session->past->waiting != NULL)
-		session_send_take(keeper, session);
+	if (waiting != NULL && now - waiting->since <= ANSWER_MS)
+		keeper_decide_claim(keeper, session, &waiting->claim, now);
+	mem_free(waiting);
+}
+
+/* Refuses the claim that waits for the session, if there is one. */
+static void
+session_refuse_waiting(struct sio_keeper *keeper, struct keeper_session *session)
+{
+	struct keeper_waiting *waiting = sio_keeper_session_waiting(session);
+
+	if (waiting != NULL)
+		sio_keeper_answer_claim(keeper, &waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);
+	mem_free(waiting);
 }
 
 void
 sio_keeper_session_drop(struct sio_keeper *keeper, struct keeper_session *session)
 {
-	struct keeper_waiting *waiting;
-
-	while ((waiting = sio_keeper_session_next(session)) != NULL) {
-		sio_keeper_answer_claim(keeper, &waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);
-		mem_free(waiting);
-	}
+	session_refuse_waiting(keeper, session);
 	sio_keeper_session_free(keeper, session);
 }
 
 /*
  * The client is back before its loss was noticed. Asks the worker that has the session to end the socket; the claim
- * waits until it has left. If the client was lost several times, its claims get the session one after the other, and
- * the last one keeps it. Returns SIO_RECOVERY_RECOVERED, or why the claim fails at once.
+ * waits until it has left, and replaces an older one. Returns SIO_RECOVERY_RECOVERED, or why the claim fails at once.
  */
 static enum sio_recovery_result
 session_wait(struct sio_keeper *keeper, struct keeper_session *session, const struct claim *claim, uint64_t now)
 {
-	struct keeper_waiting **end = &sio_keeper_session_past(session)->waiting, *waiting;
-	unsigned count = 0;
+	struct keeper_waiting *waiting;
 
-	while (*end != NULL && now - (*end)->since > ANSWER_MS)
-		mem_free(sio_keeper_session_next(session));
-	for (; *end != NULL; end = &(*end)->next)
-		count++;
-	if (count == WAITING_MAX)
-		return SIO_RECOVERY_NO_SESSION;
 	if (claim->offset.n > SIO_OFFSET_MAX)
 		return SIO_RECOVERY_OFFSET_GONE;
-	*end = waiting = mem_alloc(sizeof *waiting);
-	waiting->next = NULL;
+	session_refuse_waiting(keeper, session);
+	waiting = mem_alloc(sizeof *waiting);
 	waiting->claim = *claim;
 	waiting->claim.ghost = true;
 	waiting->claim.offset.at = waiting->offset;
 	waiting->since = now;
 	memcpy(waiting->offset, claim->offset.at, claim->offset.n);
+	session->past->waiting = waiting;
 	session_send_take(keeper, session);
 	return SIO_RECOVERY_RECOVERED;
+}
+
+/*
+ * Returns false if the client has claimed the session by a newer connection. A busy worker may read the CONNECT of a
+ * connection that the client has left later than another worker reads the next one. If it took the session, the
+ * connection in use would be closed.
+ */
+static bool
+session_note_claim(struct keeper_session *session, const struct claim *claim)
+{
+	struct keeper_past *past = sio_keeper_session_past(session);
+
+	if (claim->began < past->newest)
+		return false;
+	past->newest = claim->began;
+	return true;
 }
 
 static void
@@ -163,6 +173,8 @@ keeper_claim(struct sio_keeper *keeper, const struct claim *claim, struct text p
 		result = SIO_RECOVERY_NO_SESSION;
 	else if (!text_is(nsp, text_of(session->log->name, session->log->node.key_len)))
 		result = SIO_RECOVERY_FOREIGN;
+	else if (!session_note_claim(session, claim))
+		result = SIO_RECOVERY_NO_SESSION;
 	else if (session->state == KEEPER_STORED)
 		keeper_decide_claim(keeper, session, claim, now);
 	else
@@ -209,6 +221,7 @@ sio_keeper_on_claim(struct sio_keeper *keeper, struct keeper_origin *origin, str
 	claim.has_offset = keep_get_u8(in) != 0;
 	claim.offset = keep_get_text(in);
 	nsp = keep_get_text(in);
+	claim.began = keep_get_u64(in);
 	if (in->bad)
 		return;
 	if (pid.n == SIO_PID_LENGTH && claim.offset.n <= SIO_OFFSET_MAX &&

@@ -15,7 +15,7 @@ void sio_keeper_on_replay(struct sio_keeper *keeper, struct keeper_origin *origi
 /* Answers a claim. `session` may be NULL unless `result` is SIO_RECOVERY_RECOVERED. */
 void sio_keeper_answer_claim(struct sio_keeper *keeper, const struct claim *claim, enum sio_recovery_result result,
 	const struct keeper_session *session);
-/* The session has been stored. Decides the claims that wait for this, until one of them has the session. */
+/* The session has been stored. Decides the claim that waits for this. */
 void sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now);
 /*
  * No event of a replay has reached the client of this live session. Restores what the session said before the replay
@@ -23,7 +23,7 @@ void sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session 
  * Does nothing if the session is only claimed.
  */
 void sio_keeper_undo_replay(struct keeper_session *session);
-/* Frees the session. Claims that wait for it are answered with NO_SESSION. */
+/* Frees the session. A claim that waits for it is answered with NO_SESSION. */
 void sio_keeper_session_drop(struct sio_keeper *keeper, struct keeper_session *session);
 /* Answers the claims that have waited because their sessions were unknown (struct keeper_parked). */
 void sio_keeper_unpark(struct sio_keeper *keeper, uint64_t now);

@@ -74,22 +74,19 @@ session_unlink(struct sio_keeper *keeper, struct keeper_session *session)
 }
 
 struct keeper_waiting *
-sio_keeper_session_next(struct keeper_session *session)
+sio_keeper_session_waiting(struct keeper_session *session)
 {
-	struct keeper_waiting *first = session->past != NULL ? session->past->waiting : NULL;
+	struct keeper_waiting *waiting = session->past != NULL ? session->past->waiting : NULL;
 
-	if (first != NULL)
-		session->past->waiting = first->next;
-	return first;
+	if (waiting != NULL)
+		session->past->waiting = NULL;
+	return waiting;
 }
 
 void
 sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session)
 {
-	struct keeper_waiting *waiting;
-
-	while ((waiting = sio_keeper_session_next(session)) != NULL)
-		mem_free(waiting);
+	mem_free(sio_keeper_session_waiting(session));
 	session_unlink(keeper, session);
 	session->log->sessions--;
 	table_remove(&keeper->sessions, &session->node);

@@ -29,10 +29,10 @@ uint32_t sio_keeper_session_room_count(const struct keeper_session *session);
 struct text sio_keeper_session_data(const struct keeper_session *session);
 /* What the client has got with histories (sio_history_given.h). */
 struct text sio_keeper_session_given(const struct keeper_session *session);
-/* Frees the session and its waiting claims, without an answer to them; see sio_keeper_session_drop(). */
+/* Frees the session and its waiting claim, without an answer to it; see sio_keeper_session_drop(). */
 void sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session);
-/* Takes the claim that has waited longest off the session, or returns NULL. The caller frees it. */
-struct keeper_waiting *sio_keeper_session_next(struct keeper_session *session);
+/* Takes the waiting claim off the session, or returns NULL. The caller frees it. */
+struct keeper_waiting *sio_keeper_session_waiting(struct keeper_session *session);
 /* Finds a session by its pid. Compares the secret part in constant time: see sio_recovery_session_find(). */
 struct keeper_session *sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid);
 /* Returns true if the worker has the session in this state. Accepts NULL. */

@@ -54,13 +54,13 @@ struct keeper_bound {
 /* A worker's claim of a session, with the client's offset. */
 struct claim {
 	uint64_t origin, nonce, max_bytes; /* max_bytes: limit of the missed events */
+	uint64_t began;			   /* when the connection began, by the clock of all workers */
 	struct text offset;
 	bool has_offset, ghost; /* ghost: the session was live, and its socket had to leave first */
 };
 
 /* A claim that waits until the socket that has the session, or has claimed it before, has left. */
 struct keeper_waiting {
-	struct keeper_waiting *next; /* the claim that came after it, or NULL */
 	struct claim claim;
 	uint64_t since;
 	char offset[SIO_OFFSET_MAX];
@@ -85,7 +85,8 @@ struct keeper_past {
 			struct keeper_bound entry;
 		} former; /* live: what they were before REPLAY; see sio_keeper_undo_replay() */
 	};
-	struct keeper_waiting *waiting; /* live, claimed: the waiting claims, the oldest first; NULL: none */
+	struct keeper_waiting *waiting; /* live, claimed: the waiting claim; NULL: none */
+	uint64_t newest;		/* `began` of the newest connection that has claimed the session; 0: none */
 };
 
 /*

@@ -203,6 +203,8 @@ recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct
 		return SIO_RECOVERY_FOREIGN;
 	if (!ghost && sio_recovery_session_expired(session))
 		return SIO_RECOVERY_EXPIRED;
+	if (ghost && sio_client_began(session->socket->client) > sio_client_began(c))
+		return SIO_RECOVERY_NO_SESSION; /* the CONNECT of a connection that the client has left came late */
 	result = session_position(session, offset, &from);
 	if (result != SIO_RECOVERY_RECOVERED)
 		return result;

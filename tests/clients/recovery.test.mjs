@@ -7,7 +7,7 @@ import { io } from "socket.io-client";
 import { io as io462 } from "socket.io-client-4.6";
 import io2 from "socket.io-client-2";
 import parser from "socket.io-msgpack-parser";
-import { takeOver } from "./support/recovery.mjs";
+import { leaveBehind, takeOver } from "./support/recovery.mjs";
 import { build, startSockeye } from "./support/server.mjs";
 import { collect, next } from "./support/wait.mjs";
 
@@ -76,6 +76,8 @@ for (const [version, connect, name, transports, loss] of [
 }
 
 test("a client that comes back before its loss is noticed takes its session over", () => takeOver(server));
+
+test("a connection that its client has left takes no session from the next one", () => leaveBehind(server));
 
 test("a client of a closed session is new: another id, not recovered, nothing replayed", async (t) => {
   const { socket, room, got } = await client(t, { transports: ["websocket"] });

@@ -5,7 +5,7 @@ import { io } from "socket.io-client";
 import { io as io462 } from "socket.io-client-4.6";
 import parser from "socket.io-msgpack-parser";
 import { freePort } from "../clients/support/port.mjs";
-import { keepsOne, takeOver } from "../clients/support/recovery.mjs";
+import { keepsOne, leaveBehind, takeOver } from "../clients/support/recovery.mjs";
 import { collect, next, until } from "../clients/support/wait.mjs";
 import { hubOf } from "./support/processes.mjs";
 import { clientAt, pidOf, startRecovering, workerOf } from "./support/recovery.mjs";
@@ -88,9 +88,12 @@ test("a client moves from worker to worker, ten times in a row: same id and room
     assert.deepEqual(seen.filter((n) => n % 2 === odd), numbers(sent).filter((n) => n % 2 === odd));
 });
 
-test("a client that comes to another worker before its loss is noticed takes its session over", async (t) => {
+test("a client that comes to another worker before its loss is noticed takes its session over, but not by a connection that it has left", async (t) => {
   const server = await startRecovering(t);
-  for (let i = 0; i < 8; i++) await takeOver(server);
+  for (let i = 0; i < 8; i++) {
+    await takeOver(server);
+    await leaveBehind(server);
+  }
 });
 
 test("after the death of the hub clients are new once, and recover again when they have got an event", async (t) => {

@@ -22,6 +22,23 @@ export async function takeOver(server) {
   second.close();
 }
 
+/** The server reads the CONNECT of a connection that the client has left after that of the next one, which keeps the session. */
+export async function leaveBehind(server) {
+  const first = await Ws.open(server, "/socket.io/");
+  first.send("40");
+  const reply = await connected(first);
+  const claim = `40${JSON.stringify({ pid: reply.pid })}`;
+  const left = await Ws.open(server, "/socket.io/");
+  const inUse = await Ws.open(server, "/socket.io/");
+  inUse.send(claim);
+  assert.deepEqual(await connected(inUse), reply);
+  left.send(claim);
+  assert.notEqual((await connected(left)).sid, reply.sid);
+  inUse.send("40/nowhere,");
+  while (!(await inUse.message()).startsWith("44/nowhere,"));
+  for (const ws of [left, inUse]) ws.close();
+}
+
 /** Returns a function that resolves with true if the server with this admin port keeps the session of one lost client. */
 export function keepsOne(admin) {
   const kept = /^sockeye_(hub_)?recovery_sessions(\{.*\})? 1$/m;

@@ -149,6 +149,7 @@ test_handshake(void **state)
 	uint32_t cursor = 0;
 	unsigned fields = 0;
 	char longer[400];
+	uint64_t before = loop_clock_us();
 
 	(void)state;
 	server_start("pingInterval", "30000", "pingTimeout", "20000", NULL);
@@ -186,6 +187,7 @@ test_handshake(void **state)
 	assert_false(h->secure);
 	assert_true(h->xdomain);
 	assert_true(h->issued > 1500000000000ull);
+	assert_in_range(eio_session_began(sv.app.last), before, loop_clock_us());
 	while (eio_handshake_header(h, &cursor, &name, &value))
 		fields++;
 	assert_int_equal(fields, 7);

@@ -33,6 +33,7 @@ struct eio_session {
 	unsigned messages;
 	uint64_t held; /* from eio_hold() */
 	bool paused, corked;
+	uint64_t began;
 	const char *dropped; /* the reason given to eio_drop() */
 };
 
@@ -291,6 +292,12 @@ eio_session_handshake(const struct eio_session *s)
 {
 	(void)s;
 	return &fake_handshake;
+}
+
+uint64_t
+eio_session_began(const struct eio_session *s)
+{
+	return s->began;
 }
 
 void

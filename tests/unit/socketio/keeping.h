@@ -21,6 +21,7 @@
 struct worker {
 	const char *name;
 	uint64_t origin, local, heard, sent;
+	uint64_t recovered_began; /* its next session has been recovered by this connection; 0: the session is new */
 	/* of its last answer */
 	uint8_t type;
 	unsigned result, count, takes, ended, unknown;
@@ -31,7 +32,7 @@ struct worker {
 static struct worker a = {.name = "worker-a"}, b = {.name = "worker-b"};
 static struct sio_keeper *keeper;
 static struct buffer out;
-static uint64_t now, nonce;
+static uint64_t now, nonce, began; /* began: the last claim's connection */
 static bool settles;
 
 static inline void
@@ -127,6 +128,7 @@ session_in(struct worker *w, const char *pid, struct text room, bool needs_offse
 	keep_put_text(&out, TEXT("/"));
 	buffer_add_byte(&out, needs_offset);
 	buffer_add_byte(&out, true);
+	keep_put_u64(&out, w->recovered_began);
 	keep_put_u64(&out, w->heard);
 	keep_put_u64(&out, w->local);
 	buffer_add_byte(&out, last != UINT64_MAX);
@@ -166,7 +168,7 @@ store(struct worker *w, uint64_t last)
 }
 
 static inline void
-claim_as(struct worker *w, const char *pid, const char *offset, const char *nsp)
+claim_from(struct worker *w, uint64_t connection_began, const char *pid, const char *offset, const char *nsp)
 {
 	w->type = 0;
 	begin(w, SIO_KEEP_CLAIM);
@@ -176,7 +178,15 @@ claim_as(struct worker *w, const char *pid, const char *offset, const char *nsp)
 	buffer_add_byte(&out, offset != NULL);
 	keep_put_text(&out, offset != NULL ? text_from(offset) : TEXT(""));
 	keep_put_text(&out, text_from(nsp));
+	keep_put_u64(&out, connection_began);
 	send_it(w);
+}
+
+/* By a new connection. */
+static inline void
+claim_as(struct worker *w, const char *pid, const char *offset, const char *nsp)
+{
+	claim_from(w, ++began, pid, offset, nsp);
 }
 
 static inline void
@@ -256,7 +266,7 @@ set_up(void **state)
 		.settle_later = settle_now};
 
 	(void)state;
-	now = 1;
+	now = began = 1;
 	a = (struct worker){.name = "worker-a"};
 	b = (struct worker){.name = "worker-b"};
 	memcpy(&a.origin, "aaaaaaaa", sizeof a.origin);

@@ -15,6 +15,7 @@
 struct recovering {
 	struct eio_session *session;
 	const char *nsp, *auth; /* NULL: "/"; members of its own */
+	bool opened;		/* `session` is a connection without CONNECT */
 	bool connected, recovered;
 	char sid[SIO_ID_LENGTH + 1], pid[SIO_PID_LENGTH + 1], offset[64];
 	int got[RECOVERING_GOT];
@@ -126,18 +127,30 @@ recovering_read(struct recovering *c)
 	}
 }
 
-/* Connects with this pid and offset; NULL: without. */
+/* Opens a connection, which began at this time. */
 static inline void
-recovering_claim(struct recovering *c, const char *pid, const char *offset)
+recovering_open(struct recovering *c, uint64_t began)
 {
 	static unsigned next;
-	struct buffer out;
 
 	for (unsigned i = 0; fake_engine.sessions[next % FAKE_SESSIONS].used; i++) {
 		must(i < FAKE_SESSIONS);
 		next++;
 	}
 	c->session = fake_open(next++ % FAKE_SESSIONS);
+	c->session->began = began;
+	c->opened = true;
+}
+
+/* Connects with this pid and offset; NULL: without. Opens a connection unless the caller has done so. */
+static inline void
+recovering_claim(struct recovering *c, const char *pid, const char *offset)
+{
+	struct buffer out;
+
+	if (!c->opened)
+		recovering_open(c, 0);
+	c->opened = false;
 	c->connected = c->recovered = false;
 	c->early_count = 0;
 	buffer_init(&out, 1u << 20);

@@ -158,6 +158,7 @@ other_claims(void)
 	buffer_add_byte(&out, client.offset[0] != '\0');
 	keep_put_text(&out, text_from(client.offset));
 	keep_put_text(&out, TEXT("/"));
+	keep_put_u64(&out, 0); /* all connections began at the same time */
 	claimed = SIO_RECOVERY_RESULTS;
 	other_sends(&out);
 	sio_keeper_settle(keeper, fake_loop.now);

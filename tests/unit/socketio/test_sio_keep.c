@@ -90,13 +90,12 @@ tear_down(void **state)
 	return 0;
 }
 
-/* The client comes back, and its session has no rooms and no data. */
+/* The session of the client has no rooms and no data. */
 static void
-claim_again(struct recovering *c)
+answer_claimed(struct recovering *c)
 {
 	struct buffer out;
 
-	recovering_return(c);
 	assert_told(SIO_KEEP_CLAIM);
 	answer_question(&out, SIO_KEEP_CLAIMED, c->pid);
 	buffer_add_byte(&out, false);
@@ -108,19 +107,32 @@ claim_again(struct recovering *c)
 	answer(&out);
 }
 
-/* The client comes back and has missed nothing. */
 static void
-come_back(struct recovering *c)
+claim_again(struct recovering *c)
+{
+	recovering_return(c);
+	answer_claimed(c);
+}
+
+/* The client has missed nothing. */
+static void
+answer_replayed(struct recovering *c)
 {
 	struct buffer out;
 
-	claim_again(c);
 	assert_told(SIO_KEEP_REPLAY);
 	answer_question(&out, SIO_KEEP_REPLAYED, c->pid);
 	keep_put_u64(&out, 0);
 	keep_put_u64(&out, 0);
 	answer(&out);
 	recovering_read(c);
+}
+
+static void
+come_back(struct recovering *c)
+{
+	claim_again(c);
+	answer_replayed(c);
 	assert_true(c->recovered);
 }
 
@@ -169,6 +181,64 @@ a_client_that_comes_back_unchanged_costs_no_message(void **state)
 	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
 	come_back(&c);
 	assert_told(SIO_KEEP_REPLAY);
+}
+
+/* Reads the last message up to the fields of its type. */
+static struct keep_reader
+read_told(void)
+{
+	struct keep_reader in = {.rest = buffer_text(&fake_broker.kept)};
+
+	(void)keep_get_bytes(&in, 2 + sizeof(uint64_t) + BUS_KEEP_ID + 2 * sizeof(uint64_t));
+	return in;
+}
+
+static uint64_t
+told_session_began(void)
+{
+	struct keep_reader in = read_told();
+
+	assert_told(SIO_KEEP_SESSION);
+	for (unsigned i = 0; i < 3; i++)
+		(void)keep_get_text(&in);
+	(void)keep_get_bytes(&in, 2);
+	return keep_get_u64(&in);
+}
+
+/* The worker has measured it. A client cannot name it. */
+static void
+the_keeper_learns_when_the_connection_of_a_claim_began(void **state)
+{
+	struct recovering c = {.auth = "\"began\":99"};
+	struct keep_reader in;
+	struct buffer out;
+
+	(void)state;
+	recovering_open(&c, 7);
+	recovering_return(&c);
+	assert_int_equal(told_session_began(), 0);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_open(&c, 8);
+	recovering_return(&c);
+	assert_told(SIO_KEEP_CLAIM);
+	in = read_told();
+	(void)keep_get_bytes(&in, 2 * sizeof(uint64_t));
+	(void)keep_get_text(&in);
+	assert_int_equal(keep_get_u8(&in), 0);
+	(void)keep_get_text(&in);
+	assert_true(text_is(keep_get_text(&in), TEXT("/")));
+	assert_int_equal(keep_get_u64(&in), 8);
+	assert_false(in.bad || in.rest.n != 0);
+	answer_claimed(&c);
+	answer_replayed(&c);
+	assert_true(c.recovered);
+	/* another hub gets the session */
+	keep->bus.on_ready(&keep->bus);
+	answer_begin(&out, SIO_KEEP_WELCOME);
+	buffer_add(&out, "0123456789abcdef", SIO_KEEP_KEY);
+	keep_put_u64(&out, 0);
+	answer(&out);
+	assert_int_equal(told_session_began(), 8);
 }
 
 static bool told_late_room;
@@ -514,6 +584,8 @@ main(void)
 			the_keeper_learns_of_data_that_a_middleware_sets_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_client_that_comes_back_unchanged_costs_no_message, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_keeper_learns_when_the_connection_of_a_claim_began, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			the_keeper_learns_of_a_room_joined_while_disconnecting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -43,12 +43,11 @@ a_claim_is_answered_as_long_as_its_worker_waits(void **state)
 	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
 }
 
-/* The client is lost again before its session is continued, and so are its next claims. The last one keeps it. */
+/* The client is lost again before its session is continued, and so are its next connections but the last one. */
 static void
-claims_get_the_session_one_after_the_other(void **state)
+the_last_of_several_connections_gets_the_session(void **state)
 {
 	struct worker *const workers[] = {&a, &b};
-	uint64_t first;
 	char got[64];
 
 	(void)state;
@@ -57,19 +56,20 @@ claims_get_the_session_one_after_the_other(void **state)
 	store(&a, a.heard + a.local);
 	emit_to(&b, TEXT_NONE, NULL);
 	assert_claim(&a, got, SIO_RECOVERY_RECOVERED);
-	first = nonce;
-	for (unsigned i = 1; i < 10; i++) {
+	for (unsigned i = 1; i < 20; i++) {
 		claim_as(workers[i % 2], PID, got, "/");
-		assert_int_not_equal(workers[i % 2]->type, SIO_KEEP_CLAIMED);
+		assert_int_not_equal(workers[i % 2]->answered, nonce);
 		assert_int_equal(a.takes, i);
+		if (i == 1)
+			continue;
+		/* the claim before no longer waits */
+		assert_int_equal(workers[1 - i % 2]->answered, nonce - 1);
+		assert_int_equal(workers[1 - i % 2]->result, SIO_RECOVERY_NO_SESSION);
 	}
-	for (unsigned i = 1; i < 10; i++) {
-		b.takes = 0;
-		pid_message(workers[(i - 1) % 2], SIO_KEEP_RELEASE);
-		assert_int_equal(workers[i % 2]->answered, first + i);
-		assert_int_equal(workers[i % 2]->result, SIO_RECOVERY_RECOVERED);
-		assert_int_equal(b.takes, i % 2 == 1 && i != 9);
-	}
+	pid_message(&a, SIO_KEEP_RELEASE);
+	assert_int_equal(b.answered, nonce);
+	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
+	assert_int_equal(b.takes, 0);
 	assert_replay(&b, SIO_RECOVERY_RECOVERED);
 	assert_int_equal(b.count, 1);
 }
@@ -99,18 +99,96 @@ a_claim_that_waits_is_answered_if_the_replay_fails(void **state)
 }
 
 static void
-the_claims_that_wait_are_limited(void **state)
+a_claim_whose_worker_no_longer_waits_gets_nothing(void **state)
 {
 	(void)state;
 	claim_twice();
-	for (unsigned i = 1; i < 16; i++) {
-		claim_as(&a, PID, NULL, "/");
-		assert_int_equal(a.type, 0);
-	}
-	assert_claim(&a, NULL, SIO_RECOVERY_NO_SESSION);
-	now += 20001; /* the workers no longer wait for answers to these claims */
-	claim_as(&a, PID, NULL, "/");
+	now += 20001;
+	pid_message(&b, SIO_KEEP_RELEASE);
 	assert_int_equal(a.type, 0);
+	assert_claim(&a, NULL, SIO_RECOVERY_RECOVERED);
+}
+
+static void
+assert_refused(struct worker *w, uint64_t connection_began)
+{
+	claim_from(w, connection_began, PID, NULL, "/");
+	assert_int_equal(w->type, SIO_KEEP_CLAIMED);
+	assert_int_equal(w->answered, nonce);
+	assert_int_equal(w->result, SIO_RECOVERY_NO_SESSION);
+}
+
+/*
+ * Worker a reads the CONNECT of a connection that the client has left. The client's next connection keeps the
+ * session, whether worker b has continued it, has claimed it or waits for it, or has lost the client.
+ */
+static void
+a_connection_that_the_client_has_left_gets_nothing(void **state)
+{
+	(void)state;
+	session(&a);
+	claim_from(&b, 100, PID, NULL, "/");
+	assert_refused(&a, 99);
+	assert_int_equal(a.takes, 1); /* for the claim of b */
+	assert_int_equal(b.type, 0);
+	store(&a, 0);
+	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
+	assert_refused(&a, 99);
+	assert_replay(&b, SIO_RECOVERY_RECOVERED);
+	assert_refused(&a, 99);
+	assert_int_equal(b.takes, 0);
+	store(&b, 0);
+	assert_refused(&a, 99);
+	/* the worker of the newest connection is gone */
+	claim_from(&b, 101, PID, NULL, "/");
+	sio_keeper_gone(keeper, &b, now);
+	assert_refused(&a, 100);
+	claim_from(&a, 102, PID, NULL, "/");
+	assert_int_equal(a.result, SIO_RECOVERY_RECOVERED);
+}
+
+/* Both connections began in the same microsecond. */
+static void
+of_equally_old_connections_the_last_claim_counts(void **state)
+{
+	(void)state;
+	session(&a);
+	claim_from(&a, 100, PID, NULL, "/");
+	claim_from(&b, 100, PID, NULL, "/");
+	assert_int_equal(a.answered, nonce - 1);
+	assert_int_equal(a.result, SIO_RECOVERY_NO_SESSION);
+	assert_int_equal(b.type, 0);
+	store(&a, 0);
+	assert_int_equal(b.result, SIO_RECOVERY_RECOVERED);
+}
+
+/* A hub that has just started, or has not heard from a worker for a while, gets the sessions again. */
+static void
+sessions_that_are_sent_again_name_their_connection(void **state)
+{
+	(void)state;
+	a.recovered_began = 100;
+	session(&a);
+	assert_refused(&b, 99);
+	assert_int_equal(a.takes, 0);
+	claim_from(&b, 101, PID, NULL, "/");
+	assert_int_equal(a.takes, 1);
+}
+
+/* The hub has not read the session yet when the claims arrive in the wrong order. */
+static void
+claims_of_an_unknown_session_are_ordered_as_well(void **state)
+{
+	(void)state;
+	claim_from(&a, 101, PID, NULL, "/");
+	claim_from(&b, 100, PID, NULL, "/");
+	session(&b);
+	sio_keeper_settle(keeper, now);
+	assert_int_equal(b.type, SIO_KEEP_CLAIMED);
+	assert_int_equal(b.result, SIO_RECOVERY_NO_SESSION);
+	store(&b, 0);
+	assert_int_equal(a.type, SIO_KEEP_CLAIMED);
+	assert_int_equal(a.result, SIO_RECOVERY_RECOVERED);
 }
 
 /*
@@ -223,9 +301,13 @@ main(void)
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 		CASE(a_ghost_leaves_first),
 		CASE(a_claim_is_answered_as_long_as_its_worker_waits),
-		CASE(claims_get_the_session_one_after_the_other),
+		CASE(the_last_of_several_connections_gets_the_session),
 		CASE(a_claim_that_waits_is_answered_if_the_replay_fails),
-		CASE(the_claims_that_wait_are_limited),
+		CASE(a_claim_whose_worker_no_longer_waits_gets_nothing),
+		CASE(a_connection_that_the_client_has_left_gets_nothing),
+		CASE(of_equally_old_connections_the_last_claim_counts),
+		CASE(sessions_that_are_sent_again_name_their_connection),
+		CASE(claims_of_an_unknown_session_are_ordered_as_well),
 		CASE(a_replay_that_reaches_no_socket_is_repeated),
 		CASE(a_claim_waits_for_what_is_under_way),
 		CASE(what_cannot_be_shown_is_refused),

@@ -125,6 +125,32 @@ a_client_that_comes_before_its_loss_is_noticed_takes_over(void **state)
 	assert_int_equal(fake_io->disconnects[SIO_REASON_ENGINE + EIO_TRANSPORT_CLOSE], 10);
 }
 
+/* The server reads the CONNECT of a connection that the client has left after that of the next one. */
+static void
+a_connection_that_the_client_has_left_takes_over_nothing(void **state)
+{
+	struct recovering c = {0}, left = {0};
+
+	(void)state;
+	recovering_open(&left, 1);
+	recovering_open(&c, 2);
+	recovering_return(&c);
+	memcpy(left.pid, c.pid, sizeof left.pid);
+	recovering_return(&left);
+	assert_false(left.recovered);
+	assert_true(c.session->open);
+	assert_int_equal(result_of(SIO_RECOVERY_NO_SESSION), 1);
+	/* the same connection, and one that is newer */
+	recovering_open(&left, 2);
+	memcpy(left.pid, c.pid, sizeof left.pid);
+	recovering_return(&left);
+	assert_true(left.recovered);
+	assert_false(c.session->used);
+	recovering_open(&c, 3);
+	recovering_return(&c);
+	assert_true(c.recovered);
+}
+
 static void
 the_window_ends(void **state)
 {
@@ -411,6 +437,7 @@ main(void)
 		CASE(a_client_without_events_recovers),
 		CASE(a_string_at_the_end_is_not_taken_for_an_offset),
 		CASE(a_client_that_comes_before_its_loss_is_noticed_takes_over),
+		CASE(a_connection_that_the_client_has_left_takes_over_nothing),
 		CASE(the_window_ends),
 		CASE(some_reasons_end_the_session),
 		CASE(an_offset_of_null_is_none),
