@@ -59,11 +59,12 @@ sysctl_of net.ipv4.ip_local_port_range | {
 
 # -------------------------------------------------- the path to the server
 
-# Sends a request on a new connection, as after a change of networks. Writes the body to $dir/NAME, the status to standard output.
+# Sends a request on a new connection, as after a change of networks. Writes the body to $dir/NAME, the status to standard output,
+# and to $dir/NAME.error why there is no response.
 get() {
 	name=$1
 	shift
-	curl -s -k --http1.1 -o "$dir/$name" -w '%{http_code}' "$@"
+	curl -sS -k --http1.1 -o "$dir/$name" -w '%{http_code}' "$@" 2>"$dir/$name.error"
 }
 
 field() { sed -n "s/.*\"$1\":\"\{0,1\}\([A-Za-z0-9_-]*\).*/\1/p" "$dir/open" 2>/dev/null; }
@@ -112,7 +113,10 @@ finish() {
 
 status=$(get open -m 10 "$engine&transport=polling")
 sid=$(field sid)
-if [ "$status" != 200 ] || [ -z "$sid" ]; then
+if [ "$status" = 000 ]; then
+	fail "no answer from $url: $(sed -n 's/^curl: ([0-9]*) //p' "$dir/open.error" | head -1); is the server running, and is this its address?"
+	finish
+elif [ "$status" != 200 ] || [ -z "$sid" ]; then
 	fail "no handshake at $engine: status $status, \"$(head -c 100 "$dir/open" 2>/dev/null | tr -d '\000-\037')\""
 	finish
 fi

@@ -81,12 +81,15 @@ test("the installed configuration is valid, and so is each line of it that is a 
   check(text.replace(/^#(?=\w+ = )/gm, "").split("\n").filter((line) => !key.some((file) => line.includes(file))).join("\n"));
 });
 
-test("the doctor prints its usage, and refuses unknown options", () => {
+test("the doctor prints its usage, and says what is wrong with its arguments", () => {
   const usage = run("deploy/doctor.sh", ["--help"]);
   for (const text of ["[URL [ADMIN_URL]]", "--admin-port", "SOCKEYE_PATH", "Exit code"]) assert.ok(usage.includes(text), text);
   assert.doesNotMatch(usage, /^#/m);
   const got = spawnSync("deploy/doctor.sh", ["--hlep"], { cwd: root, encoding: "utf8" });
   assert.deepEqual([got.status, got.stdout, got.stderr], [2, "", "doctor.sh: unknown option --hlep; see --help\n"]);
+  const nobody = spawnSync("deploy/doctor.sh", ["http://127.0.0.1:1"], { cwd: root, encoding: "utf8" });
+  assert.equal(nobody.status, 1);
+  assert.match(nobody.stdout, /^FAIL {2}no answer from http:\/\/127\.0\.0\.1:1: .*[Ff]ailed to connect.*; is the server running/m);
   const bare = spawnSync("/bin/sh", ["deploy/doctor.sh"], { cwd: root, encoding: "utf8", env: { PATH: dir } });
   assert.deepEqual([bare.status, bare.stderr], [1, "doctor.sh: curl is missing; install it\n"]);
 });

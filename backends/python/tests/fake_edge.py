@@ -209,8 +209,11 @@ class FakeEdge:
         reader.max_frame = 1 << 24
         link = FakeLink(self, sock, hello)
         self._all.append(link)
-        link.send(frames.WELCOME, json.dumps(welcome).encode())
-        link.send(frames.PEERS, json.dumps([hello["instance"], *self.peers]).encode())
+        try:
+            link.send(frames.WELCOME, json.dumps(welcome).encode())
+            link.send(frames.PEERS, json.dumps([hello["instance"], *self.peers]).encode())
+        except OSError:
+            return  # the backend has closed the link meanwhile
         self._links.put(link)
         link.read(reader)
 
