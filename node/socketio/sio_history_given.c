@@ -72,24 +72,48 @@ sio_history_given_write(const struct sio_socket *s, struct buffer *out)
 	}
 }
 
-static bool
-is_among(const struct wire_target *to, struct text room)
+/*
+ * Lets the groups of the socket's joins point to them. This holds until another socket needs it, or this socket has a
+ * new join.
+ */
+static void
+index_joins(struct sio_history *history, const struct sio_socket *s)
 {
-	unsigned i = 0;
-
-	while (i < to->room_count && !text_is(to->rooms[i], room))
-		i++;
-	return i < to->room_count;
+	if (history->indexed == s)
+		return;
+	for (struct sio_history_join *join = s->extra->joins; join != NULL; join = join->next)
+		join->group->indexed = join;
+	history->indexed = s;
 }
 
+/* Returns the join of the indexed socket in this room, or NULL. */
+static const struct sio_history_join *
+join_of(struct sio_history *history, const struct sio_socket *s, struct text room)
+{
+	struct text key = sio_history_key(history, sio_nsp_text(s->nsp), room);
+	struct table_node *node = table_find(&history->groups, key);
+	const struct sio_history_join *join =
+		node != NULL ? container_of(node, struct join_group, node)->indexed : NULL;
+
+	return join != NULL && join->socket == s ? join : NULL;
+}
+
+/* A client may have thousands of joins and of missed events. So no event is compared with all joins. */
 bool
 sio_history_given_covers(const struct sio_socket *s, const struct wire_target *to)
 {
-	const struct sio_history_join *join = to->mark.origin != 0 ? s->extra->joins : NULL;
+	struct sio_history *history = s->nsp->io->history;
+	bool covers = false;
 
-	while (join != NULL && !(is_among(to, room_of(join)) && sio_history_mark_covers(join, to->mark)))
-		join = join->next;
-	return join != NULL;
+	if (to->mark.origin == 0)
+		return false;
+	index_joins(history, s);
+	for (unsigned i = 0; i < to->room_count && !covers; i++) {
+		const struct sio_history_join *join = join_of(history, s, to->rooms[i]);
+
+		covers = join != NULL && sio_history_mark_covers(join, to->mark);
+	}
+	return covers;
 }
 
 bool

@@ -36,6 +36,8 @@ join_leave_group(struct sio_history_join *join)
 {
 	struct join_group *group = join->group;
 
+	if (group->indexed == join)
+		group->indexed = NULL;
 	list_remove(&join->link);
 	if (!list_empty(&group->waiting) || !list_empty(&group->settled))
 		return;
@@ -482,6 +484,8 @@ join_new(struct sio_history *history, struct sio_socket *s, struct text key, sio
 	bus_wait_init(&join->wait, join_on_subscribed);
 	wheel_entry_init(&join->timer, join_on_timer);
 	list_add_tail(&join->group->waiting, &join->link);
+	if (history->indexed == s)
+		history->indexed = NULL;
 	history->asks++;
 	return join;
 }

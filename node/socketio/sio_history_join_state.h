@@ -26,6 +26,7 @@ enum join_state { JOIN_SETTLING, JOIN_READING, JOIN_PLACING, JOIN_SETTLED };
 struct join_group {
 	struct table_node node;
 	struct list waiting, settled;		  /* struct sio_history_join; `waiting`: all states but SETTLED */
+	struct sio_history_join *indexed;	  /* one of them, or NULL; see sio_history_given_covers() */
 	struct wire_mark newest[JOIN_NEWEST_MAX]; /* the highest number that the joins have sent, for each origin */
 	unsigned newest_count;			  /* beyond JOIN_NEWEST_MAX: some origins are missing */
 	char key[];

@@ -66,10 +66,12 @@ struct sio_history {
 	const struct sio_history_work *work;
 	struct history *store; /* NULL: the server has not joined the other nodes, or has left them */
 	struct sio_history_rules rules;
-	uint64_t origin, number;   /* of the last mark */
-	struct list reads;	   /* struct history_read that wait for the store */
-	unsigned asks;		   /* waiting reads and joins */
-	struct table groups;	   /* struct join_group (sio_history_join_state.h), by namespace and room */
+	uint64_t origin, number; /* of the last mark */
+	struct list reads;	 /* struct history_read that wait for the store */
+	unsigned asks;		 /* waiting reads and joins */
+	struct table groups;	 /* struct join_group (sio_history_join_state.h), by namespace and room */
+	/* the groups of this socket's joins point to these joins (join_group.indexed); NULL: of no socket */
+	const struct sio_socket *indexed;
 	struct list ending;	   /* struct join_call of sio_history_join.c: callbacks of ended joins */
 	struct sio_job ending_job; /* calls them, and ends the reads that were cut off */
 	bool cut;		   /* the server has left the store: the job must end all reads */

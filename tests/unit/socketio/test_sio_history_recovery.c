@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "node/socketio/sio_history_given.h"
+#include "node/socketio/sio_history_join_state.h"
 #include "tests/unit/socketio/recovering.h"
 #include "tests/unit/socketio/fake_history.h"
 
@@ -158,6 +160,64 @@ an_empty_history_changes_nothing(void **state)
 	assert_int_equal(client.count, 2);
 }
 
+static bool
+covers(const sio_socket *s, const char *room, uint64_t number)
+{
+	const struct text rooms[] = {TEXT("elsewhere"), text_from(room)};
+
+	return sio_history_given_covers(
+		s, &(struct wire_target){.rooms = rooms, .room_count = 2, .mark = {PEER, number}});
+}
+
+static void
+join_and_get(sio_socket *s, const char *room)
+{
+	assert_int_equal(sio_join_with_history(s, room, 0, NULL, NULL), 0);
+	fake_turn();
+	store_answers(0, stored_count);
+}
+
+/* A client may have joined thousands of rooms and have missed thousands of events. */
+static void
+a_missed_event_is_looked_up_by_its_rooms(void **state)
+{
+	static const char *const rooms[] = {"room1", "room2", "room3", "room4", "room5"};
+	const unsigned count = sizeof rooms / sizeof *rooms;
+	sio_socket *s = recovering_socket(&client), *t;
+	struct recovering second = {0};
+	struct sio_history_join *joins;
+	char key[16];
+
+	(void)state;
+	store_answers(0, 1);
+	for (unsigned i = 0; i < count; i++) {
+		(void)snprintf(key, sizeof key, "/#%s", rooms[i]);
+		peer_stores(key, i + 1, 1);
+		join_and_get(s, rooms[i]);
+	}
+	assert_true(covers(s, rooms[0], 1));
+	joins = s->extra->joins;
+	s->extra->joins = NULL; /* so they cannot be walked */
+	for (unsigned i = 0; i < count; i++) {
+		assert_true(covers(s, rooms[i], i + 1));
+		assert_false(covers(s, rooms[i], i + 2));
+	}
+	s->extra->joins = joins;
+	/* another client, the end of a join, and a new join */
+	recovering_return(&second);
+	t = recovering_socket(&second);
+	join_and_get(t, rooms[0]);
+	assert_true(covers(t, rooms[0], 1));
+	assert_false(covers(t, rooms[1], 2));
+	assert_true(covers(s, rooms[0], 1));
+	sio_leave(s, rooms[0]);
+	assert_false(covers(s, rooms[0], 1));
+	assert_true(covers(t, rooms[0], 1));
+	assert_false(covers(s, rooms[0], 1));
+	join_and_get(s, rooms[0]);
+	assert_true(covers(s, rooms[0], 1));
+}
+
 int
 main(void)
 {
@@ -170,6 +230,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_client_with_the_last_event_of_the_join_is_recovered, start, stop),
 		cmocka_unit_test_setup_teardown(an_event_that_the_join_has_passed_over_is_not_replayed, start, stop),
 		cmocka_unit_test_setup_teardown(an_empty_history_changes_nothing, start, stop),
+		cmocka_unit_test_setup_teardown(a_missed_event_is_looked_up_by_its_rooms, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
