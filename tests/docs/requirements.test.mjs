@@ -144,7 +144,7 @@ test("if nothing is missing, nothing is printed", async () => {
 });
 
 // Debian 12 has Node.js 18. It does not start with an option that it does not know, so the Makefile tries --test-timeout first.
-const NEWER = /\.to(Sorted|Reversed|Spliced)\(|import\.meta\.(dirname|filename)(?! \?\?)|\.withResolvers\(|Array\.fromAsync\(|\.groupBy\(|AbortSignal\.any\(|mock\.timers|(?<!shell node |echo )--test-timeout/;
+const NEWER = /\.to(Sorted|Reversed|Spliced)\(|import\.meta\.(dirname|filename)(?! \?\?)|\.withResolvers\(|Array\.fromAsync\(|\.groupBy\(|AbortSignal\.any\(|mock\.timers|\.fullName(?! \?\?)|(?<!shell node |echo )--test-timeout/;
 
 test("programs and tests use nothing that Node.js 18 does not have", () => {
   const names = ["Makefile", "*.mk", "*.sh", "*.js", "*.mjs", "*.cjs"].flatMap((name) => ["-o", "-name", name]).slice(1);

@@ -2,7 +2,8 @@
 // not start, until the time-out of the whole run. A file therefore ends some seconds after its last test, together
 // with the processes that it has started.
 //
-// The logs of the processes that ran during a failed test are printed after that test.
+// The logs of the processes that ran during a failed test are printed after that test. Node.js 18 does not say here which test
+// has failed, so it prints none.
 import { after, afterEach } from "node:test";
 
 const LEFT_MS = 5000;
@@ -26,7 +27,7 @@ function showLogs(test) {
   for (const [child, log] of logs) {
     const lines = log().trimEnd().split("\n").slice(-LOG_LINES);
     const state = children.has(child) ? "runs" : `ended: ${child.exitCode ?? child.signalCode}`;
-    console.error([`failed: ${test.fullName}: the log of process ${child.pid} (${child.spawnargs[0]}, ${state})`, ...lines].join("\n    | "));
+    console.error([`failed: ${test.fullName ?? test.name}: the log of process ${child.pid} (${child.spawnargs[0]}, ${state})`, ...lines].join("\n    | "));
   }
 }
 
@@ -38,7 +39,8 @@ process.on("exit", () => {
 if (process.env.NODE_TEST_CONTEXT) {
   after(() => setTimeout(() => process.exit(), LEFT_MS).unref());
   afterEach((test) => {
-    if (!test.passed) showLogs(test);
-    if (!test.passed || !test.fullName.includes(" > ")) forgetEnded();
+    const failed = test.passed === false;
+    if (failed) showLogs(test);
+    if (failed || !(test.fullName ?? test.name).includes(" > ")) forgetEnded();
   });
 }
