@@ -38,6 +38,8 @@ void sio_keep_replay_next(struct sio_keep *keep);
 void sio_keep_replayed(struct sio_keep *keep, struct keep_reader *in);
 /* Returns the session of a replay if its socket still waits for the answer, else NULL. */
 struct sio_recovery_session *sio_keep_replay_session(struct sio_keep *keep, const struct keep_ask *ask);
+/* Ends a replay whose socket has left. Ignores an unknown nonce. */
+void sio_keep_replay_drop(struct sio_keep *keep, uint64_t nonce);
 /* Ends a replay without its events: the socket continues as a new one. Frees the ask. */
 void sio_keep_replay_fail(struct sio_keep *keep, struct keep_ask *ask, enum sio_recovery_result result);
 

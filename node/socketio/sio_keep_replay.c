@@ -65,6 +65,13 @@ sio_keep_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 }
 
 void
+sio_keep_replay_drop(struct sio_keep *keep, uint64_t nonce)
+{
+	mem_free(sio_keep_ask_take(keep, nonce));
+	sio_keep_replay_next(keep);
+}
+
+void
 sio_keep_replay_fail(struct sio_keep *keep, struct keep_ask *ask, enum sio_recovery_result result)
 {
 	struct sio_recovery_session *session = sio_keep_replay_session(keep, ask);

@@ -58,13 +58,13 @@ struct vault_first {
 
 static void
 vault_note_first(
-	struct sio_vault *vault, const struct sio_recovery_session *session, const struct sio_vault_before *before)
+	struct sio_vault *vault, const struct sio_recovery_session *session, const struct sio_vault_reached *reached)
 {
 	struct vault_first *first = mem_zalloc(sizeof *first);
 
 	memcpy(first->handle, session->pid, SIO_PID_HANDLE);
 	list_add_tail(&vault->firsts, &first->link);
-	if (!sio_vault_mark(vault, session, before, first->mark, &first->n))
+	if (!sio_vault_mark(vault, session, reached, first->mark, &first->n))
 		first->n = 0;
 }
 
@@ -77,10 +77,10 @@ vault_begin_session(struct sio_keep *keep, struct sio_recovery_session *session)
 
 void
 sio_vault_replayed(
-	struct sio_vault *vault, struct sio_recovery_session *session, const struct sio_vault_before *before)
+	struct sio_vault *vault, struct sio_recovery_session *session, const struct sio_vault_reached *reached)
 {
 	session->bound_changed = SIO_VAULT_REPLAYED;
-	vault_note_first(vault, session, before);
+	vault_note_first(vault, session, reached);
 }
 
 static void
@@ -213,59 +213,17 @@ vault_on_deaf(struct sio_recovery_session *session)
 }
 
 static void
-vault_by_pid(
-	struct sio_vault *vault, enum sio_vault_script script, const char pid[SIO_PID_LENGTH], struct bus_call *call)
+vault_end(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
 {
+	struct sio_vault *vault = keep->vault;
 	char key[SIO_VAULT_KEY_MAX];
 	const struct text args[] = {sio_vault_key(vault, text_of(pid, SIO_PID_LENGTH), key), vault_self(vault)};
 
 	sio_vault_forget(vault, pid);
-	sio_vault_call(vault, script, 1, args, 2, call);
-}
-
-static void
-vault_end(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
-{
-	vault_by_pid(keep->vault, VAULT_END, pid, sio_vault_late_end(keep->vault, pid));
-}
-
-static void
-vault_release(struct sio_keep *keep, const char pid[SIO_PID_LENGTH])
-{
-	vault_by_pid(keep->vault, VAULT_RELEASE, pid, NULL);
+	sio_vault_call(vault, VAULT_END, 1, args, 2, sio_vault_late_end(vault, pid));
 }
 
 /* ---------------------------------------------------------------- up calls */
-
-/* TAKE (see VAULT_CLAIM): the client is back at another worker, so its socket leaves this worker. */
-static void
-vault_on_take(struct sio_vault *vault, struct text message)
-{
-	char own[SIO_VAULT_KEY_MAX];
-	struct sio_recovery_session *session;
-	struct vault_number ttl;
-	struct text key, args[4];
-
-	if (message.n <= SIO_PID_HANDLE)
-		return;
-	key = text_of(message.at + SIO_PID_HANDLE, message.n - SIO_PID_HANDLE);
-	session = sio_vault_session(vault, message.at);
-	if (session != NULL && session->claimed)
-		return;
-	if (session != NULL && session->socket != NULL) {
-		if (text_is(key, sio_vault_key(vault, text_of(session->pid, SIO_PID_LENGTH), own)))
-			sio_recovery_end_ghost(NULL, session->socket);
-		return;
-	}
-	if (sio_vault_late_take(vault, message.at))
-		return;
-	/* the socket left while Redis could not be reached */
-	args[0] = key;
-	args[1] = vault_self(vault);
-	args[2] = sio_vault_number(&ttl, vault->keep->recovery->io->options.max_disconnection_duration);
-	args[3] = TEXT("");
-	sio_vault_call(vault, VAULT_STORE, 1, args, 4, NULL);
-}
 
 static void
 vault_on_message(struct bus_keep *bus, struct text message)
@@ -275,7 +233,9 @@ vault_on_message(struct bus_keep *bus, struct text message)
 	if (message.n == 0 || !keep->welcome)
 		return;
 	if (message.at[0] == 'T')
-		vault_on_take(keep->vault, text_of(message.at + 1, message.n - 1));
+		sio_vault_on_take(keep->vault, text_of(message.at + 1, message.n - 1));
+	else if (message.at[0] == 'G')
+		sio_vault_on_give(keep->vault, text_of(message.at + 1, message.n - 1));
 	else if (message.at[0] == 'R')
 		sio_vault_on_read(keep->vault, text_of(message.at + 1, message.n - 1));
 }
@@ -405,7 +365,7 @@ static const struct sio_keep_peer peer = {.begin = vault_begin_session,
 	.save = vault_save,
 	.place = vault_place,
 	.end = vault_end,
-	.release = vault_release,
+	.release = sio_vault_release,
 	.claim = sio_vault_claim,
 	.replay = sio_vault_replay,
 	.stranger = sio_vault_stranger,

@@ -8,9 +8,9 @@
  * the log, and numbers them.
  *
  *   question   what happens
- *   claim      A script takes the session. If its socket is still connected, its worker is asked to give it up, and
- *              the script is repeated until the socket has left. If middlewares or an owner run next, a second script
- *              first checks that the log is complete after the client's place.
+ *   claim      A script takes the session. If a socket has it, or waits for it, the worker of this socket is asked to
+ *              give it up, and the script is repeated until the socket has left. If middlewares or an owner run next,
+ *              a second script first checks that the log is complete after the client's place.
  *   replay     A script reads the log and publishes the missed events to this worker. The message arrives in its
  *              place among the live events: it contains all events before it, and later ones are delivered live.
  *

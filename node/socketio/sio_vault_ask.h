@@ -33,17 +33,19 @@ struct vault_ask {
 	uint64_t give_back_until; /* claim: loop time when giving back ends; 0: not being given back */
 	char pid[SIO_PID_LENGTH], sid[SIO_ID_LENGTH];
 	char claim[SIO_VAULT_CLAIM];
-	char *record; /* claim, while the log is checked: field s of the session's record */
+	uint64_t number; /* of the claim; 0: Redis has not told it */
+	char *record;	 /* claim, while the log is checked: field s of the session's record */
 	size_t record_n;
 	struct sio_vault_from from;
 	struct sio_vault_offset offset; /* of the client; at.origin 0: the client sent none */
 };
 
-/* A session that this worker has claimed and has not continued yet. */
+/* A session that this worker has claimed, and that is not live here yet. */
 struct vault_claimed {
 	struct list link;
 	char pid[SIO_PID_LENGTH];
 	char claim[SIO_VAULT_CLAIM];
+	uint64_t number;		/* of the claim */
 	struct sio_vault_before before; /* what the client has */
 };
 

@@ -2,8 +2,9 @@
  * Claims of sessions.
  *
  *   state    event                               next state
- *   CLAIM    the socket is still connected, or   CLAIM, after a pause
- *            the bus is down
+ *   CLAIM    a worker has or claims the session  CLAIM, after a pause; that worker is asked to give it up
+ *            the bus is down                     CLAIM, after a pause
+ *            a later claim has got the session   the client is closed
  *            the script has taken the session    CHECK; answered if the replay follows at once; COUNT at a
  *                                                Redis Cluster
  *            the script refuses                  answered
@@ -13,8 +14,12 @@
  *            it is not                           answered; the session is released
  *            the bus is down                     CLAIM, after a pause
  *            the worker holds events back        CLAIM, after a pause
- *   any      the question has ended, and Redis   GIVE BACK, until Redis has confirmed it
- *            may have the claim
+ *   any      the question has ended, or its      GIVE BACK, until Redis has confirmed it
+ *            client has left, and Redis may
+ *            have the claim
+ *
+ * A claim that waits gets the session when the socket of the earlier one has left. So if a client is lost several
+ * times in a row, its last connection gets the session.
  */
 #include <stdio.h>
 
@@ -22,6 +27,7 @@
 #include "broker/wire.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
+#include "node/socketio/sio_client.h"
 #include "node/socketio/sio_keep_ask.h"
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_owner.h"
@@ -31,7 +37,8 @@
 
 #define CLAIM_MS 30000 /* after this time, an unused claim ends; middlewares may run meanwhile */
 #define BACK_MS 3000   /* so long after this worker has lost Redis, another without a subscription may come back */
-#define GIVEN_BACK_MAX 1024 /* claims that are being given back; further ones end after CLAIM_MS */
+#define WAITING_MAX TEXT("16") /* claims of one session that wait; further ones are refused */
+#define GIVEN_BACK_MAX 1024    /* claims that are being given back; further ones end after CLAIM_MS */
 
 /* Answers the question with CLAIMED and frees the ask. */
 static void
@@ -60,9 +67,11 @@ vault_answer_claim(struct vault_ask *ask, enum sio_recovery_result result)
 static void
 vault_refuse_claim(struct vault_ask *ask, enum sio_recovery_result result)
 {
-	struct sio_keep *keep = ask->vault->keep;
+	char key[SIO_VAULT_KEY_MAX];
+	const struct text args[] = {sio_vault_key(ask->vault, text_of(ask->pid, SIO_PID_LENGTH), key),
+		text_of(ask->claim, SIO_VAULT_CLAIM)};
 
-	keep->peer->release(keep, ask->pid);
+	sio_vault_call(ask->vault, VAULT_RELEASE, 1, args, 2, NULL);
 	vault_answer_claim(ask, result);
 }
 
@@ -84,6 +93,7 @@ vault_hand_over(struct vault_ask *ask, const struct keep_ask *question)
 	claimed = mem_zalloc(sizeof *claimed);
 	memcpy(claimed->pid, ask->pid, SIO_PID_LENGTH);
 	memcpy(claimed->claim, ask->claim, SIO_VAULT_CLAIM);
+	claimed->number = ask->number;
 	claimed->before = (struct sio_vault_before){
 		ask->offset.at.origin, ask->offset.at.heard + ask->offset.at.local, ask->from};
 	list_add_tail(&ask->vault->claimed, &claimed->link);
@@ -93,12 +103,25 @@ vault_hand_over(struct vault_ask *ask, const struct keep_ask *question)
 static void vault_claim_again(struct vault_ask *ask);
 static void vault_give_back(struct vault_ask *ask);
 
+/* Returns the question if its client still waits. If the client has left, ends the question and returns NULL. */
+static struct keep_ask *
+vault_wanted(const struct vault_ask *ask)
+{
+	struct keep_ask *question = sio_vault_question(ask);
+
+	if (question == NULL || (question->step->client != NULL && sio_client_open(question->step->client)))
+		return question;
+	(void)sio_keep_ask_take(ask->vault->keep, ask->nonce);
+	sio_keep_claim_end(question, SIO_RECOVERY_RECOVERED, NULL);
+	return NULL;
+}
+
 static void
 vault_on_checked(struct bus_call *call, int error, struct text value)
 {
 	struct vault_ask *ask = container_of(call, struct vault_ask, call);
 	enum sio_recovery_result result = error == 0 ? sio_vault_read_result(value) : SIO_RECOVERY_NO_HUB;
-	const struct keep_ask *question = sio_vault_question(ask);
+	const struct keep_ask *question = vault_wanted(ask);
 
 	if (question == NULL)
 		vault_give_back(ask);
@@ -114,19 +137,20 @@ vault_on_checked(struct bus_call *call, int error, struct text value)
 struct vault_found {
 	struct text record, changed, quiet;
 	uint64_t marked_ms, stranger_ms; /* Redis's time of the newest mark and of the last stranger */
+	uint64_t number;		 /* of the claim */
 	int64_t servers;		 /* in the cluster now */
 };
 
 static bool
 vault_read_found(struct text answer, struct vault_found *out)
 {
-	uint64_t numbers[7] = {0};
+	uint64_t numbers[8] = {0};
 	struct text line, part;
 
 	if (!text_cut(&answer, '\n', &line))
 		return false;
 	(void)text_cut(&line, ' ', &part); /* C */
-	for (unsigned i = 0; i < 7; i++) {
+	for (unsigned i = 0; i < 8; i++) {
 		if (!text_cut(&line, ' ', &part)) {
 			part = line;
 			line = TEXT("");
@@ -142,7 +166,8 @@ vault_read_found(struct text answer, struct vault_found *out)
 	out->quiet = text_of(answer.at + numbers[0] + numbers[1], numbers[2]);
 	out->marked_ms = numbers[3];
 	out->stranger_ms = numbers[4] > numbers[5] ? numbers[4] : numbers[5];
-	out->servers = (int64_t)numbers[6];
+	out->number = numbers[6];
+	out->servers = (int64_t)numbers[7];
 	return true;
 }
 
@@ -199,6 +224,7 @@ vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct te
 		vault_refuse_claim(ask, SIO_RECOVERY_FAILED);
 		return;
 	}
+	ask->number = found.number;
 	strangers = sio_vault_strangers(ask->vault, servers >= 0 ? servers : found.servers);
 	if (strangers == VAULT_PERHAPS) {
 		sio_vault_pause(ask, SIO_VAULT_PAUSE_MAX_MS);
@@ -231,7 +257,7 @@ vault_on_found(struct vault_ask *ask, const struct keep_ask *question, struct te
 void
 sio_vault_counted(struct vault_ask *ask, int64_t servers)
 {
-	const struct keep_ask *question = sio_vault_question(ask);
+	const struct keep_ask *question = vault_wanted(ask);
 
 	if (question == NULL)
 		vault_give_back(ask);
@@ -245,7 +271,7 @@ static void
 vault_on_claim_answer(struct bus_call *call, int error, struct text value)
 {
 	struct vault_ask *ask = container_of(call, struct vault_ask, call);
-	struct keep_ask *question = sio_vault_question(ask);
+	struct keep_ask *question = vault_wanted(ask);
 	char kind = error == 0 && value.n != 0 ? value.at[0] : 0;
 
 	ask->held = ask->held || error != 0 || kind == 'C';
@@ -256,8 +282,14 @@ vault_on_claim_answer(struct bus_call *call, int error, struct text value)
 			vault_on_found(ask, question, value, -1);
 	} else if (kind == 'N' || kind == 'F') {
 		vault_answer_claim(ask, kind == 'N' ? SIO_RECOVERY_NO_SESSION : SIO_RECOVERY_FOREIGN);
+	} else if (kind == 'P') {
+		sio_client_end(question->step->client, SIO_REASON_ENGINE + EIO_TRANSPORT_CLOSE);
+		(void)vault_wanted(ask);
+		vault_give_back(ask);
 	} else {
 		ask->ghost |= kind == 'L';
+		if (kind == 'L' || kind == 'W')
+			(void)text_number(text_of(value.at + 1, value.n - 1), INT64_MAX, &ask->number);
 		sio_vault_pause_longer(ask);
 	}
 }
@@ -265,14 +297,14 @@ vault_on_claim_answer(struct bus_call *call, int error, struct text value)
 static void
 vault_send_claim(struct vault_ask *ask)
 {
-	const struct keep_ask *question = sio_vault_question(ask);
+	const struct keep_ask *question = vault_wanted(ask);
 	struct sio_vault *vault = ask->vault;
 	uint64_t now = vault->keep->recovery->io->loop->now;
 	char key[SIO_VAULT_KEY_MAX], here[SIO_VAULT_KEY_MAX], anywhere[SIO_VAULT_KEY_MAX];
-	char take[1 + SIO_PID_HANDLE + SIO_VAULT_KEY_MAX];
+	char name[SIO_PID_HANDLE + SIO_VAULT_KEY_MAX];
 	struct buffer channels, requests;
-	struct vault_number ms;
-	struct text args[11], nsp;
+	struct vault_number ms, number;
+	struct text args[13], nsp;
 
 	if (question == NULL) {
 		vault_give_back(ask);
@@ -289,17 +321,17 @@ vault_send_claim(struct vault_ask *ask)
 	args[5] = nsp;
 	args[6] = sio_vault_number(&ms, CLAIM_MS);
 	args[7] = buffer_text(&channels);
-	take[0] = 'T';
-	memcpy(take + 1, ask->pid, SIO_PID_HANDLE);
-	memcpy(take + 1 + SIO_PID_HANDLE, args[0].at, args[0].n);
-	args[8] = text_of(take, 1 + SIO_PID_HANDLE + args[0].n);
+	memcpy(mempcpy(name, ask->pid, SIO_PID_HANDLE), args[0].at, args[0].n);
+	args[8] = text_of(name, SIO_PID_HANDLE + args[0].n);
 	buffer_init(&requests, SIO_VAULT_KEY_MAX);
 	wire_channel_request(&requests, vault->key, TEXT("/"));
 	args[9] = buffer_text(&requests);
 	args[10] = vault->back_at != 0 && now - vault->back_at < BACK_MS ? TEXT("0") : TEXT("1");
+	args[11] = sio_vault_number(&number, ask->number);
+	args[12] = WAITING_MAX;
 	ask->again_at = 0;
 	sio_vault_late_send(vault); /* it may be of this session */
-	sio_vault_call(vault, VAULT_CLAIM, 3, args, 11, &ask->call);
+	sio_vault_call(vault, VAULT_CLAIM, 3, args, 13, &ask->call);
 	buffer_fini(&channels);
 	buffer_fini(&requests);
 }
@@ -348,8 +380,9 @@ vault_send_give_back(struct vault_ask *ask)
 }
 
 /*
- * The question has ended, so the session is not continued here. Gives the claim back, so that other workers need not
- * wait until it expires. Names the claim, because the client may have been claimed again meanwhile.
+ * The question has ended, or its client has left, so the session is not continued here. Gives the claim back, so that
+ * other workers need not wait until it expires. Names the claim, because the client may have been claimed again
+ * meanwhile.
  */
 static void
 vault_give_back(struct vault_ask *ask)

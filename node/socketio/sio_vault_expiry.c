@@ -8,23 +8,59 @@
 
 _Static_assert(NAME <= SIO_EXPIRY_TOKEN, "the name of a loss is its token");
 
-void
-sio_vault_store(struct sio_vault *vault, const struct sio_recovery_session *session)
+/* A loss: the last arguments of the script that stores the session. */
+struct loss {
+	struct vault_number ms;
+	char name[NAME];
+	struct text args[3]; /* worker, ms to live, e */
+};
+
+/* Waits for the end of the session, if somebody wants to know it. */
+static void
+loss_begin(struct loss *loss, struct sio_vault *vault, const struct sio_recovery_session *session)
 {
 	uint64_t ms = vault->keep->recovery->io->options.max_disconnection_duration;
 	bool wanted = sio_expiry_wanted(session->nsp);
-	struct text pid = text_of(session->pid, SIO_PID_LENGTH);
-	char key[SIO_VAULT_KEY_MAX], name[NAME];
-	struct vault_number ttl;
-	struct text args[4] = {sio_vault_key(vault, pid, key), text_of(vault->keep->bus.id, BUS_KEEP_ID),
-		sio_vault_number(&ttl, wanted ? ms + SIO_EXPIRY_GRACE_MS : ms), TEXT("")};
 
-	if (wanted) {
-		random_id(name, NAME);
-		args[3] = text_of(name, NAME);
-		sio_expiry_add(vault->keep->recovery->expiry, session->nsp, pid, ms, args[3]);
-	}
+	loss->args[0] = text_of(vault->keep->bus.id, BUS_KEEP_ID);
+	loss->args[1] = sio_vault_number(&loss->ms, wanted ? ms + SIO_EXPIRY_GRACE_MS : ms);
+	loss->args[2] = TEXT("");
+	if (!wanted)
+		return;
+	random_id(loss->name, NAME);
+	loss->args[2] = text_of(loss->name, NAME);
+	sio_expiry_add(vault->keep->recovery->expiry, session->nsp, text_of(session->pid, SIO_PID_LENGTH), ms,
+		loss->args[2]);
+}
+
+void
+sio_vault_store(struct sio_vault *vault, const struct sio_recovery_session *session)
+{
+	char key[SIO_VAULT_KEY_MAX];
+	struct text args[4];
+	struct loss loss;
+
+	loss_begin(&loss, vault, session);
+	args[0] = sio_vault_key(vault, text_of(session->pid, SIO_PID_LENGTH), key);
+	memcpy(args + 1, loss.args, sizeof loss.args);
 	sio_vault_call(vault, VAULT_STORE, 1, args, 4, NULL);
+}
+
+void
+sio_vault_store_replayed(
+	struct sio_vault *vault, const struct sio_recovery_session *session, struct text claim, uint64_t number)
+{
+	char key[SIO_VAULT_KEY_MAX];
+	struct vault_number claim_number;
+	struct text args[6];
+	struct loss loss;
+
+	loss_begin(&loss, vault, session);
+	args[0] = sio_vault_key(vault, text_of(session->pid, SIO_PID_LENGTH), key);
+	args[1] = claim;
+	args[2] = sio_vault_number(&claim_number, number);
+	memcpy(args + 3, loss.args, sizeof loss.args);
+	sio_vault_call(vault, VAULT_RELEASE, 1, args, 6, NULL);
 }
 
 /* Reports the session that has been removed. `s`: the field of its record. Frees the entry. */

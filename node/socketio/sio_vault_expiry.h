@@ -12,5 +12,11 @@ extern const struct sio_expiry_peer sio_vault_expiry_peer;
 
 /* The socket of the session has left, and its client may return. */
 void sio_vault_store(struct sio_vault *vault, const struct sio_recovery_session *session);
+/*
+ * The same for a claimed session: its socket has left before the missed events reached it. VAULT_READ may have given
+ * the session to this worker.
+ */
+void sio_vault_store_replayed(
+	struct sio_vault *vault, const struct sio_recovery_session *session, struct text claim, uint64_t number);
 
 #endif

@@ -8,7 +8,7 @@
 
 bool
 sio_vault_mark(const struct sio_vault *vault, const struct sio_recovery_session *session,
-	const struct sio_vault_before *before, char out[SIO_MARK_MAX], size_t *n)
+	const struct sio_vault_reached *reached, char out[SIO_MARK_MAX], size_t *n)
 {
 	const struct sio_keep *keep = vault->keep;
 	const struct sio_socket *s = session->socket;
@@ -19,14 +19,19 @@ sio_vault_mark(const struct sio_vault *vault, const struct sio_recovery_session 
 
 	if (!sio_vault_where(vault, &mark.place, &point))
 		return false;
+	if (reached != NULL) {
+		mark.sum = reached->sum;
+		mark.local = reached->from.local;
+		mark.place = reached->from.place;
+	}
 	mark.bound_origin = last != 0 ? keep->origin : session->bound_origin;
 	mark.bound_sum = last != 0 ? last : session->bound_sum;
 	if (sio_history_waits(s)) {
 		mark.bound_origin = keep->origin;
 		mark.bound_sum = SIO_KEEP_UNREACHED;
-	} else if (before != NULL) {
+	} else if (reached != NULL && reached->before != NULL) {
 		mark.replayed = true;
-		mark.before = *before;
+		mark.before = *reached->before;
 	}
 	*n = sio_vault_mark_write(&mark, out);
 	return true;

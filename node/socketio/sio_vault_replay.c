@@ -2,6 +2,7 @@
  * Replays of missed events.
  *
  *   event                                        what happens
+ *   the socket has left                          the question ends; the session was released (sio_vault_take.c)
  *   own events wait to be sent, or the bus is    the replay is tried again after a pause
  *   down
  *   the bus has rooms to confirm                 the replay waits for it
@@ -44,6 +45,26 @@ vault_fail_replay(struct vault_ask *ask, enum sio_recovery_result result)
 	buffer_fini(&out);
 }
 
+/* Returns the session of the ask, or NULL if its socket has left or the question has ended. */
+static struct sio_recovery_session *
+vault_replay_session(const struct vault_ask *ask)
+{
+	const struct keep_ask *question = sio_vault_question(ask);
+
+	return question != NULL ? sio_keep_replay_session(ask->vault->keep, question) : NULL;
+}
+
+/* The socket has left: frees the ask and its question. An asked question would take the place of another one. */
+static void
+vault_drop_replay(struct vault_ask *ask)
+{
+	struct sio_keep *keep = ask->vault->keep;
+	uint64_t nonce = ask->nonce;
+
+	sio_vault_ask_free(ask);
+	sio_keep_replay_drop(keep, nonce);
+}
+
 /*
  * A worker subscribes room by room (bus_rooms.h). Messages after the replay come live, so the subscriptions must be
  * confirmed before the script reads the log. Returns false if that is awaited; ask->again is called then. If the bus
@@ -74,15 +95,13 @@ static enum sio_recovery_result
 vault_try_replay(struct vault_ask *ask)
 {
 	struct sio_vault *vault = ask->vault;
-	const struct keep_ask *question = sio_vault_question(ask);
 	const struct vault_claimed *claimed = sio_vault_find_claimed(vault, ask->pid);
-	struct sio_recovery_session *session =
-		question != NULL ? sio_keep_replay_session(vault->keep, question) : NULL;
+	struct sio_recovery_session *session = vault_replay_session(ask);
 	struct bus_point point;
 	bool waits;
 
 	if (session == NULL) {
-		sio_vault_ask_free(ask);
+		vault_drop_replay(ask);
 		return SIO_RECOVERY_RECOVERED;
 	}
 	if (claimed == NULL)
@@ -122,8 +141,8 @@ vault_on_replay_answer(struct bus_call *call, int error, struct text value)
 	struct vault_ask *ask = container_of(call, struct vault_ask, call);
 	enum sio_recovery_result result = error == 0 ? sio_vault_read_result(value) : SIO_RECOVERY_NO_HUB;
 
-	if (sio_vault_question(ask) == NULL)
-		sio_vault_ask_free(ask);
+	if (vault_replay_session(ask) == NULL)
+		vault_drop_replay(ask);
 	else if (error == 0 && sio_vault_read_waits(ask, value))
 		sio_vault_pause_longer(ask);
 	else if (result != SIO_RECOVERY_RECOVERED)
@@ -199,10 +218,9 @@ vault_read_missed(struct text records, const struct sio_recovery_session *sessio
  * client has received all of them. A client that received a part comes back as a new one.
  */
 static void
-vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log, struct bus_position end,
+vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log, const struct sio_vault_place *place,
 	uint64_t count, struct text messages, struct buffer *out)
 {
-	const struct sio_vault_place place = {.entry = end, .newest = ask->sent};
 	struct keep_reader in = {.rest = messages};
 	char offset[SIO_OFFSET_LONG + 1];
 	size_t n;
@@ -213,7 +231,7 @@ vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log
 
 		n = sio_recovery_position_write(log->epoch, &at, offset);
 		offset[n++] = ':';
-		n += sio_vault_place_write(&place, offset + n);
+		n += sio_vault_place_write(place, offset + n);
 		keep_put_text(out, text_of(offset, n));
 		keep_put_text(out, keep_get_text(&in));
 	}
@@ -221,22 +239,23 @@ vault_put_missed(const struct vault_ask *ask, const struct sio_recovery_log *log
 
 /*
  * Makes the session live at this worker. If `count` events are replayed, the client can be recovered again in two
- * cases: it sends the offset of the last one, or it has received none of them and sends the same offset as now.
+ * cases: it sends the offset of the last one, or it has received none of them and sends the same offset as now. The
+ * mark is noted before later events are sent, this worker's events since the question included.
  */
 static void
 vault_continue(struct sio_vault *vault, struct sio_recovery_session *session, const struct vault_ask *ask,
-	const struct vault_claimed *claimed, uint64_t count)
+	const struct vault_claimed *claimed, const struct sio_vault_place *place, uint64_t count)
 {
 	struct sio_recovery_log *log = session->log;
 	uint64_t sum = log->heard + ask->sent;
+	const struct sio_vault_reached reached = {
+		sum, {log->origin, ask->sent, *place}, count != 0 ? &claimed->before : NULL};
 
 	session->start = sum;
 	session->bound_origin = count != 0 ? log->origin : claimed->before.offset_origin;
 	session->bound_sum = count != 0 ? sum : claimed->before.offset_sum;
-	session->bound_changed = 1;
 	log->head = log->heard + vault->keep->local;
-	if (count != 0)
-		sio_vault_replayed(vault, session, &claimed->before);
+	sio_vault_replayed(vault, session, &reached);
 }
 
 static void
@@ -244,6 +263,7 @@ vault_on_missed(struct sio_vault *vault, struct vault_ask *ask, struct sio_recov
 	struct bus_position end, struct text records)
 {
 	const struct vault_claimed *claimed = sio_vault_find_claimed(vault, ask->pid);
+	const struct sio_vault_place place = {.entry = end, .newest = ask->sent};
 	struct keep_ask *question = sio_vault_question(ask);
 	struct sio_keep *keep = vault->keep;
 	struct buffer messages, out;
@@ -263,22 +283,23 @@ vault_on_missed(struct sio_vault *vault, struct vault_ask *ask, struct sio_recov
 	/* the worker counts replayed events as heard: each of them has a larger sum than the client's offset */
 	keep->heard += (uint64_t)count;
 	sio_keep_hear(session->log, keep->heard);
-	vault_continue(vault, session, ask, claimed, (uint64_t)count);
+	vault_continue(vault, session, ask, claimed, &place, (uint64_t)count);
 	question->own = ask->sent;
 	keep_put_u64(&out, ask->nonce);
 	buffer_add_byte(&out, SIO_RECOVERY_RECOVERED);
 	buffer_add(&out, pid, SIO_PID_LENGTH);
 	keep_put_u64(&out, keep->heard);
-	vault_put_missed(ask, session->log, end, (uint64_t)count, buffer_text(&messages), &out);
-	sio_vault_forget(vault, pid);
+	vault_put_missed(ask, session->log, &place, (uint64_t)count, buffer_text(&messages), &out);
 	sio_vault_ask_free(ask);
 	in = (struct keep_reader){.rest = buffer_text(&out)};
 	sio_keep_replayed(keep, &in);
 	session = sio_recovery_session_find(keep->recovery, text_of(pid, SIO_PID_LENGTH));
-	if (session != NULL && !session->claimed)
+	if (session != NULL && !session->claimed) {
+		sio_vault_forget(vault, pid);
 		sio_keep_touched(session);
-	else
-		sio_vault_not_replayed(vault, pid);
+	} else {
+		sio_vault_not_replayed(vault, pid); /* the socket has left, or leaves at the end of the turn */
+	}
 	buffer_fini(&messages);
 	buffer_fini(&out);
 }
@@ -289,7 +310,6 @@ sio_vault_on_read(struct sio_vault *vault, struct text message)
 	struct sio_recovery_session *session;
 	struct bus_position end;
 	struct bus_point point;
-	struct keep_ask *question;
 	struct list *it, *next;
 	struct text head, id;
 	uint64_t nonce;
@@ -303,13 +323,13 @@ sio_vault_on_read(struct sio_vault *vault, struct text message)
 
 		if (ask->nonce != nonce || !ask->replays)
 			continue;
-		question = sio_vault_question(ask);
-		session = question != NULL ? sio_keep_replay_session(vault->keep, question) : NULL;
-		if (session == NULL || sio_vault_find_claimed(vault, ask->pid) == NULL) {
-			sio_vault_ask_free(ask);
+		session = vault_replay_session(ask);
+		if (session == NULL) {
+			vault_drop_replay(ask);
 			return;
 		}
-		if (!bus_store_point(vault->bus, &point) || point.behind || point.gaps != ask->gaps) {
+		if (sio_vault_find_claimed(vault, ask->pid) == NULL || !bus_store_point(vault->bus, &point) ||
+			point.behind || point.gaps != ask->gaps) {
 			vault_fail_replay(ask, SIO_RECOVERY_NO_HUB); /* events may have been missed meanwhile */
 			return;
 		}

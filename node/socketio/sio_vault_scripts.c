@@ -62,28 +62,55 @@ static const char end[] = "local h = redis.call('HMGET', KEYS[1], 'w', 'v', 'l')
 			  "redis.call('DEL', KEYS[1])\n"
 			  "return '1'\n";
 
-static const char release[] = "local v = redis.call('HGET', KEYS[1], 'v')\n"
-			      "if v and string.sub(v, 1, #ARGV[1]) == ARGV[1] then\n"
-			      "  redis.call('HDEL', KEYS[1], 'v', 't')\n"
+static const char release[] = "local h = redis.call('HMGET', KEYS[1], 'v', 'w', 'l', 'k')\n"
+			      "local mine = h[1] and string.sub(h[1], 1, #ARGV[1]) == ARGV[1]\n"
+			      "local read = not h[1] and h[2] == ARGV[3] and h[3] and h[4] == ARGV[2]\n"
+			      "if not (mine or read) then return '1' end\n"
+			      "redis.call('HDEL', KEYS[1], 'v', 't', 'l')\n"
+			      "if ARGV[5] then\n"
+			      "  redis.call('HSET', KEYS[1], 'w', ARGV[3], 'e', ARGV[5])\n"
+			      "  redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"
 			      "end\n"
 			      "return '1'\n";
 
-/* A worker without a subscription in Redis counts as dead. If it lives, its next write of the session returns X. */
+/*
+ * A worker without a subscription in Redis counts as dead. If it lives, its next write of the session returns X, and
+ * its VAULT_READ returns N. Claims are numbered in the order in which they come. A claim does not take the session
+ * from a later one: it may be that of a connection that the client has lost.
+ */
 static const char claim[] =
-	NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'n', 'v', 't', 'l', 's', 'c', 'q', 'm')\n"
+	NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'n', 'v', 't', 'l', 's', 'c', 'q', 'm', 'i', 'k')\n"
 	    "if not h[1] then return 'N' end\n"
 	    "if h[2] ~= ARGV[3] then return 'F' end\n"
-	    "if h[3] and h[3] ~= ARGV[2] and tonumber(h[4] or '0') > now then return 'N' end\n"
-	    "if h[5] and redis.call('PUBLISH', ARGV[5] .. h[1], ARGV[6]) > 0 then return 'L' end\n"
-	    "if h[5] and ARGV[8] == '0' then return 'W' end\n"
+	    "local last, got, number = tonumber(h[10] or '0'), tonumber(h[11] or '0'), tonumber(ARGV[9])\n"
+	    "local mine = h[3] == ARGV[2]\n"
+	    "local claimed = h[3] and not mine and tonumber(h[4] or '0') > now\n"
+	    "local held = claimed or h[5]\n"
+	    "if mine then\n"
+	    "  number = got\n"
+	    "elseif number == 0 then\n"
+	    "  if held and last - got >= tonumber(ARGV[10]) then return 'N' end\n"
+	    "  number = last + 1\n"
+	    "  redis.call('HSET', KEYS[1], 'i', string.format('%d', number))\n"
+	    "elseif number < got then\n"
+	    "  return 'P'\n"
+	    "end\n"
+	    "number = string.format('%d', number)\n"
+	    "if held then\n"
+	    "  local worker = claimed and string.sub(h[3], 1, #ARGV[1]) or h[1]\n"
+	    "  local ask = claimed and 'G' .. h[3] or 'T'\n"
+	    "  if redis.call('PUBLISH', ARGV[5] .. worker, ask .. ARGV[6]) > 0 then return 'L' .. number end\n"
+	    "  if ARGV[8] == '0' then return 'W' .. number end\n"
+	    "end\n"
 	    "if not (h[6] and h[7]) then return 'N' end\n"
-	    "redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%d', now + ARGV[4]))\n"
+	    "redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%d', now + ARGV[4]), 'k', number)\n"
 	    "redis.call('HDEL', KEYS[1], 'l')\n"
 	    "local left = redis.call('PTTL', KEYS[1])\n"
 	    "if left < 2 * ARGV[4] then redis.call('PEXPIRE', KEYS[1], 2 * ARGV[4]) end\n"
 	    "local q = h[8] or ''\n"
 	    "return table.concat({'C', #h[6], #h[7], #q, h[9] or '0', redis.call('GET', KEYS[2]) or '0',\n"
-	    "  redis.call('GET', KEYS[3]) or '0', redis.call('PUBSUB', 'NUMSUB', ARGV[7])[2]}, ' ') .. '\\n' .. h[6] "
+	    "  redis.call('GET', KEYS[3]) or '0', number, redis.call('PUBSUB', 'NUMSUB', ARGV[7])[2]}, ' ') .. '\\n' "
+	    ".. h[6] "
 	    ".. h[7] .. q\n";
 
 /*

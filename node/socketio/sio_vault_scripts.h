@@ -11,6 +11,8 @@
  *   l       present while its socket is connected
  *   e       made anew at each loss: names it for VAULT_EXPIRE; empty: nobody waits for the end of the session
  *   v, t    the claim, which begins with the claiming worker's channel, and the time in ms at which it expires
+ *   i       number of the last claim that came; absent: 0
+ *   k       number of the last claim that got the session; absent: 0
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_SCRIPTS_H
 #define NODE_SOCKETIO_SIO_VAULT_SCRIPTS_H
@@ -44,16 +46,23 @@ enum sio_vault_script {
 	 * or the worker's claim has ended with it (the client's replay fails, which is reported).
 	 */
 	VAULT_EXPIRE,
-	VAULT_END,     /* KEYS: session. ARGV: worker. Ends a session that the worker has or has claimed, or that is
-			  stored. */
-	VAULT_RELEASE, /* KEYS: session. ARGV: worker, or one claim. Gives a claimed session back. */
+	VAULT_END, /* KEYS: session. ARGV: worker. Ends a session that the worker has or has claimed, or that is
+		      stored. */
+	/*
+	 * KEYS: session. ARGV: claim, or what it begins with. Gives a claimed session back. After a VAULT_READ that
+	 * may have given the session to the worker: claim, its number, worker, ms to live, e; the worker stores the
+	 * session as with VAULT_STORE. Returns 1.
+	 */
+	VAULT_RELEASE,
 	/*
 	 * KEYS: session, times of strangers in the namespace and anywhere. ARGV: worker, claim, namespace, ms of the
-	 * claim, prefix of the workers' channels, message that asks the worker to give the session up, channel whose
-	 * subscribers are the servers, 1 if a worker without a subscription counts as dead. The same claim may be
-	 * repeated. Returns N: the session is missing or claimed otherwise; F: it belongs to another namespace; L:
-	 * its worker was asked; W: its worker may come back; or a line of C, the lengths of s, c and q, m, the two
-	 * times and the number of servers, followed by s, c and q.
+	 * claim, prefix of the workers' channels, what names the session in a message to them, channel whose
+	 * subscribers are the servers, 1 if a worker without a subscription counts as dead, the claim's number (0: it
+	 * has none yet), how many claims may wait. The same claim may be repeated. Returns N: the session is missing,
+	 * or too many claims wait; F: it belongs to another namespace; P: a later claim has got it; L and the claim's
+	 * number: the worker that has or claims the session was asked to give it up; W and the number: that worker
+	 * may come back; or a line of C, the lengths of s, c and q, m, the two times, the claim's number and the
+	 * number of servers, followed by s, c and q.
 	 */
 	VAULT_CLAIM,
 	/*

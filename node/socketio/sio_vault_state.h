@@ -1,7 +1,7 @@
 /*
  * What the files of the vault share. sio_vault_call.c makes keys and calls scripts, sio_vault_stranger.c notes
  * strangers, sio_vault_claim.c and sio_vault_replay.c answer questions, sio_vault_count.c counts servers for claims,
- * and sio_vault.c saves sessions.
+ * sio_vault_take.c gives sessions up, and sio_vault.c saves sessions.
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_STATE_H
 #define NODE_SOCKETIO_SIO_VAULT_STATE_H
@@ -62,12 +62,18 @@ struct sio_vault {
 
 /* The value of bound_changed in a session whose bound has changed only by a replay. */
 #define SIO_VAULT_REPLAYED 2
+/* What the client of a continued session has got when its missed events reach it, without later events. */
+struct sio_vault_reached {
+	uint64_t sum;
+	struct sio_vault_from from;
+	const struct sio_vault_before *before; /* NULL: it has missed no events */
+};
 /*
- * Missed events are replayed to the session's socket: notes its mark, with what the client has from before. Set the
- * bound first. It is written with the session, unless the socket's rooms change before that.
+ * The session is continued: notes its mark. Set the bound first. The mark is written with the session, unless the
+ * socket's rooms change before that.
  */
 void sio_vault_replayed(
-	struct sio_vault *vault, struct sio_recovery_session *session, const struct sio_vault_before *before);
+	struct sio_vault *vault, struct sio_recovery_session *session, const struct sio_vault_reached *reached);
 /* The client has left before the replay reached it: forgets that mark, if it has not been written. */
 void sio_vault_not_replayed(struct sio_vault *vault, const char pid[SIO_PID_LENGTH]);
 
@@ -98,11 +104,11 @@ uint64_t sio_vault_live_ms(const struct sio_vault *vault);
 /* sio_vault_record.c */
 
 /*
- * Writes the mark of a client that has received all events so far. `before`: what it has from before a replay; NULL:
- * no events are replayed to it. Returns false if the place is unknown.
+ * Writes the mark of a client that has received all events so far, or with `reached` (not NULL) of one whose session
+ * is being continued. Returns false if the place is unknown.
  */
 bool sio_vault_mark(const struct sio_vault *vault, const struct sio_recovery_session *session,
-	const struct sio_vault_before *before, char out[SIO_MARK_MAX], size_t *n);
+	const struct sio_vault_reached *reached, char out[SIO_MARK_MAX], size_t *n);
 /* Packs field s of a session with a socket. `*out` is valid until the next call. Returns false without memory. */
 bool sio_vault_record(struct sio_vault *vault, const struct sio_recovery_session *session, struct text *out);
 
@@ -171,6 +177,17 @@ void sio_vault_end_notes(struct sio_vault *vault);
 
 /* sio_vault_claim.c: struct sio_keep_peer.claim */
 void sio_vault_claim(struct sio_keep *keep, const struct keep_ask *ask);
+
+/* sio_vault_take.c */
+
+/*
+ * Messages of VAULT_CLAIM: another worker asks for a session that this worker has, or has claimed. Its socket leaves,
+ * or the client that waits for it. `message` is what follows the letter of the kind.
+ */
+void sio_vault_on_take(struct sio_vault *vault, struct text message);
+void sio_vault_on_give(struct sio_vault *vault, struct text message);
+/* struct sio_keep_peer.release */
+void sio_vault_release(struct sio_keep *keep, const char pid[SIO_PID_LENGTH]);
 
 /* sio_vault_replay.c */
 

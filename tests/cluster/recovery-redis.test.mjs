@@ -192,6 +192,54 @@ test("what was replayed to a client that is lost again is replayed at its next r
   assert.deepEqual(events.map(([, n]) => n), [2, 3]);
 });
 
+/** A server with slow middlewares, which run again for each client that comes back. The auth says how long they take. */
+async function slowServer(t) {
+  const redis = await Redis.start();
+  t.after(() => redis.stop());
+  const args = ["--connection-state-recovery", "--skip-middlewares=false", "--redis-log", "--redis", redis.url, "--workers", "2"];
+  const server = await startSockeye(path.join(build, "tests/peer.so"), args);
+  t.after(() => server.stop());
+  await recovers(t, server);
+  return server;
+}
+
+test("a client that is lost ten times in a row while middlewares run is recovered, and gets each event once", async (t) => {
+  const server = await slowServer(t), nsp = "/slow-1,", delay = 300;
+  const driver = io(`${server.url}/slow-1`, { ...QUICK, ...WS });
+  t.after(() => driver.disconnect());
+  await next(driver, "connect");
+  const emit = (room, n) => driver.emitWithAck("emit", { to: [room] }, "n", [n]);
+  const event = (text) => JSON.parse(text.slice(text.indexOf("[")));
+  const losing = async (silent) => {
+    const { ws, sid, pid } = await returnsWith(t, server, { delay: 0 }, nsp);
+    await emit(sid, 0);
+    const offset = event(await ws.message()).at(-1);
+    const open = async () => {
+      const one = await Ws.open(server, "/socket.io/");
+      t.after(() => one.close());
+      one.send(`40${nsp}${JSON.stringify({ pid, offset, delay })}`);
+      return one;
+    };
+    ws.close();
+    for (let n = 1; n <= 10; n++) {
+      const lost = await open();
+      await emit(sid, n);
+      if (n % 4 >= silent) lost.close(); // otherwise the server still takes the connection for alive
+    }
+    for (;;) {
+      const last = await open(), got = [];
+      // if an earlier connection takes the session once more, this one is closed
+      for (let text; ([text] = await answered([last.message()])), text; ) {
+        if (text.startsWith("42")) got.push(event(text)[1]);
+        else if (text.startsWith("40")) assert.equal(JSON.parse(text.slice(2 + nsp.length)).pid, pid);
+        if (got.length === 10) emit(sid, 11);
+        if (got.length > 10) return assert.deepEqual(got, numbers(11));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, (_, i) => losing(i % 4)));
+});
+
 test("after an outage of Redis, clients recover if Redis has kept its data", async (t) => {
   const { redis, nodes } = await cluster(t, ["--appendonly", "yes", "--appendfsync", "always"], ["--redis-log-length", "200"]);
   const up = async (act) => {

@@ -342,7 +342,7 @@ answer_claim(void)
 	struct buffer out;
 
 	buffer_init(&out, 1 << 16);
-	buffer_printf(&out, "C %u %u 0 0 0 0 1\n", (unsigned)record.len, (unsigned)mark.len);
+	buffer_printf(&out, "C %u %u 0 0 0 0 1 1\n", (unsigned)record.len, (unsigned)mark.len);
 	buffer_add_text(&out, buffer_text(&record));
 	buffer_add_text(&out, buffer_text(&mark));
 	answer(called(VAULT_CLAIM), 0, buffer_text(&out));
