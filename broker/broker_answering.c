@@ -29,6 +29,7 @@
 /* What one turn writes: a unit for each byte, and more for each name. Takes about a millisecond. */
 #define ANSWERING_WORK (128 * 1024)
 #define ANSWERING_NAME_WORK 128
+#define ANSWERING_SAMPLE 64    /* elements from whose size that of the whole list is estimated */
 #define ANSWERING_SEAL_BYTES 4 /* bytes that a seal covers for one unit */
 /* maximum bytes of the names of all answers under way: 25 bytes for each socket */
 #define ANSWERING_NAMES_MAX (64 << 20)
@@ -229,6 +230,21 @@ answering_end_list(struct answering *answering)
 		head[0] = (uint8_t)(MSGPACK_FIXARRAY | answering->written);
 }
 
+/*
+ * Makes room for the rest of the list. A buffer that grows by doubling would be copied when it is large, which takes
+ * several milliseconds; the pages of this one come as they are written.
+ */
+static void
+answering_reserve(struct answering *answering)
+{
+	struct buffer *out = &answering->out;
+	size_t each = (out->len - answering->list_at) / answering->written + 1;
+	size_t rest = (answering->count - answering->written) * (each + each / 8);
+
+	if (buffer_error(out) == 0 && rest <= out->max - out->len)
+		(void)buffer_room(out, rest);
+}
+
 /* Writes until `*work` is spent. Returns true when the message is whole or has failed. */
 static bool
 answering_write(struct answering *answering, int64_t *work)
@@ -246,6 +262,8 @@ answering_write(struct answering *answering, int64_t *work)
 			answering_add_packed(answering, answering_next_name(answering));
 		else
 			answering_add_json(answering, answering_next_name(answering));
+		if (answering->written == ANSWERING_SAMPLE)
+			answering_reserve(answering);
 		*work -= ANSWERING_NAME_WORK + (out->len > before ? (int64_t)(out->len - before) : 0);
 	}
 	if (!answering->ended)

@@ -147,11 +147,12 @@ static int fetch_error; /* the error of node c's answer */
 
 /* What the nodes answer in a test with long answers. */
 static struct {
-	unsigned more;			    /* sockets of each node besides the one that is named like it */
-	const char *data;		    /* data of the sockets; NULL: binary data */
-	unsigned gone;			    /* how many of them are gone when the answer is written */
-	unsigned binary;		    /* one socket in this many has binary data instead; 0: none */
-	void (*on_written)(struct node *n); /* NULL: nothing is called */
+	unsigned more;	  /* sockets of each node besides the one that is named like it */
+	const char *data; /* data of the sockets; NULL: binary data */
+	unsigned gone;	  /* how many of them are gone when the answer is written */
+	unsigned binary;  /* one socket in this many has binary data instead; 0: none */
+	/* called before a socket is appended to `json`; NULL: nothing is called */
+	void (*on_written)(struct node *n, const struct buffer *json);
 } crowd;
 
 static inline void
@@ -183,7 +184,7 @@ on_socket(void *owner, struct text id, struct buffer *json, struct attachments *
 	struct block *block;
 
 	if (crowd.on_written != NULL)
-		crowd.on_written(owner);
+		crowd.on_written(owner, json);
 	if (id.n > 1 && number < crowd.gone)
 		return;
 	buffer_printf(json, "{\"id\":\"%.*s\",\"data\":", (int)id.n, id.at);

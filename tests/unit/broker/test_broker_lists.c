@@ -21,6 +21,7 @@
  */
 #define TURN_NAMES 1024
 #define TURN_BYTES (160 * 1024)
+#define GROWN_LEAST (64 * 1024)
 /* The deadline of questions in tests with a silent node. The other nodes' answers arrive before it, even on a loaded
  * machine. */
 #define PATIENCE_MS 4000
@@ -28,6 +29,8 @@
 static struct {
 	uint64_t turn;
 	unsigned now, most, turns, all; /* sockets written in this turn, most in a turn, turns, all */
+	size_t size;			/* of the buffer with the answer */
+	unsigned grown;			/* how often that buffer has grown while it held GROWN_LEAST bytes or more */
 } written[NODES];
 
 static struct {
@@ -58,9 +61,12 @@ turn_now(void)
 }
 
 static void
-on_written(struct node *n)
+on_written(struct node *n, const struct buffer *json)
 {
 	unsigned i = (unsigned)(n - nodes);
+
+	written[i].grown += json->len >= GROWN_LEAST && json->size != written[i].size;
+	written[i].size = json->size;
 
 	if (written[i].turn != turn_now()) {
 		written[i].turn = turn_now();
@@ -157,6 +163,7 @@ a_long_answer_takes_several_turns_on_both_sides(void **state)
 	assert_true(ask(60000) > 0);
 	assert_answered_in_slices(2 * (MORE + 1));
 	assert_int_equal(written[1].all, MORE + 1);
+	assert_int_equal(written[1].grown, 0); /* a large buffer takes long to grow */
 }
 
 static void
