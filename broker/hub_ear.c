@@ -38,7 +38,7 @@ ear_on_message(struct bus_subscription *subscription, struct text channel, struc
 {
 	struct ear_channel *heard = container_of(subscription, struct ear_channel, subscription);
 
-	heard->ear->ops->on_message(heard->ear->arg, heard->topic, channel, payload);
+	heard->ear->ops->on_message(heard->ear->arg, heard->topic, channel, payload, subscription->block);
 }
 
 static void

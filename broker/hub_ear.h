@@ -19,8 +19,9 @@ struct hub_ear;
 
 /* All are called from the loop. */
 struct hub_ear_ops {
-	/* `payload` is valid during the call only. */
-	void (*on_message)(void *arg, struct hub_topic *topic, struct text channel, struct text payload);
+	/* `payload` is valid during the call only. `block` is that of bus_subscription. */
+	void (*on_message)(
+		void *arg, struct hub_topic *topic, struct text channel, struct text payload, struct block *block);
 	/* Redis does not allow the subscription, and says `error`. The callee removes the topic. */
 	void (*on_refused)(void *arg, struct hub_topic *topic, struct text error);
 	void (*on_confirmed)(void *arg); /* hub_ear_confirms() has become true for a topic */

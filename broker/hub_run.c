@@ -1,6 +1,6 @@
 /*
  * Runs the commands of workers. A message is encoded once per topic, and every subscriber's queue references the same
- * block.
+ * block. A long message of Redis is not even copied: it goes on in the block in which it was collected.
  *
  * With an ear (hub_ear.h), a subscription is confirmed once Redis has confirmed it. A worker's confirmations are sent
  * in the order of its commands; those that have to wait are in `owed`.
@@ -192,6 +192,7 @@ struct publication {
 	struct hub *hub;
 	struct text channel, payload;
 	uint64_t receivers;
+	struct block *block; /* a long message of Redis: the payload and its line end lie in it; NULL: any other */
 };
 
 static size_t
@@ -204,26 +205,34 @@ hub_bulk_size(struct text t)
 	return 1 + digits + 2 + t.n + 2;
 }
 
-/* Encodes "message" for a channel, or "pmessage" with its pattern for a prefix. Returns NULL if memory is short. */
+/*
+ * Encodes "message" for a channel, or "pmessage" with its pattern for a prefix. A payload that lies in a block of its
+ * own is left out. Returns NULL if memory is short.
+ */
 static struct block *
 hub_make_push(const struct publication *publication, const struct hub_topic *topic)
 {
 	struct text kind = topic->prefix ? TEXT("*4\r\n$8\r\npmessage\r\n") : TEXT("*3\r\n$7\r\nmessage\r\n");
 	struct text parts[] = {topic->pattern, publication->channel, publication->payload};
 	unsigned first = topic->prefix ? 0 : 1;
+	bool apart = publication->block != NULL;
 	size_t size = kind.n;
 	struct block *block;
+	char length[24];
 	uint8_t *at;
 
 	for (unsigned i = first; i < 3; i++)
 		size += hub_bulk_size(parts[i]);
+	if (apart)
+		size -= publication->payload.n + 2;
 	block = block_try_new(size);
 	if (block == NULL)
 		return NULL;
 	at = mempcpy(block->data, kind.at, kind.n);
 	for (unsigned i = first; i < 3; i++) {
-		/* the part and its line end overwrite the NUL */
-		at += snprintf((char *)at, 24, "$%zu\r\n", parts[i].n);
+		at = mempcpy(at, length, (size_t)snprintf(length, sizeof length, "$%zu\r\n", parts[i].n));
+		if (i == 2 && apart)
+			break;
 		if (parts[i].n > 0)
 			at = mempcpy(at, parts[i].at, parts[i].n);
 		at = mempcpy(at, "\r\n", 2);
@@ -255,7 +264,10 @@ hub_push(void *arg, struct hub_topic *topic)
 	struct publication *publication = arg;
 	struct block *block = hub_make_push(publication, topic);
 	struct list *it, *next;
+	size_t from = 0;
 
+	if (publication->block != NULL)
+		from = (size_t)((const uint8_t *)publication->payload.at - publication->block->data);
 	if (block == NULL) {
 		loop_count_no_memory(publication->hub->loop);
 		return;
@@ -267,6 +279,8 @@ hub_push(void *arg, struct hub_topic *topic)
 		if (hub_sends_by_channel(publication, topic, to))
 			continue;
 		conn_send(to->conn, block, 0, block->len);
+		if (publication->block != NULL)
+			conn_send(to->conn, publication->block, from, publication->payload.n + 2);
 		publication->receivers++;
 	}
 	block_unref(block);
@@ -303,7 +317,7 @@ hub_keep(struct hub_client *client, struct publication *publication)
 void
 hub_send(struct hub *hub, struct text channel, struct text message)
 {
-	struct publication publication = {hub, channel, message, 0};
+	struct publication publication = {hub, channel, message, 0, NULL};
 
 	hub_topics_match(&hub->topics, channel, hub_push, &publication);
 }
@@ -311,7 +325,7 @@ hub_send(struct hub *hub, struct text channel, struct text message)
 static int
 hub_run_publish(struct hub_client *client, const struct hub_command *command)
 {
-	struct publication publication = {client->hub, command->args[1], command->args[2], 0};
+	struct publication publication = {client->hub, command->args[1], command->args[2], 0, NULL};
 
 	if (command->count != 3)
 		return ERROR_ARGUMENT;
@@ -555,10 +569,10 @@ hub_run_command(struct hub_client *client, const struct hub_command *command)
 /* --------------------------------------------------------------------- ear */
 
 static void
-hub_on_ear_message(void *arg, struct hub_topic *topic, struct text channel, struct text payload)
+hub_on_ear_message(void *arg, struct hub_topic *topic, struct text channel, struct text payload, struct block *block)
 {
 	struct hub *hub = arg;
-	struct publication publication = {hub, channel, payload, 0};
+	struct publication publication = {hub, channel, payload, 0, block};
 
 	hub_push(&publication, topic);
 	hub->stats.messages++;

@@ -15,10 +15,13 @@
 
 static size_t fault_above = SIZE_MAX;
 static unsigned faults; /* requests that failed */
+static size_t requests_from = SIZE_MAX;
+static unsigned requests; /* for `requests_from` bytes or more */
 
 static void *
 fault_check(size_t size, void *(*get)(void *old, size_t size), void *old)
 {
+	requests += size >= requests_from;
 	if (size > fault_above) {
 		faults++;
 		return NULL;

@@ -63,8 +63,10 @@ fake_publish(struct text channel, struct text payload)
 				say(client->conn, "*4\r\n$8\r\npmessage\r\n$%zu\r\n%s\r\n", strlen(name), name);
 			else
 				say(client->conn, "*3\r\n$7\r\nmessage\r\n");
-			say(client->conn, "$%zu\r\n%.*s\r\n$%zu\r\n%.*s\r\n", channel.n, (int)channel.n, channel.at,
-				payload.n, (int)payload.n, payload.at);
+			say(client->conn, "$%zu\r\n%.*s\r\n$%zu\r\n", channel.n, (int)channel.n, channel.at,
+				payload.n);
+			conn_send_copy(client->conn, payload.at, payload.n);
+			say(client->conn, "\r\n");
 		}
 	}
 	return receivers;

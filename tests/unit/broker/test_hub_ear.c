@@ -1,6 +1,10 @@
 /* The hub that subscribes at Redis for its workers: the messages and confirmations that the workers get. */
 #include "tests/unit/broker/hub_ear_bench.h"
 
+#include "broker/resp.h"
+
+#define LONG (RESP_LONG + 100) /* bytes of a message that the hub collects in a block */
+
 static void
 redis_sends_a_message_once_for_all_workers_that_subscribe(void **state)
 {
@@ -31,6 +35,60 @@ redis_sends_a_message_once_for_all_workers_that_subscribe(void **state)
 	close(a);
 	close(b);
 	close(c);
+}
+
+/* Reads until `n` bytes have come. */
+static void
+worker_reads(int fd, struct buffer *got, size_t n)
+{
+	while (got->len < n) {
+		ssize_t r = recv(fd, buffer_room(got, n - got->len), n - got->len, 0);
+
+		assert_true(r > 0 || (r < 0 && errno == EAGAIN));
+		got->len += r > 0 ? (size_t)r : 0;
+		ev_run(bench.ev, EVRUN_NOWAIT);
+	}
+}
+
+/* A long message goes to all workers in the block in which it came. */
+static void
+a_long_message_is_handed_on_without_a_copy(void **state)
+{
+	int a = worker(), b = worker();
+	struct block *payload = pattern_block(0, LONG);
+	struct buffer got, by_channel, by_pattern;
+
+	(void)state;
+	worker_subscribe(a, "SUBSCRIBE", "room", 1);
+	worker_subscribe(b, "PSUBSCRIBE", "ro*", 1);
+	fake_publish(TEXT("room"), text_of((const char *)payload->data, LONG));
+	requests_from = LONG;
+	requests = 0;
+	RUN_UNTIL(ear_stats().deliveries == 2);
+	/* the blocks of the two messages that Redis sends, for the channel and for the pattern */
+	assert_int_equal(requests, 2);
+	requests_from = SIZE_MAX;
+	fake_publish(TEXT("room"), TEXT("short"));
+	buffer_init(&got, 2 * LONG);
+	buffer_init(&by_channel, 2 * LONG);
+	buffer_init(&by_pattern, 2 * LONG);
+	buffer_printf(&by_channel, "*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$%d\r\n", LONG);
+	buffer_add(&by_channel, payload->data, LONG);
+	buffer_printf(&by_channel, "\r\n*3\r\n$7\r\nmessage\r\n$4\r\nroom\r\n$5\r\nshort\r\n");
+	worker_reads(a, &got, by_channel.len);
+	assert_memory_equal(got.data, by_channel.data, by_channel.len);
+	buffer_reset(&got);
+	buffer_printf(&by_pattern, "*4\r\n$8\r\npmessage\r\n$3\r\nro*\r\n$4\r\nroom\r\n$%d\r\n", LONG);
+	buffer_add(&by_pattern, payload->data, LONG);
+	buffer_printf(&by_pattern, "\r\n*4\r\n$8\r\npmessage\r\n$3\r\nro*\r\n$4\r\nroom\r\n$5\r\nshort\r\n");
+	worker_reads(b, &got, by_pattern.len);
+	assert_memory_equal(got.data, by_pattern.data, by_pattern.len);
+	buffer_fini(&got);
+	buffer_fini(&by_channel);
+	buffer_fini(&by_pattern);
+	block_unref(payload);
+	close(a);
+	close(b);
 }
 
 static void
@@ -227,6 +285,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EAR_CASE(redis_sends_a_message_once_for_all_workers_that_subscribe),
+		EAR_CASE(a_long_message_is_handed_on_without_a_copy),
 		EAR_CASE(the_last_worker_that_leaves_ends_the_subscription),
 		EAR_CASE(confirmations_wait_for_redis_and_keep_their_order),
 		EAR_CASE(a_worker_that_waits_for_confirmations_hears_each_message_once),
