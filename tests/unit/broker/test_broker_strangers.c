@@ -157,6 +157,58 @@ visitors_do_not_count_as_nodes(void **state)
 	node_stop(&v);
 }
 
+/* ------------------------------------------- a visitor of nodes with a log */
+
+static struct buffer recorded; /* the numbers of the events that were passed on to the log */
+static int recorded_rc;
+
+static int
+record_event(struct bus_end *end, const struct bus_member *member, enum bus_kind kind, struct text room,
+	struct block *payload, uint64_t event)
+{
+	(void)end, (void)member, (void)kind, (void)room, (void)payload;
+	buffer_printf(&recorded, "%llu ", (unsigned long long)event);
+	return recorded_rc;
+}
+
+static struct bus *
+no_store(struct bus_end *end)
+{
+	(void)end;
+	return NULL;
+}
+
+/* The HTTP API is a visitor. Without numbers, its events would make all clients new that have missed one of them. */
+static void
+visitors_number_what_the_log_takes(void **state)
+{
+	const struct wire_target all = {.flags = 0}, now = {.flags = WIRE_VOLATILE};
+	struct bus_form logging = bus_hub;
+	struct node v = {.name = 'v'};
+
+	(void)state;
+	logging.record = record_event;
+	logging.store = no_store;
+	nodes_form = &logging;
+	visits = true;
+	node_start(&v, 'v');
+	visits = false;
+	nodes_form = &bus_hub;
+	RUN_UNTIL(node_up(&v));
+	buffer_init(&recorded, 1 << 10);
+	broker_broadcast(v.nsp, &all, TEXT("[1]"), NULL);
+	broker_broadcast(v.nsp, &now, TEXT("[\"volatile\"]"), NULL);
+	recorded_rc = ERROR_TOO_BIG; /* nobody gets this event, so no number is missing */
+	assert_int_equal(broker_broadcast(v.nsp, &all, TEXT("[2]"), NULL), ERROR_TOO_BIG);
+	recorded_rc = 0;
+	broker_broadcast(v.other, &all, TEXT("[3]"), NULL);
+	broker_join(v.nsp, &all, &(struct text){"r", 1}, 1); /* a statement, which is no event */
+	broker_broadcast(v.nsp, &all, TEXT("[4]"), NULL);
+	assert_true(text_is(buffer_text(&recorded), TEXT("1 2 2 0 3 ")));
+	buffer_fini(&recorded);
+	node_stop(&v);
+}
+
 int
 main(void)
 {
@@ -165,6 +217,7 @@ main(void)
 			with_a_secret_only_nodes_that_know_it_are_heard, start_sealed, stop_sealed),
 		cmocka_unit_test_setup_teardown(messages_without_a_receiver_are_not_decoded, start, stop),
 		cmocka_unit_test_setup_teardown(visitors_do_not_count_as_nodes, start, stop),
+		cmocka_unit_test_setup_teardown(visitors_number_what_the_log_takes, start, stop),
 		cmocka_unit_test_setup_teardown(
 			malformed_messages_are_dropped_and_foreign_ones_understood, start, stop),
 	};
