@@ -36,8 +36,10 @@ join_leave_group(struct sio_history_join *join)
 {
 	struct join_group *group = join->group;
 
-	if (group->indexed == join)
+	if (group->indexed == join) {
 		group->indexed = NULL;
+		join->history->indexed = NULL; /* the socket may have another join in this group */
+	}
 	list_remove(&join->link);
 	if (!list_empty(&group->waiting) || !list_empty(&group->settled))
 		return;

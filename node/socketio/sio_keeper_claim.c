@@ -99,7 +99,7 @@ session_send_take(struct sio_keeper *keeper, const struct keeper_session *sessio
 void
 sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *session, uint64_t now)
 {
-	struct keeper_waiting *waiting = sio_keeper_session_waiting(session);
+	struct keeper_waiting *waiting = sio_keeper_session_take_waiting(session);
 
 	if (waiting != NULL && now - waiting->since <= ANSWER_MS)
 		keeper_decide_claim(keeper, session, &waiting->claim, now);
@@ -110,7 +110,7 @@ sio_keeper_session_stored(struct sio_keeper *keeper, struct keeper_session *sess
 static void
 session_refuse_waiting(struct sio_keeper *keeper, struct keeper_session *session)
 {
-	struct keeper_waiting *waiting = sio_keeper_session_waiting(session);
+	struct keeper_waiting *waiting = sio_keeper_session_take_waiting(session);
 
 	if (waiting != NULL)
 		sio_keeper_answer_claim(keeper, &waiting->claim, SIO_RECOVERY_NO_SESSION, NULL);

@@ -74,7 +74,7 @@ session_unlink(struct sio_keeper *keeper, struct keeper_session *session)
 }
 
 struct keeper_waiting *
-sio_keeper_session_waiting(struct keeper_session *session)
+sio_keeper_session_take_waiting(struct keeper_session *session)
 {
 	struct keeper_waiting *waiting = session->past != NULL ? session->past->waiting : NULL;
 
@@ -86,7 +86,7 @@ sio_keeper_session_waiting(struct keeper_session *session)
 void
 sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session)
 {
-	mem_free(sio_keeper_session_waiting(session));
+	mem_free(sio_keeper_session_take_waiting(session));
 	session_unlink(keeper, session);
 	session->log->sessions--;
 	table_remove(&keeper->sessions, &session->node);

@@ -32,7 +32,7 @@ struct text sio_keeper_session_given(const struct keeper_session *session);
 /* Frees the session and its waiting claim, without an answer to it; see sio_keeper_session_drop(). */
 void sio_keeper_session_free(struct sio_keeper *keeper, struct keeper_session *session);
 /* Takes the waiting claim off the session, or returns NULL. The caller frees it. */
-struct keeper_waiting *sio_keeper_session_waiting(struct keeper_session *session);
+struct keeper_waiting *sio_keeper_session_take_waiting(struct keeper_session *session);
 /* Finds a session by its pid. Compares the secret part in constant time: see sio_recovery_session_find(). */
 struct keeper_session *sio_keeper_session_find(const struct sio_keeper *keeper, struct text pid);
 /* Returns true if the worker has the session in this state. Accepts NULL. */

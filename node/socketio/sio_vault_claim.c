@@ -37,7 +37,7 @@
 
 #define CLAIM_MS 30000 /* after this time, an unused claim ends; middlewares may run meanwhile */
 #define BACK_MS 3000   /* so long after this worker has lost Redis, another without a subscription may come back */
-#define WAITING_MAX TEXT("16") /* claims of one session that wait; further ones are refused */
+#define WAITING_MAX TEXT("16") /* claims since one got the session; further ones are refused */
 #define GIVEN_BACK_MAX 1024    /* claims that are being given back; further ones end after CLAIM_MS */
 
 /* Answers the question with CLAIMED and frees the ask. */
@@ -405,7 +405,6 @@ void
 sio_vault_claim(struct sio_keep *keep, const struct keep_ask *question)
 {
 	struct vault_ask *ask = sio_vault_ask_new(keep->vault, question, vault_send_claim, vault_on_claim_answer);
-
 	char claim[SIO_VAULT_CLAIM + 1];
 
 	(void)snprintf(claim, sizeof claim, "%.*s%012llx", BUS_KEEP_ID, keep->bus.id,

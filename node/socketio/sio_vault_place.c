@@ -203,6 +203,22 @@ is_before(const struct sio_vault_mark *mark, const struct sio_vault_offset *offs
 	       bus_position_compare(offset->place.entry, before->from.place.entry) <= 0;
 }
 
+/*
+ * Returns true if the offset is from a worker that the marks do not name, and from after the first mark. Stock
+ * clients keep the offset of an earlier session, but that is from before. So a worker has continued the session, and
+ * Redis has lost or not yet taken what it wrote: the marks do not tell what the client has got from that worker.
+ */
+static bool
+is_unknown(const struct sio_vault_mark *changed, const struct sio_vault_mark *quiet,
+	const struct sio_vault_offset *offset)
+{
+	uint64_t origin = offset->at.origin;
+
+	return origin != changed->origin && origin != changed->bound_origin &&
+	       (quiet == NULL || (origin != quiet->origin && origin != quiet->bound_origin)) &&
+	       bus_position_compare(offset->place.entry, changed->place.entry) > 0;
+}
+
 bool
 sio_vault_choose(const struct sio_vault_mark *changed, const struct sio_vault_mark *quiet,
 	const struct sio_vault_offset *offset, struct sio_vault_from *out)
@@ -213,6 +229,8 @@ sio_vault_choose(const struct sio_vault_mark *changed, const struct sio_vault_ma
 		*out = changed->before.from;
 		return is_before(changed, offset);
 	}
+	if (offset != NULL && is_unknown(changed, quiet, offset))
+		return false;
 	/* all marks and later offsets are from one worker, whose sums grow in the order of the log */
 	if (quiet != NULL && quiet->origin == changed->origin && has_got(quiet, offset))
 		best = quiet;

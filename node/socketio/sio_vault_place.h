@@ -78,8 +78,8 @@ bool sio_vault_mark_read(struct text text, struct sio_vault_mark *mark);
 /*
  * Chooses the last place that the client has reached: that of its offset (NULL: the client sent none) or that of a
  * mark. `changed` was written when the session began or its rooms changed; `quiet` was written later (NULL: none).
- * Returns false if the client has missed an event that precedes the change of its rooms, or has received only a part
- * of a replay.
+ * Returns false if the client has missed an event that precedes the change of its rooms, has received only a part of
+ * a replay, or has received events from a worker that the marks do not name.
  */
 bool sio_vault_choose(const struct sio_vault_mark *changed, const struct sio_vault_mark *quiet,
 	const struct sio_vault_offset *offset, struct sio_vault_from *out);

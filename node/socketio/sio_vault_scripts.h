@@ -58,11 +58,11 @@ enum sio_vault_script {
 	 * KEYS: session, times of strangers in the namespace and anywhere. ARGV: worker, claim, namespace, ms of the
 	 * claim, prefix of the workers' channels, what names the session in a message to them, channel whose
 	 * subscribers are the servers, 1 if a worker without a subscription counts as dead, the claim's number (0: it
-	 * has none yet), how many claims may wait. The same claim may be repeated. Returns N: the session is missing,
-	 * or too many claims wait; F: it belongs to another namespace; P: a later claim has got it; L and the claim's
-	 * number: the worker that has or claims the session was asked to give it up; W and the number: that worker
-	 * may come back; or a line of C, the lengths of s, c and q, m, the two times, the claim's number and the
-	 * number of servers, followed by s, c and q.
+	 * has none yet), how many claims may follow. The same claim may be repeated. Returns N: the session is
+	 * missing, or too many claims have followed the one that got it; F: it belongs to another namespace; P: a
+	 * later claim has got it; L and the claim's number: the worker that has or claims the session was asked to
+	 * give it up; W and the number: that worker may come back; or a line of C, the lengths of s, c and q, m, the
+	 * two times, the claim's number and the number of servers, followed by s, c and q.
 	 */
 	VAULT_CLAIM,
 	/*

@@ -30,6 +30,8 @@ sio_vault_on_take(struct sio_vault *vault, struct text message)
 		return;
 	key = text_of(message.at + SIO_PID_HANDLE, message.n - SIO_PID_HANDLE);
 	session = sio_vault_session(vault, message.at);
+	if (session != NULL && session->claimed)
+		return; /* an older message: those after VAULT_READ come behind its answer, so the session is live then */
 	if (session != NULL && session->socket != NULL) {
 		if (text_is(key, sio_vault_key(vault, text_of(session->pid, SIO_PID_LENGTH), own)))
 			sio_recovery_end_ghost(NULL, session->socket);

@@ -154,6 +154,21 @@ an_offset_of_another_worker_counts_only_as_the_bound(void **state)
 	assert_int_equal(chosen(came, NULL, NULL), -1);
 }
 
+/* Redis has not taken the session of worker C, which has replayed events to the client. They must not come again. */
+static void
+an_offset_of_a_worker_that_no_mark_names_is_refused(void **state)
+{
+	static const char first[] = "- 0 10 workerAA 10 0 100-0";
+	static const char quiet[] = "workerAA 20 10 workerAA 30 0 300-0";
+
+	(void)state;
+	assert_int_equal(chosen(first, NULL, "epochepo90.workerCC0:310-0"), -1);
+	assert_int_equal(chosen(first, quiet, "epochepo90.workerCC0:310-0"), -1);
+	/* the client still has the offset of an earlier session */
+	assert_int_equal(chosen(first, quiet, "epochepo90.workerCC0:90-0"), 100);
+	assert_int_equal(chosen(first, quiet, "epochepo90.workerCC0:100-0"), 100);
+}
+
 static void
 the_offset_from_before_a_replay_counts_until_something_of_it_is_received(void **state)
 {
@@ -189,6 +204,7 @@ main(void)
 		cmocka_unit_test(marks_are_written_and_read),
 		cmocka_unit_test(the_last_place_that_the_client_has_reached_is_chosen),
 		cmocka_unit_test(an_offset_of_another_worker_counts_only_as_the_bound),
+		cmocka_unit_test(an_offset_of_a_worker_that_no_mark_names_is_refused),
 		cmocka_unit_test(the_offset_from_before_a_replay_counts_until_something_of_it_is_received),
 	};
 

@@ -60,7 +60,47 @@ ask_to_give(struct text claim, const char *pid)
 	buffer_fini(&out);
 }
 
+/* The message of a claim that has found the session live at this worker. */
+static void
+ask_to_take(const char *pid)
+{
+	struct text key = called(VAULT_CLAIM)->args[0];
+	struct buffer out;
+
+	buffer_init(&out, 4096);
+	buffer_add_byte(&out, 'T');
+	buffer_add(&out, pid, SIO_PID_HANDLE);
+	buffer_add_text(&out, key);
+	keep->bus.on_message(&keep->bus, buffer_text(&out));
+	fake_turn();
+	buffer_fini(&out);
+}
+
 /* ------------------------------------------------------------------- waiting */
+
+/*
+ * The claim has asked this worker itself several times for the session of the former connection. On a busy machine,
+ * the last of these messages is read after the claim has got the session.
+ */
+static void
+a_late_message_for_the_former_connection_ends_no_claim(void **state)
+{
+	struct recovering c = {0};
+	struct eio_session *engine;
+
+	(void)state;
+	come_back(&c);
+	answer(called(VAULT_CLAIM), 0, TEXT("L1"));
+	sleep_long(400);
+	answer_claim();
+	engine = c.session;
+	ask_to_take(c.pid);
+	assert_true(engine->open);
+	assert_int_equal(count_calls(VAULT_RELEASE), 0);
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+}
 
 static void
 a_claim_waits_while_another_worker_restores_the_session(void **state)
@@ -325,6 +365,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(a_late_message_for_the_former_connection_ends_no_claim),
 		CASE(a_claim_waits_while_another_worker_restores_the_session),
 		CASE(the_client_of_an_earlier_claim_is_closed),
 		CASE(a_claim_ends_with_its_client),
