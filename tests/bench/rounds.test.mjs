@@ -96,14 +96,14 @@ test("a repeat is compared with the run before, by rates and by processor time, 
   const before = JSON.parse(JSON.stringify(await whole({ date: "2026-12-01", commit: "a", peer: "P" }, 30, 10, 3)));
   const now = await whole({ date: "2026-12-02", commit: "b", peer: "P" }, 36, 10, 3.15);
   const text = repeatText(withBefore(now, before));
-  assert.match(text, /^The ratios of 3 rows beside those of the run before \(2026-12-01, commit a\)\. They differ by at most 10 % in 0 of 2 cases, and by processor time in 2 of 2\./);
+  assert.match(text, /^The table compares the ratios of 3 rows with those of the run before \(2026-12-01, commit a\)\. They differ by at most 10 % in 0 of 2 cases, and by processor time in 2 of 2\./);
   assert.match(text, /\| echo, 100 clients +\| +20(\.0)? % \| +\| +\| +\| +5(\.00)? % \|/);
   assert.equal(new Set(text.split("\n").slice(2).map((line) => line.split("|").length)).size, 1, text);
   assert.ok(!/NaN|Infinity|undefined/.test(text), text);
   assert.equal(repeatText(withBefore({ ...now, on: { ...now.on, peer: "Q" } }, before)), "");
   assert.equal(repeatText(withBefore(now, undefined)), "");
   const both = merged(before, { ...now, results: now.results.slice(0, 1) });
-  assert.match(repeatText(both.results), /^The ratios of a row beside those of the run before \(2026-12-01, commit a\)/);
+  assert.match(repeatText(both.results), /^The table compares the ratios of a row with those of the run before \(2026-12-01, commit a\)/);
   assert.match(repeatText(merged(both, now).results), /\(2026-12-02, commit b; 2026-12-01, commit a\)/);
 });
 

@@ -140,7 +140,7 @@ await main(async () => {
   say(`What is known so far, after each round: ${path.relative(root, output)}/${name}.md`);
   const results = await measureRows(wanted, plan, {
     measureOnce: (row, id, options) => measureOnce(row, id, options, files), watchOthers, present, isEnding, say,
-    keep: (known) => keep(wholeRun(known, on, plan), name),
+    keep: (known) => keep(wholeRun(withBefore({ on, results: known }, last), on, plan), name),
   });
   const run = wholeRun(withBefore({ on, results }, last), on, plan);
   process.stdout.write(`${textOf(run)}\n`);

@@ -50,7 +50,7 @@ export function repeatText(results) {
   const runs = [...new Set(rows.map(({ before: { date, commit } }) => `${date}, commit ${commit}`))];
   const all = (what) => rows.flatMap((row) => row[what]);
   return [
-    `The ratios of ${rows.length === 1 ? "a row" : `${rows.length} rows`} beside those of the run before (${runs.join("; ")}). They differ by at most ${NEAR_PERCENT} % in ` +
+    `The table compares the ratios of ${rows.length === 1 ? "a row" : `${rows.length} rows`} with those of the run before (${runs.join("; ")}). They differ by at most ${NEAR_PERCENT} % in ` +
       `${share(all("rates"))} cases, and by processor time in ${share(all("costs"))}.`,
     align([
       ["work", ...ratioHeads, ...ratioHeads.map((head) => `${head}, by processor time`)],

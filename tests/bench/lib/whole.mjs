@@ -17,8 +17,11 @@ export function merged(whole, { on, plan, results }) {
   return { ...whole, results: rows, again: [...whole.again, again] };
 }
 
-/** The last whole run on this machine, or nothing. */
-export const readWhole = () => (existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined);
+/** The last whole run on this machine, or nothing. The file of Sockeye 1.0.0 has only rows, which do not say where they come from. */
+export function readWhole() {
+  const whole = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+  return Array.isArray(whole?.again) ? whole : undefined;
+}
 
 /** "medians of 3 rounds of 2 s, up to 9 where they disagree" */
 export function planText({ rounds, mostRounds, seconds }) {
