@@ -19,7 +19,7 @@ struct broker {
 	struct seal *seal; /* NULL: messages are not sealed */
 	uint64_t requests_timeout_ms;
 	bool visitor;
-	uint64_t visitor_events; /* broadcasts of a visitor that were passed on to a log (bus_record()) */
+	uint64_t visitor_events; /* recorded broadcasts of a visitor, counted also if the bus keeps no log */
 	bool keeper;
 	bool by_stream;
 	struct members *members; /* NULL after broker_close() */

@@ -150,7 +150,10 @@ struct bus_subscription {
 	bool aside;
 	uint32_t ticket; /* private: see bus_hear.c */
 	uint64_t since;	 /* private: time from which on messages of the log are delivered (bus_log.h) */
-	/* the block with the payload of the message that is being delivered, as in struct resp; NULL: it is short */
+	/*
+	 * the block with the payload of the message that is being delivered, as in struct resp; NULL: it was not
+	 * collected in a block
+	 */
 	struct block *block;
 	/* `payload` is valid during the call only. The callee may remove the subscription. */
 	void (*on_message)(struct bus_subscription *subscription, struct text channel, struct text payload);

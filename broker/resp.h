@@ -29,7 +29,7 @@ struct resp {
 	unsigned item_count; /* items of an array */
 	/* the first items of an array, if they are bulk strings; TEXT_NONE for nil, an integer or an error */
 	struct text items[RESP_ITEMS_MAX];
-	/* the block with the last item of a long message and the "\r\n" behind it; NULL: the message is short */
+	/* the block with the last item of a long message and the "\r\n" behind it; NULL: it was not collected in one */
 	struct block *block;
 };
 

@@ -5,14 +5,17 @@
 # It takes one ping interval (25 s). Exit code: 0, 1 if something is wrong, 2 for invalid usage. Needs curl.
 set -u
 
-case ${1:-} in
--h | --help)
-	sed -n '2,/^# It takes/s/^# //p' "$0"
-	exit 0 ;;
--*)
-	echo "${0##*/}: unknown option $1; see --help" >&2
-	exit 2 ;;
-esac
+for argument; do
+	case $argument in
+	-h | --help)
+		sed -n "2,/^# It takes/{s|deploy/doctor\\.sh|${0##*/}|;s/^# //p;}" "$0"
+		exit 0 ;;
+	-*)
+		echo "${0##*/}: unknown option $argument; see --help" >&2
+		exit 2 ;;
+	esac
+done
+[ $# -le 2 ] || { echo "${0##*/}: too many arguments; see --help" >&2; exit 2; }
 command -v curl >/dev/null || { echo "${0##*/}: curl is missing; install it" >&2; exit 1; }
 url=${1:-http://localhost:3000}
 admin=${2:-}

@@ -29,7 +29,7 @@ app_open_object(const char *file)
 	return object;
 }
 
-/* Of a text file, dlopen() says only "file too short" or "invalid ELF header". It reports what cannot be opened. */
+/* Of a text file, dlopen() says only "file too short" or "invalid ELF header". If the file cannot be opened, it says why. */
 static bool
 app_is_object(const char *file)
 {
@@ -60,8 +60,8 @@ app_check_file(const char *file, char error[APP_ERROR_MAX])
 	}
 	if (!app_is_object(file)) {
 		snprintf(error, APP_ERROR_MAX,
-			"cannot load application %s: not a shared object; build a C file with cc -shared -fPIC, "
-			"run another program with --exec",
+			"cannot load application %s: not a shared object; build a C file with cc -shared -fPIC; "
+			"to run another program, use --exec",
 			file);
 		return ERROR_SYSTEM;
 	}

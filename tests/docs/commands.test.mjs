@@ -115,7 +115,7 @@ function words(command) {
 
 for (const command of commands.filter((one) => isServer(one) || isEcho(one))) {
   test(command, async () => {
-    const [env, program, ...args] = words(command.replaceAll("redis://127.0.0.1:6379", redis.url).replaceAll("redis://redis ", `${redis.url} `)
+    const [env, program, ...args] = words(command.replaceAll("redis://127.0.0.1:6379", redis.url)
       .replace(/unix:\/\/\/(run\/sockeye|tmp)/, `unix://${folder}`).replaceAll("/etc/sockeye/secret", "secret"));
     for (const flag of ["--port", "--admin-port"]) if (args.includes(flag)) args[args.indexOf(flag) + 1] = String(await freePort());
     const at = args.findIndex((word) => word.startsWith("tls://"));

@@ -85,9 +85,11 @@ test("the doctor prints its usage, and says what is wrong with its arguments", (
   const usage = run("deploy/doctor.sh", ["--help"]);
   for (const text of ["[URL [ADMIN_URL]]", "--admin-port", "SOCKEYE_PATH", "Exit code"]) assert.ok(usage.includes(text), text);
   assert.doesNotMatch(usage, /^#/m);
-  const got = spawnSync("deploy/doctor.sh", ["--hlep"], { cwd: root, encoding: "utf8" });
+  const got = spawnSync("deploy/doctor.sh", ["http://127.0.0.1:1", "--hlep"], { cwd: root, encoding: "utf8" });
   assert.deepEqual([got.status, got.stdout, got.stderr], [2, "", "doctor.sh: unknown option --hlep; see --help\n"]);
-  const nobody = spawnSync("deploy/doctor.sh", ["http://127.0.0.1:1"], { cwd: root, encoding: "utf8" });
+  const many = spawnSync("deploy/doctor.sh", ["http://127.0.0.1:1", "http://127.0.0.1:1", "3"], { cwd: root, encoding: "utf8" });
+  assert.deepEqual([many.status, many.stdout, many.stderr], [2, "", "doctor.sh: too many arguments; see --help\n"]);
+  const nobody = spawnSync("deploy/doctor.sh", ["http://127.0.0.1:1"], { cwd: root, encoding: "utf8", env: { ...process.env, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" } });
   assert.equal(nobody.status, 1);
   assert.match(nobody.stdout, /^FAIL {2}no answer from http:\/\/127\.0\.0\.1:1: .*[Ff]ailed to connect.*; is the server running/m);
   const bare = spawnSync("/bin/sh", ["deploy/doctor.sh"], { cwd: root, encoding: "utf8", env: { PATH: dir } });

@@ -146,7 +146,7 @@ test("if nothing is missing, nothing is printed", async () => {
 // Debian 12 has Node.js 18. It does not start with an option that it does not know, so the Makefile tries --test-timeout first.
 const NEWER = /\.to(Sorted|Reversed|Spliced)\(|import\.meta\.(dirname|filename)(?! \?\?)|\.withResolvers\(|Array\.fromAsync\(|\.groupBy\(|AbortSignal\.any\(|mock\.timers|\.fullName(?! \?\?)|(?<!shell node |echo )--test-timeout/;
 
-test("programs and tests use nothing that Node.js 18 does not have", () => {
+test("programs and tests use none of these functions and options, which Node.js 18 lacks", () => {
   const names = ["Makefile", "*.mk", "*.sh", "*.js", "*.mjs", "*.cjs"].flatMap((name) => ["-o", "-name", name]).slice(1);
   const files = execFileSync("find", ["Makefile", "backends", "node", "tests", "(", "-name", "node_modules", "-o", "-name", "public", ")", "-prune", "-o", "(", ...names, ")", "-print"],
     { cwd: root, encoding: "utf8" }).trim().split("\n").filter((file) => path.join(root, file) !== fileURLToPath(import.meta.url));

@@ -2,8 +2,8 @@
 // not start, until the time-out of the whole run. A file therefore ends some seconds after its last test, together
 // with the processes that it has started.
 //
-// The logs of the processes that ran during a failed test are printed after that test. Node.js 18 does not say here which test
-// has failed, so it prints none.
+// The logs of the processes that ran during a failed test are printed after that test. With Node.js 18, afterEach() does not get
+// the result of the test, so no logs are printed.
 import { after, afterEach } from "node:test";
 
 const LEFT_MS = 5000;
