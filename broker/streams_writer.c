@@ -111,6 +111,16 @@ streams_writer_arm(struct streams_writer *writer, uint64_t after_ms)
 	loop_arm(writer->loop, &writer->timer, after_ms);
 }
 
+/* The server accepts messages: the first one after a refusal, or those that will come. */
+static void
+writer_up(struct streams_writer *writer)
+{
+	writer->careful = false;
+	writer->attempts = 0;
+	writer->ops->on_accepted(writer->arg);
+	log_event(LOG_INFO, "stream", "writer", LOG_STR("up"), "waiting_bytes", LOG_INT(writer->waiting_bytes), NULL);
+}
+
 void
 streams_writer_start_writing(struct streams_writer *writer)
 {
@@ -118,11 +128,8 @@ streams_writer_start_writing(struct streams_writer *writer)
 	memcpy(writer->kept_run_id, writer->run_id, sizeof writer->run_id);
 	loop_disarm(writer->loop, &writer->timer);
 	writer->state = WRITER_WRITING;
-	if (!writer->careful) {
-		writer->attempts = 0;
-		log_event(LOG_INFO, "stream", "writer", LOG_STR("up"), "waiting_bytes",
-			LOG_INT(writer->waiting_bytes), NULL);
-	}
+	if (!writer->careful)
+		writer_up(writer);
 	streams_writer_send(writer);
 }
 
@@ -137,9 +144,7 @@ writer_on_added(struct streams_writer *writer, struct wire_stream_id id)
 	stream->low = id;
 	stream->known = true;
 	if (writer->careful)
-		writer->ops->on_accepted(writer->arg);
-	writer->careful = false;
-	writer->attempts = 0;
+		writer_up(writer);
 	streams_writer_count_published(writer, message);
 	streams_writer_keep(writer, message, before);
 	streams_writer_send(writer);
@@ -184,7 +189,7 @@ writer_on_answer(void *arg, const struct resp_item *answer)
 		return writer->link.conn != NULL;
 	if (answer->type == RESP_ERROR && !streams_writer_may_refuse(question)) {
 		bus_error_write(why, "writing to the stream refused", answer->text, writer->link.password);
-		writer->careful = true;
+		writer->careful |= question == NULL; /* a refused question is asked again after the pause */
 		writer_end(writer, answer->text, why);
 		return false;
 	}

@@ -51,7 +51,7 @@ struct streams_writer_ops {
 	 * The connection is lost. `refusal` is the server's error if it has refused a message; otherwise TEXT_NONE.
 	 */
 	void (*on_lost)(void *arg, struct text refusal, const char *why);
-	/* The server has accepted a message. */
+	/* The server has accepted a message after a refusal, or the writer may write again. */
 	void (*on_accepted)(void *arg);
 };
 

@@ -46,6 +46,7 @@ look_at_offset(struct text text)
 	if (!sio_vault_offset_read("epochepo", text, &offset))
 		return;
 	must(offset.at.heard < UINT64_MAX / 4 && offset.at.local < UINT64_MAX / 4);
+	mark.place = offset.place; /* a later offset of another worker is refused */
 	must(sio_vault_choose(&mark, NULL, &offset, &from));
 	mark.bound_origin = offset.at.origin;
 	mark.bound_sum = offset.at.heard + offset.at.local + 1;

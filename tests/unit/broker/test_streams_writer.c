@@ -227,10 +227,30 @@ what_the_server_refuses_waits(void **state)
 	UNTIL_HEARD(&b, "1 2 3 ");
 	RUN_UNTIL(stats(&a).up);
 	assert_true(logged("event=bus state=up server=streams"));
+	assert_int_equal(times_logged("writer=up"), 3);
 	assert_true(stats(&a).ups >= 2);
 	assert_int_equal(stats(&a).dropped + stats(&a).uncertain, 0);
 	close_end(&a);
 	close_end(&b);
+}
+
+/* While Redis loads its data, it refuses what the writer asks before it writes. The node need not send anything. */
+static void
+a_node_that_sends_nothing_writes_again_after_a_refused_question(void **state)
+{
+	struct bus_form_options o = streams_options();
+	struct streams_end a;
+
+	(void)state;
+	redis.denial = "-LOADING Redis is loading the dataset in memory\r\n";
+	open_end_with(&a, "aaaaaaaaaaaaaaaa", "/", &o);
+	RUN_UNTIL(logged("writing to the stream refused: LOADING"));
+	assert_false(stats(&a).up);
+	assert_false(logged("writer=up"));
+	redis.denial = NULL;
+	RUN_UNTIL(stats(&a).up);
+	assert_int_equal(times_logged("writer=up"), 1);
+	close_end(&a);
 }
 
 static void
@@ -339,6 +359,7 @@ main(void)
 		STREAMS_CASE(the_queue_may_drop_messages_that_are_looked_for),
 		STREAMS_CASE(a_node_that_seldom_sends_can_tell_too),
 		STREAMS_CASE(what_the_server_refuses_waits),
+		STREAMS_CASE(a_node_that_sends_nothing_writes_again_after_a_refused_question),
 		STREAMS_CASE(a_member_of_a_cluster_that_is_named_as_a_single_server_refuses),
 		STREAMS_CASE(the_queue_has_limits),
 		STREAMS_CASE(questions_and_answers_are_published),
