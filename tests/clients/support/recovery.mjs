@@ -22,7 +22,7 @@ export async function takeOver(server) {
   second.close();
 }
 
-/** The server reads the CONNECT of a connection that the client has left after that of the next one, which keeps the session. */
+/** A client leaves a connection for the next one. The server reads their CONNECTs in the opposite order. The next one keeps the session. */
 export async function leaveBehind(server) {
   const first = await Ws.open(server, "/socket.io/");
   first.send("40");

@@ -198,11 +198,11 @@ visitors_number_what_the_log_takes(void **state)
 	buffer_init(&recorded, 1 << 10);
 	broker_broadcast(v.nsp, &all, TEXT("[1]"), NULL);
 	broker_broadcast(v.nsp, &now, TEXT("[\"volatile\"]"), NULL);
-	recorded_rc = ERROR_TOO_BIG; /* nobody gets this event, so no number is missing */
+	recorded_rc = ERROR_TOO_BIG; /* nobody gets this event, so it takes no number */
 	assert_int_equal(broker_broadcast(v.nsp, &all, TEXT("[2]"), NULL), ERROR_TOO_BIG);
 	recorded_rc = 0;
 	broker_broadcast(v.other, &all, TEXT("[3]"), NULL);
-	broker_join(v.nsp, &all, &(struct text){"r", 1}, 1); /* a statement, which is no event */
+	broker_join(v.nsp, &all, &(struct text){"r", 1}, 1); /* not an event, so it takes no number */
 	broker_broadcast(v.nsp, &all, TEXT("[4]"), NULL);
 	assert_true(text_is(buffer_text(&recorded), TEXT("1 2 2 0 3 ")));
 	buffer_fini(&recorded);

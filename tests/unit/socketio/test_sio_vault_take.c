@@ -43,15 +43,15 @@ come_back(struct recovering *c)
 	recovering_return(c);
 }
 
-/* The message of a claim at another worker, which asks this worker for its last claim. */
+/* This worker gets a message of this kind about the session of its last claim. */
 static void
-ask_to_give(struct text claim, const char *pid)
+hear(char kind, struct text claim, const char *pid)
 {
 	struct text key = called(VAULT_CLAIM)->args[0];
 	struct buffer out;
 
 	buffer_init(&out, 4096);
-	buffer_add_byte(&out, 'G');
+	buffer_add_byte(&out, (uint8_t)kind);
 	buffer_add_text(&out, claim);
 	buffer_add(&out, pid, SIO_PID_HANDLE);
 	buffer_add_text(&out, key);
@@ -60,20 +60,18 @@ ask_to_give(struct text claim, const char *pid)
 	buffer_fini(&out);
 }
 
-/* The message of a claim that has found the session live at this worker. */
+/* A claim at another worker asks this worker to give up its last claim. */
+static void
+ask_to_give(struct text claim, const char *pid)
+{
+	hear('G', claim, pid);
+}
+
+/* A claim that has found the session live at this worker asks it to end the socket. */
 static void
 ask_to_take(const char *pid)
 {
-	struct text key = called(VAULT_CLAIM)->args[0];
-	struct buffer out;
-
-	buffer_init(&out, 4096);
-	buffer_add_byte(&out, 'T');
-	buffer_add(&out, pid, SIO_PID_HANDLE);
-	buffer_add_text(&out, key);
-	keep->bus.on_message(&keep->bus, buffer_text(&out));
-	fake_turn();
-	buffer_fini(&out);
+	hear('T', TEXT(""), pid);
 }
 
 /* ------------------------------------------------------------------- waiting */
