@@ -65,8 +65,15 @@ backend_address_parse(struct text url, struct backend_address *out, char error[O
 	memset(out, 0, sizeof *out);
 	if (take_prefix(&rest, TEXT("unix://"))) {
 		out->kind = BACKEND_ADDRESS_UNIX;
-		if (rest.n < 2 || rest.at[0] != '/' || rest.n > UNIX_SOCKET_PATH_MAX)
+		if (rest.n < 2 || rest.at[0] != '/')
 			return refuse_address(error, url);
+		if (rest.n > UNIX_SOCKET_PATH_MAX) {
+			snprintf(error, OPTION_ERROR_MAX,
+				"option --backend: the path of the socket has %zu bytes, at most %d are possible; "
+				"choose a shorter path",
+				rest.n, UNIX_SOCKET_PATH_MAX);
+			return ERROR_ARGUMENT;
+		}
 		memcpy(out->at, rest.at, rest.n);
 		return 0;
 	}

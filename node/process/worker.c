@@ -361,6 +361,7 @@ worker_start(struct worker *worker)
 {
 	const char *file = worker->setup->options->app;
 	char error[SIO_ERROR_LINE];
+	int result;
 
 	if (!worker->page || !worker->vitals || !(worker->own_log || worker->setup->place))
 		return worker_complain(worker, EXIT_NO_START, "cannot map shared memory");
@@ -389,8 +390,9 @@ worker_start(struct worker *worker)
 		return worker_complain(worker, EXIT_NO_START, error);
 	if (worker->setup->inherited && worker_inherit(worker, error) < 0)
 		return worker_complain(worker, EXIT_NO_START, error);
-	if (sio_listen(worker->io, error) < 0)
-		return worker_complain(worker, EXIT_NO_START, error);
+	result = sio_listen(worker->io, error);
+	if (result < 0)
+		return worker_complain(worker, result == SIO_ERR_ARGUMENT ? EXIT_USAGE : EXIT_NO_START, error);
 	if (worker->setup->inherited)
 		inherited_free(worker->setup->inherited);
 	stats_fill(worker->page, worker->io);

@@ -63,6 +63,7 @@ test("usage errors: exit 2 and one line", async () => {
   await refuses(2, /--redis: .*\(use redis:/, ["--app", chat, "--redis", "http://localhost"]);
   await refuses(2, /--redis-secret-accepted: set --redis-secret/, ["--app", chat, "--redis", "redis://localhost", "--redis-secret-accepted", "old"]);
   await refuses(2, /--redis-ca: .*rediss:/, ["--app", chat, "--redis", "redis://localhost", "--redis-ca", "/nowhere"]);
+  await refuses(2, /option --redis-log: has no effect without --redis/, ["--app", chat, "--host", "127.0.0.1", "--port", "0", "--redis-log"]);
   await refuses(2, /option --help: "html" is not valid/, ["--help=html"]);
   await refuses(2, /--version: "2" is not valid/, ["--app", chat, "--version=2"]);
 });

@@ -59,6 +59,7 @@ refuses_other_addresses(void **state)
 	}
 	memset(deep + 8, 'a', 107);
 	assert_int_equal(backend_address_parse(text_from(deep), &a, error), ERROR_ARGUMENT);
+	assert_non_null(strstr(error, "has 108 bytes, at most 107 are possible"));
 	deep[8 + 106] = '\0';
 	assert_int_equal(backend_address_parse(text_from(deep), &a, error), 0);
 }
