@@ -1,6 +1,6 @@
 /*
  * Declarations shared by the files of the hub: hub.c accepts workers and reads their commands, hub_run.c runs the
- * commands and hands out messages.
+ * commands and hands out messages, hub_reply.c answers.
  */
 #ifndef BROKER_HUB_INTERNAL_H
 #define BROKER_HUB_INTERNAL_H
@@ -50,9 +50,11 @@ struct hub_client {
 void hub_run_command(struct hub_client *client, const struct hub_command *command);
 /* Ends a worker's subscriptions and forgets the confirmations that it waits for. */
 void hub_drop_subscriptions(struct hub_client *client);
+extern const struct hub_ear_ops hub_ear_ops; /* `arg` is the hub */
+
+/* hub_reply.c */
 /* Reports the memory that the hub holds for the worker to its connection. */
 void hub_hold(struct hub_client *client);
-extern const struct hub_ear_ops hub_ear_ops; /* `arg` is the hub */
 
 /* hub.c */
 /* Ends the connections of all workers, after what is queued for them. */

@@ -2,188 +2,15 @@
  * Runs the commands of workers. A message is encoded once per topic, and every subscriber's queue references the same
  * block. A long message of Redis is not even copied: it goes on in the block in which it was collected.
  *
- * With an ear (hub_ear.h), a subscription is confirmed once Redis has confirmed it. A worker's confirmations are sent
- * in the order of its commands; those that have to wait are in `owed`.
+ * With an ear (hub_ear.h), a subscription is confirmed once Redis has confirmed it (hub_reply.h).
  */
 #include <stdio.h>
 
 #include "broker/bus_keep.h"
 #include "broker/hub_internal.h"
+#include "broker/hub_reply.h"
 #include "common/base/error.h"
-#include "common/base/mem.h"
 #include "common/base/must.h"
-
-#define ERROR_SHOWN_MAX 256 /* bytes of an error of Redis that are passed to a worker */
-#define OWED_MAX 4096 /* maximum confirmations that one client waits for; a bus waits for fewer (UNCONFIRMED_MAX) */
-
-/* ---------------------------------------------------------------- replies */
-
-static void
-hub_reply(struct hub_client *client, const char *line)
-{
-	conn_send_copy(client->conn, line, strlen(line));
-}
-
-static void
-hub_reply_number(struct hub_client *client, uint64_t n)
-{
-	char line[32];
-
-	conn_send_copy(client->conn, line, (size_t)snprintf(line, sizeof line, ":%llu\r\n", (unsigned long long)n));
-}
-
-static void
-hub_add_bulk(struct buffer *out, struct text t)
-{
-	buffer_add_byte(out, '$');
-	buffer_add_number(out, (int64_t)t.n);
-	buffer_add(out, "\r\n", 2);
-	buffer_add_text(out, t);
-	buffer_add(out, "\r\n", 2);
-}
-
-static void
-hub_reply_scratch(struct hub_client *client)
-{
-	const struct buffer *out = &client->hub->scratch;
-
-	if (buffer_error(out) == ERROR_MEMORY)
-		conn_no_memory(client->conn);
-	else
-		conn_send_copy(client->conn, out->data, out->len);
-}
-
-static void
-hub_reply_subscribed(struct hub_client *client, struct text kind, struct text name, unsigned count)
-{
-	struct buffer *out = &client->hub->scratch;
-
-	buffer_reset(out);
-	buffer_add(out, "*3\r\n", 4);
-	hub_add_bulk(out, kind);
-	hub_add_bulk(out, name);
-	buffer_add_byte(out, ':');
-	buffer_add_number(out, count);
-	buffer_add(out, "\r\n", 2);
-	hub_reply_scratch(client);
-}
-
-/* ---------------------------------------------------------- confirmations */
-
-/* The answer to a subscription, which waits for Redis. */
-struct hub_owed {
-	struct list link;
-	char *error; /* what Redis said when it refused the subscription; NULL: it has not refused */
-	struct hub_subscription *subscription; /* NULL: it has ended, and the answer is due */
-	bool prefix;
-	bool counted;	/* once the answers before this one are sent, other servers count the worker */
-	unsigned count; /* of the worker's subscriptions after this one */
-	size_t n;
-	char name[];
-};
-
-void
-hub_hold(struct hub_client *client)
-{
-	conn_hold(client->conn, client->partial.size + client->owed_bytes);
-}
-
-static void
-hub_owed_free(struct hub_client *client, struct hub_owed *owed)
-{
-	if (owed->subscription != NULL)
-		owed->subscription->owed = NULL;
-	list_remove(&owed->link);
-	client->owed_count--;
-	client->owed_bytes -= sizeof *owed + owed->n;
-	mem_free(owed->error);
-	mem_free(owed);
-}
-
-/* Confirms a subscription, now or when Redis has confirmed it. `subscription` may be NULL if it need not wait. */
-static int
-hub_owe(struct hub_client *client, struct hub_subscription *subscription, bool prefix, struct text name)
-{
-	struct hub_owed *owed;
-
-	if (client->owed_count == OWED_MAX)
-		return ERROR_TOO_MANY;
-	owed = mem_try_alloc(sizeof *owed + name.n);
-	if (owed == NULL)
-		return ERROR_MEMORY;
-	owed->error = NULL;
-	owed->subscription = subscription;
-	owed->prefix = prefix;
-	owed->counted = false;
-	owed->count = client->own.count;
-	owed->n = name.n;
-	if (name.n > 0)
-		memcpy(owed->name, name.at, name.n);
-	if (subscription != NULL)
-		subscription->owed = owed;
-	list_add_tail(&client->owed, &owed->link);
-	client->owed_count++;
-	client->owed_bytes += sizeof *owed + owed->n;
-	return 0;
-}
-
-static void
-hub_reply_owed(struct hub_client *client, const struct hub_owed *owed)
-{
-	struct buffer *out = &client->hub->scratch;
-
-	if (owed->error == NULL) {
-		hub_reply_subscribed(client, owed->prefix ? TEXT("psubscribe") : TEXT("subscribe"),
-			text_of(owed->name, owed->n), owed->count);
-		return;
-	}
-	buffer_reset(out);
-	buffer_printf(out, "-%s\r\n", owed->error);
-	hub_reply_scratch(client);
-}
-
-/*
- * Returns true if the answer is due. Other servers count the worker once all its earlier subscriptions are in force,
- * so whatever they hold back until they count it reaches it.
- */
-static bool
-hub_owed_is_due(const struct hub_owed *owed)
-{
-	struct hub_subscription *subscription = owed->subscription;
-
-	if (subscription == NULL)
-		return true;
-	if (owed->counted && !subscription->counted) {
-		subscription->counted = true;
-		hub_ear_count(subscription->topic, ++subscription->topic->counted);
-	}
-	return hub_ear_confirms(subscription->topic);
-}
-
-/* Sends the answers at the head of `owed` that are due. */
-static void
-hub_pay(struct hub_client *client)
-{
-	if (list_empty(&client->owed))
-		return;
-	while (!list_empty(&client->owed)) {
-		struct hub_owed *owed = container_of(client->owed.next, struct hub_owed, link);
-
-		if (!hub_owed_is_due(owed))
-			break;
-		hub_reply_owed(client, owed);
-		hub_owed_free(client, owed);
-	}
-	hub_hold(client);
-}
-
-static void
-hub_pay_all(struct hub *hub)
-{
-	struct list *it, *next;
-
-	list_each(it, next, &hub->clients) hub_pay(container_of(it, struct hub_client, link));
-}
 
 /* --------------------------------------------------------------- commands */
 
@@ -365,13 +192,10 @@ hub_subscribe_ear(struct hub_client *client, struct hub_subscription *subscripti
 
 	if (topic->ear == NULL)
 		hub_ear_add(client->hub->ear, topic, counted);
-	/* a second confirmation of one subscription follows the first anyway */
-	rc = hub_owe(client, subscription->owed == NULL ? subscription : NULL, topic->prefix, arg);
-	if (rc < 0)
-		return rc;
-	subscription->owed->counted |= counted;
-	hub_pay(client);
-	return 0;
+	rc = hub_owe(client, subscription, counted, arg);
+	if (rc == 0)
+		hub_pay(client);
+	return rc;
 }
 
 /* `counted`: other servers count the worker by this subscription. */
@@ -414,8 +238,7 @@ hub_drop_subscription(struct hub_client *client, struct hub_subscription *subscr
 	bool counted = subscription->counted;
 	struct hub *hub = client->hub;
 
-	if (subscription->owed != NULL)
-		subscription->owed->subscription = NULL;
+	hub_owed_end(subscription);
 	if (topic->ear != NULL && topic->count == 1)
 		hub_ear_remove(topic);
 	else if (counted)
@@ -432,8 +255,7 @@ hub_drop_subscriptions(struct hub_client *client)
 	struct table_cursor cursor = {0};
 	struct table_node *node;
 
-	while (!list_empty(&client->owed))
-		hub_owed_free(client, container_of(client->owed.next, struct hub_owed, link));
+	hub_owe_nothing(client);
 	while ((node = table_next(&client->own, &cursor)) != NULL)
 		hub_drop_subscription(client, container_of(node, struct hub_subscription, node));
 }
@@ -506,7 +328,7 @@ hub_run_pubsub(struct hub_client *client, const struct hub_command *command)
 	for (unsigned i = 2; i < command->count; i++) {
 		const struct hub_topic *topic = hub_topics_find(&client->hub->topics, false, command->args[i]);
 
-		hub_add_bulk(out, command->args[i]);
+		hub_reply_add_bulk(out, command->args[i]);
 		buffer_add_byte(out, ':');
 		buffer_add_number(out, topic != NULL ? topic->count : 0);
 		buffer_add(out, "\r\n", 2);
@@ -584,7 +406,6 @@ hub_on_ear_message(void *arg, struct hub_topic *topic, struct text channel, stru
 static void
 hub_on_ear_refused(void *arg, struct hub_topic *topic, struct text error)
 {
-	struct text shown = text_of(error.at, error.n < ERROR_SHOWN_MAX ? error.n : ERROR_SHOWN_MAX);
 	struct hub *hub = arg;
 
 	for (unsigned left = topic->count; left > 0; left--) { /* the topic ends with its last subscription */
@@ -592,8 +413,7 @@ hub_on_ear_refused(void *arg, struct hub_topic *topic, struct text error)
 			container_of(topic->subscriptions.next, struct hub_subscription, in_topic);
 		struct hub_client *client = subscription->subscriber;
 
-		if (subscription->owed != NULL)
-			subscription->owed->error = mem_text(shown.at, shown.n);
+		hub_owed_refuse(subscription, error);
 		hub_drop_subscription(client, subscription);
 	}
 	hub_pay_all(hub);
