@@ -62,12 +62,17 @@ static const char end[] = "local h = redis.call('HMGET', KEYS[1], 'w', 'v', 'l')
 			  "redis.call('DEL', KEYS[1])\n"
 			  "return '1'\n";
 
-static const char release[] = "local h = redis.call('HMGET', KEYS[1], 'v', 'w', 'l', 'k')\n"
+/*
+ * Before VAULT_READ has given the session to the worker, the client's newest events are still those of the worker in
+ * field w, which is noted: VAULT_READ asks for its open events. Field w then names the worker that reports the end.
+ */
+static const char release[] = "local h = redis.call('HMGET', KEYS[1], 'v', 'w', 'l', 'k', 'o')\n"
 			      "local mine = h[1] and string.sub(h[1], 1, #ARGV[1]) == ARGV[1]\n"
 			      "local read = not h[1] and h[2] == ARGV[3] and h[3] and h[4] == ARGV[2]\n"
 			      "if not (mine or read) then return '1' end\n"
 			      "redis.call('HDEL', KEYS[1], 'v', 't', 'l')\n"
 			      "if ARGV[5] then\n"
+			      "  if mine and not h[5] then redis.call('HSET', KEYS[1], 'o', h[2]) end\n"
 			      "  redis.call('HSET', KEYS[1], 'w', ARGV[3], 'e', ARGV[5])\n"
 			      "  redis.call('PEXPIRE', KEYS[1], ARGV[4])\n"
 			      "end\n"
@@ -76,40 +81,55 @@ static const char release[] = "local h = redis.call('HMGET', KEYS[1], 'v', 'w', 
 /*
  * A worker without a subscription in Redis counts as dead. If it lives, its next write of the session returns X, and
  * its VAULT_READ returns N. Claims are numbered in the order in which they come. A claim does not take the session
- * from a later one: it may be that of a connection that the client has lost.
+ * from a later one: it may be that of a connection that the client has lost. If the answer with its number is lost, a
+ * claim is repeated without one, so the script notes the numbers of claims that wait, and of those that others have
+ * replaced. A Redis that has failed over may have forgotten the last numbers, so two claims may have the same one.
  */
 static const char claim[] =
-	NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'n', 'v', 't', 'l', 's', 'c', 'q', 'm', 'i', 'k')\n"
+	NOW "local h = redis.call('HMGET', KEYS[1], 'w', 'n', 'v', 't', 'l', 's', 'c', 'q', 'm', 'i', 'k', 'a')\n"
 	    "if not h[1] then return 'N' end\n"
 	    "if h[2] ~= ARGV[3] then return 'F' end\n"
 	    "local last, got, number = tonumber(h[10] or '0'), tonumber(h[11] or '0'), tonumber(ARGV[9])\n"
-	    "local mine = h[3] == ARGV[2]\n"
+	    "local mine, new, noted = h[3] == ARGV[2], false, h[12] or ''\n"
 	    "local claimed = h[3] and not mine and tonumber(h[4] or '0') > now\n"
 	    "local held = claimed or h[5]\n"
+	    "local function note(claim, n)\n"
+	    "  local line = '\\n' .. claim .. string.format(' %016d', n)\n"
+	    "  redis.call('HSET', KEYS[1], 'a', string.sub(noted .. line, -32 * #line))\n"
+	    "end\n"
+	    "if number == 0 then\n"
+	    "  local at = string.find(noted, '\\n' .. ARGV[2] .. ' ', 1, true)\n"
+	    "  if at then number = tonumber(string.sub(noted, at + #ARGV[2] + 2, at + #ARGV[2] + 17)) end\n"
+	    "end\n"
 	    "if mine then\n"
 	    "  number = got\n"
 	    "elseif number == 0 then\n"
 	    "  if held and last - got >= tonumber(ARGV[10]) then return 'N' end\n"
-	    "  number = last + 1\n"
-	    "  redis.call('HSET', KEYS[1], 'i', string.format('%d', number))\n"
-	    "elseif number < got then\n"
+	    "  number, new = last + 1, true\n"
+	    "elseif number < got or (number == got and held) then\n"
 	    "  return 'P'\n"
 	    "end\n"
-	    "number = string.format('%d', number)\n"
+	    "local text = string.format('%d', number)\n"
+	    "if number > last then redis.call('HSET', KEYS[1], 'i', text) end\n"
 	    "if held then\n"
 	    "  local worker = claimed and string.sub(h[3], 1, #ARGV[1]) or h[1]\n"
 	    "  local ask = claimed and 'G' .. h[3] or 'T'\n"
-	    "  if redis.call('PUBLISH', ARGV[5] .. worker, ask .. ARGV[6]) > 0 then return 'L' .. number end\n"
-	    "  if ARGV[8] == '0' then return 'W' .. number end\n"
+	    "  local waits = redis.call('PUBLISH', ARGV[5] .. worker, ask .. ARGV[6]) > 0 and 'L'\n"
+	    "    or ARGV[8] == '0' and 'W'\n"
+	    "  if waits then\n"
+	    "    if new then note(ARGV[2], number) end\n"
+	    "    return waits .. text\n"
+	    "  end\n"
 	    "end\n"
 	    "if not (h[6] and h[7]) then return 'N' end\n"
-	    "redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%d', now + ARGV[4]), 'k', number)\n"
+	    "if h[3] and not mine then note(h[3], got) end\n"
+	    "redis.call('HSET', KEYS[1], 'v', ARGV[2], 't', string.format('%d', now + ARGV[4]), 'k', text)\n"
 	    "redis.call('HDEL', KEYS[1], 'l')\n"
 	    "local left = redis.call('PTTL', KEYS[1])\n"
 	    "if left < 2 * ARGV[4] then redis.call('PEXPIRE', KEYS[1], 2 * ARGV[4]) end\n"
 	    "local q = h[8] or ''\n"
 	    "return table.concat({'C', #h[6], #h[7], #q, h[9] or '0', redis.call('GET', KEYS[2]) or '0',\n"
-	    "  redis.call('GET', KEYS[3]) or '0', number, redis.call('PUBSUB', 'NUMSUB', ARGV[7])[2]}, ' ') .. '\\n' "
+	    "  redis.call('GET', KEYS[3]) or '0', text, redis.call('PUBSUB', 'NUMSUB', ARGV[7])[2]}, ' ') .. '\\n' "
 	    ".. h[6] "
 	    ".. h[7] .. q\n";
 
@@ -174,13 +194,13 @@ static const char read[] =
 	"  if #entries < 64 then break end\n"
 	"end\n"
 	"if lacks > 0 and met and found and a[15] ~= '' then\n"
-	"  local owner = redis.call('HGET', KEYS[1], 'w')\n"
-	"  return redis.call('PUBSUB', 'NUMSUB', a[15] .. (owner or ''))[2] > 0 and 'O' or 'G'\n"
+	"  local owners = redis.call('HMGET', KEYS[1], 'o', 'w')\n"
+	"  return redis.call('PUBSUB', 'NUMSUB', a[15] .. (owners[1] or owners[2] or ''))[2] > 0 and 'O' or 'G'\n"
 	"end\n"
 	"if not (met and found and lacks == 0) then return 'G' end\n"
 	"if a[12] ~= '' then\n"
 	"  redis.call('HSET', KEYS[1], 'w', a[14], 'l', '1')\n"
-	"  redis.call('HDEL', KEYS[1], 'v', 't')\n"
+	"  redis.call('HDEL', KEYS[1], 'v', 't', 'o')\n"
 	"  redis.call('PUBLISH', a[12], a[13] .. from .. '\\n' .. table.concat(out))\n"
 	"end\n"
 	"return 'R'\n";

@@ -13,6 +13,9 @@
  *   v, t    the claim, which begins with the claiming worker's channel, and the time in ms at which it expires
  *   i       number of the last claim that came; absent: 0
  *   k       number of the last claim that got the session; absent: 0
+ *   a       claims, each with its number: those that waited, and those that had the session and were replaced; the
+ *           newest 32
+ *   o       as w, the worker whose events the client received last; absent: w
  */
 #ifndef NODE_SOCKETIO_SIO_VAULT_SCRIPTS_H
 #define NODE_SOCKETIO_SIO_VAULT_SCRIPTS_H
