@@ -168,7 +168,7 @@ session_find_missed(const struct sio_recovery_session *session, struct sio_recov
 	*missed = (struct sio_recovery_found){0};
 	if (sio_recovery_session_rooms(session, &rooms))
 		rc = sio_recovery_log_find(
-			session->nsp->log, session->from, &rooms, session->nsp->io->max_emit, missed);
+			session->nsp->log, session->lost->from, &rooms, session->nsp->io->max_emit, missed);
 	sio_recovery_rooms_fini(&rooms);
 	if (rc == 0)
 		return SIO_RECOVERY_RECOVERED;
@@ -201,10 +201,11 @@ recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct
 		return SIO_RECOVERY_NO_SESSION;
 	if (session->nsp != nsp)
 		return SIO_RECOVERY_FOREIGN;
+	if (sio_client_began(c) < session->newest)
+		return SIO_RECOVERY_NO_SESSION; /* the CONNECT of a connection that the client has left came late */
+	session->newest = sio_client_began(c);
 	if (!ghost && sio_recovery_session_expired(session))
 		return SIO_RECOVERY_EXPIRED;
-	if (ghost && sio_client_began(session->socket->client) > sio_client_began(c))
-		return SIO_RECOVERY_NO_SESSION; /* the CONNECT of a connection that the client has left came late */
 	result = session_position(session, offset, &from);
 	if (result != SIO_RECOVERY_RECOVERED)
 		return result;
@@ -217,7 +218,7 @@ recovery_take(struct sio_client *c, struct sio_nsp *nsp, struct text pid, struct
 		if (result != SIO_RECOVERY_RECOVERED)
 			return result;
 	}
-	session->from = from;
+	session->lost->from = from;
 	result = session_find_missed(session, &missed);
 	sio_recovery_found_fini(&missed);
 	if (result != SIO_RECOVERY_RECOVERED)
@@ -421,7 +422,7 @@ recovery_continue(struct sio_socket *s)
 	struct sio_recovery_found missed;
 	enum sio_recovery_result result;
 
-	if (s->session->from < s->nsp->log->floor)
+	if (s->session->lost->from < s->nsp->log->floor)
 		return SIO_RECOVERY_OFFSET_GONE;
 	result = session_find_missed(s->session, &missed);
 	if (result == SIO_RECOVERY_RECOVERED && !recovery_replay(s, &missed)) {

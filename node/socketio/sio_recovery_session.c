@@ -20,8 +20,10 @@ sio_recovery_session_new(struct sio_socket *s)
 	session->nsp = s->nsp;
 	session->log = s->nsp->log;
 	session->socket = s;
-	if (session->log->touched == NULL)
+	if (session->log->touched == NULL) {
 		session->start = session->log->head;
+		session->newest = sio_client_began(s->client);
+	}
 	session->pid_n = SIO_PID_LENGTH;
 	do
 		random_id(session->pid, SIO_PID_LENGTH);

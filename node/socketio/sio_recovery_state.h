@@ -52,6 +52,7 @@ struct sio_recovery_lost {
 	char *rooms; /* see sio_recovery_room_write() */
 	char *given; /* several workers, or streams mode: see sio_history_given.h */
 	uint32_t rooms_n, room_count, given_n;
+	uint64_t from;	   /* one worker, or streams mode; claimed: the client has got all up to this number */
 	uint64_t asked;	   /* several workers, claimed: nonce of the REPLAY */
 	uint32_t bytes;	   /* charged to the store */
 	unsigned char why; /* ended: enum sio_session_end */
@@ -76,9 +77,9 @@ struct sio_recovery_session {
 	uint64_t changed_last; /* value of last_event when the socket last joined or left a room */
 	uint64_t changed_head; /* head of the log at that moment */
 	union {
-		struct {		  /* one worker */
+		struct {		  /* one worker, or streams mode */
 			uint64_t last;	  /* number of the last event that was for the socket; 0: none */
-			uint64_t from;	  /* claimed: the client has got everything up to this number */
+			uint64_t newest;  /* one worker: when the client's newest connection began */
 			uint64_t lost_at; /* ms */
 		};
 		struct { /* several workers: log->heard at the moments of start, changed_head and heard */

@@ -56,7 +56,7 @@ sio_stream_claim_session(const struct stream_claim *claim)
 			: claim->has_offset && claim->offset > record->start ? claim->offset
 									     : record->start;
 	session->lost_at = record->lost != 0 ? record->lost : loop_wall_ms();
-	session->from = claim->from;
+	session->lost->from = claim->from;
 	session->missed = nsp->log->early != 0;
 	return session;
 }

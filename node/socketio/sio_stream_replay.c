@@ -442,7 +442,7 @@ sio_stream_replay(struct sio_socket *s, void (*then)(struct sio_socket *s))
 	replay->nsp = s->nsp;
 	sio_nsp_used(s->nsp);
 	replay->nonce = session->lost->asked = ++stream->nonce;
-	replay->from = replay->start = session->from;
+	replay->from = replay->start = session->lost->from;
 	replay->then = then;
 	replay->until = stream->recovery->io->loop->now + TURN_MS;
 	replay->result = SIO_RECOVERY_RECOVERED;

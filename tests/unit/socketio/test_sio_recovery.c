@@ -151,6 +151,64 @@ a_connection_that_the_client_has_left_takes_over_nothing(void **state)
 	assert_true(c.recovered);
 }
 
+static sio_step *waiting;
+
+static void
+slow(sio_socket *s, sio_step *step, void *arg)
+{
+	(void)s;
+	(void)arg;
+	waiting = step;
+}
+
+/* The newest connection is lost, too, when the server reads the CONNECT of the older one. */
+static void
+a_connection_that_the_client_has_left_gets_no_stored_session(void **state)
+{
+	struct recovering c = {0}, left = {0};
+
+	(void)state;
+	for (uint64_t began = 2; began < 6; began += 2) { /* the first connection, and one of a recovered client */
+		recovering_open(&left, began - 1);
+		recovering_open(&c, began);
+		recovering_return(&c);
+		assert_int_equal(c.recovered, began > 2);
+		emit((int)began / 2);
+		recovering_read(&c);
+		recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+		memcpy(left.pid, c.pid, sizeof left.pid);
+		recovering_return(&left);
+		assert_false(left.recovered);
+		assert_int_equal(result_of(SIO_RECOVERY_NO_SESSION), began / 2);
+	}
+	recovering_open(&c, 5);
+	assert_back(&c, 2);
+}
+
+/* The newest connection waits in a middleware and is refused. */
+static void
+a_refused_connection_counts_as_the_newest(void **state)
+{
+	struct recovering c = {0}, left = {0};
+
+	(void)state;
+	fake_io->options.skip_middlewares = false;
+	recovering_return(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	sio_use(sio_of(fake_io, "/"), slow, NULL);
+	recovering_open(&left, 1);
+	recovering_open(&c, 2);
+	recovering_return(&c);
+	sio_refuse(waiting, "no", NULL);
+	fake_turn();
+	fake_io->options.skip_middlewares = true;
+	memcpy(left.pid, c.pid, sizeof left.pid);
+	recovering_return(&left);
+	assert_false(left.recovered);
+	recovering_open(&c, 2);
+	assert_back(&c, 0);
+}
+
 static void
 the_window_ends(void **state)
 {
@@ -256,16 +314,6 @@ hostile_pids_and_offsets_are_refused(void **state)
 	c.count = 0;
 	assert_back(&c, 0);
 	mem_free(huge);
-}
-
-static sio_step *waiting;
-
-static void
-slow(sio_socket *s, sio_step *step, void *arg)
-{
-	(void)s;
-	(void)arg;
-	waiting = step;
 }
 
 static void
@@ -438,6 +486,8 @@ main(void)
 		CASE(a_string_at_the_end_is_not_taken_for_an_offset),
 		CASE(a_client_that_comes_before_its_loss_is_noticed_takes_over),
 		CASE(a_connection_that_the_client_has_left_takes_over_nothing),
+		CASE(a_connection_that_the_client_has_left_gets_no_stored_session),
+		CASE(a_refused_connection_counts_as_the_newest),
 		CASE(the_window_ends),
 		CASE(some_reasons_end_the_session),
 		CASE(an_offset_of_null_is_none),
