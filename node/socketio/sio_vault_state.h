@@ -46,14 +46,15 @@ struct sio_vault {
 	bool counting;
 	unsigned given_back; /* asks whose claims are being given back */
 	struct wheel_entry timer;
-	uint64_t tick_at;	/* loop time of the next once-a-second work */
-	uint64_t gaps;		/* of the last struct bus_point */
-	uint64_t counted_at;	/* loop time of the newest count of servers */
-	uint64_t counted_since; /* loop time since which every count found strangers; 0: the last count found none */
-	uint64_t since_count;	/* strangers of that first count */
-	uint64_t since_arrived; /* members that had arrived by then (struct members_stats) */
-	uint64_t stranger_at;	/* loop time of the next note of a Node.js server */
-	uint64_t stranger_here; /* loop time of the last note of a stranger's event */
+	uint64_t tick_at;		    /* loop time of the next once-a-second work */
+	uint64_t gaps;			    /* of the last struct bus_point */
+	uint64_t counted_at;		    /* loop time of the newest count of servers */
+	uint64_t found_since;		    /* loop time since which every count found strangers */
+	uint64_t counted_since;		    /* the same, begun anew as nodes join; 0: the last count found none */
+	uint64_t since_count;		    /* strangers of that first count */
+	uint64_t since_arrived;		    /* members that had arrived by then (struct members_stats) */
+	uint64_t stranger_at;		    /* loop time of the next note of a Node.js server */
+	uint64_t stranger_here;		    /* loop time of the last note of a stranger's event */
 	const struct sio_nsp *stranger_nsp; /* the namespace of that event, which may be gone */
 	struct buffer out;		    /* scratch */
 };
@@ -160,9 +161,11 @@ void sio_vault_late_clear(struct sio_vault *vault);
  * Returns whether the cluster contains Node.js servers, which do not record what they send. A new Sockeye node looks
  * like a Node.js server until it has announced itself. So strangers count as certain only when every count for
  * SIO_VAULT_SURE_MS has found some, and the first of these counts found more than the nodes that have announced
- * themselves since. Otherwise each count may have found another new node.
+ * themselves since. Otherwise each count may have found another new node. Nodes that start one after another do so
+ * for less than SIO_VAULT_JOINING_MS. Strangers that every count has found for that long are certain in any case.
  */
 #define SIO_VAULT_SURE_MS 1500
+#define SIO_VAULT_JOINING_MS 15000
 enum sio_vault_strangers { VAULT_NO_STRANGERS, VAULT_PERHAPS, VAULT_STRANGERS };
 /* `servers`: the number of servers that Redis has just counted; negative: use the last count. */
 enum sio_vault_strangers sio_vault_strangers(struct sio_vault *vault, int64_t servers);

@@ -40,14 +40,18 @@ sio_vault_strangers(struct sio_vault *vault, int64_t servers)
 		vault->counted_since = 0;
 		return VAULT_NO_STRANGERS;
 	}
+	if (vault->counted_since == 0)
+		vault->found_since = counted_at;
 	/* the strangers of the first count may be the members that have arrived since */
 	if (vault->counted_since == 0 || members.arrived - vault->since_arrived >= vault->since_count) {
 		vault->counted_since = counted_at;
 		vault->since_count = (uint64_t)strangers;
 		vault->since_arrived = arrived;
 	}
-	return strangers > 0 && counted_at >= vault->counted_since + SIO_VAULT_SURE_MS ? VAULT_STRANGERS
-										       : VAULT_PERHAPS;
+	if (counted_at >= vault->counted_since + SIO_VAULT_SURE_MS ||
+		counted_at >= vault->found_since + SIO_VAULT_JOINING_MS)
+		return VAULT_STRANGERS;
+	return VAULT_PERHAPS;
 }
 
 static void

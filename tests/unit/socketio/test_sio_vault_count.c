@@ -212,6 +212,35 @@ a_stranger_is_found_while_a_node_starts(void **state)
 	assert_true(count_calls(VAULT_STRANGER) > 0);
 }
 
+/* Each count finds the stranger and another new node. */
+static void
+a_stranger_is_found_while_nodes_go_on_joining(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 14; i++) {
+		count_each_second(2, 1);
+		redis.arrived += 2;
+	}
+	assert_int_equal(count_calls(VAULT_STRANGER), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		count_each_second(2, 1);
+		redis.arrived += 2;
+	}
+	assert_true(count_calls(VAULT_STRANGER) > 0);
+}
+
+/* Between them, a count finds no server that has not announced itself. */
+static void
+nodes_that_start_with_pauses_are_no_strangers(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		count_each_second(i % 10 != 9, 1);
+		redis.arrived++;
+	}
+	assert_int_equal(count_calls(VAULT_STRANGER), 0);
+}
+
 /* The node has announced itself between the count and the look at it. */
 static void
 a_node_that_arrives_right_after_a_count_is_no_stranger(void **state)
@@ -281,6 +310,8 @@ main(void)
 		CASE(a_count_that_is_out_of_date_makes_no_stranger),
 		CASE(nodes_that_start_one_after_another_are_no_strangers),
 		CASE(a_stranger_is_found_while_a_node_starts),
+		CASE(a_stranger_is_found_while_nodes_go_on_joining),
+		CASE(nodes_that_start_with_pauses_are_no_strangers),
 		CASE(a_node_that_arrives_right_after_a_count_is_no_stranger),
 		CASE(after_a_loss_of_redis_strangers_are_counted_anew),
 		CASE(the_first_count_makes_no_stranger_however_late_it_comes),
