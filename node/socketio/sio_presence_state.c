@@ -86,8 +86,11 @@ sio_presence_start(struct sio_nsp *nsp, const char *prefix, const char *event, c
 	presence->event = event != NULL ? mem_text(event, strlen(event)) : NULL;
 	presence_table_init(&presence->table, (unsigned)nsp->io->options.presence_max_users);
 	presence->work = work;
-	/* greater than the numbers of an earlier presence of the namespace in this process; fits into 53 bits */
-	presence->peers.number = loop_wall_ms() << 10;
+	/*
+	 * Greater than the numbers of an earlier presence of the namespace in this process, even if the time of the
+	 * machine has been set back meanwhile. Fits into 53 bits.
+	 */
+	presence->peers.number = loop_clock_us();
 	wheel_entry_init(&presence->due, work->announce);
 	wheel_entry_init(&presence->peers.tick, work->tick);
 	wheel_entry_init(&presence->peers.list, work->list);

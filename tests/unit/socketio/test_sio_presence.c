@@ -165,6 +165,21 @@ refused(void)
 
 /* -------------------------------------------------------------------- tests */
 
+/*
+ * The other servers ignore a number that is not greater than the last one. The namespace may be made again after the
+ * time of the machine has been set back, so the numbers must not depend on it.
+ */
+static void
+numbers_begin_by_a_clock_that_nobody_sets(void **state)
+{
+	uint64_t before = loop_clock_us();
+	sio_nsp *made = sio_of(fake_io, "/made");
+
+	(void)state;
+	assert_int_equal(sio_presence(made, "room", NULL), 0);
+	assert_in_range(made->presence->peers.number, before, loop_clock_us());
+}
+
 static void
 sockets_and_listeners_hear_of_users(void **state)
 {
@@ -590,6 +605,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PRESENCE_CASE(sockets_and_listeners_hear_of_users),
+		PRESENCE_CASE(numbers_begin_by_a_clock_that_nobody_sets),
 		PRESENCE_CASE(a_short_absence_is_not_mentioned),
 		PRESENCE_CASE(the_other_servers_are_told),
 		PRESENCE_CASE(the_other_servers_are_believed),
