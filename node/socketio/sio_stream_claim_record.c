@@ -28,6 +28,7 @@ sio_stream_claim_session(const struct stream_claim *claim)
 	struct sio_nsp *nsp = claim->step->made;
 	struct sio_recovery_session *session;
 	struct sio_stored *data;
+	uint64_t now = loop_wall_ms();
 	bool failed;
 
 	if (table_find(&nsp->io->recovery->sessions, text_of(claim->pid, SIO_PID_HANDLE)) != NULL)
@@ -55,7 +56,8 @@ sio_stream_claim_session(const struct stream_claim *claim)
 	session->last = record->ours && record->owner.n == 0		     ? record->last
 			: claim->has_offset && claim->offset > record->start ? claim->offset
 									     : record->start;
-	session->lost_at = record->lost != 0 ? record->lost : loop_wall_ms();
+	/* the clock of the machine that stored the session may be ahead, or this machine's has been set back */
+	session->lost_at = record->lost != 0 && record->lost < now ? record->lost : now;
 	session->lost->from = claim->from;
 	session->missed = nsp->log->early != 0;
 	return session;

@@ -13,6 +13,7 @@ static struct {
 	struct buffer log;     /* the first word of each command, or the worker of a message; a blank */
 	struct buffer session; /* the last value of a SET */
 	bool replaces;	       /* that SET has XX */
+	uint64_t window;       /* that SET's PX, in ms */
 	struct bus_stream_question *question; /* the newest one; NULL: answered */
 	struct bus_stream_question *write;    /* the newest SET or DEL of a session by its worker */
 	bool up, gathered;
@@ -103,6 +104,7 @@ broker_stream_ask(
 		buffer_reset(&fake_stream.session);
 		buffer_add_text(&fake_stream.session, args[2]);
 		fake_stream.replaces = count == 6;
+		fake_stream.window = strtoull(args[4].at, NULL, 10);
 	}
 	if (fake_stream.full && question != NULL && question->reported)
 		return ERROR_TOO_BIG;

@@ -21,6 +21,7 @@
 static struct recovering client;
 static char base64[1024];
 static uint64_t record_last; /* the last event for the client, in the session that Redis has */
+static uint64_t record_lost; /* when the client was lost */
 
 static void
 window_is_2_minutes(struct sio_options *o)
@@ -33,7 +34,7 @@ start(void **state)
 {
 	(void)state;
 	memset(&client, 0, sizeof client);
-	record_last = 0;
+	record_last = record_lost = 0;
 	recovering_start(window_is_2_minutes);
 	fake_broker_start(BUS_FORM_STREAMS);
 	fake_stream_start();
@@ -62,7 +63,8 @@ answer_record_of(const char *owner)
 		.nsp = TEXT("/"),
 		.owner = text_from(owner),
 		.start = stream_number_of((struct wire_stream_id){5, 0}),
-		.last = record_last};
+		.last = record_last,
+		.lost = record_lost};
 	struct resp_item item = {.type = RESP_BULK};
 	struct buffer map;
 
@@ -261,6 +263,36 @@ rooms_may_change_after_the_death_of_a_worker(void **state)
 	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_OFFSET_GONE], 0);
 }
 
+/* The session of a client that has come back and is lost again before it has connected. */
+static void
+lose_again(uint64_t lost)
+{
+	const struct wire_stream_entry entry = {.id = {6, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
+
+	record_lost = lost;
+	recovering_claim(&client, PID, "6-0");
+	answer_record_of("");
+	fake_stream.question->on_entry(fake_stream.question, &entry);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	answer_number(1);
+	assert_asked("GETRANGE XRANGE DEL XRANGE ");
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	memset(&client, 0, sizeof client);
+}
+
+/* The time of the machine has been set back since the loss, or another machine's is ahead. */
+static void
+a_loss_in_the_future_does_not_prolong_the_window(void **state)
+{
+	(void)state;
+	lose_again(loop_wall_ms() - 60000);
+	assert_asked("SET ");
+	assert_in_range(fake_stream.window, 1, 60000);
+	lose_again(loop_wall_ms() + 3600000);
+	assert_asked("SET ");
+	assert_in_range(fake_stream.window, 1, 120000);
+}
+
 int
 main(void)
 {
@@ -272,6 +304,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_claim_ends_although_others_are_awaited, start, stop),
 		cmocka_unit_test_setup_teardown(a_replay_waits_for_its_turn_for_20_s, start, stop),
 		cmocka_unit_test_setup_teardown(a_volatile_event_does_not_move_the_offset_back, start, stop),
+		cmocka_unit_test_setup_teardown(a_loss_in_the_future_does_not_prolong_the_window, start, stop),
 		cmocka_unit_test_setup_teardown(rooms_may_change_after_the_death_of_a_worker, start, stop),
 	};
 
