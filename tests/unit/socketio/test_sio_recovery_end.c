@@ -99,6 +99,27 @@ a_listener_learns_why_a_lost_client_cannot_return(void **state)
 	assert_int_equal(sio_off_session_ended(sio_of(fake_io, "/"), on_ended, &ended), SIO_ERR_NOT_FOUND);
 }
 
+/* The session stays for a client that knows its offset: anybody may send a wrong one. */
+static void
+a_refused_offset_leaves_the_session_until_its_window_ends(void **state)
+{
+	struct recovering c = {0};
+	char sid[sizeof c.sid];
+
+	(void)state;
+	recovering_return(&c);
+	memcpy(sid, c.sid, sizeof sid);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_claim(&c, c.pid, "wrong");
+	assert_true(c.connected && !c.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_OFFSET_GONE], 1);
+	assert_int_equal(ended.count, 0);
+	fake_sleep(121500);
+	assert_ended(1, sid, SIO_SESSION_EXPIRED);
+	fake_sleep(121500);
+	assert_int_equal(ended.count, 1);
+}
+
 static void
 lost_clients_do_not_keep_others_out_of_new_namespaces(void **state)
 {
@@ -239,6 +260,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_listener_learns_why_a_lost_client_cannot_return, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_refused_offset_leaves_the_session_until_its_window_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			lost_clients_do_not_keep_others_out_of_new_namespaces, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
