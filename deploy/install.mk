@@ -123,7 +123,9 @@ test-install: all
 
 # ---------------------------------------------------------- Debian packages
 # The packages are built from a copy of the sources, with deploy/debian in the place that Debian's tools expect. The copy has the
-# browser client, so the build needs no network.
+# browser client, so the build needs no network. With DEB_REUSE=1 it has the objects of this build, too: only the applications are
+# compiled with Debian's flags, and everything is linked with them. test-deb does so, because Debian's flags warn of nothing that
+# WARN does not, and a second compilation of all sources would take most of its time.
 DEB := $(abspath $(BUILD))/deb
 DEB_SOURCE := $(DEB)/sockeye-$(VERSION)
 
@@ -143,6 +145,7 @@ deb: $(BUNDLE_DIR)/bundle.c admin-ui
 		tar -x -C $(DEB_SOURCE)
 	@cp -p $$(find $(BUNDLE_DIR) -maxdepth 1 -type f) $(DEB_SOURCE)/$(BUNDLE_DIR)/
 	@[ ! -d $(ADMIN_PAGE) ] || cp -Rp --parents $(ADMIN_PAGE) $(DEB_SOURCE)/
+	$(if $(DEB_REUSE),@cp -Rp --parents $(BUILD)/obj $(DEB_SOURCE)/)
 	@mv $(DEB_SOURCE)/deploy/debian $(DEB_SOURCE)/debian
 	@sed -e 's|@VERSION@|$(VERSION)|' -e "s|@DATE@|$$(date -R $${SOURCE_DATE_EPOCH:+-d @$$SOURCE_DATE_EPOCH})|" \
 		deploy/debian/changelog > $(DEB_SOURCE)/debian/changelog

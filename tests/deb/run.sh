@@ -31,7 +31,7 @@ if [ "${IN_NAMESPACE:-}" != yes ]; then
 	[ "$(id -u)" = 0 ] || skip "only root can make a chroot"
 	deploy/install-deps.sh --no-questions deb chroot || skip "Debian's tools cannot be installed"
 	unshare --mount --pid --fork true 2>/dev/null || skip "this container permits no namespaces"
-	make deb
+	make deb DEB_REUSE=1
 	rm -rf --one-file-system "$work"
 	mkdir -p "$work"
 	IN_NAMESPACE=yes exec unshare --mount --pid --fork --mount-proc "$0" "$@"
