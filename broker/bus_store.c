@@ -163,7 +163,9 @@ bus_store_call(struct bus *bus, struct bus_script *script, unsigned key_count, c
 bool
 bus_store_on_answer(struct bus *bus, struct bus_call *call, struct bus_script *script, const struct resp *reply)
 {
-	if (reply->type == RESP_ERROR && text_starts(reply->text, TEXT("NOSCRIPT")))
+	bool forgotten = reply->type == RESP_ERROR && text_starts(reply->text, TEXT("NOSCRIPT"));
+
+	if (forgotten)
 		script->connection = 0;
 	if (call != NULL)
 		call->slot = NULL;
@@ -175,7 +177,7 @@ bus_store_on_answer(struct bus *bus, struct bus_call *call, struct bus_script *s
 		return true;
 	if (reply->type == RESP_BULK)
 		call->answer(call, 0, reply->text);
-	else if (reply->type == RESP_ERROR && bus_error_is_passing(reply->text))
+	else if (forgotten || (reply->type == RESP_ERROR && bus_error_is_passing(reply->text)))
 		call->answer(call, ERROR_CLOSED, reply->text);
 	else
 		call->answer(

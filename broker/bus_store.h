@@ -45,9 +45,9 @@ struct bus_call {
 	struct list link;
 	struct bus_call **slot; /* private */
 	/*
-	 * `error` is 0, ERROR_CLOSED (the bus is down or was lost, or the server cannot be used now; the script may
-	 * or may not have run), or ERROR_UNSUPPORTED (the server refused the script). `value` is the bulk string, or
-	 * the text of the refusal.
+	 * `error` is 0, ERROR_CLOSED (the bus is down or was lost, or the server cannot be used now or has forgotten
+	 * the script; the script may or may not have run), or ERROR_UNSUPPORTED (the server refused the script).
+	 * `value` is the bulk string, or the text of the refusal.
 	 */
 	void (*answer)(struct bus_call *call, int error, struct text value);
 };

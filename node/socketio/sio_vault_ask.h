@@ -21,6 +21,7 @@ struct vault_ask {
 	uint64_t open_until;  /* loop time when waiting for open events ends; 0: nothing has waited for them */
 	uint64_t local;	      /* replay: this worker's events before the question */
 	uint64_t sent;	      /* replay: this worker's events that were sent before the script */
+	uint64_t attempts;    /* VAULT_READ was called so often */
 	uint64_t gaps;	      /* replay: gaps of struct bus_point when `wait` could begin */
 	struct bus_wait wait; /* replay: until this worker receives the messages for the session's rooms */
 	bool subscribed;      /* replay: that wait has begun */

@@ -45,7 +45,7 @@ sio_vault_read(struct vault_ask *ask, const struct sio_vault_from *from, struct 
 {
 	struct sio_vault *vault = ask->vault;
 	const struct sio_vault_place *place = &from->place;
-	char key[SIO_VAULT_KEY_MAX], floor[BUS_POSITION_TEXT_MAX], entry[BUS_POSITION_TEXT_MAX], head[32];
+	char key[SIO_VAULT_KEY_MAX], floor[BUS_POSITION_TEXT_MAX], entry[BUS_POSITION_TEXT_MAX], head[48];
 	struct vault_number number, newest, open, local, max;
 	struct text *args = mem_alloc((READ_ARGS + room_count + 1) * sizeof *args);
 	struct buffer channel, prefix, owners;
@@ -76,7 +76,8 @@ sio_vault_read(struct vault_ask *ask, const struct sio_vault_from *from, struct 
 	args[11] = sio_vault_number(&max, vault->keep->recovery->io->max_emit);
 	args[12] = buffer_text(&prefix);
 	args[13] = buffer_text(&channel);
-	args[14] = text_of(head, (size_t)snprintf(head, sizeof head, "R%llu ", (unsigned long long)ask->nonce));
+	args[14] = text_of(head, (size_t)snprintf(head, sizeof head, "R%llu %llu ", (unsigned long long)ask->nonce,
+					 (unsigned long long)++ask->attempts));
 	args[15] = text_of(vault->keep->bus.id, BUS_KEEP_ID);
 	args[16] = buffer_text(&owners);
 	for (uint32_t i = 0; i < room_count; i++)

@@ -4,7 +4,7 @@
  *   event                                        what happens
  *   the socket has left                          the question ends; the session was released (sio_vault_take.c)
  *   own events wait to be sent, or the bus is    the replay is tried again after a pause
- *   down
+ *   down, or the script may not have run
  *   the bus has rooms to confirm                 the replay waits for it
  *   the log lacks events that the former worker  the replay is tried again after a pause
  *   of the session holds back
@@ -143,8 +143,8 @@ vault_on_replay_answer(struct bus_call *call, int error, struct text value)
 
 	if (vault_replay_session(ask) == NULL)
 		vault_drop_replay(ask);
-	else if (error == 0 && sio_vault_read_waits(ask, value))
-		sio_vault_pause_longer(ask);
+	else if (error == ERROR_CLOSED || (error == 0 && sio_vault_read_waits(ask, value)))
+		sio_vault_pause_longer(ask); /* if the script has run, its message arrives, or the claim has ended */
 	else if (result != SIO_RECOVERY_RECOVERED)
 		vault_fail_replay(ask, result);
 	/* otherwise the script's message arrives on the subscription link */
@@ -311,11 +311,12 @@ sio_vault_on_read(struct sio_vault *vault, struct text message)
 	struct bus_position end;
 	struct bus_point point;
 	struct list *it, *next;
-	struct text head, id;
-	uint64_t nonce;
+	struct text head, id, attempt;
+	uint64_t nonce, attempts;
 
-	if (!text_cut(&message, '\n', &head) || !text_cut(&head, ' ', &id) ||
-		text_number(id, UINT64_MAX, &nonce) < 0 || !bus_position_parse(head, &end))
+	if (!text_cut(&message, '\n', &head) || !text_cut(&head, ' ', &id) || !text_cut(&head, ' ', &attempt) ||
+		text_number(id, UINT64_MAX, &nonce) < 0 || text_number(attempt, UINT64_MAX, &attempts) < 0 ||
+		!bus_position_parse(head, &end))
 		return;
 	list_each(it, next, &vault->asks)
 	{
@@ -329,8 +330,9 @@ sio_vault_on_read(struct sio_vault *vault, struct text message)
 			return;
 		}
 		if (sio_vault_find_claimed(vault, ask->pid) == NULL || !bus_store_point(vault->bus, &point) ||
-			point.behind || point.gaps != ask->gaps) {
-			vault_fail_replay(ask, SIO_RECOVERY_NO_HUB); /* events may have been missed meanwhile */
+			point.behind || point.gaps != ask->gaps || attempts != ask->attempts) {
+			/* events may have been missed meanwhile, or been sent since an earlier attempt (ask->sent) */
+			vault_fail_replay(ask, SIO_RECOVERY_NO_HUB);
 			return;
 		}
 		bus_store_reached(vault->bus, end);

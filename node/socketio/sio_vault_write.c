@@ -71,8 +71,7 @@ vault_on_written(struct bus_call *call, int error, struct text value)
 	struct sio_recovery_session *session = sio_vault_session(vault, write->pid);
 	bool lost = error == 0 && text_is(value, TEXT("X"));
 	bool again = error != 0 || text_is(value, TEXT("0"));
-	/* a server that has forgotten the script has not looked at the session */
-	bool refused = error == ERROR_UNSUPPORTED && !text_starts(value, TEXT("NOSCRIPT"));
+	bool refused = error == ERROR_UNSUPPORTED;
 
 	list_remove(&write->link);
 	if (write->saves && vault_saved(vault, session, write, !again) && refused)

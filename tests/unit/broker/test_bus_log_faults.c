@@ -339,6 +339,7 @@ a_script_that_cannot_run_now_is_not_refused(void **state)
 		{TEXT("TRYAGAIN Multiple keys request during rehashing of slot"), ERROR_CLOSED},
 		{TEXT("ASK 866 127.0.0.1:1"), ERROR_CLOSED},
 		{TEXT("LOADING Redis is loading the dataset in memory"), ERROR_CLOSED},
+		{TEXT("NOSCRIPT No matching script."), ERROR_CLOSED},
 		{TEXT("OOM command not allowed when used memory > 'maxmemory'."), ERROR_UNSUPPORTED},
 	};
 	struct bus_script script = {.connection = 1};

@@ -76,6 +76,57 @@ a_claim_whose_answer_is_lost_is_made_again(void **state)
 	assert_true(c.recovered);
 }
 
+/* Redis has forgotten the script, its keys are being moved, or the connection has broken. */
+static void
+a_replay_whose_answer_is_lost_is_made_again(void **state)
+{
+	struct recovering c = {0};
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(count_calls(VAULT_READ), i);
+		answer(called(VAULT_READ), ERROR_CLOSED, TEXT_NONE);
+		sleep_long(400);
+	}
+	answer_read();
+	recovering_read(&c);
+	assert_true(c.recovered);
+	assert_int_equal(count_calls(VAULT_END), 0);
+}
+
+/* The script of the first attempt has run. This worker has sent an event since, which its message may lack. */
+static void
+the_message_of_an_earlier_attempt_recovers_nobody(void **state)
+{
+	struct recovering c = {0};
+	struct buffer out;
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	buffer_init(&out, 1 << 16);
+	buffer_add_text(&out, called(VAULT_READ)->args[14]);
+	buffer_add_text(&out, TEXT("1-0\n"));
+	answer(called(VAULT_READ), ERROR_CLOSED, TEXT_NONE);
+	sio_emit(sio_all(sio_of(fake_io, "/")), "e", "i", 7);
+	redis.sent = 1;
+	sleep_long(400);
+	assert_int_equal(count_calls(VAULT_READ), 2);
+	keep->bus.on_message(&keep->bus, buffer_text(&out));
+	fake_turn();
+	buffer_fini(&out);
+	assert_int_equal(count_calls(VAULT_END), 1);
+	recovering_read(&c);
+	assert_true(c.connected && !c.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_HUB], 1);
+}
+
 static void
 a_claim_that_nobody_waits_for_is_given_back(void **state)
 {
@@ -409,6 +460,8 @@ main(void)
 		CASE(the_log_is_read_once_if_nothing_is_asked_meanwhile),
 		CASE_MIDDLEWARES(before_middlewares_the_log_is_checked),
 		CASE_MIDDLEWARES(a_claim_whose_answer_is_lost_is_made_again),
+		CASE(a_replay_whose_answer_is_lost_is_made_again),
+		CASE(the_message_of_an_earlier_attempt_recovers_nobody),
 		CASE(a_claim_that_nobody_waits_for_is_given_back),
 		CASE(a_claim_that_cannot_be_given_back_ends),
 		CASE(a_claim_is_tried_again_however_many_others_come),
