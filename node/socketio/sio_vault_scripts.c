@@ -205,8 +205,11 @@ static const char read[] =
 	"end\n"
 	"return 'R'\n";
 
-static const char stranger[] = NOW "redis.call('SET', KEYS[1], string.format('%d', now + ARGV[2]), 'PX', ARGV[1])\n"
-				   "return '1'\n";
+/* A later note may count for a shorter time, and the clock of a new master may be behind. */
+static const char stranger[] =
+	NOW "local noted = tonumber(redis.call('GET', KEYS[1]) or '0') or 0\n"
+	    "redis.call('SET', KEYS[1], string.format('%d', math.max(noted, now + ARGV[2])), 'PX', ARGV[1])\n"
+	    "return '1'\n";
 
 static const struct text scripts[VAULT_SCRIPTS] = {
 	[VAULT_SAVE] = {save, sizeof save - 1},

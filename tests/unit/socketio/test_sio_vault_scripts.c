@@ -1,6 +1,6 @@
 /*
- * The scripts of sio_vault_scripts.h in a real redis-server: the order of the claims of a session, and whose open
- * events a replay awaits.
+ * The scripts of sio_vault_scripts.h in a real redis-server: the order of the claims of a session, whose open
+ * events a replay awaits, and for how long a stranger counts.
  */
 #include "tests/unit/broker/broker_bench.h"
 
@@ -294,6 +294,23 @@ a_worker_that_has_replayed_may_hold_events_back(void **state)
 	subscribe("UNSUBSCRIBE", worker_b);
 }
 
+/* ------------------------------------------------------------------ strangers */
+
+static void
+a_note_of_a_stranger_does_not_shorten_an_earlier_one(void **state)
+{
+	char noted[32];
+
+	(void)state;
+	assert_string_equal(SCRIPT(VAULT_STRANGER, "1", "stranger#", "60000", "15000"), "1");
+	(void)snprintf(noted, sizeof noted, "%.31s", RUN("GET", "stranger#"));
+	assert_string_equal(SCRIPT(VAULT_STRANGER, "1", "stranger#", "60000", "0"), "1");
+	assert_string_equal(RUN("GET", "stranger#"), noted);
+	assert_string_equal(SCRIPT(VAULT_STRANGER, "1", "stranger#", "60000", "30000"), "1");
+	assert_true(atoll(RUN("GET", "stranger#")) > atoll(noted));
+	assert_string_equal(RUN("DEL", "stranger#"), "1");
+}
+
 /* ----------------------------------------------------------------------- life */
 
 static int
@@ -328,6 +345,7 @@ main(void)
 		cmocka_unit_test(a_replay_waits_for_the_worker_that_holds_an_event_back),
 		cmocka_unit_test(a_worker_that_has_replayed_nothing_holds_no_events_back),
 		cmocka_unit_test(a_worker_that_has_replayed_may_hold_events_back),
+		cmocka_unit_test(a_note_of_a_stranger_does_not_shorten_an_earlier_one),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
