@@ -207,8 +207,10 @@ include deploy/install.mk
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
 # The sources of the tests are not optimised, because that would take half of the compiler's time for programs that run for
-# less than a second. A third of the linker's time goes into their symbols, so gold links them where it is installed.
-UNIT_FLAGS := -O0 -U_FORTIFY_SOURCE -Wno-unknown-warning-option -Wno-maybe-uninitialized $(if $(shell command -v ld.gold),-fuse-ld=gold)
+# less than a second. A third of the linker's time goes into their symbols, so gold links them where it is installed. Only the
+# reports of the sanitizers need information for debuggers: cmocka prints the line of a failure itself.
+UNIT_FLAGS := -O0 -U_FORTIFY_SOURCE -Wno-unknown-warning-option -Wno-maybe-uninitialized $(if $(shell command -v ld.gold),-fuse-ld=gold) \
+	$(if $(SAN)$(DEBUG),,-g0 -Wl,--strip-debug)
 
 # must.o sets the options of ASan, in programs that do not use it, too.
 UNIT_OBJ := $(if $(SAN),$(BUILD)/obj/common/base/must.o)
