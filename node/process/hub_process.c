@@ -26,7 +26,7 @@
 #define SWEEP_S 1.	      /* interval at which the keeper drops what is too old */
 #define SHRUNK_CHECK_S 2.     /* interval at which it checks whether memory can be given back to the system */
 
-#define ANSWERS_S 1.
+#define ANSWERS_MS 1000
 #define ANSWERS_CHECK_S 0.01
 
 struct hub_process {
@@ -34,8 +34,8 @@ struct hub_process {
 	struct loop loop;
 	struct ev_timer shrunk_timer, answers_timer;
 	struct ev_timer beat_timer; /* makes an idle loop turn, as the master expects */
-	ev_tstamp end_by;
-	bool succeeded; /* another program has taken the admin port over */
+	uint64_t end_by;	    /* loop time */
+	bool succeeded;		    /* another program has taken the admin port over */
 	struct signals signals;
 	struct hub *hub;
 	struct sio_keeper *keeper; /* NULL: connection state recovery is off */
@@ -53,7 +53,7 @@ hub_process_on_check_answers(struct ev_loop *ev, struct ev_timer *timer, int eve
 	struct hub_process *process = timer->data;
 
 	(void)events;
-	if (admin_connections(process->admin) == 0 || ev_now(ev) >= process->end_by)
+	if (admin_connections(process->admin) == 0 || process->loop.now >= process->end_by)
 		ev_break(ev, EVBREAK_ALL);
 }
 
@@ -66,7 +66,7 @@ hub_process_on_stop(void *arg)
 		ev_break(process->loop.ev, EVBREAK_ALL);
 		return;
 	}
-	process->end_by = ev_now(process->loop.ev) + ANSWERS_S;
+	process->end_by = process->loop.now + ANSWERS_MS;
 	ev_timer_start(process->loop.ev, &process->answers_timer);
 }
 

@@ -1,19 +1,27 @@
 #include "node/process/signals.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/io/log.h"
+#include "common/io/loop.h"
+
+/* Monotonic, as a wait must not depend on who sets the machine's time. */
+static uint64_t
+signals_now_ms(void)
+{
+	return loop_clock_us() / 1000;
+}
 
 static void
 signals_on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 {
 	struct signals *signals = watcher->data;
 
+	(void)ev;
 	(void)events;
 	if (signals->stopping &&
-		(signals->has_master || ev_now(ev) - signals->stopping_since < SIGNALS_SAME_MS / 1000.0))
+		(signals->has_master || signals_now_ms() - signals->stopping_since < SIGNALS_SAME_MS))
 		return;
 	if (signals->stopping) {
 		log_event(LOG_WARN, "killed", "signal", LOG_STR(watcher->signum == SIGTERM ? "SIGTERM" : "SIGINT"),
@@ -21,7 +29,7 @@ signals_on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 		_exit(128 + watcher->signum);
 	}
 	signals->stopping = true;
-	signals->stopping_since = ev_now(ev);
+	signals->stopping_since = signals_now_ms();
 	log_event(signals->has_master ? LOG_DEBUG : LOG_INFO, "stopping", "signal",
 		LOG_STR(watcher->signum == SIGINT ? "SIGINT" : "SIGTERM"), NULL);
 	signals->on_stop(signals->arg);
@@ -129,16 +137,13 @@ signals_init(struct signals *signals, struct ev_loop *ev)
 
 /* ------------------------------------------------------------ after the loop */
 
-static double late_since; /* when the process began to stop, in seconds; 0: it did not */
+static uint64_t late_since; /* when the process began to stop, in monotonic ms; 0: it did not */
 
 /* What signals_on_stop() does while the loop runs. */
 static void
 signals_on_late(int signum)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	if ((double)now.tv_sec + (double)now.tv_nsec / 1e9 - late_since >= SIGNALS_SAME_MS / 1000.0)
+	if (signals_now_ms() - late_since >= SIGNALS_SAME_MS)
 		_exit(128 + signum);
 }
 

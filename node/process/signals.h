@@ -12,16 +12,17 @@
 #include <ev.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define SIGNALS_SAME_MS 100
 
 struct signals {
 	struct ev_signal term, interrupt, hup, usr1, usr2, ttin;
 	bool stopping;
-	ev_tstamp stopping_since;
-	bool has_master; /* the master also gets the signals of a terminal or a process group, and directs the
-			    children */
-	int stop_signal; /* 0: SIGTERM; otherwise SIGTERM is ignored */
+	uint64_t stopping_since; /* monotonic ms */
+	bool has_master;	 /* the master also gets the signals of a terminal or a process group, and directs the
+				    children */
+	int stop_signal;	 /* 0: SIGTERM; otherwise SIGTERM is ignored */
 	void (*on_stop)(void *arg);    /* called once */
 	void (*on_reload)(void *arg);  /* NULL: SIGHUP is ignored */
 	void (*on_shed)(void *arg);    /* NULL: SIGUSR1 is ignored */

@@ -63,7 +63,7 @@ static void
 a_second_signal_comes_late(struct signals *signals, struct ev_loop *ev)
 {
 	stop(signals, ev);
-	signals->stopping_since -= 2 * SIGNALS_SAME_MS / 1000.0;
+	signals->stopping_since -= 2 * SIGNALS_SAME_MS;
 	signals_fini(signals, ev);
 	raise(SIGTERM);
 }
