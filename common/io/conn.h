@@ -2,8 +2,8 @@
  * A connection: one socket, plain or TLS, with its output queue.
  *
  * Data goes up by callback and down by call, and a downward call never calls up. conn_send() queues a reference and
- * marks the connection dirty; it returns no error. One write per turn sends everything that was queued. conn_send()
- * itself writes only if the queue is full.
+ * marks the connection dirty; it returns no error. One write per turn sends everything that was queued, or a part of
+ * it if it is long. conn_send() itself writes only if the queue is full.
  *
  * conn_new() creates a connection, usually called by the accept callback of a listener. conn_close() may be called
  * anywhere and any number of times, even from the connection's own callbacks: it stops the watchers and marks the

@@ -150,7 +150,7 @@ void conn_serve(struct conn *c);
 
 /* Makes the end of the turn flush the connection. */
 void conn_mark_dirty(struct conn *c);
-/* Flushes the connection: writes its queue, then sends FIN if that is due, or calls on_drain. */
+/* Flushes the connection: writes its queue, or a part of it. Behind the last part, sends FIN or calls on_drain. */
 void conn_flush_now(struct conn *c);
 /* Writes before the end of the turn, as much as the kernel accepts. */
 void conn_write_now(struct conn *c);

@@ -6,8 +6,7 @@
 #include "common/base/must.h"
 #include "common/io/conn_internal.h"
 
-#define SPARE_CHUNKS_MAX 4096	   /* 1 MiB per loop, kept for the next broadcast */
-#define FLUSH_BUDGET (1024 * 1024) /* bytes that one connection writes before others get their turn */
+#define SPARE_CHUNKS_MAX 4096 /* 1 MiB per loop, kept for the next broadcast */
 
 static struct conn_chunk *
 conn_chunk_get(struct loop *l)
@@ -184,11 +183,14 @@ conn_mark_dirty(struct conn *c)
 	conn_relink(c);
 }
 
-/* Called after a write. The guard is armed while bytes wait, and each accepted byte restarts stall_ms. */
+/*
+ * Called after a write. The guard is armed while bytes wait for the peer, and each accepted byte restarts stall_ms.
+ * Bytes that the next turn will write do not wait for the peer.
+ */
 static void
 conn_watch_stall(struct conn *c, bool progress)
 {
-	if (c->out.bytes == 0)
+	if (c->out.bytes == 0 || (!c->blocked && c->limits->stall_ms > 0))
 		loop_disarm(loop_of(c), &c->guard);
 	else if (c->limits->stall_ms > 0 && (progress || !wheel_armed(&c->guard)))
 		loop_arm(loop_of(c), &c->guard, c->limits->stall_ms);
@@ -216,18 +218,23 @@ conn_write_failed(struct conn *c)
 	conn_update_events(c);
 }
 
-/* Writes until the queue is empty, the kernel accepts no more, or FLUSH_BUDGET is used up. Makes no up-call. */
+/*
+ * Writes until the queue is empty, the kernel accepts no more, or a part is written. The queue must not be empty.
+ * Makes no up-call.
+ */
 static void
 conn_write(struct conn *c)
 {
 	size_t done = 0;
 	bool full = false;
 
-	while (c->out.bytes > 0 && !full && done < FLUSH_BUDGET) {
+	do {
 		int64_t n = stream_of(c)->write(c, &full);
 
-		if (n == STREAM_WAIT)
+		if (n == STREAM_WAIT) {
+			full = true;
 			break;
+		}
 		if (n == STREAM_RESET)
 			conn_write_failed(c);
 		else if (n < 0)
@@ -236,8 +243,8 @@ conn_write(struct conn *c)
 			return;
 		conn_queue_advance(c, (size_t)n);
 		done += (size_t)n;
-	}
-	c->blocked = c->out.bytes > 0 && done < FLUSH_BUDGET;
+	} while (c->out.bytes > 0 && !full && done < loop_of(c)->part_bytes);
+	c->blocked = c->out.bytes > 0 && full;
 	conn_watch_stall(c, done > 0);
 }
 
@@ -333,8 +340,9 @@ conn_flush_now(struct conn *c)
 			conn_send_end(c);
 		else if (!c->undrained && c->ops->on_drain != NULL)
 			c->ops->on_drain(c);
-	} else {
-		conn_mark_dirty(c);
+	} else { /* a part is written; the rest waits for the next turn */
+		c->dirty = true;
+		list_add_tail(&loop_of(c)->partial, &c->link);
 	}
 	conn_update_events(c);
 }
@@ -348,16 +356,14 @@ conn_would_overflow(const struct conn *c, size_t n)
 }
 
 /*
- * Makes room for `n` more bytes. If the queue is full, the queued bytes may not have been offered to the kernel yet,
- * since the connection still waits for its flush; they are then written now. If there is still no room, the
- * connection closes and the result is false.
+ * Called when there is no room for `n` more bytes. The queued bytes may not have been offered to the kernel yet,
+ * since the connection still waits for its flush; as many as necessary are then written now. If there is still no
+ * room, the connection closes and the result is false.
  */
-static bool
-conn_make_room(struct conn *c, size_t n)
+static __attribute__((cold, noinline)) bool
+conn_force_room(struct conn *c, size_t n)
 {
-	if (!conn_would_overflow(c, n))
-		return true;
-	if (c->out.bytes > 0 && !c->blocked && !c->handshaking) {
+	while (c->out.bytes > 0 && !c->blocked && !c->handshaking) {
 		conn_write(c);
 		if (c->dead || c->write_failed)
 			return false;
@@ -366,6 +372,12 @@ conn_make_room(struct conn *c, size_t n)
 	}
 	conn_close(c, REASON_SLOW_READER);
 	return false;
+}
+
+static bool
+conn_make_room(struct conn *c, size_t n)
+{
+	return !conn_would_overflow(c, n) || conn_force_room(c, n);
 }
 
 /* Takes over a reference to `block`. */

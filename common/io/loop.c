@@ -57,7 +57,7 @@ static bool
 loop_has_rest(const struct loop *l)
 {
 	return !list_empty(&l->put_off) || !list_empty(&l->heavy) || !list_empty(&l->later) ||
-	       !list_empty(&l->unflushed) || !list_empty(&l->dead);
+	       !list_empty(&l->unflushed) || !list_empty(&l->partial) || !list_empty(&l->dead);
 }
 
 /* Serves connections that wait since earlier turns, until the turn's work is spent. If `one`, serves at least one. */
@@ -117,6 +117,14 @@ loop_flush_rest(struct loop *l)
 		loop_prefetch_conn(list_entry(c->link.next, struct conn, link));
 		conn_flush_now(c);
 	}
+}
+
+/* Queues the connections that have more to write than one turn allows for their next flush, services first. */
+static void
+loop_queue_partial(struct loop *l)
+{
+	while (!list_empty(&l->partial))
+		conn_relink(list_entry(l->partial.next, struct conn, link));
 }
 
 /* Frees dead connections until the turn's number is reached. The rest stay before those that die meanwhile. */
@@ -260,6 +268,7 @@ loop_end_turn(struct loop *l, unsigned burials)
 		loop_serve(l, &l->heavy, true);
 	if (!list_empty(&l->later))
 		list_move_all(&l->deferred, &l->later);
+	loop_queue_partial(l);
 	l->writes = 0;
 	l->burials_left = l->budget.leaving > 0 ? UINT_MAX : burials;
 	loop_rounds(l);
@@ -356,7 +365,9 @@ loop_init(struct loop *l, struct ev_loop *ev)
 	list_init(&l->open);
 	list_init(&l->dirty);
 	list_init(&l->unflushed);
+	list_init(&l->partial);
 	l->max_writes = LOOP_TURN_WRITES;
+	l->part_bytes = LOOP_PART_BYTES;
 	l->max_burials = LOOP_TURN_BURIALS;
 	list_init(&l->dead);
 	list_init(&l->deferred);

@@ -27,6 +27,10 @@
  * between the writes. If a peer sends something meanwhile, its connection leaves the queue once, so that the reply
  * does not wait. Each turn takes at least a quarter of LOOP_TURN_WRITES for the queue, even if the number is used up.
  *
+ * Each LOOP_WRITE_BYTES count as one more write, so that large messages to many clients do not take longer. One
+ * connection writes about LOOP_PART_BYTES in one turn. If it has more to write, it waits in `partial` for the next
+ * turn, even if it is a service. The kernel needs 0.1 ms for so many bytes, or more than 1 ms if it lacks free pages.
+ *
  * After LOOP_TURN_BURIALS dead connections, the others wait in `dead` for the next turns, because the kernel needs
  * several microseconds for each, and the owner of a connection has work with it. If thousands of clients leave at the
  * same moment, others are thus served between them.
@@ -54,6 +58,8 @@ struct conn_chunk;
 #define LOOP_SHARE_WORK 1000000 /* work of one connection in one turn */
 #define LOOP_TURN_WORK 2000000	/* work of all connections in one turn */
 #define LOOP_TURN_WRITES 256	/* writes to connections in one turn; each takes about 8 us */
+#define LOOP_WRITE_BYTES 4096	/* bytes that count as one more write */
+#define LOOP_PART_BYTES 262144	/* bytes that one connection writes in one turn, unless its queue would overflow */
 #define LOOP_TURN_BURIALS 256	/* connections freed in one turn; each takes about 15 us */
 
 /* Costs of common operations, for loop_spend(). */
@@ -79,6 +85,7 @@ struct loop {
 	struct list serving;   /* connections of these two lists that may continue now */
 	struct list dirty;     /* connections with something queued this turn */
 	struct list unflushed; /* connections with something queued in earlier turns, in order of waiting */
+	struct list partial;   /* connections that have written LOOP_PART_BYTES and have more to write */
 	struct list dead;      /* closed connections, to be freed */
 	struct list deferred;  /* struct loop_call */
 	struct list flushing;  /* struct loop_call for before the next flush */
@@ -100,6 +107,7 @@ struct loop {
 	uint64_t share_end;		  /* value of `work` at which the current connection's share ends */
 	uint64_t turn_work_end;		  /* value of `work` at which the turn's work ends */
 	unsigned writes, max_writes;	  /* in this turn; LOOP_TURN_WRITES */
+	size_t part_bytes;		  /* LOOP_PART_BYTES */
 	unsigned burials_left;		  /* connections that may still be freed in this turn */
 	unsigned max_burials;		  /* LOOP_TURN_BURIALS */
 	struct ev_prepare turn_end;

@@ -32,6 +32,8 @@ stream_count_sent(struct conn *c, ssize_t sent)
 	loop_of(c)->writes++;
 	if (sent < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WAIT : STREAM_RESET;
+	if (sent >= LOOP_WRITE_BYTES)
+		loop_of(c)->writes += (unsigned)sent / LOOP_WRITE_BYTES;
 	counter_add(conn_counters(c), COUNT_BYTES_OUT, (uint64_t)sent);
 	return sent;
 }
@@ -49,10 +51,10 @@ stream_transmit(struct conn *c, const void *at, size_t n)
 
 /*
  * Collects the head of the queue for sendmsg(). Adjacent small slices are joined in the loop's gather buffer. Returns
- * the number of bytes.
+ * the number of bytes, at most `max`.
  */
 static size_t
-plain_collect(struct conn *c, struct iovec *pieces, size_t *count)
+plain_collect(struct conn *c, size_t max, struct iovec *pieces, size_t *count)
 {
 	struct conn_cursor cursor = conn_queue_walk(&c->out);
 	const struct conn_slice *slice;
@@ -60,7 +62,7 @@ plain_collect(struct conn *c, struct iovec *pieces, size_t *count)
 	size_t gathered = 0, total = 0, n = 0;
 	bool joining = false;
 
-	while ((slice = conn_queue_next(&cursor)) != NULL) {
+	while (total < max && (slice = conn_queue_next(&cursor)) != NULL) {
 		uint8_t *at = slice->block->data + slice->from;
 		bool small = slice->n <= SMALL_SLICE;
 
@@ -81,35 +83,46 @@ plain_collect(struct conn *c, struct iovec *pieces, size_t *count)
 		joining = small;
 		total += slice->n;
 	}
+	if (total > max) {
+		pieces[n - 1].iov_len -= total - max;
+		total = max;
+	}
 	*count = n;
 	return total;
+}
+
+/* Writes several slices. Sets `*total` to the bytes to be sent. A function of its own for its large stack frame. */
+static __attribute__((noinline)) int64_t
+plain_write_slices(struct conn *c, size_t max, size_t *total)
+{
+	struct iovec pieces[SLICES_PER_WRITE];
+	struct msghdr message = {.msg_iov = pieces};
+	size_t count;
+	ssize_t sent;
+
+	*total = plain_collect(c, max, pieces, &count);
+	if (count == 1)
+		return stream_transmit(c, pieces[0].iov_base, *total);
+	message.msg_iovlen = count;
+	do
+		sent = sendmsg(c->io.fd, &message, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return stream_count_sent(c, sent);
 }
 
 static int64_t
 plain_write(struct conn *c, bool *full)
 {
-	struct iovec pieces[SLICES_PER_WRITE];
-	size_t count, total;
+	size_t max = loop_of(c)->part_bytes, total;
 	int64_t sent;
 
 	if (c->out.count == 1) {
 		const struct conn_slice *only = conn_queue_first(&c->out);
 
-		total = only->n;
+		total = only->n < max ? only->n : max;
 		sent = stream_transmit(c, only->block->data + only->from, total);
 	} else {
-		total = plain_collect(c, pieces, &count);
-		if (count == 1) {
-			sent = stream_transmit(c, pieces[0].iov_base, total);
-		} else {
-			struct msghdr message = {.msg_iov = pieces, .msg_iovlen = count};
-			ssize_t n;
-
-			do
-				n = sendmsg(c->io.fd, &message, MSG_NOSIGNAL);
-			while (n < 0 && errno == EINTR);
-			sent = stream_count_sent(c, n);
-		}
+		sent = plain_write_slices(c, max, &total);
 	}
 	*full = sent >= 0 && (size_t)sent < total;
 	return sent;

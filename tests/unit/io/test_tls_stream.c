@@ -89,6 +89,16 @@ a_megabyte_comes_back_whole_through_a_narrow_socket(void **state)
 	echo_of_a_megabyte(1, 1 << 20);
 }
 
+/* The rest of an answer waits for the next turn, or for room in the narrow socket, whichever limit comes first. */
+static void
+a_megabyte_comes_back_whole_in_parts(void **state)
+{
+	(void)state;
+	bench.loop.part_bytes = 20000;
+	echo_of_a_megabyte(0, 1 << 20);
+	echo_of_a_megabyte(1, 1 << 20);
+}
+
 static void
 messages_of_a_turn_share_a_record_and_a_write(void **state)
 {
@@ -403,6 +413,7 @@ main(void)
 		CASE(a_request_right_behind_the_handshake_is_seen),
 		CASE(a_megabyte_comes_back_whole),
 		CASE(a_megabyte_comes_back_whole_through_a_narrow_socket),
+		CASE(a_megabyte_comes_back_whole_in_parts),
 		CASE(messages_of_a_turn_share_a_record_and_a_write),
 		CASE(a_read_tells_whether_the_library_holds_more),
 		CASE(an_old_error_does_not_close_a_connection),
