@@ -459,6 +459,10 @@ sio_recovery_session_drop_all(struct sio_nsp *nsp)
 void
 sio_recovery_session_fail(struct sio_recovery_session *session)
 {
+	const struct sio_stream *stream = session->nsp->io->recovery->stream;
+
+	if (stream != NULL)
+		stream->ops->fail(session);
 	session_end(session, SIO_SESSION_FAILED);
 }
 

@@ -13,6 +13,7 @@
 static const struct sio_stream_ops stream_ops = {
 	.claim = sio_stream_claim,
 	.unclaim = sio_stream_unclaim,
+	.fail = sio_stream_fail,
 	.leave = sio_stream_leave,
 	.end_stored = sio_stream_end_stored,
 	.replay = sio_stream_replay,

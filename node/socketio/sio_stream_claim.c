@@ -3,15 +3,20 @@
  *
  *   step    question                                              next
  *           the session is live in this worker                    its socket leaves, which stores the session
- *   READ    GETRANGE: the session                                 live in another worker: TELL; else CHECK
+ *   READ    GETRANGE: the session                                 another worker has it: TELL; else CHECK
  *   TELL    PUBLISH to that worker: let it go                     no subscriber: the worker has died, CHECK, or
  *                                                                 AGAIN right after an outage; else WAIT
  *   AGAIN   a moment passes                                       READ
- *   WAIT    the worker stores the session and says so             READ again, once
- *   CHECK   XRANGE: is the entry of the client's position there?  REMOVE
- *   REMOVE  DEL                                                   removed: the session is this client's
+ *   WAIT    the worker stores the session and says so             READ again. If the worker has it once more for
+ *                                                                 another client: AGAIN
+ *   CHECK   XRANGE: is the entry of the client's position there?  TAKE
+ *   TAKE    EVAL: if the session is still the one of READ, this   taken: the session is this client's. Another
+ *           worker has it (sio_stream_swap.h)                     claim was faster: AGAIN
+ *   REMOVE  DEL, if Redis refuses scripts                         removed: the session is this client's
  *
- * A claim that cannot succeed ends before REMOVE, so that the session stays in Redis.
+ * A claim that cannot succeed ends before TAKE, so that the session stays in Redis as it was. Node.js servers remove
+ * the key at once, so TAKE fails if one of them has the session. While middlewares run and missed events are read,
+ * the record names this worker: if the client is lost again, its next claim tells this worker to let the session go.
  *
  * Messages between workers: sio_stream_letter.h.
  */
@@ -33,6 +38,7 @@
 #include "node/socketio/sio_stream_key.h"
 #include "node/socketio/sio_stream_letter.h"
 #include "node/socketio/sio_stream_store.h"
+#include "node/socketio/sio_stream_swap.h"
 #include "node/socketio/sio_stream_write.h"
 
 #define CLAIM_MS 5000 /* longest time of a claim */
@@ -129,6 +135,10 @@ claim_tell(struct stream_claim *claim)
 							 : TEXT(""));
 	claim->phase = CLAIM_TELL;
 	claim->told = true;
+	claim->doubt = claim->doubt && text_is(claim->record.owner, text_of(claim->told_to, claim->told_n));
+	claim->busy = claim->silent = false;
+	claim->told_n = (uint8_t)claim->record.owner.n;
+	memcpy(claim->told_to, claim->record.owner.at, claim->record.owner.n);
 	claim->question = (struct bus_stream_question){.on_end = claim_on_end, .wait_ms = CLAIM_MS};
 	if (sio_stream_letter_send(nsp, &claim->question, claim->record.owner, &letter) != 0)
 		claim_fail(claim, SIO_RECOVERY_NO_HUB);
@@ -171,6 +181,16 @@ claim_on_entry(struct bus_stream_question *question, const struct wire_stream_en
 }
 
 static void
+claim_take(struct stream_claim *claim)
+{
+	claim->phase = CLAIM_TAKE;
+	claim->question = (struct bus_stream_question){.on_end = claim_on_end, .wait_ms = CLAIM_MS};
+	if (sio_stream_claim_take(claim) != 0)
+		claim_fail(claim, SIO_RECOVERY_NO_HUB);
+}
+
+/* The answer is the last one of the claim. */
+static void
 claim_remove(struct stream_claim *claim)
 {
 	struct text args[2] = {TEXT("DEL"), sio_stream_key(claim->stream, claim_pid(claim))};
@@ -181,6 +201,52 @@ claim_remove(struct stream_claim *claim)
 /* ----------------------------------------------------------------- answers */
 
 static void
+claim_again(struct stream_claim *claim)
+{
+	claim->phase = CLAIM_AGAIN; /* claims_on_timer() */
+}
+
+/* Returns true if the worker that the record names has been told to let the session go. */
+static bool
+claim_was_told(const struct stream_claim *claim)
+{
+	return claim->told && text_is(claim->record.owner, text_of(claim->told_to, claim->told_n));
+}
+
+/*
+ * The worker that the record names does not have the session. Either it could not store it, or the session has moved
+ * on since the record was read.
+ */
+static void
+claim_doubt(struct stream_claim *claim)
+{
+	if (claim->doubt) {
+		claim_fail(claim, SIO_RECOVERY_NO_SESSION);
+		return;
+	}
+	claim->doubt = true;
+	claim_again(claim);
+}
+
+/* The record names this worker: a client that has come meanwhile may have the session. */
+static void
+claim_again_here(struct stream_claim *claim)
+{
+	enum sio_recovery_result result;
+
+	if (!sio_stream_busy(claim->step->made, claim_pid(claim), claim)) {
+		claim_doubt(claim);
+		return;
+	}
+	result = sio_stream_ghost_end(claim->step->client, claim->step->made, claim_pid(claim),
+		claim->has_offset ? &claim->offset : NULL, &claim->ghost);
+	if (result != SIO_RECOVERY_RECOVERED)
+		claim_fail(claim, result);
+	else
+		claim_again(claim);
+}
+
+static void
 claim_on_record(struct stream_claim *claim, struct text value)
 {
 	enum sio_recovery_result result = sio_stream_claim_read_record(claim, value);
@@ -188,27 +254,52 @@ claim_on_record(struct stream_claim *claim, struct text value)
 
 	if (result != SIO_RECOVERY_RECOVERED)
 		claim_fail(claim, result);
-	else if (claim->record.owner.n == 0)
+	else if (claim->record.owner.n > SIO_STREAM_UID_MAX)
+		claim_fail(claim, SIO_RECOVERY_NO_SESSION);
+	else if (claim->record.owner.n == 0 || (claim->silent && claim_was_told(claim)))
 		claim_check(claim);
-	else if (claim->told || claim->record.owner.n > SIO_STREAM_UID_MAX ||
-		 text_is(claim->record.owner, broker_nsp_id(nsp->broker)))
-		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* the worker, maybe this one, could not store it */
-	else
+	else if (text_is(claim->record.owner, broker_nsp_id(nsp->broker)))
+		claim_again_here(claim);
+	else if (!claim_was_told(claim))
 		claim_tell(claim);
+	else if (claim->busy)
+		claim_again(claim);
+	else
+		claim_doubt(claim);
 }
 
+/* `saved`: Redis has the session as that of this worker; else it has removed the session. */
 static void
-claim_on_removed(struct stream_claim *claim, int64_t removed)
+claim_on_taken(struct stream_claim *claim, bool saved)
 {
 	struct sio_recovery_session *session;
 
-	if (removed != 1) {
-		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* another server has taken it */
-		return;
-	}
 	sio_expiry_forget(claim->stream->recovery->expiry, claim_pid(claim));
 	session = claim->ended ? NULL : sio_stream_claim_session(claim);
+	if (session != NULL)
+		session->saved = saved;
+	else if (saved)
+		sio_stream_remove(claim->step->made, claim_pid(claim), false);
 	claim_end(claim, session != NULL ? SIO_RECOVERY_RECOVERED : SIO_RECOVERY_FAILED, session);
+}
+
+static void
+claim_on_swap(struct stream_claim *claim, const struct resp_item *answer)
+{
+	switch (sio_stream_swap_read(answer)) {
+	case SIO_STREAM_REPLACED:
+		claim_on_taken(claim, true);
+		break;
+	case SIO_STREAM_REMOVED:
+		claim_on_taken(claim, false);
+		break;
+	case SIO_STREAM_CHANGED:
+		claim_again(claim);
+		break;
+	case SIO_STREAM_GONE:
+		claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* a Node.js server has taken it, or Redis has lost it */
+		break;
+	}
 }
 
 /*
@@ -218,10 +309,11 @@ claim_on_removed(struct stream_claim *claim, int64_t removed)
 static void
 claim_on_silence(struct stream_claim *claim)
 {
-	if (broker_stream_gathered(claim->stream->broker))
+	claim->silent = broker_stream_gathered(claim->stream->broker);
+	if (claim->silent)
 		claim_check(claim);
 	else
-		claim->phase = CLAIM_AGAIN; /* claims_on_timer() */
+		claim_again(claim);
 }
 
 static void
@@ -229,11 +321,16 @@ claim_on_end(struct bus_stream_question *question, int error, const struct resp_
 {
 	struct stream_claim *claim = container_of(question, struct stream_claim, question);
 
+	if (error != 0 && answer != NULL && claim->phase == CLAIM_TAKE) {
+		claim_remove(claim);
+		return;
+	}
 	if (error != 0 || claim->step->made->broker == NULL) {
 		claim_fail(claim, SIO_RECOVERY_NO_HUB);
 		return;
 	}
-	if (claim->step->client == NULL && claim->phase != CLAIM_REMOVE) {
+	if ((claim->step->client == NULL || !sio_client_open(claim->step->client)) && claim->phase != CLAIM_TAKE &&
+		claim->phase != CLAIM_REMOVE) {
 		claim_fail(claim, SIO_RECOVERY_FAILED); /* the client has left, so the session stays in Redis */
 		return;
 	}
@@ -249,12 +346,18 @@ claim_on_end(struct bus_stream_question *question, int error, const struct resp_
 		break;
 	case CLAIM_CHECK:
 		if (claim->found)
-			claim_remove(claim);
+			claim_take(claim);
 		else
 			claim_fail(claim, SIO_RECOVERY_OFFSET_GONE);
 		break;
+	case CLAIM_TAKE:
+		claim_on_swap(claim, answer);
+		break;
 	default:
-		claim_on_removed(claim, answer->type == RESP_INTEGER ? answer->integer : 0);
+		if (answer->type == RESP_INTEGER && answer->integer == 1)
+			claim_on_taken(claim, false);
+		else
+			claim_fail(claim, SIO_RECOVERY_NO_SESSION); /* another server has taken it */
 	}
 }
 
@@ -262,11 +365,13 @@ static void
 on_left(struct sio_nsp *nsp, struct text rest)
 {
 	struct sio_stream *stream = nsp->io->recovery->stream;
-	struct text pid, answer;
+	struct text pid, answer, busy;
 	struct list *it, *next;
 
 	if (!sio_stream_letter_get(&rest, SIO_STREAM_PID_MAX, &pid) || !sio_stream_letter_get(&rest, 1, &answer))
 		return;
+	if (!sio_stream_letter_get(&rest, 1, &busy))
+		busy = TEXT("0"); /* an older version */
 	list_each(it, next, &stream->claims)
 	{
 		struct stream_claim *claim = container_of(it, struct stream_claim, link);
@@ -277,6 +382,7 @@ on_left(struct sio_nsp *nsp, struct text rest)
 		if (claim->question.command != NULL)
 			broker_stream_cancel(stream->broker, &claim->question);
 		claim->ghost = true;
+		claim->busy = text_is(busy, TEXT("1"));
 		if (text_is(answer, TEXT("1")))
 			claim_read(claim);
 		else
@@ -315,7 +421,7 @@ sio_stream_end_stored(struct sio_nsp *nsp, struct text pid)
 		return;
 	stream->recovery->displaced++;
 	if (nsp->broker != NULL)
-		sio_stream_remove(stream, pid);
+		sio_stream_remove(nsp, pid, true);
 }
 
 /* ------------------------------------------------------------------ begin */

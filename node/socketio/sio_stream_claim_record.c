@@ -1,8 +1,12 @@
 /* The stored session of a claim: reading it, and making the session that the client continues. */
+#include "broker/broker.h"
+#include "common/base/base64.h"
+#include "common/base/error.h"
 #include "node/socketio/sio_nsp.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_stream_claim_state.h"
 #include "node/socketio/sio_stream_record.h"
+#include "node/socketio/sio_stream_store.h"
 
 enum sio_recovery_result
 sio_stream_claim_read_record(struct stream_claim *claim, struct text value)
@@ -19,6 +23,29 @@ sio_stream_claim_read_record(struct stream_claim *claim, struct text value)
 			       : !nsp->io->options.recovery_trust_foreign)
 		return SIO_RECOVERY_FOREIGN;
 	return SIO_RECOVERY_RECOVERED;
+}
+
+int
+sio_stream_claim_take(struct stream_claim *claim)
+{
+	const struct sio_nsp *nsp = claim->step->made;
+	struct sio_stream_session record = claim->record;
+	struct buffer old;
+	uint8_t *room;
+	int rc = ERROR_MEMORY;
+
+	record.nsp = sio_nsp_text(nsp);
+	record.owner = broker_nsp_id(nsp->broker);
+	record.heard = record.lost = 0;
+	buffer_init(&old, BASE64_ENCODED(SIO_STREAM_SESSION_MAX));
+	room = buffer_room(&old, BASE64_ENCODED(claim->map.len));
+	if (room != NULL) {
+		base64_encode(claim->map.data, claim->map.len, (char *)room);
+		old.len = BASE64_ENCODED(claim->map.len);
+		rc = sio_stream_ask_live(nsp, &record, buffer_text(&old), &claim->question);
+	}
+	buffer_fini(&old);
+	return rc;
 }
 
 struct sio_recovery_session *

@@ -56,7 +56,7 @@ expiry_on_end(struct bus_stream_question *question, int error, const struct resp
 		sio_expiry_gone(expiring);
 	} else if (error != 0 && expiring->why == SIO_SESSION_DISPLACED) {
 		/* Redis may refuse scripts, and the client must not come back with the rooms of this session */
-		sio_stream_remove(nsp->io->recovery->stream, sio_expiring_pid(expiring));
+		sio_stream_remove(nsp, sio_expiring_pid(expiring), true);
 		sio_expiry_gone(expiring);
 	} else if (error != 0) {
 		sio_expiry_again(expiring);

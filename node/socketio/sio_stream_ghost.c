@@ -1,7 +1,9 @@
 #include "node/socketio/sio_stream_ghost.h"
 
 #include "broker/broker.h"
+#include "node/socketio/sio_client.h"
 #include "node/socketio/sio_recovery_session.h"
+#include "node/socketio/sio_stream_claim_state.h"
 #include "node/socketio/sio_stream_letter.h"
 #include "node/socketio/sio_stream_session.h"
 #include "node/socketio/sio_stream_store.h"
@@ -34,6 +36,8 @@ sio_stream_ghost_end(
 		return SIO_RECOVERY_RECOVERED;
 	if (session->nsp != nsp)
 		return SIO_RECOVERY_FOREIGN;
+	if (c != NULL && sio_client_began(session->socket->client) > sio_client_began(c))
+		return SIO_RECOVERY_NO_SESSION; /* the CONNECT of a connection that the client has left came late */
 	position = (struct sio_stream_missed){
 		.start = session->start, .moved = session->changed_last, .since = session->changed_head};
 	if (offset != NULL && *offset > sio_stream_position(nsp) && !session->claimed)
@@ -45,6 +49,25 @@ sio_stream_ghost_end(
 	return SIO_RECOVERY_RECOVERED;
 }
 
+bool
+sio_stream_busy(const struct sio_nsp *nsp, struct text pid, const struct stream_claim *except)
+{
+	const struct sio_recovery *recovery = nsp->io->recovery;
+	const struct sio_recovery_session *session = sio_recovery_session_find(recovery, pid);
+	struct list *it, *next;
+
+	if (session != NULL && session->nsp == nsp && session->socket != NULL)
+		return true;
+	list_each(it, next, &recovery->stream->claims)
+	{
+		const struct stream_claim *claim = container_of(it, struct stream_claim, link);
+
+		if (claim != except && claim->step->made == nsp && text_is(claim_pid(claim), pid))
+			return true;
+	}
+	return false;
+}
+
 void
 sio_stream_on_take(struct sio_nsp *nsp, struct text rest)
 {
@@ -52,7 +75,7 @@ sio_stream_on_take(struct sio_nsp *nsp, struct text rest)
 	struct text uid, pid, digits;
 	enum sio_recovery_result result;
 	uint64_t offset = 0;
-	bool was_live;
+	bool was_live, busy;
 
 	if (!sio_stream_letter_get(&rest, SIO_STREAM_UID_MAX, &uid) ||
 		!sio_stream_letter_get(&rest, SIO_STREAM_PID_MAX, &pid) ||
@@ -60,9 +83,11 @@ sio_stream_on_take(struct sio_nsp *nsp, struct text rest)
 		(digits.n > 0 && text_number(digits, UINT64_MAX, &offset) < 0))
 		return;
 	sio_nsp_used(nsp);
+	busy = sio_stream_busy(nsp, pid, NULL);
 	result = sio_stream_ghost_end(NULL, nsp, pid, digits.n > 0 ? &offset : NULL, &was_live);
 	sio_stream_letter_put(&letter, pid);
 	sio_stream_letter_put(&letter, result == SIO_RECOVERY_RECOVERED ? TEXT("1") : TEXT("0"));
+	sio_stream_letter_put(&letter, busy ? TEXT("1") : TEXT("0"));
 	if (nsp->broker != NULL)
 		(void)sio_stream_letter_send(
 			nsp, NULL, uid, &letter); /* sent after the command that stores the session */

@@ -3,7 +3,8 @@
  * each preceded by its length in 2 bytes.
  *
  *   T uid pid offset   the client of the session is back at `uid`; offset: the number of its offset, or empty
- *   L pid answer       1: the session is stored, or this worker does not have it; 0: the offset is wrong
+ *   L pid answer busy  answer: 1: the session is stored, or this worker does not have it; 0: the offset is wrong.
+ *                      busy: 1: a client of this worker had the session, or is claiming it. Older versions omit it
  *
  * A message is a variable of its sender. Calls go to the broker.
  */

@@ -34,6 +34,8 @@ struct sio_stream_ops {
 		struct text auth, sio_recovery_then *then);
 	/* Stores a claimed session again, for the rest of its time, and frees it. */
 	void (*unclaim)(struct sio_recovery_session *session);
+	/* A claimed session has ended without its client, which continues as a new one. Redis forgets it. */
+	void (*fail)(struct sio_recovery_session *session);
 	/* Called when the socket leaves, before it leaves its rooms. Stores or ends its session. */
 	void (*leave)(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);
 	/* Ends the stored session of this pid: its client comes back as a new one. */

@@ -16,6 +16,7 @@
 #include "node/socketio/sio_stream_expiry.h"
 #include "node/socketio/sio_stream_key.h"
 #include "node/socketio/sio_stream_session.h"
+#include "node/socketio/sio_stream_swap.h"
 #include "node/socketio/sio_stream_write.h"
 
 #define ROUNDS 16	     /* each round renews a part of the sessions */
@@ -88,12 +89,21 @@ stream_write(struct sio_stream *stream, const struct sio_nsp *nsp, const struct 
 	return 0;
 }
 
+static void
+stream_trim_space(struct sio_stream *stream)
+{
+	if (stream->out.size > KEPT_MAX)
+		buffer_fini(&stream->out);
+	if (stream->text.size > KEPT_MAX)
+		buffer_fini(&stream->text);
+}
+
 /*
  * Stores the session for `ms`. `again`: only if Redis still has it, because another server may have taken it. `token`
  * gets the token of what is stored; NULL: not wanted. sio_stream_write_failed() must follow an error.
  */
 static int
-stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct sio_stream_session *record, uint64_t ms,
+stream_set(struct sio_stream *stream, struct sio_nsp *nsp, const struct sio_stream_session *record, uint64_t ms,
 	bool again, char token[SIO_EXPIRY_TOKEN])
 {
 	int rc = stream_write(stream, nsp, record);
@@ -102,13 +112,29 @@ stream_set(struct sio_stream *stream, const struct sio_nsp *nsp, const struct si
 		text_of(digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, ms)), TEXT("XX")};
 
 	if (rc == 0)
-		rc = sio_stream_write(stream, record->pid, again, again ? 6 : 5, args);
+		rc = sio_stream_write(nsp, record->pid, again, again ? 6 : 5, args);
 	if (rc == 0 && token != NULL)
 		sio_stream_expiry_token(buffer_text(&stream->text), token);
-	if (stream->out.size > KEPT_MAX)
-		buffer_fini(&stream->out);
-	if (stream->text.size > KEPT_MAX)
-		buffer_fini(&stream->text);
+	stream_trim_space(stream);
+	return rc;
+}
+
+int
+sio_stream_ask_live(const struct sio_nsp *nsp, const struct sio_stream_session *record, struct text old,
+	struct bus_stream_question *question)
+{
+	struct sio_stream *stream = nsp->io->recovery->stream;
+	int rc = stream_write(stream, nsp, record);
+	struct text args[SIO_STREAM_SWAP_ARGS];
+	char digits[SIO_STREAM_SWAP_MS];
+
+	if (rc == 0) {
+		sio_stream_write_forget(stream, record->pid);
+		sio_stream_swap_write(args, digits, buffer_text(&stream->key), old, buffer_text(&stream->text),
+			sio_stream_live_ms(stream));
+		rc = broker_stream_ask(stream->broker, question, SIO_STREAM_SWAP_ARGS, args);
+	}
+	stream_trim_space(stream);
 	return rc;
 }
 
@@ -215,7 +241,20 @@ stream_store_or_remove(
 	if (rc == 0)
 		session->saved = true;
 	else
-		sio_stream_write_failed(stream, session_pid(session), rc);
+		sio_stream_write_failed(session->nsp, session_pid(session), rc);
+}
+
+/* An event is delivered without its offset. Sockets that wait for their missed events do not get it. */
+static void
+stream_withdraw(struct sio_recovery_session *session)
+{
+	if (session->claimed) {
+		session->missed = true;
+		return;
+	}
+	if (session->saved)
+		sio_stream_remove(session->nsp, session_pid(session), false);
+	session->saved = false;
 }
 
 static void
@@ -230,6 +269,8 @@ stream_before_flush(struct loop_call *call)
 		list_remove(&session->kept);
 		if (session->log->early == 0)
 			stream_store_or_remove(stream, session, session->socket, false);
+		else
+			stream_withdraw(session); /* a claim has stored it */
 	}
 }
 
@@ -264,26 +305,15 @@ stream_each(struct sio_nsp *nsp, void (*each)(struct sio_recovery_session *sessi
 	}
 }
 
-/* An event is delivered without its offset. Sockets that wait for their missed events do not get it. */
-static void
-stream_withdraw(struct sio_recovery_session *session)
-{
-	if (session->claimed) {
-		session->missed = true;
-		return;
-	}
-	if (session->saved)
-		sio_stream_remove(session->nsp->io->recovery->stream, session_pid(session));
-	session->saved = false;
-}
-
 void
 sio_stream_early(struct sio_nsp *nsp, uint64_t number)
 {
-	if (nsp->log->early == 0)
-		stream_each(nsp, stream_withdraw);
+	bool first = nsp->log->early == 0;
+
 	if (number > nsp->log->early)
 		nsp->log->early = number;
+	if (first)
+		stream_each(nsp, stream_withdraw);
 }
 
 void
@@ -314,7 +344,7 @@ sio_stream_leave(struct sio_recovery_session *session, struct sio_socket *s, boo
 	if (may_return && session->log->early == 0)
 		stream_store_or_remove(stream, session, s, true);
 	else
-		sio_stream_remove(stream, session_pid(session));
+		sio_stream_remove(session->nsp, session_pid(session), false);
 	sio_recovery_session_free(session);
 }
 
@@ -351,12 +381,21 @@ sio_stream_unclaim(struct sio_recovery_session *session)
 	record.data = buffer_text(&packed);
 	if (end > now && session->nsp->broker != NULL) {
 		if (rc == 0)
-			rc = stream_set_lost(stream, session->nsp, &record, end - now, false);
+			rc = stream_set_lost(stream, session->nsp, &record, end - now, session->saved);
 		if (rc != 0)
-			sio_stream_write_failed(stream, record.pid, rc);
+			sio_stream_write_failed(session->nsp, record.pid, rc);
+	} else if (session->saved) {
+		sio_stream_remove(session->nsp, record.pid, false);
 	}
 	buffer_fini(&packed);
 	sio_recovery_session_free(session);
+}
+
+void
+sio_stream_fail(struct sio_recovery_session *session)
+{
+	if (session->saved)
+		sio_stream_remove(session->nsp, session_pid(session), false);
 }
 
 /* ---------------------------------------------------------------- renewal */
@@ -405,7 +444,7 @@ stream_on_refresh(struct wheel_entry *entry)
 	while ((node = table_next(&stream->recovery->sessions, &cursor)) != NULL) {
 		const struct sio_recovery_session *session = container_of(node, struct sio_recovery_session, node);
 
-		if (!session->claimed && session->saved && session->nsp->broker != NULL &&
+		if (session->saved && session->nsp->broker != NULL &&
 			(unsigned char)session->pid[0] % ROUNDS == round)
 			stream_renew(stream, session);
 	}

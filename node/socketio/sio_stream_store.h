@@ -4,6 +4,9 @@
 
 #include "node/socketio/sio_stream_state.h"
 
+struct bus_stream_question;
+struct sio_stream_session;
+
 void sio_stream_store_init(struct sio_stream *stream);
 /* Stores the sessions whose changes wait. */
 void sio_stream_store_fini(struct sio_stream *stream);
@@ -19,6 +22,14 @@ uint64_t sio_stream_position(const struct sio_nsp *nsp);
 /* As struct sio_stream_ops. */
 void sio_stream_leave(struct sio_recovery_session *session, struct sio_socket *s, bool may_return);
 void sio_stream_unclaim(struct sio_recovery_session *session);
+void sio_stream_fail(struct sio_recovery_session *session);
+
+/*
+ * Asks Redis to store the record as that of a live session, if it has `old` under its key (sio_stream_swap.h).
+ * Returns 0, or an error, after which nothing is called.
+ */
+int sio_stream_ask_live(const struct sio_nsp *nsp, const struct sio_stream_session *record, struct text old,
+	struct bus_stream_question *question);
 
 /*
  * Sockets of this worker get a recorded event without its offset. No socket of the namespace can be recovered until

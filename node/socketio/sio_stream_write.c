@@ -8,8 +8,13 @@
  *                                      or at its next change
  *   a SET without XX, if all later     the same, because the later ones have no key that they could replace
  *   commands are SETs with XX
- *   the newest command, a DEL          DEL again after 1 to 32 s, until the record must have expired
+ *   the newest command, a DEL          after 1 to 32 s GETRANGE, and if that is the record to be removed, EVAL,
+ *                                      which removes it if it is still the same (sio_stream_swap.h), or DEL if
+ *                                      Redis refuses scripts; again, until the record must have expired
  *   another command                    nothing
+ *
+ * A DEL that waits for Redis could remove the session of another worker, which has taken this one for dead and
+ * continues the session. So while the stream is away, the removal begins with GETRANGE, too.
  *
  * If Redis answers nil to the newest command, a SET with XX, another server has claimed the session, or Redis has
  * lost it. The record is not made again, because the client may have continued the session elsewhere.
@@ -19,19 +24,25 @@
  */
 #include "node/socketio/sio_stream_write.h"
 
+#include <stdio.h>
+
 #include "broker/broker.h"
 #include "broker/bus_error.h"
 #include "broker/bus_stream_store.h"
+#include "common/base/base64.h"
 #include "common/base/error.h"
 #include "common/base/mem.h"
 #include "common/base/must.h"
 #include "node/socketio/sio_expiry.h"
 #include "node/socketio/sio_recovery_session.h"
 #include "node/socketio/sio_stream_key.h"
+#include "node/socketio/sio_stream_record.h"
 #include "node/socketio/sio_stream_session.h"
 #include "node/socketio/sio_stream_store.h"
+#include "node/socketio/sio_stream_swap.h"
 
 #define WAIT_MS 600000 /* how long a command may wait while Redis is away, and then for its answer */
+#define DEL_MS 2000    /* the same for a DEL */
 #define AGAIN_MIN_MS 1000
 #define AGAIN_MAX_MS 32000
 
@@ -42,9 +53,15 @@ struct stream_write {
 	struct list link;	/* in stream->writes, or in stream->removals */
 	struct bus_stream_question question;
 	struct sio_stream *stream;
+	struct sio_nsp *nsp;	    /* kept by sio_nsp_used() */
 	struct stream_write *needs; /* SET_XX: the SET without XX before it, if that is not answered; else NULL */
 	enum write_kind kind;
 	uint64_t until; /* DEL: loop time when the record must have expired */
+	bool stored;	/* DEL: of a session whose client is away */
+	bool late;	/* DEL: Redis has not done it at once */
+	bool looks;	/* DEL: GETRANGE has been sent for it */
+	bool swaps;	/* DEL: EVAL has been sent for it */
+	bool unsafe;	/* DEL: Redis refuses EVAL */
 	uint8_t pid_n;
 	char pid[SIO_STREAM_PID_MAX];
 };
@@ -58,12 +75,14 @@ write_pid(const struct stream_write *write)
 }
 
 static struct stream_write *
-write_new(struct sio_stream *stream, struct text pid, enum write_kind kind)
+write_new(struct sio_nsp *nsp, struct text pid, enum write_kind kind)
 {
 	struct stream_write *write = mem_zalloc(sizeof *write);
 
 	must(pid.n <= SIO_STREAM_PID_MAX);
-	write->stream = stream;
+	write->stream = nsp->io->recovery->stream;
+	write->nsp = nsp;
+	sio_nsp_used(nsp);
 	write->kind = kind;
 	write->pid_n = (uint8_t)pid.n;
 	memcpy(write->pid, pid.at, pid.n);
@@ -77,6 +96,7 @@ write_free(struct stream_write *write)
 {
 	if (write->node.key != NULL)
 		table_remove(&write->stream->newest, &write->node);
+	sio_nsp_unused(write->nsp);
 	mem_free(write);
 }
 
@@ -97,6 +117,21 @@ removal_unqueue(struct stream_write *write)
 	write->stream->removals_count--;
 }
 
+void
+sio_stream_write_forget(struct sio_stream *stream, struct text pid)
+{
+	struct stream_write *old = write_find(stream, pid);
+
+	if (old == NULL)
+		return;
+	table_remove(&stream->newest, &old->node);
+	old->node.key = NULL;
+	if (old->kind == WRITE_DEL && old->question.command == NULL) {
+		removal_unqueue(old);
+		write_free(old);
+	}
+}
+
 /* Makes the write the newest one of its session. Forgets a DEL that waits. */
 static void
 write_is_newest(struct stream_write *write)
@@ -104,27 +139,20 @@ write_is_newest(struct stream_write *write)
 	struct sio_stream *stream = write->stream;
 	struct stream_write *old = write_find(stream, write_pid(write));
 
-	if (old != NULL) {
-		table_remove(&stream->newest, &old->node);
-		old->node.key = NULL;
-		if (write->kind == WRITE_SET_XX)
-			write->needs = old->kind == WRITE_SET ? old : old->needs;
-		if (old->kind == WRITE_DEL && old->question.command == NULL) {
-			removal_unqueue(old);
-			write_free(old);
-		}
-	}
+	if (old != NULL && write->kind == WRITE_SET_XX)
+		write->needs = old->kind == WRITE_SET ? old : old->needs;
+	sio_stream_write_forget(stream, write_pid(write));
 	table_add(&stream->newest, &write->node, write_pid(write));
 }
 
 static int
-write_send(struct stream_write *write, unsigned count, const struct text *args)
+write_send(struct stream_write *write, uint64_t wait_ms, unsigned count, const struct text *args)
 {
 	struct sio_stream *stream = write->stream;
 	int rc;
 
 	write->question = (struct bus_stream_question){
-		.on_end = write_on_end, .repeatable = true, .reported = true, .wait_ms = WAIT_MS};
+		.on_end = write_on_end, .repeatable = wait_ms == WAIT_MS, .reported = true, .wait_ms = wait_ms};
 	rc = broker_stream_ask(stream->broker, &write->question, count, args);
 	if (rc == 0)
 		list_add_tail(&stream->writes, &write->link);
@@ -175,12 +203,90 @@ removal_later(struct stream_write *write)
 }
 
 static void
-removal_send(struct stream_write *write)
+removal_delete(struct stream_write *write)
 {
 	struct text args[2] = {TEXT("DEL"), sio_stream_key(write->stream, write_pid(write))};
 
-	if (write_send(write, 2, args) != 0)
+	if (write_send(write, DEL_MS, 2, args) != 0)
 		removal_later(write);
+}
+
+/* Removes the record if it is still this one. */
+static void
+removal_swap(struct stream_write *write, struct text value)
+{
+	struct text args[SIO_STREAM_SWAP_ARGS];
+	char digits[SIO_STREAM_SWAP_MS];
+
+	sio_stream_swap_write(args, digits, sio_stream_key(write->stream, write_pid(write)), value, TEXT(""), 0);
+	write->swaps = write_send(write, DEL_MS, SIO_STREAM_SWAP_ARGS, args) == 0;
+	if (!write->swaps)
+		removal_later(write);
+}
+
+/* Reads the record, to see whose it is. */
+static void
+removal_look(struct stream_write *write)
+{
+	char last[24];
+	struct text args[4] = {TEXT("GETRANGE"), sio_stream_key(write->stream, write_pid(write)), TEXT("0"),
+		text_of(last, (size_t)snprintf(last, sizeof last, "%d", BASE64_ENCODED(SIO_STREAM_SESSION_MAX)))};
+
+	write->looks = write_send(write, WAIT_MS, 4, args) == 0;
+	if (!write->looks)
+		removal_later(write);
+}
+
+static void
+removal_send(struct stream_write *write)
+{
+	if (write->late || write->nsp->log->early != 0 || !broker_stream_up(write->stream->broker))
+		removal_look(write);
+	else
+		removal_delete(write);
+}
+
+/* Returns true if the record is the one to be removed, or if memory is too short to read it. */
+static bool
+removal_fits(const struct stream_write *write, struct text value)
+{
+	struct sio_stream_session record;
+	struct buffer map, rooms;
+	bool fits = false;
+
+	buffer_init(&map, SIO_STREAM_SESSION_MAX + 16);
+	buffer_init(&rooms, 2 * SIO_STREAM_SESSION_MAX);
+	switch (sio_stream_record_read(write->stream, write->nsp, write_pid(write), value, &map, &rooms, &record)) {
+	case SIO_RECOVERY_RECOVERED:
+		fits = record.owner.n == 0 ? write->stored : text_is(record.owner, broker_nsp_id(write->nsp->broker));
+		break;
+	case SIO_RECOVERY_FAILED:
+		fits = true;
+		break;
+	default:
+		break;
+	}
+	buffer_fini(&map);
+	buffer_fini(&rooms);
+	return fits;
+}
+
+/* The newest command of a session was a DEL, or stood for one, and the record may still be there. */
+static void
+removal_on_end(struct stream_write *write, int error, const struct resp_item *answer)
+{
+	if (error != 0 && answer != NULL && write->swaps)
+		write->unsafe = true;
+	write->looks = write->swaps = false;
+	write->late = true;
+	if (error != 0)
+		removal_later(write);
+	else if (write->nsp->broker == NULL || answer->type != RESP_BULK || !removal_fits(write, answer->text))
+		write_free(write);
+	else if (write->unsafe)
+		removal_delete(write);
+	else
+		removal_swap(write, answer->text);
 }
 
 static void
@@ -274,8 +380,9 @@ report_saved(struct sio_stream *stream)
 
 /* Redis does not have the newest record of the session. Removes the older one, and stores a live session again. */
 static void
-record_failed(struct sio_stream *stream, struct text pid, enum sio_unsaved reason)
+record_failed(struct sio_nsp *nsp, struct text pid, enum sio_unsaved reason)
 {
+	struct sio_stream *stream = nsp->io->recovery->stream;
 	struct sio_recovery_session *session = live_session(stream, pid);
 
 	if (session != NULL) {
@@ -286,7 +393,7 @@ record_failed(struct sio_stream *stream, struct text pid, enum sio_unsaved reaso
 			write_again_later(stream);
 		}
 	}
-	sio_stream_remove(stream, pid);
+	sio_stream_remove(nsp, pid, false);
 }
 
 static void
@@ -301,15 +408,15 @@ write_on_end(struct bus_stream_question *question, int error, const struct resp_
 	list_remove(&write->link);
 	if (needed)
 		newest->needs = NULL;
-	if (write->kind == WRITE_DEL && error != 0 && write == newest) {
-		removal_later(write);
+	if (write->kind == WRITE_DEL && (error != 0 || write->looks) && write == newest) {
+		removal_on_end(write, error, answer);
 		return;
 	}
 	if (write->kind != WRITE_DEL && error != 0) {
 		reason = answer != NULL ? reason_of_answer(answer->text) : reason_of_error(error);
 		report_unsaved(stream, reason, answer != NULL ? answer->text : TEXT_NONE);
 		if (write == newest || needed)
-			record_failed(stream, write_pid(write), reason);
+			record_failed(write->nsp, write_pid(write), reason);
 	} else if (write->kind != WRITE_DEL && answer->type != RESP_NIL) {
 		report_saved(stream);
 	}
@@ -319,10 +426,10 @@ write_on_end(struct bus_stream_question *question, int error, const struct resp_
 /* -------------------------------------------------------------------- calls */
 
 int
-sio_stream_write(struct sio_stream *stream, struct text pid, bool again, unsigned count, const struct text *args)
+sio_stream_write(struct sio_nsp *nsp, struct text pid, bool again, unsigned count, const struct text *args)
 {
-	struct stream_write *write = write_new(stream, pid, again ? WRITE_SET_XX : WRITE_SET);
-	int rc = write_send(write, count, args);
+	struct stream_write *write = write_new(nsp, pid, again ? WRITE_SET_XX : WRITE_SET);
+	int rc = write_send(write, WAIT_MS, count, args);
 
 	if (rc == 0)
 		write_is_newest(write);
@@ -332,26 +439,28 @@ sio_stream_write(struct sio_stream *stream, struct text pid, bool again, unsigne
 }
 
 void
-sio_stream_write_failed(struct sio_stream *stream, struct text pid, int error)
+sio_stream_write_failed(struct sio_nsp *nsp, struct text pid, int error)
 {
 	enum sio_unsaved reason = reason_of_error(error);
 
-	report_unsaved(stream, reason, TEXT_NONE);
-	record_failed(stream, pid, reason);
+	report_unsaved(nsp->io->recovery->stream, reason, TEXT_NONE);
+	record_failed(nsp, pid, reason);
 }
 
 void
-sio_stream_remove(struct sio_stream *stream, struct text pid)
+sio_stream_remove(struct sio_nsp *nsp, struct text pid, bool stored)
 {
+	struct sio_stream *stream = nsp->io->recovery->stream;
 	struct stream_write *write = write_find(stream, pid);
 	bool removes = write != NULL && write->kind == WRITE_DEL, sent = removes && write->question.command != NULL;
 
 	if (!removes) {
-		write = write_new(stream, pid, WRITE_DEL);
+		write = write_new(nsp, pid, WRITE_DEL);
 		write_is_newest(write);
 	} else if (!sent) {
 		removal_unqueue(write);
 	}
+	write->stored = stored;
 	write->until = stream->recovery->io->loop->now + sio_stream_live_ms(stream) + SIO_EXPIRY_GRACE_MS;
 	if (!sent)
 		removal_send(write);

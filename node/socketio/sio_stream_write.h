@@ -11,11 +11,16 @@
  * Sends the SET of the session with this pid. `again`: it has XX. Returns 0, ERROR_TOO_MANY if too many commands
  * wait, or another error. sio_stream_write_failed() must follow an error.
  */
-int sio_stream_write(struct sio_stream *stream, struct text pid, bool again, unsigned count, const struct text *args);
+int sio_stream_write(struct sio_nsp *nsp, struct text pid, bool again, unsigned count, const struct text *args);
 /* The session could not be sent to Redis. `error` is the reason. */
-void sio_stream_write_failed(struct sio_stream *stream, struct text pid, int error);
-/* Removes a session from Redis. */
-void sio_stream_remove(struct sio_stream *stream, struct text pid);
+void sio_stream_write_failed(struct sio_nsp *nsp, struct text pid, int error);
+/* What follows the commands of this session so far is no longer wanted: a later one replaces what they have done. */
+void sio_stream_write_forget(struct sio_stream *stream, struct text pid);
+/*
+ * Removes a session of this worker from Redis, or with `stored` that of a client that is away. If Redis does not do
+ * so at once, another worker may get the session meanwhile, which then stays.
+ */
+void sio_stream_remove(struct sio_nsp *nsp, struct text pid, bool stored);
 
 void sio_stream_write_init(struct sio_stream *stream);
 /* Forgets what Redis has not answered. What waits in the bus is still sent. */

@@ -18,7 +18,7 @@ let redis;
 before(async () => {
   redis = await Redis.start();
   servers.c1 = await startNode("c1", redis, ["--workers", "1", ...MODE]);
-  servers.c2 = await startNode("c2", redis, ["--workers", "1", ...MODE]);
+  servers.c2 = await startNode("c2", redis, ["--workers", "1", ...MODE, "--skip-middlewares=false"]);
   servers.js = await startPeer("js", redis, ["--streams=1", "--recovery"]);
   await subscribers(redis, 3, "socket.io#/#");
 });
@@ -343,6 +343,44 @@ test("clients of a node that is killed, or stopped, come back at another node", 
     await node.stop().catch(() => {}); // fails, because the node was killed
     await subscribers(redis, 3, "socket.io#/#");
   }
+});
+
+test("a client that is lost ten times in a row while middlewares run is recovered, and gets each event once", async (t) => {
+  const nsp = "/slow-1,", delay = 300; // how long the middlewares of c2 take; c1 runs none for clients that come back
+  const driver = await client(t, { url: `${servers.c1.url}/slow-1` });
+  const emit = (room, n) => ask(driver, "emit", { to: [room] }, "n", [n]);
+  const parse = (text) => JSON.parse(text.slice(text.indexOf("[")));
+  const losing = async (silent) => {
+    const first = await raw(servers.c1, { delay: 0 }, nsp), { sid, pid } = first.reply;
+    await emit(sid, 0);
+    const offset = parse(await first.message()).at(-1);
+    const open = async (server) => {
+      const one = await Ws.open(server, "/socket.io/");
+      t.after(() => one.close());
+      one.send(`40${nsp}${JSON.stringify({ pid, offset, delay })}`);
+      return one;
+    };
+    first.close();
+    for (let n = 1; n <= 10; n++) {
+      const lost = await open(n % 3 === 0 ? servers.c1 : servers.c2);
+      await emit(sid, n);
+      if (n % 4 >= silent) lost.close(); // otherwise the server still takes the connection for alive
+    }
+    for (let eleventh; ; ) {
+      const last = await open(servers.c1), got = [];
+      // if an earlier connection takes the session once more, this one is closed
+      for (let text; ([text] = await answered([last.message()])), text; ) {
+        if (text.startsWith("42")) got.push(parse(text)[1]);
+        else if (text.startsWith("40")) assert.equal(JSON.parse(text.slice(2 + nsp.length)).pid, pid);
+        if (got.length === 10) eleventh ??= emit(sid, 11);
+        if (got.length > 10) {
+          await eleventh;
+          return assert.deepEqual(got, Array.from({ length: 11 }, (_, i) => i + 1));
+        }
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, (_, i) => losing(i % 4)));
 });
 
 test("without --recovery-trust-foreign, sessions of Node.js servers are refused, and those of Sockeye are accepted", async (t) => {

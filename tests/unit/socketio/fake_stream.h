@@ -8,10 +8,12 @@
 #include "broker/bus_stream_store.h"
 #include "broker/stream_number.h"
 #include "common/base/error.h"
+#include "node/socketio/sio_stream_swap.h"
 
 static struct {
 	struct buffer log;     /* the first word of each command, or the worker of a message; a blank */
-	struct buffer session; /* the last value of a SET */
+	struct buffer session; /* the last value of a SET or of a swap */
+	struct buffer old;     /* what the last swap replaces */
 	bool replaces;	       /* that SET has XX */
 	uint64_t window;       /* that SET's PX, in ms */
 	struct bus_stream_question *question; /* the newest one; NULL: answered */
@@ -29,6 +31,7 @@ fake_stream_start(void)
 	memset(&fake_stream, 0, sizeof fake_stream);
 	buffer_init(&fake_stream.log, 1 << 20);
 	buffer_init(&fake_stream.session, 1 << 20);
+	buffer_init(&fake_stream.old, 1 << 20);
 	buffer_init(&fake_stream.event, 1 << 20);
 }
 
@@ -37,6 +40,7 @@ fake_stream_stop(void)
 {
 	buffer_fini(&fake_stream.log);
 	buffer_fini(&fake_stream.session);
+	buffer_fini(&fake_stream.old);
 	buffer_fini(&fake_stream.event);
 }
 
@@ -81,6 +85,13 @@ fake_stream_answer_nil(struct bus_stream_question *write)
 	fake_stream_end_write(write, &(struct resp_item){.type = RESP_NIL});
 }
 
+/* Ends a swap (sio_stream_swap.h). `n`: 1: replaced; 0: removed; -1: Redis has another session; -2: it has none. */
+static inline void
+fake_stream_answer_swap(int64_t n)
+{
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_INTEGER, .integer = n});
+}
+
 static inline int
 fake_stream_ask(struct bus_stream_question *question, struct text word)
 {
@@ -105,6 +116,11 @@ broker_stream_ask(
 		buffer_add_text(&fake_stream.session, args[2]);
 		fake_stream.replaces = count == 6;
 		fake_stream.window = strtoull(args[4].at, NULL, 10);
+	} else if (count == SIO_STREAM_SWAP_ARGS && text_is(args[0], TEXT("EVAL"))) {
+		buffer_reset(&fake_stream.old);
+		buffer_add_text(&fake_stream.old, args[4]);
+		buffer_reset(&fake_stream.session);
+		buffer_add_text(&fake_stream.session, args[5]);
 	}
 	if (fake_stream.full && question != NULL && question->reported)
 		return ERROR_TOO_BIG;

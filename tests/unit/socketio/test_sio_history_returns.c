@@ -30,14 +30,6 @@ set_up(void **state)
 	return 0;
 }
 
-static void
-answer_integer(int64_t n)
-{
-	struct resp_item item = {.type = RESP_INTEGER, .integer = n};
-
-	fake_stream_answer(0, &item);
-}
-
 /* Answers the question for entries with the one that has the client's offset, and one with the id ms-0; 0: none. */
 static void
 answer_range(uint64_t ms)
@@ -82,7 +74,7 @@ static void
 come_back(uint64_t ms)
 {
 	lose_and_claim();
-	answer_integer(1);
+	fake_stream_answer_swap(1);
 	if (ms > 0)
 		fake_stream.position = at(ms);
 	answer_range(ms);
@@ -172,7 +164,7 @@ a_client_that_leaves_again_has_the_same_session(void **state)
 	assert_true(record.given.n > 0);
 	buffer_reset(&fake_stream.session);
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
-	answer_integer(1);
+	fake_stream_answer_swap(1);
 	again = session_in_redis(&map_again, &rooms_again);
 	assert_true(text_is(record.given, again.given));
 	buffer_fini(&map);
@@ -214,7 +206,7 @@ malformed_marks_are_refused(void **state)
 	recovering_return(&client);
 	fake_stream_answer(0, &session);
 	answer_range(0);
-	answer_integer(1);
+	fake_stream_answer_swap(1);
 	recovering_read(&client);
 	assert_true(client.connected && !client.recovered);
 	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_FAILED], 1);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "common/base/base64.h"
+#include "node/socketio/sio_stream_letter.h"
 #include "node/socketio/sio_stream_session.h"
 #include "node/socketio/sio_stream_state.h"
 
@@ -19,7 +20,10 @@
 #define REPLAYS 64 /* that run at the same time */
 
 static struct recovering client;
-static char base64[1024];
+static char base64[1024]; /* the session that Redis has */
+static size_t base64_n;
+static sio_step *steps[4];
+static unsigned steps_count;
 static uint64_t record_last; /* the last event for the client, in the session that Redis has */
 static uint64_t record_lost; /* when the client was lost */
 
@@ -29,15 +33,27 @@ window_is_2_minutes(struct sio_options *o)
 	o->max_disconnection_duration = 120000;
 }
 
+/* A middleware that does not decide yet. */
+static void
+wait_for_it(sio_socket *s, sio_step *step, void *arg)
+{
+	(void)s;
+	(void)arg;
+	must(steps_count < sizeof steps / sizeof *steps);
+	steps[steps_count++] = step;
+}
+
 static int
 start(void **state)
 {
 	(void)state;
 	memset(&client, 0, sizeof client);
 	record_last = record_lost = 0;
+	steps_count = 0;
 	recovering_start(window_is_2_minutes);
 	fake_broker_start(BUS_FORM_STREAMS);
 	fake_stream_start();
+	fake_stream.up = true;
 	sio_core_set_broker(fake_io, &fake_broker);
 	return 0;
 }
@@ -46,6 +62,9 @@ static int
 stop(void **state)
 {
 	(void)state;
+	while (steps_count > 0)
+		sio_next(steps[--steps_count]);
+	fake_turn();
 	sio_core_set_broker(fake_io, NULL);
 	recovering_stop();
 	fake_stream_stop();
@@ -73,7 +92,8 @@ answer_record_of(const char *owner)
 	assert_int_equal(buffer_error(&map), 0);
 	assert_true(BASE64_ENCODED(map.len) <= sizeof base64);
 	base64_encode(map.data, map.len, base64);
-	item.text = text_of(base64, BASE64_ENCODED(map.len));
+	base64_n = BASE64_ENCODED(map.len);
+	item.text = text_of(base64, base64_n);
 	fake_stream_answer(0, &item);
 	buffer_fini(&map);
 }
@@ -103,6 +123,79 @@ assert_asked(const char *words)
 	buffer_reset(&fake_stream.log);
 }
 
+/* The claim finds the entry of the client's position, and takes the session that it has read. */
+static void
+find_entry(const struct wire_stream_entry *entry)
+{
+	assert_asked("XRANGE ");
+	fake_stream.question->on_entry(fake_stream.question, entry);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	assert_asked("EVAL ");
+	assert_true(text_is(buffer_text(&fake_stream.old), text_of(base64, base64_n)));
+}
+
+/* Asserts the worker of the session that was stored last; "": its client is away. */
+static void
+assert_stored_for(const char *owner)
+{
+	struct text value = buffer_text(&fake_stream.session);
+	struct sio_stream_session record;
+	struct buffer map, rooms;
+
+	buffer_init(&map, SIO_STREAM_SESSION_MAX);
+	buffer_init(&rooms, SIO_STREAM_SESSION_MAX);
+	map.len = (size_t)base64_decode(value, buffer_room(&map, BASE64_DECODED_MAX(value.n)));
+	assert_int_equal(sio_stream_session_read(buffer_text(&map), 0, &rooms, &record), 0);
+	assert_true(text_is(record.owner, text_from(owner)));
+	assert_true(text_is(record.sid, TEXT("sidsidsidsidsidsidsi")));
+	buffer_fini(&map);
+	buffer_fini(&rooms);
+}
+
+/* A client comes back. Its claim waits until Redis answers whether the session is still the one that was read. */
+static void
+come_back_to_swap(void)
+{
+	const struct wire_stream_entry entry = {.id = {6, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
+
+	recovering_claim(&client, PID, "6-0");
+	assert_asked("GETRANGE ");
+	answer_record_of("");
+	find_entry(&entry);
+}
+
+/* A message of the worker "other". */
+static void
+hear(const struct sio_stream_letter *letter)
+{
+	sio_core_broker_ops()->on_direct(sio_of(fake_io, "/"), text_of((const char *)letter->bytes, letter->n));
+	fake_turn();
+}
+
+/* The client is back at the worker "other", which asks for its session. */
+static void
+other_asks(void)
+{
+	struct sio_stream_letter letter = {.bytes = {'T'}, .n = 1};
+
+	sio_stream_letter_put(&letter, TEXT("other"));
+	sio_stream_letter_put(&letter, TEXT(PID));
+	sio_stream_letter_put(&letter, TEXT(""));
+	hear(&letter);
+}
+
+/* The worker "other" has let the session go. `busy`: "1" if a client of it had it. */
+static void
+other_lets_go(const char *busy)
+{
+	struct sio_stream_letter letter = {.bytes = {'L'}, .n = 1};
+
+	sio_stream_letter_put(&letter, TEXT(PID));
+	sio_stream_letter_put(&letter, TEXT("1"));
+	sio_stream_letter_put(&letter, text_from(busy));
+	hear(&letter);
+}
+
 /* The client comes back, and Redis knows no subscription of the session's worker. */
 static void
 come_back_to_silence(void)
@@ -122,6 +215,7 @@ a_worker_without_a_subscription_is_dead(void **state)
 	come_back_to_silence();
 	assert_asked("XRANGE ");
 	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY}); /* the entry is gone */
+	assert_asked("SET ");						/* the new session */
 	recovering_read(&client);
 	assert_true(client.connected && !client.recovered);
 }
@@ -185,20 +279,16 @@ a_claim_ends_although_others_are_awaited(void **state)
 static void
 a_replay_waits_for_its_turn_for_20_s(void **state)
 {
-	const struct wire_stream_entry entry = {.id = {6, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
 	struct sio_stream *stream = fake_io->recovery->stream;
 
 	(void)state;
 	stream->replays_count += REPLAYS; /* of others */
-	recovering_claim(&client, PID, "6-0");
-	answer_record_of("");
-	fake_stream.question->on_entry(fake_stream.question, &entry);
-	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
-	assert_asked("GETRANGE XRANGE DEL ");
-	answer_number(1);
+	come_back_to_swap();
+	fake_stream_answer_swap(1);
+	assert_asked("");
 	fake_sleep(19000);
 	recovering_read(&client);
-	assert_asked("");
+	assert_asked("PEXPIRE ");
 	assert_false(client.connected);
 	fake_sleep(1000);
 	recovering_read(&client);
@@ -217,11 +307,11 @@ a_volatile_event_does_not_move_the_offset_back(void **state)
 	(void)state;
 	fake_stream.position = record_last = stream_number_of((struct wire_stream_id){9, 0});
 	recovering_claim(&client, PID, "9-0");
+	assert_asked("GETRANGE ");
 	answer_record_of("");
-	fake_stream.question->on_entry(fake_stream.question, &entry);
-	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
-	answer_number(1);
-	assert_asked("GETRANGE XRANGE DEL XRANGE ");
+	find_entry(&entry);
+	fake_stream_answer_swap(1);
+	assert_asked("XRANGE ");
 	fake_stream.question->on_entry(fake_stream.question, &entry);
 	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
 	recovering_read(&client);
@@ -246,10 +336,9 @@ rooms_may_change_after_the_death_of_a_worker(void **state)
 	fake_stream.gathered = true;
 	fake_stream.position = stream_number_of(other.id);
 	come_back_to_silence();
-	fake_stream.question->on_entry(fake_stream.question, &own);
-	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
-	answer_number(1);
-	assert_asked("XRANGE DEL XRANGE ");
+	find_entry(&own);
+	fake_stream_answer_swap(1);
+	assert_asked("XRANGE ");
 	fake_stream.question->on_entry(fake_stream.question, &own);
 	fake_stream.question->on_entry(fake_stream.question, &other);
 	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
@@ -275,7 +364,7 @@ lose_again(uint64_t lost)
 	fake_stream.question->on_entry(fake_stream.question, &entry);
 	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
 	answer_number(1);
-	assert_asked("GETRANGE XRANGE DEL XRANGE ");
+	assert_asked("GETRANGE XRANGE EVAL XRANGE ");
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	memset(&client, 0, sizeof client);
 }
@@ -293,6 +382,181 @@ a_loss_in_the_future_does_not_prolong_the_window(void **state)
 	assert_in_range(fake_stream.window, 1, 120000);
 }
 
+/* A client comes back, and its middlewares wait. Redis then says that this worker has the session. */
+static void
+come_back_to_middlewares(void)
+{
+	fake_io->options.skip_middlewares = false;
+	sio_use(sio_of(fake_io, "/"), wait_for_it, NULL);
+	come_back_to_swap();
+	assert_stored_for("own");
+	fake_stream_answer_swap(1);
+	assert_asked("");
+	assert_false(client.connected);
+}
+
+static void
+another_worker_gets_the_session_while_middlewares_run(void **state)
+{
+	(void)state;
+	come_back_to_middlewares();
+	other_asks();
+	assert_asked("SET other ");
+	assert_stored_for("");
+	assert_true(fake_stream.replaces); /* another worker may have taken it from a worker that seemed to be dead */
+}
+
+static void
+another_client_gets_the_session_while_middlewares_run(void **state)
+{
+	struct recovering back = {0};
+
+	(void)state;
+	come_back_to_middlewares();
+	recovering_claim(&back, PID, "6-0");
+	assert_asked("SET GETRANGE ");
+	assert_stored_for("");
+}
+
+/* Two connections of one client: the CONNECT of the older one is read last. */
+static void
+an_older_connection_does_not_get_the_session(void **state)
+{
+	struct recovering old = {0};
+
+	(void)state;
+	recovering_open(&old, 1);
+	recovering_open(&client, 2);
+	come_back_to_middlewares();
+	recovering_claim(&old, PID, "6-0");
+	assert_asked("");
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_SESSION], 1);
+}
+
+static void
+a_session_is_stored_again_if_its_client_is_lost_while_middlewares_run(void **state)
+{
+	(void)state;
+	come_back_to_middlewares();
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_asked("SET ");
+	assert_stored_for("");
+}
+
+/* The client could otherwise come back once more with a session that has ended. */
+static void
+a_session_whose_events_are_gone_is_removed(void **state)
+{
+	(void)state;
+	come_back_to_swap();
+	fake_stream_answer_swap(1);
+	assert_asked("XRANGE ");
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+	assert_asked("DEL SET "); /* of the old session, and of the new one */
+}
+
+static void
+a_session_that_another_claim_has_taken_is_asked_for(void **state)
+{
+	const struct wire_stream_entry entry = {.id = {6, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
+
+	(void)state;
+	come_back_to_swap();
+	fake_stream_answer_swap(-1);
+	assert_asked("");
+	fake_sleep(TICK_MS);
+	assert_asked("GETRANGE ");
+	answer_record();
+	assert_asked("other ");
+	answer_number(1);
+	other_lets_go("1");
+	assert_asked("GETRANGE ");
+	answer_record_of("");
+	find_entry(&entry);
+	fake_stream_answer_swap(1);
+	assert_asked("XRANGE "); /* its missed events */
+}
+
+/* A Node.js server removes the session as soon as it has it. */
+static void
+a_session_that_another_server_has_removed_is_not_made_again(void **state)
+{
+	(void)state;
+	come_back_to_swap();
+	fake_stream_answer_swap(-2);
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+	assert_asked("SET "); /* the new session */
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_SESSION], 1);
+}
+
+/* One client after the other comes to the worker "other", and leaves. */
+static void
+a_worker_that_has_the_session_once_more_is_asked_again(void **state)
+{
+	(void)state;
+	recovering_claim(&client, PID, "6-0");
+	answer_record();
+	answer_number(1);
+	assert_asked("GETRANGE other ");
+	other_lets_go("1");
+	assert_asked("GETRANGE ");
+	answer_record();
+	assert_asked("");
+	fake_sleep(TICK_MS);
+	assert_asked("GETRANGE ");
+	answer_record();
+	assert_asked("other ");
+	answer_number(1);
+	other_lets_go("0");
+	assert_asked("GETRANGE ");
+	answer_record(); /* the session may have moved on since */
+	assert_asked("");
+	fake_sleep(TICK_MS);
+	assert_asked("GETRANGE ");
+	answer_record();
+	assert_asked("other ");
+	answer_number(1);
+	other_lets_go("0");
+	assert_asked("GETRANGE ");
+	answer_record(); /* the worker could not store it */
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+}
+
+static void
+a_claim_needs_no_new_record(void **state)
+{
+	(void)state;
+	come_back_to_swap();
+	fake_stream_answer_swap(0); /* Redis is full */
+	assert_asked("XRANGE ");    /* its missed events */
+}
+
+static void
+a_claim_needs_no_scripts(void **state)
+{
+	(void)state;
+	come_back_to_swap();
+	fake_stream_answer(ERROR_CLOSED, &(struct resp_item){.type = RESP_ERROR, .text = TEXT("NOPERM")});
+	assert_asked("DEL ");
+	answer_number(1);
+	assert_asked("XRANGE "); /* its missed events */
+}
+
+static void
+a_claim_fails_if_the_answer_of_redis_is_lost(void **state)
+{
+	(void)state;
+	come_back_to_swap();
+	fake_stream_answer(ERROR_CLOSED, NULL);
+	recovering_read(&client);
+	assert_true(client.connected && !client.recovered);
+	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_HUB], 1);
+}
+
 int
 main(void)
 {
@@ -306,6 +570,19 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_volatile_event_does_not_move_the_offset_back, start, stop),
 		cmocka_unit_test_setup_teardown(a_loss_in_the_future_does_not_prolong_the_window, start, stop),
 		cmocka_unit_test_setup_teardown(rooms_may_change_after_the_death_of_a_worker, start, stop),
+		cmocka_unit_test_setup_teardown(another_worker_gets_the_session_while_middlewares_run, start, stop),
+		cmocka_unit_test_setup_teardown(another_client_gets_the_session_while_middlewares_run, start, stop),
+		cmocka_unit_test_setup_teardown(an_older_connection_does_not_get_the_session, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_session_is_stored_again_if_its_client_is_lost_while_middlewares_run, start, stop),
+		cmocka_unit_test_setup_teardown(a_session_whose_events_are_gone_is_removed, start, stop),
+		cmocka_unit_test_setup_teardown(a_session_that_another_claim_has_taken_is_asked_for, start, stop),
+		cmocka_unit_test_setup_teardown(
+			a_session_that_another_server_has_removed_is_not_made_again, start, stop),
+		cmocka_unit_test_setup_teardown(a_worker_that_has_the_session_once_more_is_asked_again, start, stop),
+		cmocka_unit_test_setup_teardown(a_claim_needs_no_new_record, start, stop),
+		cmocka_unit_test_setup_teardown(a_claim_needs_no_scripts, start, stop),
+		cmocka_unit_test_setup_teardown(a_claim_fails_if_the_answer_of_redis_is_lost, start, stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,7 @@ start(void **state)
 	recovering_start(window_is_2_minutes);
 	fake_broker_start(BUS_FORM_STREAMS);
 	fake_stream_start();
+	fake_stream.up = true;
 	fake_stream.position = stream_number_of((struct wire_stream_id){5, 0});
 	sio_core_set_broker(fake_io, &fake_broker);
 	recovering_return(&client);
@@ -137,6 +138,7 @@ static void
 a_removal_that_redis_refuses_is_repeated(void **state)
 {
 	(void)state;
+	keep_record();
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	assert_asked("SET ");
 	answer_write(NOPERM);
@@ -146,10 +148,66 @@ a_removal_that_redis_refuses_is_repeated(void **state)
 		answer_write(NOPERM);
 		buffer_reset(&fake_stream.log);
 		fake_sleep(ms);
-		assert_true(has_asked("DEL"));
+		assert_true(has_asked("GETRANGE"));
 	}
-	answer_write(NULL);
 	buffer_reset(&fake_stream.log);
+	fake_stream_end_write(fake_stream.write, &kept_record);
+	assert_asked("EVAL ");
+	assert_true(text_is(buffer_text(&fake_stream.old), kept_record.text) && fake_stream.session.len == 0);
+	fake_stream_end_write(fake_stream.write, &(struct resp_item){.type = RESP_INTEGER, .integer = 0});
+	fake_sleep(32000);
+	assert_asked("");
+}
+
+static void
+a_late_removal_needs_no_scripts(void **state)
+{
+	(void)state;
+	keep_record();
+	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
+	assert_asked("SET ");
+	answer_write(NOPERM);
+	assert_asked("DEL ");
+	answer_write(NOPERM);
+	fake_sleep(1000);
+	assert_asked("GETRANGE ");
+	fake_stream_end_write(fake_stream.write, &kept_record);
+	assert_asked("EVAL ");
+	answer_write(NOPERM);
+	fake_sleep(2000);
+	assert_asked("GETRANGE ");
+	fake_stream_end_write(fake_stream.write, &kept_record);
+	assert_asked("DEL ");
+	answer_write(NULL);
+	fake_sleep(32000);
+	assert_asked("");
+}
+
+/* Redis has not answered, and another worker has taken this one for dead and continues the session. */
+static void
+a_late_removal_spares_the_session_of_another_worker(void **state)
+{
+	static char base64[2048];
+	struct sio_stream_session record = {.sid = TEXT("sidsidsidsidsidsidsi"),
+		.pid = text_from(client.pid),
+		.nsp = TEXT("/"),
+		.owner = TEXT("other")};
+	struct resp_item item = {.type = RESP_BULK};
+	struct buffer map;
+
+	(void)state;
+	buffer_init(&map, 1024);
+	sio_stream_session_write(&map, &record, 0);
+	base64_encode(map.data, map.len, base64);
+	item.text = text_of(base64, BASE64_ENCODED(map.len));
+	buffer_fini(&map);
+	answer_write(NULL);
+	fake_stream.up = false;
+	sio_disconnect(recovering_socket(&client), true);
+	fake_turn();
+	assert_asked("GETRANGE ");
+	fake_stream_end_write(fake_stream.write, &item);
+	assert_asked("");
 	fake_sleep(32000);
 	assert_asked("");
 }
@@ -308,7 +366,7 @@ removals_that_wait_have_a_limit(void **state)
 	for (unsigned i = 0; i <= SIO_STREAM_REMOVALS_MAX; i++) {
 		(void)snprintf(pid, sizeof pid, "%032u", i);
 		assert_false(logged("too many sessions wait to be removed"));
-		sio_stream_remove(fake_io->recovery->stream, text_from(pid));
+		sio_stream_remove(sio_of(fake_io, "/"), text_from(pid), false);
 	}
 	assert_true(logged("too many sessions wait to be removed"));
 	fake_stream.full = false;
@@ -349,6 +407,9 @@ an_outdated_record_is_not_continued(void **state)
 	recovering_claim(&client, client.pid, NULL);
 	assert_asked("GETRANGE ");
 	fake_stream_answer(0, &kept_record);
+	fake_sleep(250); /* the session may have moved on since */
+	assert_asked("GETRANGE ");
+	fake_stream_answer(0, &kept_record);
 	recovering_read(&client);
 	assert_true(client.connected && !client.recovered);
 	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_SESSION], 1);
@@ -369,10 +430,10 @@ a_session_that_cannot_be_stored_again_is_counted(void **state)
 	fake_stream_answer(0, &kept_record);
 	fake_stream.question->on_entry(fake_stream.question, &entry);
 	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
-	assert_asked("SET GETRANGE XRANGE DEL ");
+	assert_asked("SET GETRANGE XRANGE EVAL ");
 	recovering_lose(&client, EIO_TRANSPORT_CLOSE);
 	fake_stream.full = true;
-	fake_stream_answer(0, &(struct resp_item){.type = RESP_INTEGER, .integer = 1});
+	fake_stream_answer_swap(1);
 	assert_int_equal(unsaved(SIO_UNSAVED_QUEUE_FULL), 1);
 	assert_true(logged("sessions are not stored in Redis: queue_full"));
 }
@@ -423,6 +484,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_broadcast_asks_redis_for_nothing, start, stop),
 		cmocka_unit_test_setup_teardown(a_record_that_redis_refuses_is_removed_and_stored_later, start, stop),
 		cmocka_unit_test_setup_teardown(a_removal_that_redis_refuses_is_repeated, start, stop),
+		cmocka_unit_test_setup_teardown(a_late_removal_needs_no_scripts, start, stop),
+		cmocka_unit_test_setup_teardown(a_late_removal_spares_the_session_of_another_worker, start, stop),
 		cmocka_unit_test_setup_teardown(a_removal_ends_with_its_record, start, stop),
 		cmocka_unit_test_setup_teardown(the_last_of_several_records_decides, start, stop),
 		cmocka_unit_test_setup_teardown(the_first_of_several_records_is_needed_by_the_others, start, stop),
