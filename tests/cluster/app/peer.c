@@ -2,7 +2,6 @@
  * A node of a test cluster: a client can request each operation that concerns other nodes. Its twin in JavaScript is
  * tests/cluster/support/peer.mjs. PEER_NAME names the node.
  */
-#include <ev.h>
 #include <sockeye.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -478,20 +477,11 @@ serve_presence(sio_nsp *nsp)
 
 /* --------------------------------------------------------- slow middlewares */
 
-struct waiting {
-	ev_timer timer;
-	sio_step *step;
-};
-
 static void
-on_waited(struct ev_loop *loop, ev_timer *timer, int events)
+on_waited(sio_server *io, void *step)
 {
-	struct waiting *waiting = timer->data;
-
-	(void)loop;
-	(void)events;
-	sio_next(waiting->step);
-	free(waiting);
+	(void)io;
+	sio_next(step);
 }
 
 /* Accepts a client after as many milliseconds as the `delay` of its auth. */
@@ -499,20 +489,12 @@ static void
 wait_first(sio_socket *socket, sio_step *step, void *arg)
 {
 	int64_t delay = sio_int(sio_get(sio_auth(socket), "delay"), 0);
-	struct waiting *waiting;
 
 	(void)arg;
-	if (delay <= 0) {
+	if (delay > 0)
+		sio_timer_once(sio_socket_server(socket), (uint32_t)delay, on_waited, step);
+	else
 		sio_next(step);
-		return;
-	}
-	waiting = calloc(1, sizeof *waiting);
-	if (!waiting)
-		abort();
-	waiting->step = step;
-	waiting->timer.data = waiting;
-	ev_timer_init(&waiting->timer, on_waited, (double)delay / 1000, 0.);
-	ev_timer_start(sio_loop(sio_socket_server(socket)), &waiting->timer);
 }
 
 static void
