@@ -345,9 +345,9 @@ test("a client that has left on purpose is new, and so is a client of Socket.IO 
   assert.notEqual(who.id, before);
 });
 
-test("client 4.6 recovers, too", async (t) => {
+test("client 4.6 recovers, too, also if the Server has the option connectionStateRecovery", async (t) => {
   const edge = await startEdge(t, [RECOVERY]);
-  const backend = await startBackend(t, edge);
+  const backend = await startBackend(t, edge, { server: { connectionStateRecovery: {} } });
   const socket = io462(edge.url, { ...FAST, forceNew: true });
   t.after(() => socket.close());
   await next(socket, "connect");

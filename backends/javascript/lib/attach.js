@@ -56,10 +56,23 @@ async function socketClassOf(io) {
 	return socketClasses.get(Socket);
 }
 
-/* True for the in-memory adapter, and for our own adapter, which a server keeps after it was attached and closed. */
+/*
+ * True for the in-memory adapter, also in its form for connection state recovery, and for our own adapter, which a
+ * server keeps after it was attached and closed.
+ */
 function isDefaultAdapter(io) {
 	const adapter = io.adapter();
-	return adapter.ofBackend === true || adapter === baseAdapterOf(io);
+	const base = baseAdapterOf(io);
+	if (adapter.ofBackend === true || adapter === base) return true;
+	return adapter.name === "SessionAwareAdapter" && Object.getPrototypeOf(adapter) === base;
+}
+
+/*
+ * The edge keeps the sessions, so socket.io must keep none. The options are copied, because the application may use
+ * its object for another Server.
+ */
+function leaveRecoveryToEdge(io) {
+	if (io.opts?.connectionStateRecovery) io.opts = { ...io.opts, connectionStateRecovery: undefined };
 }
 
 /* Makes a new adapter for each namespace, and moves the listeners of the old one to it. */
@@ -116,6 +129,7 @@ async function attach(io, edges, given) {
 		engine.on("close", () => backend.close());
 		backend.once("close", () => attached.delete(io));
 		io.engine = io.eio = engine;
+		leaveRecoveryToEdge(io);
 		replaceAdapters(io, makeAdapterClass(baseAdapterOf(io), backend));
 		backend.history.offerServer(io);
 		backend.presence.offerServer(io);

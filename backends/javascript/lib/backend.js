@@ -44,6 +44,7 @@ class Backend extends EventEmitter {
 	constructor(io, addresses, options, engine, Socket) {
 		super();
 		this.io = io;
+		this.serverOptions = io.opts ?? {};
 		this.options = options;
 		this.engine = engine;
 		this.Socket = Socket;
@@ -101,7 +102,7 @@ class Backend extends EventEmitter {
 
 	onReady(link) {
 		const { edgeOptions } = this.options;
-		const differences = edgeOptions === "ignore" ? [] : checkEdgeOptions(this.io.opts, link.options);
+		const differences = edgeOptions === "ignore" ? [] : checkEdgeOptions(this.serverOptions, link.options);
 		for (const text of differences) {
 			if (edgeOptions === "strict") {
 				link.fatal = true;

@@ -78,8 +78,6 @@ function isStockParser(io, parser) {
 /* Refuses options of the Server that version 1 of the protocol does not support. */
 function checkServer(io) {
 	const opts = io.opts ?? {};
-	if (opts.connectionStateRecovery)
-		throw new Error("connectionStateRecovery belongs to the edge: remove it from the options of the Server, and start the edge with --connection-state-recovery");
 	if (opts.parser && !isStockParser(io, opts.parser))
 		throw new Error("A custom parser cannot be used behind an edge, because the edge parses the packets: remove the option `parser` of the Server.");
 }
@@ -92,19 +90,28 @@ function same(name, a, b) {
 	return a === b;
 }
 
+/* A list with a sentence if the two values differ, else an empty one. */
+function difference(text, name, given, edge) {
+	if (given === undefined || edge === undefined || same(name, given, edge)) return [];
+	const flag = name.replace(/[A-Z]+/g, (letters) => `-${letters.toLowerCase()}`);
+	return [`The Server's option ${text} is ${JSON.stringify(given)}, but the edge uses ${JSON.stringify(edge)}: start the edge with --${flag}`];
+}
+
+/* Sentences about connection state recovery. `given` has the defaults of socket.io, which an application may rely on. */
+function checkRecovery(given, edge) {
+	if (!given) return [];
+	if (!edge) return ["The Server has the option connectionStateRecovery, but the edge keeps no sessions: start the edge with --connection-state-recovery"];
+	return ["maxDisconnectionDuration", "skipMiddlewares"].flatMap((name) => difference(`connectionStateRecovery.${name}`, name, given[name], edge[name]));
+}
+
 /*
  * Returns a sentence for each option of the Server that differs from the edge's. Options that were not given are not
  * compared.
  */
 function checkEdgeOptions(opts, edge) {
 	const differences = [];
-	for (const name of COMPARED) {
-		if (opts[name] === undefined || edge[name] === undefined || same(name, opts[name], edge[name])) continue;
-		const flag = name.replace(/[A-Z]+/g, (letters) => `-${letters.toLowerCase()}`);
-		differences.push(
-			`The Server's option ${name} is ${JSON.stringify(opts[name])}, but the edge uses ${JSON.stringify(edge[name])}: start the edge with --${flag}`,
-		);
-	}
+	for (const name of COMPARED) differences.push(...difference(name, name, opts[name], edge[name]));
+	differences.push(...checkRecovery(opts.connectionStateRecovery, edge.connectionStateRecovery));
 	if (opts.cors && edge.cors === false)
 		differences.push("The Server has the option cors, but the edge answers its clients: start the edge with --cors-origin");
 	return differences;

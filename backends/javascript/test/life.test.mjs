@@ -135,7 +135,6 @@ test("unsupported options and calls are refused with a sentence", async () => {
 		return backend.attach(io, "unix:///nowhere.sock");
 	};
 	class Other extends (new Server().adapter()) {}
-	await assert.rejects(attach({ connectionStateRecovery: {} }), /connectionStateRecovery belongs to the edge/);
 	await assert.rejects(attach({ parser: { Encoder: class {}, Decoder: class {} } }), /custom parser/);
 	await assert.rejects(attach({}, (io) => io.adapter(Other)), /adapter/);
 	await assert.rejects(backend.attach(new Server(), "http://x"), /unix:\/\/\/path/);
@@ -178,6 +177,38 @@ test("each option that differs from the edge's gives a warning, or an error", as
 	const modern = await new FakeEdge({ options: { ...options, allowEIO3: false } }).listen();
 	t.after(() => modern.close());
 	await assert.rejects(backend.attach(new Server({ allowEIO3: true }), modern.address, { edgeOptions: "strict" }), /--allow-eio3/);
+});
+
+test("connectionStateRecovery of the Server: the edge recovers, and a difference gives a warning, or an error", async (t) => {
+	const warnings = [];
+	const onWarning = (warning) => warnings.push(warning.message);
+	process.on("warning", onWarning);
+	t.after(() => process.removeListener("warning", onWarning));
+	const edge = { options: { fanout: "bus", connectionStateRecovery: { maxDisconnectionDuration: 120000, skipMiddlewares: true } } };
+	const server = { connectionStateRecovery: { maxDisconnectionDuration: 120000 } };
+	const { io, link } = await behind(t, { edge, server });
+	const socket = await join(io, link);
+	assert.equal(socket.pid, undefined);
+	socket.emit("one", 1);
+	assert.deepEqual(argsOf(await link.next("EMIT")), ["one", 1]);
+	const back = await join(io, link, { handle: 2, sid: "lost", again: { rooms: ["lobby"], data: '{"user":"ann"}' } });
+	assert.deepEqual([back.recovered, back.id, back.data, back.rooms.has("lobby")], [true, "lost", { user: "ann" }, true]);
+	assert.equal(server.connectionStateRecovery.maxDisconnectionDuration, 120000);
+	await behind(t, { edge, server: { connectionStateRecovery: {} } });
+	await behind(t, { server: { connectionStateRecovery: {} }, edgeOptions: "ignore" });
+	await turn();
+	assert.deepEqual(warnings, []);
+	await behind(t, { edge, server: { connectionStateRecovery: { maxDisconnectionDuration: 1000, skipMiddlewares: false } } });
+	await behind(t, { server: { connectionStateRecovery: {} } });
+	await turn();
+	assert.deepEqual(warnings, [
+		"The Server's option connectionStateRecovery.maxDisconnectionDuration is 1000, but the edge uses 120000: start the edge with --max-disconnection-duration",
+		"The Server's option connectionStateRecovery.skipMiddlewares is false, but the edge uses true: start the edge with --skip-middlewares",
+		"The Server has the option connectionStateRecovery, but the edge keeps no sessions: start the edge with --connection-state-recovery",
+	]);
+	const plain = await new FakeEdge().listen();
+	t.after(() => plain.close());
+	await assert.rejects(backend.attach(new Server({ connectionStateRecovery: {} }), plain.address, { edgeOptions: "strict" }), /--connection-state-recovery/);
 });
 
 test("windows: processed bytes are given back, and frames that do not fit wait", async (t) => {

@@ -110,9 +110,9 @@ test("without SOCKEYE_BACKEND the program runs as usual", async (t) => {
 
 test("a server that cannot be attached ends the program with a sentence", async (t) => {
 	const edge = await fakeEdge(t);
-	const text = `const { Server } = require("socket.io"); new Server(${PORT}, { connectionStateRecovery: {} });`;
+	const text = `const { Server } = require("socket.io"); new Server(${PORT}, { parser: { Encoder: class {}, Decoder: class {} } });`;
 	const program = start(t, "a.js", text, { env: { SOCKEYE_BACKEND: edge.address } });
 	const [code] = await once(program.child, "exit");
 	assert.equal(code, 1);
-	assert.match(program.output(), /connectionStateRecovery belongs to the edge/);
+	assert.match(program.output(), /A custom parser cannot be used/);
 });
