@@ -235,7 +235,7 @@ listener_open_host(struct listener_set *set, const struct listener_options *opti
 		snprintf(error, ERROR_MAX,
 			"cannot resolve host \"%.100s\": %.80s; use a name or address of this machine", options->host,
 			gai_strerror(why));
-		return ERROR_ARGUMENT;
+		return ERROR_SYSTEM;
 	}
 	why = 0;
 	for (one = all; one != NULL && set->count < LISTENER_SOCKETS_MAX; one = one->ai_next) {

@@ -55,8 +55,8 @@ struct listener *listener_start(struct loop *l, struct listener_set *set, uint32
 
 /*
  * Opens the sockets and starts to accept. on_accept receives an owned, non-blocking descriptor with TCP_NODELAY.
- * Returns 0, or ERROR_SYSTEM or ERROR_ARGUMENT with one line in `error` (256 bytes), such as "port 3000 is in use by
- * another program".
+ * Returns 0, or ERROR_SYSTEM with one line in `error` (256 bytes), such as "port 3000 is in use by another
+ * program".
  */
 int listener_open(struct listener **out, struct loop *l, const struct listener_options *options,
 	void (*on_accept)(void *arg, int fd, const struct sockaddr *peer, socklen_t peer_len), void *arg,

@@ -213,7 +213,7 @@ errors_say_what_is_wrong(void **state)
 	expect_error("127.0.0.1", listener_port(li), ERROR_SYSTEM, word);
 	expect_error(NULL, listener_port(li), ERROR_SYSTEM, word);
 	listener_free(li);
-	expect_error("no such host", 0, ERROR_ARGUMENT, "cannot resolve host \"no such host\"");
+	expect_error("no such host", 0, ERROR_SYSTEM, "cannot resolve host \"no such host\"");
 	expect_error("192.0.2.77", 0, ERROR_SYSTEM, "\"192.0.2.77\" is not an address of this machine");
 }
 
