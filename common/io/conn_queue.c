@@ -428,7 +428,9 @@ conn_uncork(struct conn *c)
 	if (!c->corked)
 		return;
 	c->corked = false;
-	if (!c->blocked && !c->handshaking)
+	if (c->blocked)
+		conn_update_events(c); /* a part was written meanwhile, to make room */
+	else if (!c->handshaking)
 		conn_mark_dirty(c);
 }
 

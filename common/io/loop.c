@@ -119,12 +119,23 @@ loop_flush_rest(struct loop *l)
 	}
 }
 
-/* Queues the connections that have more to write than one turn allows for their next flush, services first. */
+/*
+ * Queues the connections that have more to write than one turn allows for their next flush: services first, clients
+ * behind those that wait already.
+ */
 static void
 loop_queue_partial(struct loop *l)
 {
-	while (!list_empty(&l->partial))
-		conn_relink(list_entry(l->partial.next, struct conn, link));
+	while (!list_empty(&l->partial)) {
+		struct conn *c = list_entry(l->partial.next, struct conn, link);
+
+		if (c->service || list_empty(&l->unflushed)) {
+			conn_relink(c);
+		} else {
+			list_remove(&c->link);
+			list_add_tail(&l->unflushed, &c->link);
+		}
+	}
 }
 
 /* Frees dead connections until the turn's number is reached. The rest stay before those that die meanwhile. */

@@ -59,15 +59,16 @@ read_secret_file(const char *path, char **out, char *error)
 static int
 read_secret(const struct backend_options *options, char **out, char *error)
 {
+	bool file = options->secret_file != NULL && options->secret_file[0] != '\0';
 	int result = 0;
 
-	if (options->secret_file != NULL && options->secret_file[0] != '\0')
+	if (file)
 		result = read_secret_file(options->secret_file, out, error);
 	else if (options->secret != NULL && options->secret[0] != '\0')
 		*out = mem_text(options->secret, strlen(options->secret));
 	if (result == 0 && *out != NULL && strlen(*out) < SECRET_MIN) {
 		snprintf(error, BACKEND_ERROR_MAX, "the secret for backends is shorter than %d bytes", SECRET_MIN);
-		result = ERROR_ARGUMENT;
+		result = file ? ERROR_SYSTEM : ERROR_ARGUMENT; /* somebody may be writing the file */
 	}
 	return result;
 }

@@ -33,6 +33,7 @@ signals_on_stop(struct ev_loop *ev, struct ev_signal *watcher, int events)
 	log_event(signals->has_master ? LOG_DEBUG : LOG_INFO, "stopping", "signal",
 		LOG_STR(watcher->signum == SIGINT ? "SIGINT" : "SIGTERM"), NULL);
 	signals->on_stop(signals->arg);
+	signals->stopping_since = signals_now_ms(); /* the other signal may have come meanwhile */
 }
 
 static void

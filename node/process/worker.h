@@ -14,7 +14,7 @@
 enum worker_exit {
 	EXIT_FINE = 0,	   /* stopped by SIGTERM or SIGINT; the clients were disconnected */
 	EXIT_NO_START = 1, /* port in use, file missing, application refused */
-	EXIT_USAGE = 2,	   /* invalid option */
+	EXIT_USAGE = 2,	   /* invalid option, or options that contradict each other or the application */
 };
 
 /*
