@@ -155,6 +155,10 @@ claim_check(struct stream_claim *claim)
 		.since = record->since,
 		.stored = record->owner.n == 0 && record->ours};
 
+	if (!sio_recovery_session_accepts_id(claim->step->made, record->sid)) {
+		claim_fail(claim, SIO_RECOVERY_FAILED);
+		return;
+	}
 	if ((!record->ours && !claim->has_offset) ||
 		!sio_stream_missed_from(&position, claim->has_offset ? &claim->offset : NULL, &claim->from)) {
 		claim_fail(claim, SIO_RECOVERY_OFFSET_GONE);
@@ -321,7 +325,7 @@ claim_on_end(struct bus_stream_question *question, int error, const struct resp_
 {
 	struct stream_claim *claim = container_of(question, struct stream_claim, question);
 
-	if (error != 0 && answer != NULL && claim->phase == CLAIM_TAKE) {
+	if (error != 0 && answer != NULL && claim->phase == CLAIM_TAKE && !text_starts(answer->text, TEXT("BUSY"))) {
 		claim_remove(claim);
 		return;
 	}

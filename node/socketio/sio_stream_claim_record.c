@@ -17,8 +17,6 @@ sio_stream_claim_read_record(struct stream_claim *claim, struct text value)
 
 	if (result != SIO_RECOVERY_RECOVERED)
 		return result;
-	if (!sio_recovery_session_accepts_id(nsp, claim->record.sid))
-		return SIO_RECOVERY_FAILED;
 	if (claim->record.ours ? !text_is(claim->record.nsp, sio_nsp_text(nsp))
 			       : !nsp->io->options.recovery_trust_foreign)
 		return SIO_RECOVERY_FOREIGN;

@@ -98,6 +98,7 @@ vault_try_replay(struct vault_ask *ask)
 	const struct vault_claimed *claimed = sio_vault_find_claimed(vault, ask->pid);
 	struct sio_recovery_session *session = vault_replay_session(ask);
 	struct bus_point point;
+	uint64_t sent;
 	bool waits;
 
 	if (session == NULL) {
@@ -106,19 +107,20 @@ vault_try_replay(struct vault_ask *ask)
 	}
 	if (claimed == NULL)
 		return SIO_RECOVERY_NO_HUB; /* Redis kept no log meanwhile (vault_pause()) */
-	if (!bus_store_point(vault->bus, &point) || point.behind) {
+	if (!bus_store_up(vault->bus) || !bus_store_point(vault->bus, &point) || point.behind) {
 		sio_vault_pause_longer(ask);
 		return SIO_RECOVERY_RECOVERED;
 	}
 	if (!vault_hears(ask, session, &point))
 		return SIO_RECOVERY_RECOVERED;
-	ask->sent = bus_store_sent(vault->bus, &waits);
-	if (ask->sent < ask->local) {
+	sent = bus_store_sent(vault->bus, &waits);
+	if (sent < ask->local) {
 		if (!waits)
 			return SIO_RECOVERY_OFFSET_GONE; /* some were dropped */
 		sio_vault_pause(ask, PAUSE_SENT_MS);
 		return SIO_RECOVERY_RECOVERED;
 	}
+	ask->sent = sent; /* until now, the message of an earlier attempt goes with the earlier number */
 	memcpy(ask->claim, claimed->claim, SIO_VAULT_CLAIM);
 	sio_vault_read(ask, &claimed->before.from, sio_nsp_text(session->nsp),
 		text_of(session->lost->rooms, session->lost->rooms_n), session->lost->room_count,

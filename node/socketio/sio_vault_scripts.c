@@ -208,6 +208,7 @@ static const char read[] =
 /* A later note may count for a shorter time, and the clock of a new master may be behind. */
 static const char stranger[] =
 	NOW "local noted = tonumber(redis.call('GET', KEYS[1]) or '0') or 0\n"
+	    "if noted > now + ARGV[1] then noted = 0 end\n"
 	    "redis.call('SET', KEYS[1], string.format('%d', math.max(noted, now + ARGV[2])), 'PX', ARGV[1])\n"
 	    "return '1'\n";
 

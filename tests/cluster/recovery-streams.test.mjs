@@ -380,7 +380,7 @@ test("a client that is lost ten times in a row while middlewares run is recovere
       }
     }
   };
-  await Promise.all(Array.from({ length: 8 }, (_, i) => losing(i % 4)));
+  await Promise.all(Array.from({ length: 8 }, (_, i) => losing(i % 3)));
 });
 
 test("without --recovery-trust-foreign, sessions of Node.js servers are refused, and those of Sockeye are accepted", async (t) => {

@@ -443,6 +443,51 @@ a_session_is_stored_again_if_its_client_is_lost_while_middlewares_run(void **sta
 	assert_stored_for("");
 }
 
+/*
+ * Two connections of one client ask for its session at this worker. The older one gets it, and is connected before
+ * the next one learns of this.
+ */
+static void
+the_next_connection_gets_the_session_of_a_connected_one(void **state)
+{
+	const struct wire_stream_entry entry = {.id = {6, 0}, .nsp = TEXT("/"), .type = TEXT("3")};
+	struct bus_stream_question *older, *newer;
+	struct recovering next = {0};
+
+	(void)state;
+	fake_stream.position = stream_number_of((struct wire_stream_id){6, 0});
+	recovering_open(&client, 1);
+	recovering_open(&next, 2);
+	come_back_to_swap();
+	older = fake_stream.question;
+	recovering_claim(&next, PID, "6-0");
+	assert_asked("GETRANGE ");
+	answer_record_of("");
+	find_entry(&entry);
+	newer = fake_stream.question;
+	fake_stream.question = older;
+	fake_stream_answer_swap(1);
+	assert_asked("XRANGE ");
+	fake_stream.question->on_entry(fake_stream.question, &entry);
+	fake_stream_answer(0, &(struct resp_item){.type = RESP_ARRAY});
+	recovering_read(&client);
+	assert_string_equal(client.pid, PID);
+	assert_asked("SET ");
+	fake_stream.question = newer;
+	fake_stream_answer_swap(-1);
+	fake_sleep(TICK_MS);
+	assert_asked("PEXPIRE GETRANGE "); /* the session of the older connection lives on */
+	answer_record_of("own");
+	assert_asked("SET "); /* the older connection ends, and leaves the session */
+	assert_stored_for("");
+	fake_sleep(TICK_MS);
+	assert_asked("GETRANGE ");
+	answer_record_of("");
+	find_entry(&entry);
+	fake_stream_answer_swap(1);
+	assert_asked("XRANGE "); /* its missed events */
+}
+
 /* The client could otherwise come back once more with a session that has ended. */
 static void
 a_session_whose_events_are_gone_is_removed(void **state)
@@ -573,6 +618,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(another_worker_gets_the_session_while_middlewares_run, start, stop),
 		cmocka_unit_test_setup_teardown(another_client_gets_the_session_while_middlewares_run, start, stop),
 		cmocka_unit_test_setup_teardown(an_older_connection_does_not_get_the_session, start, stop),
+		cmocka_unit_test_setup_teardown(the_next_connection_gets_the_session_of_a_connected_one, start, stop),
 		cmocka_unit_test_setup_teardown(
 			a_session_is_stored_again_if_its_client_is_lost_while_middlewares_run, start, stop),
 		cmocka_unit_test_setup_teardown(a_session_whose_events_are_gone_is_removed, start, stop),

@@ -127,6 +127,33 @@ the_message_of_an_earlier_attempt_recovers_nobody(void **state)
 	assert_int_equal(fake_io->recovery->results[SIO_RECOVERY_NO_HUB], 1);
 }
 
+/* The script has run before the connection for commands broke. The message comes by the one for subscriptions. */
+static void
+the_message_of_a_replay_counts_while_no_other_can_be_asked_for(void **state)
+{
+	struct recovering c = {0};
+	struct buffer out;
+
+	(void)state;
+	arrive(&c);
+	recovering_lose(&c, EIO_TRANSPORT_CLOSE);
+	recovering_return(&c);
+	answer_claim();
+	buffer_init(&out, 1 << 16);
+	buffer_add_text(&out, called(VAULT_READ)->args[14]);
+	buffer_add_text(&out, TEXT("1-0\n"));
+	redis.down = true;
+	answer(called(VAULT_READ), ERROR_CLOSED, TEXT_NONE);
+	sleep_long(400);
+	assert_int_equal(count_calls(VAULT_READ), 1);
+	keep->bus.on_message(&keep->bus, buffer_text(&out));
+	fake_turn();
+	redis.down = false;
+	buffer_fini(&out);
+	recovering_read(&c);
+	assert_true(c.recovered);
+}
+
 static void
 a_claim_that_nobody_waits_for_is_given_back(void **state)
 {
@@ -462,6 +489,7 @@ main(void)
 		CASE_MIDDLEWARES(a_claim_whose_answer_is_lost_is_made_again),
 		CASE(a_replay_whose_answer_is_lost_is_made_again),
 		CASE(the_message_of_an_earlier_attempt_recovers_nobody),
+		CASE(the_message_of_a_replay_counts_while_no_other_can_be_asked_for),
 		CASE(a_claim_that_nobody_waits_for_is_given_back),
 		CASE(a_claim_that_cannot_be_given_back_ends),
 		CASE(a_claim_is_tried_again_however_many_others_come),

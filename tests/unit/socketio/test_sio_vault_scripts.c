@@ -311,6 +311,16 @@ a_note_of_a_stranger_does_not_shorten_an_earlier_one(void **state)
 	assert_string_equal(RUN("DEL", "stranger#"), "1");
 }
 
+static void
+a_note_from_a_clock_that_was_ahead_does_not_stay(void **state)
+{
+	(void)state;
+	assert_string_equal(RUN("SET", "stranger#", "99999999999999"), "OK");
+	assert_string_equal(SCRIPT(VAULT_STRANGER, "1", "stranger#", "60000", "15000"), "1");
+	assert_true(atoll(RUN("GET", "stranger#")) < 99999999999999);
+	assert_string_equal(RUN("DEL", "stranger#"), "1");
+}
+
 /* ----------------------------------------------------------------------- life */
 
 static int
@@ -346,6 +356,7 @@ main(void)
 		cmocka_unit_test(a_worker_that_has_replayed_nothing_holds_no_events_back),
 		cmocka_unit_test(a_worker_that_has_replayed_may_hold_events_back),
 		cmocka_unit_test(a_note_of_a_stranger_does_not_shorten_an_earlier_one),
+		cmocka_unit_test(a_note_from_a_clock_that_was_ahead_does_not_stay),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
