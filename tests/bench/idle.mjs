@@ -18,7 +18,8 @@ import { writeSection } from "./lib/results.mjs";
 import { faultsOf } from "./lib/summary.mjs";
 import { number } from "./lib/table.mjs";
 
-const LEFT_MS = 10_000; // until memory is measured again
+const LEFT_MS = 10_000; // until memory is measured again, and for each client
+const LEFT_CLIENT_MS = 0.05; // the workers close their connections after the clients have gone
 const CLIENTS = 100_000;
 const CONNECT_RATE = 2000; // per second: both sides share the machine
 const PING_INTERVAL_S = 25;
@@ -128,7 +129,7 @@ await main(async () => {
   const server = await startServer(plan);
   const options = {
     clients: plan.clients, processes: plan.processes, browserHeaders: true, connectRate: plan.rate,
-    warmUp: 1000, duration: plan.minutes * 60_000, settle: LEFT_MS,
+    warmUp: 1000, duration: plan.minutes * 60_000, settle: LEFT_MS + Math.ceil(plan.clients * LEFT_CLIENT_MS),
   };
   const setup = { urls: [`http://127.0.0.1:${server.match[1]}`], pids: [server.process.pid] };
   const report = await load("idle", setup, options, { files: plan.files, name: "idle-many", patience: PATIENCE_MS + 2 * (plan.clients / plan.rate) * 1000 + plan.clients * LEAVE_MS, onText: (text) => process.stderr.write(text) });
