@@ -294,7 +294,7 @@ broker_publish_broadcast(struct broker_nsp *nsp, const struct wire_target *to, c
 		return broker_publish(nsp, BUS_BROADCAST, room, rc); /* a volatile event is not recorded */
 	if (!broker->visitor || broker->form->store == NULL)
 		return broker_record(nsp, BUS_BROADCAST, room, rc);
-	/* by the numbers, the nodes can tell that the log lacks none of the visitor's events */
+	/* the numbers show the nodes that no event of the visitor is missing from the log */
 	rc = broker_publish_by(nsp, true, broker->visitor_events + 1, BUS_BROADCAST, room, rc);
 	broker->visitor_events += rc >= 0;
 	return rc;

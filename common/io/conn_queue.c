@@ -356,9 +356,9 @@ conn_would_overflow(const struct conn *c, size_t n)
 }
 
 /*
- * Called when there is no room for `n` more bytes. The queued bytes may not have been offered to the kernel yet,
- * since the connection still waits for its flush; as many as necessary are then written now. If there is still no
- * room, the connection closes and the result is false.
+ * Makes room for `n` more bytes in a full queue. The connection may still wait for its flush, with bytes that the
+ * kernel would take. The function writes as many of them as necessary. If there is still no room, it closes the
+ * connection and returns false.
  */
 static __attribute__((cold, noinline)) bool
 conn_force_room(struct conn *c, size_t n)

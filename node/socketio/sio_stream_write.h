@@ -14,7 +14,7 @@
 int sio_stream_write(struct sio_nsp *nsp, struct text pid, bool again, unsigned count, const struct text *args);
 /* The session could not be sent to Redis. `error` is the reason. */
 void sio_stream_write_failed(struct sio_nsp *nsp, struct text pid, int error);
-/* What follows the commands of this session so far is no longer wanted: a later one replaces what they have done. */
+/* Lets nothing follow the earlier commands of this session: a later command replaces what they have written. */
 void sio_stream_write_forget(struct sio_stream *stream, struct text pid);
 /*
  * Removes a session of this worker from Redis, or with `stored` that of a client that is away. If Redis does not do

@@ -63,8 +63,9 @@ static const char end[] = "local h = redis.call('HMGET', KEYS[1], 'w', 'v', 'l')
 			  "return '1'\n";
 
 /*
- * Before VAULT_READ has given the session to the worker, the client's newest events are still those of the worker in
- * field w, which is noted: VAULT_READ asks for its open events. Field w then names the worker that reports the end.
+ * Until VAULT_READ gives the session to this worker, the client has its newest events from the worker in field w. The
+ * script copies w to field o, because VAULT_READ asks that worker for open events. Then w names the worker that
+ * reports the end.
  */
 static const char release[] = "local h = redis.call('HMGET', KEYS[1], 'v', 'w', 'l', 'k', 'o')\n"
 			      "local mine = h[1] and string.sub(h[1], 1, #ARGV[1]) == ARGV[1]\n"

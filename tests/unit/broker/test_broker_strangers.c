@@ -198,7 +198,7 @@ visitors_number_what_the_log_takes(void **state)
 	buffer_init(&recorded, 1 << 10);
 	broker_broadcast(v.nsp, &all, TEXT("[1]"), NULL);
 	broker_broadcast(v.nsp, &now, TEXT("[\"volatile\"]"), NULL);
-	recorded_rc = ERROR_TOO_BIG; /* nobody gets this event, so it takes no number */
+	recorded_rc = ERROR_TOO_BIG; /* this event is not sent, so its number is used again */
 	assert_int_equal(broker_broadcast(v.nsp, &all, TEXT("[2]"), NULL), ERROR_TOO_BIG);
 	recorded_rc = 0;
 	broker_broadcast(v.other, &all, TEXT("[3]"), NULL);

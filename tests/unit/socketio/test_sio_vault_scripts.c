@@ -275,7 +275,7 @@ a_worker_that_has_replayed_nothing_holds_no_events_back(void **state)
 	}
 }
 
-/* The client has received the replay's events, so those of that worker count. */
+/* The client has its newest events from the worker that has replayed them, so that worker is asked. */
 static void
 a_worker_that_has_replayed_may_hold_events_back(void **state)
 {
